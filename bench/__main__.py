@@ -1,0 +1,83 @@
+"""The command line: `python -m bench [--quick]`, `python -m bench uploads-memory`, `python -m bench profile`."""
+
+import argparse
+import signal
+import sys
+import tempfile
+from pathlib import Path
+from types import FrameType
+
+from bench import kinds, report
+from bench.compare import compare
+from bench.errors import BenchmarkError
+from bench.profile import profile
+from bench.uploads_memory import STREAMS, uploads_memory
+from bench.work import FULL, QUICK, Scale
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Compare Blacklake with other registries.")
+    parser.add_argument("--quick", action="store_true", help="little work, one round, nothing written: a smoke run")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    memory = commands.add_parser("uploads-memory", help="only: memory during large uploads at once")
+    memory.add_argument("--size", type=int, default=FULL.upload, help="bytes of each upload (default: %(default)s)")
+    memory.add_argument("--streams", type=int, default=STREAMS, help="uploads at once (default: %(default)s)")
+    commands.add_parser("profile", help="only: who uses the processor during manifest GETs by tag")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Run what was asked for; 0 when all of Blacklake's work was done and its memory stayed bounded."""
+    arguments = _arguments()
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        with tempfile.TemporaryDirectory(prefix="bench-") as name:
+            return _run(arguments, Path(name))
+    except BenchmarkError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("bench: interrupted; everything is stopped and removed.", file=sys.stderr)
+        return 130
+
+
+def _run(arguments: argparse.Namespace, directory: Path) -> int:
+    if arguments.command == "profile":
+        print(profile(kinds.ours(), directory, FULL.seconds))
+        return 0
+    if arguments.command == "uploads-memory":
+        memory = uploads_memory(kinds.ours(), directory, size=arguments.size, streams=arguments.streams)
+        print(memory.markdown())
+        return 0 if memory.bounded else 1
+    return _compare(QUICK if arguments.quick else FULL, directory)
+
+
+def _compare(scale: Scale, directory: Path) -> int:
+    found, missing = kinds.found()
+    if missing:
+        print(f"Missing here, so not measured: {', '.join(missing)} ({kinds.HELP}).")
+    outcome = compare(found, missing, scale, directory)
+    bounded = False
+    try:
+        uploads = uploads_memory(kinds.ours(), directory, size=scale.upload)
+        bounded, memory = uploads.bounded, uploads.markdown()
+    except (BenchmarkError, OSError) as error:
+        memory = f"Not measured: {error}"
+    try:
+        shares = profile(kinds.ours(), directory, scale.seconds)
+    except (BenchmarkError, OSError) as error:
+        shares = f"Not measured: {error}"
+    page = report.report(outcome, memory, shares)
+    print(f"\n{page}")
+    if scale is FULL:
+        report.write(page)
+    failed = any(note.startswith(kinds.OURS) for note in outcome.notes)
+    return 0 if bounded and not failed else 1
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

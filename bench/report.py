@@ -1,0 +1,94 @@
+"""The report: tables in Markdown, printed and kept in docs/benchmarks.md."""
+
+import datetime
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+from bench.compare import Outcome
+from bench.kinds import BASE, HELP, LIMIT
+from bench.machine import machine
+from bench.uploads_memory import BOUND
+from bench.work import CLIENTS, MB, Measure, measures
+from bench.wrk import CONNECTIONS, THREADS
+
+PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+START, END = "<!-- analysis -->", "<!-- /analysis -->"
+NONE = "–"
+
+
+def report(outcome: Outcome, memory: str, profile: str) -> str:
+    """Return the page without its hand-written part; memory and profile are what those measurements said."""
+    scale = outcome.scale
+    rounds = f"{scale.rounds} rounds" if scale.rounds > 1 else "one round"
+    method = (
+        f"Taken on {datetime.datetime.now(datetime.UTC):%Y-%m-%d} on {machine()}; the load generator shares its cores. "
+        f"{rounds.capitalize()}: in each, every server starts with an empty directory, does all the work alone and is "
+        f"stopped. Small GETs come from wrk ({CONNECTIONS} connections, {THREADS} threads, {scale.seconds} s after a "
+        f"second to warm up), all else from {CLIENTS} or fewer processes, or one per stream. Statuses, lengths and "
+        f"digests are checked. *{LIMIT}* keeps files under their paths, neither hashing nor syncing: the limit of disk "
+        "and load generator."
+    )
+    parts = [method, _table(["server", "version"], [[kind.name, kind.version] for kind in outcome.kinds])]
+    if outcome.missing:
+        parts.append(f"Missing here, so not measured: {', '.join(outcome.missing)} ({HELP}).")
+    parts += [f"## Relative to {BASE}", "More than 1 is better, in every row.", _ratios(outcome)]
+    parts += ["## Figures", f"Median of {rounds} (least–most).", _figures(outcome)]
+    if outcome.notes:
+        parts += ["Not measured:", "\n".join(f"- {note}" for note in outcome.notes)]
+    parts += [f"## {BOUND / MB:.0f} MB for eight uploads of 2 GiB", memory]
+    parts += ["## Where the processor time goes", profile]
+    return "\n\n".join(parts)
+
+
+def write(page: str) -> None:
+    """Write the report into the documentation; what stands between the analysis markers there is kept."""
+    analysis = f"{START}\n{END}"
+    if PAGE.exists():
+        _, start, rest = PAGE.read_text().partition(START)
+        kept, end, _ = rest.partition(END)
+        if start and end:
+            analysis = f"{START}{kept}{END}"
+    head = "# Benchmarks\n\n`make bench` writes this page; only the analysis is written by hand and kept."
+    PAGE.write_text(f"{head}\n\n## Analysis\n\n{analysis}\n\n## How it was measured\n\n{page}\n")
+
+
+def _figures(outcome: Outcome) -> str:
+    def cell(_: Measure, figures: list[float], __: list[float]) -> str:
+        middle = _number(median(figures))
+        return middle if len(figures) == 1 else f"{middle} ({_number(min(figures))}–{_number(max(figures))})"
+
+    return _rows(outcome, cell)
+
+
+def _ratios(outcome: Outcome) -> str:
+    def cell(measure: Measure, figures: list[float], base: list[float]) -> str:
+        if not base:
+            return NONE
+        ratio = median(figures) / median(base)
+        return f"{ratio if measure.more_is_better else 1 / ratio:.2f}"
+
+    return _rows(outcome, cell)
+
+
+def _rows(outcome: Outcome, cell: Callable[[Measure, list[float], list[float]], str]) -> str:
+    """Return a table of measures and servers; a cell gets a server's figures and those of the base."""
+    rows = []
+    for key, measure in measures(outcome.scale).items():
+        base = outcome.figures[BASE][key]
+        row = [outcome.figures[kind.name][key] for kind in outcome.kinds]
+        cells = [cell(measure, figures, base) if figures else NONE for figures in row]
+        if set(cells) != {NONE}:
+            rows.append([f"{measure.title}, {measure.unit}", *cells])
+    return _table(["", *(kind.name for kind in outcome.kinds)], rows)
+
+
+def _number(figure: float) -> str:
+    return f"{figure:,.0f}" if figure >= 100 else f"{figure:.1f}"
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    """Return a Markdown table whose columns line up in a terminal as well."""
+    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
+    lines = [head, ["-" * width for width in widths], *rows]
+    return "\n".join(f"| {' | '.join(map(str.ljust, line, widths))} |" for line in lines)

@@ -1,0 +1,172 @@
+"""Read a manifest strictly, whatever is on it: image manifest, image index, Docker schema 2, manifest list.
+
+The bytes stay what they are; this module only finds out what they name. Refused is what two readers could read
+differently (duplicate keys, `manifests` beside `layers`, a contradicting `mediaType`: GHSA-qq97-vm5h-rrhg) and what no
+reader can read. Unknown fields and media types are nobody's business here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn
+
+from mediatypes.digest import Digest, InvalidDigest
+from mediatypes.oci import INDEX_TYPES, NON_DISTRIBUTABLE
+
+MAX_DEPTH: Final = 64
+_MEDIA_TYPE: Final = re.compile(r"[\x20-\x7e]{1,255}")
+
+
+class InvalidManifest(ValueError):
+    """Bytes that are no manifest of their media type; the message completes “the manifest …”."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a manifest names. `blobs` are the config and the layers that the registry must hold, each once."""
+
+    media_type: str
+    artifact_type: str | None
+    subject: Digest | None
+    blobs: tuple[Digest, ...]
+    children: tuple[Digest, ...]
+    annotations: dict[str, str]
+
+
+def parse_manifest(content: bytes, media_type: str) -> Manifest:
+    """Return what `content`, pushed as `media_type` (one of MANIFEST_TYPES), names. Raise InvalidManifest."""
+    document = _load(content)
+    if document.get("schemaVersion") != 2 or isinstance(document["schemaVersion"], bool):
+        _refuse("has no schemaVersion 2")
+    declared = document.get("mediaType", media_type)
+    if declared != media_type:
+        _refuse(f"says mediaType {declared!r:.200}, but was sent as {media_type}")
+    artifact_type = _media_type(document, "artifactType", "artifactType") if document.get("artifactType") else None
+    if media_type in INDEX_TYPES:
+        if "layers" in document or "config" in document:
+            _refuse("is an index, and has `layers` or `config` as well")
+        blobs: tuple[Digest, ...] = ()
+        children = tuple(d.digest for d in _descriptors(document, "manifests", required=True))
+    else:
+        if "manifests" in document:
+            _refuse("is an image manifest, and has `manifests` as well")
+        config = _descriptor(document.get("config"), "config")
+        layers = _descriptors(document, "layers", required=False)
+        artifact_type = artifact_type or config.media_type
+        blobs = (config.digest, *(d.digest for d in layers if d.media_type not in NON_DISTRIBUTABLE))
+        children = ()
+    subject = document.get("subject")
+    return Manifest(
+        media_type=media_type,
+        artifact_type=artifact_type,
+        subject=_descriptor(subject, "subject").digest if subject is not None else None,
+        blobs=tuple(dict.fromkeys(blobs)),
+        children=tuple(dict.fromkeys(children)),
+        annotations=_annotations(document.get("annotations")),
+    )
+
+
+def referrer_descriptor(manifest: Manifest, digest: Digest, size: int) -> bytes:
+    """Return the descriptor, as JSON, under which the referrers API lists a manifest (spec: Listing Referrers)."""
+    descriptor: dict[str, object] = {"mediaType": manifest.media_type, "digest": str(digest), "size": size}
+    if manifest.artifact_type:
+        descriptor["artifactType"] = manifest.artifact_type
+    if manifest.annotations:
+        descriptor["annotations"] = manifest.annotations
+    return json.dumps(descriptor, separators=(",", ":")).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class _Descriptor:
+    media_type: str
+    digest: Digest
+
+
+def _refuse(reason: str) -> NoReturn:
+    raise InvalidManifest(reason)
+
+
+def _load(content: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(content.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+        depth = _depth(document)
+    except UnicodeDecodeError:
+        raise InvalidManifest("is not UTF-8") from None
+    except RecursionError:
+        raise InvalidManifest(f"is nested deeper than {MAX_DEPTH} levels") from None
+    except InvalidManifest:
+        raise
+    except ValueError as error:
+        raise InvalidManifest(f"is not JSON: {error}") from None
+    if depth > MAX_DEPTH:
+        _refuse(f"is nested deeper than {MAX_DEPTH} levels")
+    if not isinstance(document, dict):
+        _refuse("is not a JSON object")
+    return document
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
+        _refuse(f"has the key {twice!r:.200} twice in one object")
+    return found
+
+
+def _no_constant(name: str) -> NoReturn:
+    _refuse(f"is not JSON: it holds {name}")
+
+
+def _depth(document: object) -> int:
+    level: list[Any] = [document]
+    depth = 0
+    while level := [
+        child
+        for node in level
+        if isinstance(node, dict | list)
+        for child in (node.values() if isinstance(node, dict) else node)
+    ]:
+        depth += 1
+    return depth
+
+
+def _descriptors(document: dict[str, Any], field: str, *, required: bool) -> list[_Descriptor]:
+    listed = document.get(field)
+    if listed is None and not required:
+        return []
+    if not isinstance(listed, list):
+        _refuse(f"has no list `{field}`")
+    return [_descriptor(item, f"{field}[{position}]") for position, item in enumerate(listed)]
+
+
+def _descriptor(item: object, where: str) -> _Descriptor:
+    if not isinstance(item, dict):
+        _refuse(f"has no descriptor at `{where}`")
+    size = item.get("size")
+    if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size < 1 << 63:
+        _refuse(f"has no size (a whole number of bytes) at `{where}`")
+    digest = item.get("digest")
+    if not isinstance(digest, str):
+        _refuse(f"has no digest at `{where}`")
+    try:
+        return _Descriptor(_media_type(item, "mediaType", where), Digest.parse(digest))
+    except InvalidDigest as error:
+        raise InvalidManifest(f"has a digest at `{where}` that {error}") from None
+
+
+def _media_type(item: dict[str, Any], field: str, where: str) -> str:
+    found = item.get(field)
+    if not isinstance(found, str) or _MEDIA_TYPE.fullmatch(found) is None:
+        _refuse(f"has no media type (1 to 255 printable ASCII characters) at `{where}`")
+    return found
+
+
+def _annotations(found: object) -> dict[str, str]:
+    if found is None:
+        return {}
+    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
+        _refuse("has annotations that are not an object of strings")
+    return found

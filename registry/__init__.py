@@ -1,0 +1,1 @@
+"""The server, in layers: http → auth → core → db, storage. `compose` wires them."""

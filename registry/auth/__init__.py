@@ -1,0 +1,1 @@
+"""Credentials in, rights out. Knows no HTTP type."""

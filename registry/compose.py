@@ -1,0 +1,92 @@
+"""The only place where things are wired: it alone names concrete drivers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from registry import metrics
+from registry.auth.open_access import OpenAccess
+from registry.config import Deletion, InvalidSettings, Settings, Sparse, load_settings
+from registry.core.blobs import Blobs
+from registry.core.cleanup import Cleanup
+from registry.core.health import Health
+from registry.core.listings import Referrers, Repositories, Tags
+from registry.core.manifests import Manifests
+from registry.core.policy import DeletionRule, SparseRule
+from registry.core.services import Services
+from registry.core.uploads import Uploads
+from registry.db.pool import Database
+from registry.http.app import create_app
+from registry.http.lane import App, Lane
+from registry.http.links import Links
+from registry.http.routes import Router
+from registry.jobs.cleaning import clean_forever
+from registry.logs import configure_logging
+from registry.storage.base import BlobStore
+from registry.storage.filesystem import FilesystemStore
+from registry.storage.memory import MemoryStore
+
+
+def create_asgi() -> App:
+    """Return the ASGI application of one worker, by the settings in its environment."""
+    settings = load_settings()
+    configure_logging(settings.log_level)
+    return create_server(settings)
+
+
+def create_server(settings: Settings) -> App:
+    """Return the ASGI application: Quart, and before it the lane for plain reads unless that is switched off."""
+    if settings.database_url is None:
+        raise InvalidSettings("database_url is not set; `blacklake serve` sets it when PostgreSQL is embedded")
+    db = Database(settings.database_url, size=settings.database_pool_size, timeout=settings.database_timeout)
+    store = create_store(settings)
+    services = create_services(settings, db, store)
+    access = OpenAccess(external_url=settings.external_url, any_host=settings.insecure_open)
+    router = Router(services, access, Links(settings.external_url))
+    app = create_app(services, router)
+
+    @app.before_serving
+    async def start() -> None:
+        await db.open()
+        metrics.watch_pool(lambda: db.usage)
+        app.add_background_task(clean_forever, services.cleanup)
+
+    @app.after_serving
+    async def stop() -> None:
+        await db.close()
+        await store.close()
+
+    return Lane(router, app) if settings.fast_lane else app
+
+
+def create_services(settings: Settings, db: Database, store: BlobStore) -> Services:
+    """Return the verbs over `db` and `store`."""
+    deletion = DeletionRule(
+        enabled=settings.delete is not Deletion.OFF, asks_for_users=settings.delete is Deletion.REFUSE
+    )
+    sparse = SparseRule(children=settings.sparse is not Sparse.REFUSE, blobs=settings.sparse is Sparse.ALLOW)
+    return Services(
+        blobs=Blobs(db, store, deletion),
+        cleanup=Cleanup(db, store, upload_ttl=settings.upload_ttl),
+        health=Health(db, store),
+        manifests=Manifests(db, sparse=sparse, deletion=deletion, cache_bytes=settings.cache_bytes),
+        referrers=Referrers(db),
+        repositories=Repositories(db),
+        tags=Tags(db, deletion),
+        uploads=Uploads(db, store),
+    )
+
+
+def create_store(settings: Settings) -> BlobStore:
+    """Return the driver that BLACKLAKE_STORAGE names. Raise InvalidSettings where there is none such."""
+    if settings.storage is None:
+        return FilesystemStore(settings.data_dir / "blobs")
+    url = urlsplit(settings.storage)
+    if url.scheme == "file" and not url.netloc and url.path:
+        return FilesystemStore(Path(unquote(url.path)))
+    if url.scheme == "memory":
+        if settings.workers > 1:
+            raise InvalidSettings("storage memory: is of one process; it needs workers = 1")
+        return MemoryStore()
+    raise InvalidSettings(f"storage {settings.storage!r} is neither file:///path nor memory:")

@@ -1,0 +1,215 @@
+"""Settings: `BLACKLAKE_*` variables over a TOML file over defaults. This file is the one list of them."""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import os
+import re
+import tomllib
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX: Final = "BLACKLAKE_"
+"""Every environment variable of Blacklake begins with it."""
+
+_PASSWORD: Final = re.compile(r"(?<=://)([^:/?#@\s]*):[^/?#\s]*@")
+
+
+class Auth(StrEnum):
+    """How clients prove who they are."""
+
+    OPEN = "open"
+
+
+class Sparse(StrEnum):
+    """Which manifests may name content that their repository doesn't hold."""
+
+    REFUSE = "refuse"
+    INDEX = "index"
+    ALLOW = "allow"
+
+
+class Deletion(StrEnum):
+    """What DELETE does to content that is still used in its repository."""
+
+    REFUSE = "refuse"
+    FORCE = "force"
+    OFF = "off"
+
+
+class Migrate(StrEnum):
+    """Whether a starting server brings the database's schema up to date."""
+
+    AUTO = "auto"
+    NEVER = "never"
+
+
+class HttpServer(StrEnum):
+    """The program that speaks HTTP."""
+
+    GRANIAN = "granian"
+    HYPERCORN = "hypercorn"
+
+
+class InvalidSettings(ValueError):
+    """Settings that can't be used; the message names each one and what it may be."""
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. Each field's description is the text of the documentation's table."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True)
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(5000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    data_dir: Path = Field(Path("data"), description="Directory of the embedded PostgreSQL and of local blobs.")
+    workers: int = Field(1, ge=1, le=64, description="Processes that answer requests.")
+    server: HttpServer = Field(HttpServer.GRANIAN, description="Program that speaks HTTP: granian or hypercorn.")
+    external_url: str | None = Field(
+        None, description="URL under which clients reach the registry; Locations are relative without it."
+    )
+    auth: Auth = Field(Auth.OPEN, description="open: whoever reaches the address may do everything.")
+    insecure_open: bool = Field(
+        False, description="Accept `auth=open` on an address other than loopback: everyone there may write."
+    )
+    database_url: str | None = Field(
+        None, description="PostgreSQL 15 or later, as postgresql://user:password@host/database; embedded without it."
+    )
+    database_pool_size: int = Field(10, ge=2, le=200, description="Connections to PostgreSQL of each worker, at most.")
+    database_timeout: float = Field(10.0, gt=0, description="Seconds that a statement, or the wait for a connection, may take.")
+    migrate: Migrate = Field(Migrate.AUTO, description="auto: a start brings the schema up to date; never: it must be.")
+    storage: str | None = Field(
+        None, description="Where blobs lie: file:///path, or memory: (lost at exit). `blobs` in the data directory without it."
+    )
+    sparse: Sparse = Field(
+        Sparse.REFUSE, description="Manifests that name absent content: refuse, index (absent children of an index), allow."
+    )
+    delete: Deletion = Field(
+        Deletion.REFUSE, description="DELETE of content still in use: refuse, force; off refuses every DELETE."
+    )
+    upload_ttl: int = Field(86400, ge=60, description="Seconds after its last byte until an unfinished upload is removed.")
+    cache_bytes: int = Field(64 << 20, ge=0, description="Memory of each worker for immutable bytes of manifests.")
+    fast_lane: bool = Field(True, description="Answer plain reads before Quart; off sends every request through Quart.")
+    log_level: str = Field(
+        "info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error; debug logs every read too."
+    )
+    drain_timeout: int = Field(30, ge=0, description="Seconds that running requests have to end after SIGTERM.")
+
+    @model_validator(mode="after")
+    def _refuse_open_to_the_world(self) -> Settings:
+        if self.auth is Auth.OPEN and not self.insecure_open and not is_loopback(self.host):
+            raise ValueError(
+                f"auth=open on {self.host} would let everyone who reaches it write; listen on 127.0.0.1 or ::1,"
+                " or pass --insecure-open where the network is trusted"
+            )
+        return self
+
+    def to_environment(self) -> dict[str, str]:
+        """Return the variables by which `load_settings` gives another process these very settings."""
+        values = self.model_dump(mode="json", exclude_none=True)
+        return {PREFIX + name.upper(): str(value) for name, value in values.items()}
+
+    def shown(self) -> dict[str, str]:
+        """Return each setting as text for people; a password in a URL is masked."""
+        values = self.model_dump(mode="json")
+        return {name: "" if value is None else masked(str(value)) for name, value in values.items()}
+
+
+def masked(text: str) -> str:
+    """Return `text` with the password of every URL in it replaced by stars."""
+    return _PASSWORD.sub(r"\1:***@", text) if "://" in text else text
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether `host` is an address that only this machine reaches; of names only `localhost` is taken for one."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def load_settings(config: Path | None = None, **overrides: object) -> Settings:
+    """Return the settings from `config` (TOML), the environment and `overrides`, the later ones first.
+
+    Raise InvalidSettings with one line for each setting that can't be used.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    values: dict[str, Any] = {**_missing_in_environment(_read(config)), **given}
+    problems = [
+        f"{variable}: there is no such setting{_guess(variable.removeprefix(PREFIX).lower(), variable=True)}"
+        for variable in _environment()
+        if variable.removeprefix(PREFIX).lower() not in Settings.model_fields
+    ]
+    try:
+        settings = Settings(**values)
+    except ValidationError as error:
+        problems += map(_told, error.errors())
+    if problems:
+        raise InvalidSettings("settings that can't be used:\n  " + "\n  ".join(problems))
+    return settings
+
+
+def sources(config: Path | None = None, **overrides: object) -> dict[str, str]:
+    """Return where `load_settings` with the same arguments takes each setting from, for people."""
+    file, variables = _read(config), _environment()
+    found = {}
+    for name in Settings.model_fields:
+        if overrides.get(name) is not None:
+            found[name] = "command line"
+        elif PREFIX + name.upper() in variables:
+            found[name] = PREFIX + name.upper()
+        else:
+            found[name] = str(config) if name in file else "default"
+    return found
+
+
+def documentation() -> str:
+    """Return the table of all settings in Markdown; the page about configuration holds it word for word."""
+    lines = ["| Variable | In the file | Default | Meaning |", "|---|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default is None else f"`{str(field.default).lower()}`"
+        lines.append(f"| `{PREFIX}{name.upper()}` | `{name}` | {default} | {field.description} |")
+    return "\n".join(lines)
+
+
+def _environment() -> set[str]:
+    """Return our variables that are set; an empty one counts as not set."""
+    return {name.upper() for name, value in os.environ.items() if name.upper().startswith(PREFIX) and value}
+
+
+def _missing_in_environment(values: dict[str, Any]) -> dict[str, Any]:
+    variables = _environment()
+    return {name: value for name, value in values.items() if PREFIX + name.upper() not in variables}
+
+
+def _read(config: Path | None) -> dict[str, Any]:
+    if config is None:
+        return {}
+    try:
+        return tomllib.loads(config.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InvalidSettings(f"there is no configuration file {config}") from None
+    except OSError as error:
+        raise InvalidSettings(f"the configuration file {config} can't be read: {error.strerror}") from error
+    except ValueError as error:
+        raise InvalidSettings(f"the configuration file {config} is not TOML: {error}") from error
+
+
+def _guess(name: str, *, variable: bool = False) -> str:
+    near = difflib.get_close_matches(name, Settings.model_fields, n=1)
+    return f"; did you mean {PREFIX + near[0].upper() if variable else near[0]}?" if near else ""
+
+
+def _told(error: ErrorDetails) -> str:
+    name = ".".join(map(str, error["loc"]))
+    if error["type"] == "extra_forbidden":
+        return f"{name}: there is no such setting{_guess(name)}"
+    if not name:
+        return error["msg"].removeprefix("Value error, ")
+    return f"{name}: {error['msg']} (given: {masked(str(error['input']))!r})"

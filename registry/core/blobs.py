@@ -1,0 +1,83 @@
+"""Blobs: find, read, mount and unlink them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mediatypes.digest import Digest
+from mediatypes.names import RepositoryName
+from mediatypes.ranges import ByteRange
+from registry.core.policy import DeletionRule
+from registry.db import blobs, manifests, repositories
+from registry.db.lookups import Batcher
+from registry.db.pool import Connection, Database
+from registry.errors import BlobUnknown, StillReferenced
+from registry.storage.base import BlobStore, StorageKey
+
+USERS_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """A blob that a repository holds; `size` in bytes."""
+
+    digest: Digest
+    size: int
+    key: StorageKey
+
+
+class Blobs:
+    """The verbs of end-2 (pull), end-10 (delete) and end-11 (mount)."""
+
+    def __init__(self, db: Database, store: BlobStore, deletion: DeletionRule) -> None:
+        self._db = db
+        self._store = store
+        self._deletion = deletion
+        self._lookups: Batcher[tuple[RepositoryName, Digest], blobs.BlobRow | None] = Batcher(self._look_up)
+
+    async def find(self, name: RepositoryName, digest: Digest) -> Blob:
+        """Return a blob of the repository. Raise BlobUnknown (spec: end-2)."""
+        row = await self._lookups.find((name, digest))
+        if row is None:
+            raise BlobUnknown(name, str(digest))
+        return Blob(digest, row.size, StorageKey(row.storage_key))
+
+    def read(self, blob: Blob, span: ByteRange) -> AsyncGenerator[bytes, None]:
+        """Yield the bytes of `span`."""
+        return self._store.read(blob.key, span)
+
+    def local_path(self, blob: Blob) -> Path | None:
+        """Return the file that holds the blob, where the storage has one."""
+        return self._store.local_path(blob.key)
+
+    async def mount(self, name: RepositoryName, digest: Digest, *, source: RepositoryName | None) -> bool:
+        """Link a blob of `source` (None: of any repository) into `name`; return False where it is not there (end-11)."""
+
+        async def link(conn: Connection) -> bool:
+            repository_id = await repositories.find_or_create(conn, name)
+            return await blobs.mount(conn, digest, repository_id=repository_id, source=source)
+
+        return await self._db.transaction("mount_blob", link)
+
+    async def delete(self, name: RepositoryName, digest: Digest) -> None:
+        """Take a blob from a repository (end-10). Raise BlobUnknown, StillReferenced, DeletionDisabled."""
+        self._deletion.permit()
+
+        async def unlink(conn: Connection) -> None:
+            repository_id = await repositories.find(conn, name)
+            if repository_id is None or not await blobs.lock_link(conn, digest, repository_id=repository_id):
+                raise BlobUnknown(name, str(digest))
+            if self._deletion.asks_for_users:
+                users = await manifests.users(
+                    conn, digest, repository_id=repository_id, kind="blob", limit=USERS_SHOWN
+                )
+                if users:
+                    raise StillReferenced(str(digest), [str(user) for user in users])
+            await blobs.unlink(conn, digest, repository_id=repository_id)
+
+        await self._db.transaction("delete_blob", unlink)
+
+    async def _look_up(self, questions: Sequence[tuple[RepositoryName, Digest]]) -> list[blobs.BlobRow | None]:
+        return await self._db.read("look_up_blobs", lambda conn: blobs.look_up(conn, questions))

@@ -1,0 +1,44 @@
+"""Remove what nobody will come back for: expired uploads, and objects that nothing names."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from registry.db import objects, uploads
+from registry.db.pool import Connection, Database
+from registry.storage.base import BlobStore, StorageKey
+
+_BATCH: Final = 100
+
+
+class Cleanup:
+    """Any number of processes may clean at once: each takes rows that no other has taken."""
+
+    def __init__(self, db: Database, store: BlobStore, *, upload_ttl: float) -> None:
+        self._db = db
+        self._store = store
+        self._upload_ttl = upload_ttl
+
+    async def expire_uploads(self) -> int:
+        """End the sessions whose last byte is older than the time to live; return how many."""
+
+        async def expire(conn: Connection) -> int:
+            keys = await uploads.expire(conn, ttl=self._upload_ttl, limit=_BATCH)
+            for key in keys:
+                await objects.add(conn, key)
+            return len(keys)
+
+        return await self._db.transaction("expire_uploads", expire)
+
+    async def delete_dead_objects(self) -> int:
+        """Delete objects that are due and strike them off; return how many. Raise StorageError."""
+        keys = await self._db.transaction("claim_dead_objects", lambda conn: objects.claim(conn, limit=_BATCH))
+        for key in keys:
+            await self._store.delete(StorageKey(key))
+        if keys:
+            await self._db.transaction("forget_objects", lambda conn: objects.forget(conn, keys))
+        return len(keys)
+
+    async def count_uploads(self) -> int:
+        """Return how many upload sessions are open."""
+        return await self._db.read("count_uploads", uploads.count)

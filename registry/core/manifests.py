@@ -1,0 +1,181 @@
+"""Manifests: resolve, push and delete them, byte for byte."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from mediatypes.digest import Digest
+from mediatypes.manifest import InvalidManifest, Manifest, parse_manifest, referrer_descriptor
+from mediatypes.names import RepositoryName, Tag
+from mediatypes.oci import MANIFEST_TYPES
+from registry.core.blobs import USERS_SHOWN
+from registry.core.cache import ByteCache
+from registry.core.policy import DeletionRule, SparseRule
+from registry.db import blobs, manifests, repositories, tags
+from registry.db.lookups import Batcher
+from registry.db.manifests import ManifestQuestion, ManifestRow, NewManifest
+from registry.db.pool import Connection, Database
+from registry.errors import (
+    DigestMismatch,
+    ManifestBlobUnknown,
+    ManifestInvalid,
+    ManifestUnknown,
+    MediaTypeUnsupported,
+    StillReferenced,
+)
+
+MAX_MANIFEST_SIZE: Final = 4 << 20
+"""Bytes: what the specification asks every registry to accept, and the most that any need be prepared for."""
+
+_HINTS: Final = 4096
+_PARSE_INLINE: Final = 64 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class StoredManifest:
+    """A manifest as it was pushed."""
+
+    digest: Digest
+    media_type: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PushedManifest:
+    """What a push answers with: OCI-Subject names the subject, OCI-Tag the tags."""
+
+    digest: Digest
+    subject: Digest | None
+    tags: tuple[Tag, ...]
+
+
+class Manifests:
+    """The verbs of end-3 (pull), end-7 (push) and end-9 (delete)."""
+
+    def __init__(self, db: Database, *, sparse: SparseRule, deletion: DeletionRule, cache_bytes: int) -> None:
+        self._db = db
+        self._sparse = sparse
+        self._deletion = deletion
+        self._contents = ByteCache(cache_bytes)
+        # What a tag named last: only saves sending bytes that are here already; the answer always comes from the query.
+        self._hints: OrderedDict[tuple[RepositoryName, Tag], bytes] = OrderedDict()
+        self._lookups: Batcher[ManifestQuestion, ManifestRow | None] = Batcher(self._look_up)
+
+    async def resolve(self, name: RepositoryName, reference: Tag | Digest) -> StoredManifest:
+        """Return the manifest that a tag or digest names now. Raise ManifestUnknown (end-3)."""
+        if isinstance(reference, Digest):
+            packed = reference.to_bytes()
+            question = ManifestQuestion(name, None, packed, packed if packed in self._contents else None)
+        else:
+            hint = self._hints.get((name, reference))
+            question = ManifestQuestion(name, reference, None, hint if hint in self._contents else None)
+        row = await self._lookups.find(question)
+        if row is None:
+            raise ManifestUnknown(name, str(reference))
+        content = row.content if row.content is not None else self._contents.get(row.digest)
+        if content is None:
+            content = await self._large_content(row)
+            if content is None:
+                raise ManifestUnknown(name, str(reference))
+        if row.digest != question.known:
+            self._contents.put(row.digest, content)
+            if question.tag is not None:
+                self._remember(name, question.tag, row.digest)
+        return StoredManifest(Digest.from_bytes(row.digest), row.media_type, content)
+
+    async def push(
+        self, name: RepositoryName, content: bytes, *, media_type: str, reference: Tag | Digest, extra_tags: Sequence[Tag]
+    ) -> PushedManifest:
+        """Store a manifest and point its tags at it, all or nothing (end-7).
+
+        Raise MediaTypeUnsupported, ManifestInvalid, DigestMismatch or ManifestBlobUnknown; nothing is stored then.
+        """
+        if media_type not in MANIFEST_TYPES:
+            raise MediaTypeUnsupported(media_type, MANIFEST_TYPES)
+        if len(content) <= _PARSE_INLINE:
+            manifest = _parsed(content, media_type)
+        else:
+            manifest = await asyncio.to_thread(_parsed, content, media_type)
+        digest = Digest.of(content, reference.algorithm if isinstance(reference, Digest) else "sha256")
+        if isinstance(reference, Digest) and reference != digest:
+            raise DigestMismatch(str(reference), str(digest))
+        names = (*extra_tags,) if isinstance(reference, Digest) else (reference, *extra_tags)
+        new = NewManifest(
+            digest=digest,
+            media_type=media_type,
+            artifact_type=manifest.artifact_type,
+            subject=manifest.subject,
+            referrer=referrer_descriptor(manifest, digest, len(content)) if manifest.subject else None,
+            content=content,
+            blobs=manifest.blobs,
+            children=manifest.children,
+        )
+
+        async def store(conn: Connection) -> None:
+            repository_id = await repositories.find_or_create(conn, name)
+            await self._require_content(conn, name, manifest, repository_id)
+            await manifests.put(conn, new, repository_id=repository_id)
+            if names:
+                await tags.point(conn, names, repository_id=repository_id, digest=digest)
+
+        await self._db.transaction("push_manifest", store)
+        return PushedManifest(digest, manifest.subject, names)
+
+    async def delete(self, name: RepositoryName, digest: Digest) -> None:
+        """Delete a manifest and the tags that name it (end-9). Raise ManifestUnknown, StillReferenced, DeletionDisabled."""
+        self._deletion.permit()
+
+        async def remove(conn: Connection) -> None:
+            repository_id = await repositories.find(conn, name)
+            if repository_id is None or not await manifests.lock(conn, digest, repository_id=repository_id):
+                raise ManifestUnknown(name, str(digest))
+            if self._deletion.asks_for_users:
+                users = await manifests.users(
+                    conn, digest, repository_id=repository_id, kind="manifest", limit=USERS_SHOWN
+                )
+                if users:
+                    raise StillReferenced(str(digest), [str(user) for user in users])
+            await manifests.delete(conn, digest, repository_id=repository_id)
+
+        await self._db.transaction("delete_manifest", remove)
+
+    async def _require_content(
+        self, conn: Connection, name: RepositoryName, manifest: Manifest, repository_id: int
+    ) -> None:
+        missing: list[str] = []
+        for named, optional, held in (
+            (manifest.blobs, self._sparse.blobs, blobs.held),
+            (manifest.children, self._sparse.children, manifests.held),
+        ):
+            if named:
+                there = await held(conn, named, repository_id=repository_id)
+                if not optional:
+                    missing += [str(digest) for digest in named if digest not in there]
+        if missing:
+            raise ManifestBlobUnknown(name, missing)
+
+    async def _large_content(self, row: ManifestRow) -> bytes | None:
+        return await self._db.read(
+            "read_large_manifest",
+            lambda conn: manifests.content(conn, repository_id=row.repository_id, digest=row.digest),
+        )
+
+    def _remember(self, name: RepositoryName, tag: Tag, digest: bytes) -> None:
+        self._hints[name, tag] = digest
+        self._hints.move_to_end((name, tag))
+        if len(self._hints) > _HINTS:
+            self._hints.popitem(last=False)
+
+    async def _look_up(self, questions: Sequence[ManifestQuestion]) -> list[ManifestRow | None]:
+        return await self._db.read("look_up_manifests", lambda conn: manifests.look_up(conn, questions))
+
+
+def _parsed(content: bytes, media_type: str) -> Manifest:
+    try:
+        return parse_manifest(content, media_type)
+    except InvalidManifest as error:
+        raise ManifestInvalid(str(error)) from None

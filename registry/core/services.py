@@ -1,0 +1,26 @@
+"""The verbs of the registry in one place, as the layers above are given them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from registry.core.blobs import Blobs
+from registry.core.cleanup import Cleanup
+from registry.core.health import Health
+from registry.core.listings import Referrers, Repositories, Tags
+from registry.core.manifests import Manifests
+from registry.core.uploads import Uploads
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """One object per noun."""
+
+    blobs: Blobs
+    cleanup: Cleanup
+    health: Health
+    manifests: Manifests
+    referrers: Referrers
+    repositories: Repositories
+    tags: Tags
+    uploads: Uploads

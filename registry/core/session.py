@@ -1,0 +1,165 @@
+"""One request's hold on an upload: its lease, its writer and its running hash."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Final
+
+from mediatypes.digest import Digest
+from mediatypes.ranges import ByteRange
+from registry.core.hashing import RunningHash, new_hash, restore_hash
+from registry.db import uploads
+from registry.db.pool import Database
+from registry.db.uploads import LEASE_SECONDS, UploadRow
+from registry.errors import BodyIncomplete, SizeMismatch, Unavailable, UploadOutOfOrder
+from registry.storage.base import BlobStore, BlobWriter, StorageKey
+
+PIECE: Final = 1 << 20
+"""Bytes that are hashed and written at a time. An upload holds two pieces, and a third while it waits."""
+
+_RENEW_SECONDS: Final = LEASE_SECONDS / 3
+_SAVE_SECONDS: Final = 5.0
+_INLINE_HASH: Final = 64 << 10  # below this many bytes a thread costs more than the hash
+
+
+class LeaseLost(Exception):
+    """Another request has taken the upload over, or it was cancelled."""
+
+
+class UploadSession:
+    """Receives bytes into an upload whose lease this process holds.
+
+    The row is changed only while its `lease_epoch` is ours, so a holder that was overtaken can do no harm.
+    """
+
+    def __init__(self, db: Database, store: BlobStore, row: UploadRow, writer: BlobWriter) -> None:
+        self.row = row
+        self._db = db
+        self._store = store
+        self._writer = writer
+        # None: nothing is known of the bytes that are there already; they are read again at the end.
+        self._hash: RunningHash | None = _running_hash(row)
+        self._held = True
+        self._ended = False
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(cls, db: Database, store: BlobStore, row: UploadRow) -> AsyncIterator[UploadSession]:
+        """Hold the upload of `row`, renewing its lease, until the block ends; then give back what is still held."""
+        writer = await store.open_writer(StorageKey(row.storage_key), offset=row.received, state=row.writer_state)
+        session = cls(db, store, row, writer)
+        renewal = asyncio.create_task(session._renew())
+        try:
+            yield session
+        finally:
+            renewal.cancel()
+            await writer.close()
+            if not session._ended:
+                with contextlib.suppress(Unavailable):  # the lease ends by itself
+                    await db.transaction("release_upload_lease", lambda conn: uploads.release(conn, row))
+
+    @property
+    def received(self) -> int:
+        """Bytes of the upload so far."""
+        return self._writer.offset
+
+    def hash_with(self, algorithm: str) -> None:
+        """Choose the algorithm of an upload that holds no byte yet."""
+        self._hash = new_hash(algorithm)
+
+    async def receive(self, body: AsyncIterator[bytes], chunk: ByteRange | None) -> None:
+        """Append `body`. Raise UploadOutOfOrder before a byte is read, SizeMismatch where `chunk` says another length.
+
+        When the client vanishes, what has arrived is saved before BodyIncomplete goes on.
+        """
+        start = self.received
+        if chunk is not None and chunk.start != start:
+            raise UploadOutOfOrder(f"the chunk begins at {chunk.start}", offset=start)
+        try:
+            await self._take_all(body)
+        except BodyIncomplete:
+            await self.save(release=True)
+            raise
+        if chunk is not None and self.received - start != len(chunk):
+            raise SizeMismatch(len(chunk), self.received - start)
+
+    async def save(self, *, release: bool) -> None:
+        """Make what was received durable and save it in the row. Raise LeaseLost."""
+        state = await self._writer.save()
+        row = self.row._replace(
+            received=self.received,
+            writer_state=state,
+            hash_state=self._hash.export() if self._hash is not None else None,
+            algorithm=self._hash.algorithm if self._hash is not None else self.row.algorithm,
+        )
+        if not await self._db.transaction("save_upload", lambda conn: uploads.save(conn, row, release=release)):
+            raise LeaseLost
+        self._ended = release
+
+    async def commit(self, algorithm: str) -> Digest:
+        """Make the blob durable and readable, and return its digest by `algorithm`."""
+        await self._writer.commit()
+        running = self._hash
+        if running is None or running.algorithm != algorithm:
+            running = new_hash(algorithm)
+            async for piece in self._store.read(StorageKey(self.row.storage_key), ByteRange(0, self.received)):
+                await _update(running, piece)
+        return running.digest()
+
+    def end(self) -> None:
+        """Note that the row is gone: there is no lease to give back."""
+        self._ended = True
+
+    async def _take_all(self, body: AsyncIterator[bytes]) -> None:
+        clock = asyncio.get_running_loop().time
+        saved_at = clock()
+        buffer = bytearray()
+        taking: asyncio.Task[None] | None = None
+        try:
+            async for data in body:
+                buffer += data
+                if len(buffer) < PIECE:
+                    continue
+                if taking is not None:
+                    await taking
+                if not self._held:
+                    raise LeaseLost
+                if clock() - saved_at > _SAVE_SECONDS:
+                    await self.save(release=False)
+                    saved_at = clock()
+                taking = asyncio.create_task(self._take(buffer))
+                buffer = bytearray()
+        finally:
+            if taking is not None:
+                await taking
+            if buffer:
+                await self._take(buffer)
+
+    async def _take(self, piece: bytearray) -> None:
+        if self._hash is None:
+            await self._writer.write(piece)
+        else:
+            await asyncio.gather(self._writer.write(piece), _update(self._hash, piece))
+
+    async def _renew(self) -> None:
+        while self._held:
+            await asyncio.sleep(_RENEW_SECONDS)
+            with contextlib.suppress(Unavailable):
+                self._held = await self._db.transaction(
+                    "renew_upload_lease", lambda conn: uploads.renew_lease(conn, self.row)
+                )
+
+
+def _running_hash(row: UploadRow) -> RunningHash | None:
+    if row.received == 0:
+        return new_hash(row.algorithm)
+    return None if row.hash_state is None else restore_hash(row.algorithm, row.hash_state)
+
+
+async def _update(running: RunningHash, piece: bytes | bytearray) -> None:
+    if len(piece) <= _INLINE_HASH:
+        running.update(piece)
+    else:
+        await asyncio.to_thread(running.update, piece)

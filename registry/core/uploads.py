@@ -1,0 +1,175 @@
+"""Uploads: sessions that any process may continue, and blobs that come of them (DESIGN, decisions 5 to 7).
+
+    start → append* → finish          chunked, streamed, resumed: end-4, end-5, end-6
+    push                              in one request: end-4b
+    cancel, or expiry                 nothing stays
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from uuid import UUID, uuid4
+
+from mediatypes.digest import Digest
+from mediatypes.names import RepositoryName
+from mediatypes.ranges import ByteRange
+from registry.core.session import LeaseLost, UploadSession
+from registry.db import blobs, objects, repositories, uploads
+from registry.db.pool import Connection, Database
+from registry.db.uploads import UploadRow
+from registry.errors import DigestMismatch, RegistryError, Unavailable, UploadOutOfOrder, UploadUnknown
+from registry.storage.base import BlobStore, ObjectMissing, StorageError, StorageKey, WriterBusy, new_key
+
+
+class Uploads:
+    """The verbs of end-4 (start, push), end-5 (append), end-6 (finish), end-13 (status) and end-14 (cancel)."""
+
+    def __init__(self, db: Database, store: BlobStore) -> None:
+        self._db = db
+        self._store = store
+
+    async def start(self, name: RepositoryName, *, algorithm: str = "sha256") -> UUID:
+        """Begin a session and return its id (end-4)."""
+        return (await self._create(name, algorithm, lease_epoch=0)).id
+
+    async def status(self, name: RepositoryName, upload_id: UUID) -> int:
+        """Return how many bytes a session holds (end-13). Raise UploadUnknown."""
+        received = await self._db.read(
+            "upload_status", lambda conn: uploads.received(conn, name, upload_id=upload_id)
+        )
+        if received is None:
+            raise UploadUnknown(name, str(upload_id))
+        return received
+
+    async def append(
+        self, name: RepositoryName, upload_id: UUID, body: AsyncIterator[bytes], *, chunk: ByteRange | None
+    ) -> int:
+        """Append a chunk and return how many bytes the session holds then (end-5).
+
+        `chunk` is what Content-Range says. What arrives before the client vanishes is kept for resuming. Raise
+        UploadUnknown, UploadOutOfOrder, SizeMismatch.
+        """
+        async with self._leased(name, upload_id) as session:
+            await session.receive(body, chunk)
+            await session.save(release=True)
+            return session.received
+
+    async def finish(
+        self,
+        name: RepositoryName,
+        upload_id: UUID,
+        digest: Digest,
+        body: AsyncIterator[bytes],
+        *,
+        chunk: ByteRange | None,
+    ) -> None:
+        """Append the last chunk, which may be empty, and make the blob (end-6).
+
+        Raise DigestMismatch, after which the session and its bytes are gone, or what `append` raises.
+        """
+        async with self._leased(name, upload_id) as session:
+            if session.received == 0:
+                session.hash_with(digest.algorithm)
+            await session.receive(body, chunk)
+            await self._complete(session, digest)
+
+    async def push(self, name: RepositoryName, digest: Digest, body: AsyncIterator[bytes]) -> None:
+        """Make a blob of one request's body (end-4b). Nothing stays where it fails."""
+        row = await self._create(name, digest.algorithm, lease_epoch=1)
+        async with self._held(name, row) as session:
+            try:
+                await session.receive(body, None)
+            except RegistryError:
+                await self._discard(session)
+                raise
+            await self._complete(session, digest)
+
+    async def cancel(self, name: RepositoryName, upload_id: UUID) -> None:
+        """End a session and delete its bytes (end-14). Raise UploadUnknown."""
+
+        async def remove(conn: Connection) -> str | None:
+            key = await uploads.cancel(conn, name, upload_id=upload_id)
+            if key is not None:
+                await objects.add(conn, key)
+            return key
+
+        key = await self._db.transaction("cancel_upload", remove)
+        if key is None:
+            raise UploadUnknown(name, str(upload_id))
+        await self._delete_object(key)
+
+    async def _create(self, name: RepositoryName, algorithm: str, *, lease_epoch: int) -> UploadRow:
+        upload_id, key = uuid4(), new_key()
+
+        async def insert(conn: Connection) -> UploadRow:
+            repository_id = await repositories.find_or_create(conn, name)
+            row = UploadRow(repository_id, upload_id, key, algorithm, 0, None, b"", lease_epoch)
+            await uploads.create(conn, row)
+            return row
+
+        return await self._db.transaction("start_upload", insert)
+
+    @contextlib.asynccontextmanager
+    async def _leased(self, name: RepositoryName, upload_id: UUID) -> AsyncIterator[UploadSession]:
+        row = await self._db.transaction(
+            "take_upload_lease", lambda conn: uploads.take_lease(conn, name, upload_id=upload_id)
+        )
+        if row is None:
+            raise await self._overtaken(name, upload_id)
+        async with self._held(name, row) as session:
+            yield session
+
+    @contextlib.asynccontextmanager
+    async def _held(self, name: RepositoryName, row: UploadRow) -> AsyncIterator[UploadSession]:
+        try:
+            async with UploadSession.open(self._db, self._store, row) as session:
+                yield session
+        except (LeaseLost, WriterBusy) as error:
+            raise await self._overtaken(name, row.id) from error
+        except ObjectMissing as error:
+            # The storage lost what the row says is there: this upload can't be continued by anyone.
+            await self.cancel(name, row.id)
+            raise UploadUnknown(name, str(row.id)) from error
+
+    async def _overtaken(self, name: RepositoryName, upload_id: UUID) -> RegistryError:
+        received = await self.status(name, upload_id)
+        return UploadOutOfOrder("another request is writing this upload", offset=received)
+
+    async def _complete(self, session: UploadSession, digest: Digest) -> None:
+        actual = await session.commit(digest.algorithm)
+        if actual != digest:
+            await self._discard(session)
+            raise DigestMismatch(str(digest), str(actual))
+        row = session.row
+
+        async def record(conn: Connection) -> bool:
+            if not await uploads.drop(conn, row):
+                raise LeaseLost
+            is_new = await blobs.insert(conn, digest, size=session.received, storage_key=row.storage_key)
+            if not is_new:
+                await objects.add(conn, row.storage_key)
+            await blobs.link(conn, digest, repository_id=row.repository_id)
+            return is_new
+
+        is_new = await self._db.transaction("finish_upload", record)
+        session.end()
+        if not is_new:
+            await self._delete_object(row.storage_key)
+
+    async def _discard(self, session: UploadSession) -> None:
+        async def remove(conn: Connection) -> bool:
+            dropped = await uploads.drop(conn, session.row)
+            if dropped:
+                await objects.add(conn, session.row.storage_key)
+            return dropped
+
+        if await self._db.transaction("discard_upload", remove):
+            session.end()
+            await self._delete_object(session.row.storage_key)
+
+    async def _delete_object(self, key: str) -> None:
+        """Delete an object that is listed as dead; where that fails now, the cleaning loop does it later."""
+        with contextlib.suppress(StorageError, Unavailable):
+            await self._store.delete(StorageKey(key))
+            await self._db.transaction("forget_object", lambda conn: objects.forget(conn, [key]))

@@ -1,0 +1,87 @@
+"""Blobs, the repositories that may serve them, and the objects that nothing names any more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from mediatypes.digest import Digest
+from mediatypes.names import RepositoryName
+from registry.db.pool import Connection
+
+
+class BlobRow(NamedTuple):
+    """Where a blob lies and how many bytes it has."""
+
+    storage_key: str
+    size: int
+
+
+# LATERAL … OFFSET 0 keeps each step an index lookup per question, whatever the planner thinks of the tables' sizes.
+_LOOKUP: Final = """
+SELECT b.storage_key, b.size
+FROM unnest($1::text[], $2::bytea[]) WITH ORDINALITY AS q(name, digest, position)
+LEFT JOIN LATERAL (SELECT id FROM repositories WHERE name = q.name OFFSET 0) r ON true
+LEFT JOIN LATERAL (
+    SELECT digest FROM repository_blobs WHERE repository_id = r.id AND digest = q.digest OFFSET 0
+) l ON true
+LEFT JOIN LATERAL (SELECT storage_key, size FROM blobs WHERE digest = l.digest OFFSET 0) b ON true
+ORDER BY q.position
+"""
+_INSERT: Final = """
+INSERT INTO blobs (digest, size, storage_key) VALUES ($1, $2, $3) ON CONFLICT (digest) DO NOTHING RETURNING 1
+"""
+_LINK: Final = """
+INSERT INTO repository_blobs (repository_id, digest) VALUES ($1, $2) ON CONFLICT DO NOTHING
+"""
+_MOUNT: Final = """
+INSERT INTO repository_blobs (repository_id, digest)
+SELECT $1, b.digest FROM blobs b
+WHERE b.digest = $2 AND EXISTS (
+    SELECT FROM repository_blobs l JOIN repositories r ON r.id = l.repository_id
+    WHERE l.digest = b.digest AND ($3::text IS NULL OR r.name = $3))
+ON CONFLICT (repository_id, digest) DO UPDATE SET linked_at = now()
+RETURNING 1
+"""
+_HELD: Final = """
+SELECT digest FROM repository_blobs WHERE repository_id = $1 AND digest = ANY($2::bytea[]) ORDER BY digest FOR KEY SHARE
+"""
+_LOCK_LINK: Final = "SELECT 1 FROM repository_blobs WHERE repository_id = $1 AND digest = $2 FOR UPDATE"
+_UNLINK: Final = "DELETE FROM repository_blobs WHERE repository_id = $1 AND digest = $2"
+
+
+async def look_up(conn: Connection, questions: Sequence[tuple[RepositoryName, Digest]]) -> list[BlobRow | None]:
+    """Answer, in order, where each (repository, digest) lies; None where the repository doesn't hold it."""
+    rows = await conn.fetch(_LOOKUP, [name for name, _ in questions], [digest.to_bytes() for _, digest in questions])
+    return [None if row[0] is None else BlobRow(row[0], row[1]) for row in rows]
+
+
+async def insert(conn: Connection, digest: Digest, *, size: int, storage_key: str) -> bool:
+    """Record a blob; return False where it was there already, under another key."""
+    return await conn.fetchval(_INSERT, digest.to_bytes(), size, storage_key) is not None
+
+
+async def link(conn: Connection, digest: Digest, *, repository_id: int) -> None:
+    """Let a repository serve a blob."""
+    await conn.execute(_LINK, repository_id, digest.to_bytes())
+
+
+async def mount(conn: Connection, digest: Digest, *, repository_id: int, source: RepositoryName | None) -> bool:
+    """Let a repository serve a blob that `source` (None: any repository) holds; return False where none does."""
+    return await conn.fetchval(_MOUNT, repository_id, digest.to_bytes(), source) is not None
+
+
+async def held(conn: Connection, digests: Sequence[Digest], *, repository_id: int) -> set[Digest]:
+    """Return those of `digests` that the repository holds, locked against being unlinked until the transaction ends."""
+    rows = await conn.fetch(_HELD, repository_id, [digest.to_bytes() for digest in digests])
+    return {Digest.from_bytes(row["digest"]) for row in rows}
+
+
+async def lock_link(conn: Connection, digest: Digest, *, repository_id: int) -> bool:
+    """Lock the repository's link to a blob before unlinking it; return False where there is none."""
+    return await conn.fetchval(_LOCK_LINK, repository_id, digest.to_bytes()) is not None
+
+
+async def unlink(conn: Connection, digest: Digest, *, repository_id: int) -> None:
+    """Take a blob from a repository."""
+    await conn.execute(_UNLINK, repository_id, digest.to_bytes())

@@ -1,0 +1,49 @@
+"""Micro-batched lookups: what is asked while a query runs goes together into the next one (DESIGN, decision 4).
+
+No answer is older than its question: a question never joins a query that is already under way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, Generic, TypeVar
+
+Question = TypeVar("Question")
+Answer = TypeVar("Answer")
+
+_PUMPS: Final = 2  # queries at once: while one's rows travel, PostgreSQL works on the other
+_BATCH: Final = 128
+
+
+class Batcher(Generic[Question, Answer]):
+    """Asks many questions by one query each time. `ask` answers a sequence of questions in their order."""
+
+    def __init__(self, ask: Callable[[Sequence[Question]], Awaitable[Sequence[Answer]]]) -> None:
+        self._ask = ask
+        self._waiting: list[tuple[Question, asyncio.Future[Answer]]] = []
+        self._pumps: set[asyncio.Task[None]] = set()
+
+    def find(self, question: Question) -> asyncio.Future[Answer]:
+        """Return the future answer; it raises what the query raises."""
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting.append((question, future))
+        if len(self._pumps) < _PUMPS:
+            pump = asyncio.create_task(self._pump())
+            self._pumps.add(pump)
+            pump.add_done_callback(self._pumps.discard)
+        return future
+
+    async def _pump(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
+            try:
+                answers = await self._ask([question for question, _ in batch])
+            except Exception as error:
+                for _, future in batch:
+                    if not future.done():
+                        future.set_exception(error)
+            else:
+                for (_, future), answer in zip(batch, answers, strict=True):
+                    if not future.done():
+                        future.set_result(answer)

@@ -1,0 +1,168 @@
+"""Manifests, the tags that name them, and what they reference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from mediatypes.digest import Digest
+from mediatypes.names import RepositoryName, Tag
+from registry.db.pool import Connection
+
+INLINE_SIZE: Final = 64 << 10
+"""Contents up to this many bytes come with the batched lookup; larger ones in a query of their own."""
+
+
+class ManifestQuestion(NamedTuple):
+    """Which manifest: by `tag`, or by `digest`; `known` is a digest whose content the asker has already."""
+
+    name: RepositoryName
+    tag: Tag | None
+    digest: bytes | None
+    known: bytes | None
+
+
+class ManifestRow(NamedTuple):
+    """A manifest; `digest` as Digest.to_bytes; `content` None where it is known to the asker or above INLINE_SIZE."""
+
+    repository_id: int
+    digest: bytes
+    media_type: str
+    size: int
+    content: bytes | None
+
+
+class NewManifest(NamedTuple):
+    """What is stored of a manifest that is pushed."""
+
+    digest: Digest
+    media_type: str
+    artifact_type: str | None
+    subject: Digest | None
+    referrer: bytes | None
+    content: bytes
+    blobs: tuple[Digest, ...]
+    children: tuple[Digest, ...]
+
+
+_LOOKUP: Final = f"""
+SELECT r.id, m.digest, m.media_type, m.size,
+    CASE WHEN m.size <= {INLINE_SIZE} AND m.digest IS DISTINCT FROM q.known THEN m.content END
+FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bytea[]) WITH ORDINALITY AS q(name, tag, digest, known, position)
+LEFT JOIN LATERAL (SELECT id FROM repositories WHERE name = q.name OFFSET 0) r ON true
+LEFT JOIN LATERAL (SELECT digest FROM tags WHERE repository_id = r.id AND name = q.tag OFFSET 0) t ON true
+LEFT JOIN LATERAL (
+    SELECT digest, media_type, size, content FROM manifests
+    WHERE repository_id = r.id AND digest = coalesce(t.digest, q.digest) OFFSET 0
+) m ON true
+ORDER BY q.position
+"""
+_CONTENT: Final = "SELECT content FROM manifests WHERE repository_id = $1 AND digest = $2"
+_PUT: Final = """
+INSERT INTO manifests (repository_id, digest, media_type, artifact_type, subject, referrer, size, content)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+ON CONFLICT (repository_id, digest) DO UPDATE SET media_type = EXCLUDED.media_type, pushed_at = now()
+"""
+_REFER: Final = """
+INSERT INTO manifest_references (digest, repository_id, manifest, kind)
+SELECT d, $2, $3, $4 FROM unnest($1::bytea[]) AS d ON CONFLICT DO NOTHING
+"""
+_HELD: Final = """
+SELECT digest FROM manifests WHERE repository_id = $1 AND digest = ANY($2::bytea[]) ORDER BY digest FOR KEY SHARE
+"""
+_LOCK: Final = "SELECT 1 FROM manifests WHERE repository_id = $1 AND digest = $2 FOR UPDATE"
+_DELETE: Final = "DELETE FROM manifests WHERE repository_id = $1 AND digest = $2"
+_USERS: Final = """
+SELECT manifest FROM manifest_references
+WHERE digest = $2 AND repository_id = $1 AND kind = $3 AND manifest <> $2 ORDER BY manifest LIMIT $4
+"""
+# A page ends before it holds more than $5 descriptors or $6 bytes of them, but has one at least.
+_REFERRERS: Final = """
+SELECT digest, referrer, candidates FROM (
+    SELECT digest, referrer, count(*) OVER () AS candidates, row_number() OVER (ORDER BY digest) AS position,
+        sum(length(referrer)) OVER (ORDER BY digest) AS total
+    FROM (
+        SELECT digest, referrer FROM manifests
+        WHERE repository_id = $1 AND subject = $2 AND digest > $3 AND ($4::text IS NULL OR artifact_type = $4)
+        ORDER BY digest LIMIT $5 + 1
+    ) AS candidate
+) AS counted
+WHERE position = 1 OR (position <= $5 AND total <= $6)
+ORDER BY digest
+"""
+
+
+async def look_up(conn: Connection, questions: Sequence[ManifestQuestion]) -> list[ManifestRow | None]:
+    """Answer, in order, which manifest each question names; None where its repository has none such."""
+    columns = zip(*questions, strict=True)
+    rows = await conn.fetch(_LOOKUP, *(list(column) for column in columns))
+    return [None if row[1] is None else ManifestRow(row[0], row[1], row[2], row[3], row[4]) for row in rows]
+
+
+async def content(conn: Connection, *, repository_id: int, digest: bytes) -> bytes | None:
+    """Return a manifest's bytes; None where it is gone."""
+    found: bytes | None = await conn.fetchval(_CONTENT, repository_id, digest)
+    return found
+
+
+async def put(conn: Connection, new: NewManifest, *, repository_id: int) -> None:
+    """Store a manifest and its references, and lock it until the transaction ends. Storing it again changes nothing."""
+    packed = new.digest.to_bytes()
+    subject = new.subject.to_bytes() if new.subject else None
+    await conn.execute(
+        _PUT,
+        repository_id,
+        packed,
+        new.media_type,
+        new.artifact_type,
+        subject,
+        new.referrer,
+        len(new.content),
+        new.content,
+    )
+    for kind, digests in (("blob", new.blobs), ("manifest", new.children)):
+        if digests:
+            await conn.execute(_REFER, sorted(d.to_bytes() for d in digests), repository_id, packed, kind)
+
+
+async def held(conn: Connection, digests: Sequence[Digest], *, repository_id: int) -> set[Digest]:
+    """Return those of `digests` that are manifests of the repository, locked until the transaction ends."""
+    rows = await conn.fetch(_HELD, repository_id, [digest.to_bytes() for digest in digests])
+    return {Digest.from_bytes(row["digest"]) for row in rows}
+
+
+async def lock(conn: Connection, digest: Digest, *, repository_id: int) -> bool:
+    """Lock a manifest before deleting it; return False where there is none."""
+    return await conn.fetchval(_LOCK, repository_id, digest.to_bytes()) is not None
+
+
+async def delete(conn: Connection, digest: Digest, *, repository_id: int) -> None:
+    """Delete a manifest with its tags and its references."""
+    await conn.execute(_DELETE, repository_id, digest.to_bytes())
+
+
+async def users(conn: Connection, digest: Digest, *, repository_id: int, kind: str, limit: int) -> list[Digest]:
+    """Return up to `limit` manifests of the repository that use `digest` as a `kind` ("blob" or "manifest")."""
+    rows = await conn.fetch(_USERS, repository_id, digest.to_bytes(), kind, limit)
+    return [Digest.from_bytes(row["manifest"]) for row in rows]
+
+
+async def referrers(
+    conn: Connection,
+    subject: Digest,
+    *,
+    repository_id: int,
+    artifact_type: str | None,
+    after: bytes,
+    limit: int,
+    max_bytes: int,
+) -> tuple[list[tuple[bytes, bytes]], bool]:
+    """Return (digest, descriptor as JSON) of the manifests whose subject is `subject`, after `after`; and if more follow.
+
+    At most `limit` of them, and at most `max_bytes` of descriptors beyond the first.
+    """
+    rows = await conn.fetch(
+        _REFERRERS, repository_id, subject.to_bytes(), after, artifact_type, limit, max_bytes
+    )
+    more = bool(rows) and rows[0]["candidates"] > len(rows)
+    return [(row["digest"], row["referrer"]) for row in rows], more

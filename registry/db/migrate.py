@@ -1,0 +1,103 @@
+"""Bring the database's schema up or down, safely when many nodes start at once.
+
+Expand, then contract (DESIGN 16): `schema_state` holds the schema's version and the oldest code that can work with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from importlib.resources import files
+from typing import Final, NamedTuple
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from registry.db.schema import misfit
+
+_LOCK: Final = 0x626C61636B6C  # "blackl": the advisory lock under which one node migrates while the others wait.
+_LIMITS: Final = ("SET lock_timeout = '5s'", "SET statement_timeout = '10min'")
+
+
+class SchemaUnusable(Exception):
+    """The schema and this code don't fit, or the database can't be reached; the message says what to do."""
+
+
+class SchemaState(NamedTuple):
+    """The revision in the database ("" before the first), its version (0 likewise) and the oldest code it permits."""
+
+    revision: str
+    version: int
+    oldest_code: int
+
+
+def upgrade(url: str) -> SchemaState:
+    """Run the revisions that are missing and return the state. Waits while another node migrates."""
+    return _run(url, lambda connection: _migrate(connection, lambda config: command.upgrade(config, "head")))
+
+
+def downgrade(url: str, revision: str) -> SchemaState:
+    """Undo revisions down to `revision` (`base` undoes all, which drops all metadata)."""
+    return _run(url, lambda connection: _migrate(connection, lambda config: command.downgrade(config, revision)))
+
+
+def status(url: str) -> SchemaState:
+    """Return the database's state without changing it."""
+    return _run(url, _state)
+
+
+def check(state: SchemaState) -> None:
+    """Raise SchemaUnusable where this code can't work with a schema in `state`."""
+    problem = misfit(state.version, state.oldest_code)
+    if problem:
+        raise SchemaUnusable(problem)
+
+
+def _run(url: str, work: Callable[[Connection], SchemaState]) -> SchemaState:
+    async def connected() -> SchemaState:
+        engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"), poolclass=NullPool)
+        try:
+            async with engine.connect() as connection:
+                return await connection.run_sync(work)
+        finally:
+            await engine.dispose()
+
+    try:
+        return asyncio.run(connected())
+    except (SQLAlchemyError, OSError) as error:
+        reason = getattr(error, "orig", None) or error
+        raise SchemaUnusable(f"the database's schema could not be read or changed: {reason}") from error
+
+
+def _migrate(connection: Connection, act: Callable[[Config], None]) -> SchemaState:
+    # The wait for the lock is bounded by the other node's migration, not by lock_timeout: that is set afterwards.
+    connection.execute(sa.text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})
+    connection.commit()
+    try:
+        for limit in _LIMITS:
+            connection.execute(sa.text(limit))
+        connection.commit()
+        config = Config()
+        config.set_main_option("script_location", str(files("registry.db") / "migrations"))
+        config.attributes["connection"] = connection
+        act(config)
+        connection.commit()
+        return _state(connection)
+    finally:
+        connection.rollback()
+        connection.execute(sa.text("SELECT pg_advisory_unlock(:key)"), {"key": _LOCK})
+        connection.commit()
+
+
+def _state(connection: Connection) -> SchemaState:
+    revision = MigrationContext.configure(connection, opts={"version_table": "schema_revision"}).get_current_revision()
+    if revision is None:
+        return SchemaState("", 0, 0)
+    row = connection.execute(sa.text("SELECT version, oldest_code FROM schema_state")).one()
+    return SchemaState(revision, row.version, row.oldest_code)

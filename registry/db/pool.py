@@ -1,0 +1,140 @@
+"""Connections to PostgreSQL and named units of work on them.
+
+Every statement runs in `read` (one statement or several that needn't agree, no transaction) or in `transaction`; each has
+a name that is a metric's label. Both repeat the work after a lost connection or a deadlock, as long as nothing can have been
+committed: work must therefore be free of other effects. What stays unavailable is `Unavailable`, never asyncpg's error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeAlias, TypeVar
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+from registry import metrics
+from registry.errors import Unavailable
+
+Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
+T = TypeVar("T")
+
+_ATTEMPTS: Final = 4
+_BACKOFF: Final = 0.05  # seconds, doubled at each attempt, with full jitter
+
+_LOST: Final = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.OperatorInterventionError,  # shutdown, crash of a neighbour, "cannot connect now", statement time-out
+    asyncpg.InsufficientResourcesError,
+    ConnectionError,
+    OSError,
+)
+_CONTENDED: Final = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+_SLOW: Final = (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError, TimeoutError)
+
+
+class Database:
+    """A pool of connections that heals by itself."""
+
+    def __init__(self, url: str, *, size: int, timeout: float) -> None:
+        self._url = url
+        self._size = size
+        self._timeout = timeout
+        self._pool: asyncpg.Pool | None = None
+
+    async def open(self) -> None:
+        """Make the pool; connections are made when they are needed."""
+        milliseconds = str(int(self._timeout * 1000))
+        self._pool = await asyncpg.create_pool(
+            self._url,
+            min_size=0,
+            max_size=self._size,
+            command_timeout=self._timeout + 5,
+            timeout=self._timeout,
+            # No session state is ever set, so nothing needs resetting: that saves a round trip at each release.
+            reset=_keep_session,
+            server_settings={
+                "application_name": "blacklake",
+                "statement_timeout": milliseconds,
+                "lock_timeout": milliseconds,
+                "idle_in_transaction_session_timeout": milliseconds,
+            },
+        )
+
+    async def close(self) -> None:
+        """Close every connection; wait a moment for work under way."""
+        if self._pool is not None:
+            try:
+                await asyncio.wait_for(self._pool.close(), 5)
+            except TimeoutError:
+                self._pool.terminate()
+
+    @property
+    def usage(self) -> tuple[int, int]:
+        """Return the connections in use and those open."""
+        if self._pool is None:
+            return 0, 0
+        return self._pool.get_size() - self._pool.get_idle_size(), self._pool.get_size()
+
+    async def read(self, name: str, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """Run `work` without a transaction. Raise Unavailable where the database doesn't answer in time."""
+        return await self._attempt(name, work, in_transaction=False)
+
+    async def transaction(self, name: str, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """Run `work` in a transaction; commit where it returns, roll back where it raises.
+
+        Raise Unavailable where the database doesn't answer in time, also when the outcome of the commit is not known.
+        """
+        return await self._attempt(name, work, in_transaction=True)
+
+    async def _attempt(self, name: str, work: Callable[[Connection], Awaitable[T]], *, in_transaction: bool) -> T:
+        started = time.perf_counter()
+        for attempt in range(_ATTEMPTS):
+            if attempt:
+                await asyncio.sleep(random.uniform(0, _BACKOFF * 2**attempt))
+            committing = False
+            try:
+                async with self._acquired() as conn:
+                    if not in_transaction:
+                        result = await work(conn)
+                    else:
+                        await conn.execute("BEGIN")
+                        result = await _rolled_back_on_error(conn, work)
+                        committing = True
+                        await conn.execute("COMMIT")
+                metrics.observe_transaction(name, "done", time.perf_counter() - started)
+                return result
+            except _SLOW as error:
+                metrics.observe_transaction(name, "timeout", time.perf_counter() - started)
+                raise Unavailable("the database (it takes too long)") from error
+            except (*_LOST, *_CONTENDED) as error:
+                metrics.observe_transaction(name, "repeated", time.perf_counter() - started)
+                if committing:
+                    raise Unavailable("the database (it went away during a commit)") from error
+                cause = error
+        metrics.observe_transaction(name, "unavailable", time.perf_counter() - started)
+        raise Unavailable("the database") from cause
+
+    def _acquired(self) -> asyncpg.pool.PoolAcquireContext[asyncpg.Record]:
+        if self._pool is None:
+            raise Unavailable("the database (this process is starting or ending)")
+        return self._pool.acquire(timeout=self._timeout)
+
+
+async def _rolled_back_on_error(conn: Connection, work: Callable[[Connection], Awaitable[T]]) -> T:
+    try:
+        return await work(conn)
+    except BaseException:
+        # A cancelled or broken connection is closed by the pool, and PostgreSQL rolls back by itself.
+        if not conn.is_closed():
+            await conn.execute("ROLLBACK")
+        raise
+
+
+async def _keep_session(_conn: asyncpg.Connection[asyncpg.Record]) -> None:
+    """Leave a released connection as it is."""

@@ -1,0 +1,38 @@
+"""Repositories: names and ids."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mediatypes.names import RepositoryName
+from registry.db.pool import Connection
+
+_ID: Final = "SELECT id FROM repositories WHERE name = $1"
+_CREATE: Final = "INSERT INTO repositories (name) VALUES ($1) ON CONFLICT (name) DO NOTHING RETURNING id"
+_PAGE: Final = """
+SELECT name FROM repositories r
+WHERE name > $1 AND EXISTS (SELECT FROM manifests m WHERE m.repository_id = r.id)
+ORDER BY name LIMIT $2
+"""
+
+
+async def find(conn: Connection, name: RepositoryName) -> int | None:
+    """Return the repository's id; None where no push has made it yet."""
+    found: int | None = await conn.fetchval(_ID, name)
+    return found
+
+
+async def find_or_create(conn: Connection, name: RepositoryName) -> int:
+    """Return the repository's id, making it where it is new."""
+    found = await find(conn, name)
+    if found is None:
+        found = await conn.fetchval(_CREATE, name)
+    # Another transaction made it in between: it is visible now, since the insert waited for that to end.
+    found = found if found is not None else await find(conn, name)
+    assert found is not None
+    return found
+
+
+async def page(conn: Connection, *, after: str, limit: int) -> list[str]:
+    """Return up to `limit` names of repositories that hold a manifest, in byte order, those after `after`."""
+    return [row["name"] for row in await conn.fetch(_PAGE, after, limit)]

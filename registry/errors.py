@@ -1,0 +1,266 @@
+"""Domain errors: sentences that carry a code of the specification. `http/errors.py` alone knows their statuses.
+
+    RegistryError
+    ├── NameInvalid  NameUnknown  TagInvalid
+    ├── DigestInvalid  DigestMismatch  SizeMismatch
+    ├── BlobUnknown  RangeUnsatisfiable
+    ├── UploadUnknown  UploadOutOfOrder  ContentRangeInvalid  BodyIncomplete
+    ├── ManifestUnknown  ManifestInvalid  ManifestTooLarge  ManifestBlobUnknown  MediaTypeUnsupported
+    ├── StillReferenced  DeletionDisabled  AccessDenied
+    ├── PageInvalid  EndpointUnknown  MethodUnsupported  RequestInvalid  TooManyRequests
+    └── InternalError  Unavailable
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import ClassVar
+
+from mediatypes.codes import ErrorCode
+
+
+class RegistryError(Exception):
+    """A request can't be done: what happened, to what, and what to do. `detail` is JSON for the client's program."""
+
+    code: ClassVar[ErrorCode]
+
+    def __init__(self, message: str, detail: Mapping[str, object] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.detail: dict[str, object] = dict(detail or {})
+
+
+class NameInvalid(RegistryError):
+    code = ErrorCode.NAME_INVALID
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"repository name {_shown(name)} {reason}", {"name": _cut(name)})
+
+
+class NameUnknown(RegistryError):
+    code = ErrorCode.NAME_UNKNOWN
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"repository {name} does not exist; a first push creates it", {"name": name})
+
+
+class TagInvalid(RegistryError):
+    code = ErrorCode.TAG_INVALID
+
+    def __init__(self, tag: str, reason: str) -> None:
+        super().__init__(f"tag {_shown(tag)} {reason}", {"tag": _cut(tag)})
+
+
+class DigestInvalid(RegistryError):
+    code = ErrorCode.DIGEST_INVALID
+
+    def __init__(self, digest: str, reason: str) -> None:
+        super().__init__(f"digest {_shown(digest)} {reason}", {"digest": _cut(digest)})
+
+
+class DigestMismatch(RegistryError):
+    """The bytes received are not those that the digest names. Nothing of them is kept."""
+
+    code = ErrorCode.DIGEST_INVALID
+
+    def __init__(self, expected: str, actual: str) -> None:
+        super().__init__(
+            f"the content received has the digest {actual}, not {expected}; nothing was stored, send it again",
+            {"expected": expected, "actual": actual},
+        )
+
+
+class SizeMismatch(RegistryError):
+    code = ErrorCode.SIZE_INVALID
+
+    def __init__(self, announced: int, received: int) -> None:
+        super().__init__(
+            f"{announced} bytes were announced and {received} received; resume or start again",
+            {"announced": announced, "received": received},
+        )
+
+
+class BlobUnknown(RegistryError):
+    code = ErrorCode.BLOB_UNKNOWN
+
+    def __init__(self, name: str, digest: str) -> None:
+        super().__init__(f"blob {digest} is not in repository {name}", {"name": name, "digest": digest})
+
+
+class RangeUnsatisfiable(RegistryError):
+    code = ErrorCode.RANGE_INVALID
+
+    def __init__(self, requested: str, size: int) -> None:
+        super().__init__(
+            f"range {_shown(requested)} selects nothing of {size} bytes", {"range": _cut(requested), "size": size}
+        )
+        self.size = size
+
+
+class UploadUnknown(RegistryError):
+    code = ErrorCode.BLOB_UPLOAD_UNKNOWN
+
+    def __init__(self, name: str, upload: str) -> None:
+        super().__init__(
+            f"upload {_shown(upload)} of repository {name} is finished, cancelled, expired or never was; start a new one",
+            {"name": name, "upload": _cut(upload)},
+        )
+
+
+class UploadOutOfOrder(RegistryError):
+    """A chunk that doesn't begin where the upload stands, or that another request is just writing (spec: end-5, 416)."""
+
+    code = ErrorCode.BLOB_UPLOAD_INVALID
+
+    def __init__(self, reason: str, *, offset: int) -> None:
+        super().__init__(f"{reason}; the upload holds {offset} bytes, go on from there", {"offset": offset})
+        self.offset = offset
+
+
+class ContentRangeInvalid(RegistryError):
+    code = ErrorCode.BLOB_UPLOAD_INVALID
+
+    def __init__(self, content_range: str, reason: str) -> None:
+        super().__init__(f"Content-Range {_shown(content_range)} {reason}", {"content_range": _cut(content_range)})
+
+
+class BodyIncomplete(RegistryError):
+    """The client vanished, or sent fewer bytes than it announced. What arrived is kept for resuming."""
+
+    code = ErrorCode.SIZE_INVALID
+
+    def __init__(self) -> None:
+        super().__init__("the request ended before its body was complete; ask for the upload's status and resume")
+
+
+class ManifestUnknown(RegistryError):
+    code = ErrorCode.MANIFEST_UNKNOWN
+
+    def __init__(self, name: str, reference: str) -> None:
+        super().__init__(
+            f"manifest {reference} is not in repository {name}", {"name": name, "reference": _cut(reference)}
+        )
+
+
+class ManifestInvalid(RegistryError):
+    code = ErrorCode.MANIFEST_INVALID
+
+    def __init__(self, reason: str, detail: Mapping[str, object] | None = None) -> None:
+        super().__init__(f"the manifest {reason}", detail)
+
+
+class ManifestTooLarge(RegistryError):
+    code = ErrorCode.SIZE_INVALID
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the manifest is larger than {limit} bytes; put what is large into a blob", {"limit": limit})
+
+
+class ManifestBlobUnknown(RegistryError):
+    """A manifest names content that its repository doesn't hold; the detail lists all of it."""
+
+    code = ErrorCode.MANIFEST_BLOB_UNKNOWN
+
+    def __init__(self, name: str, missing: Sequence[str]) -> None:
+        shown = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
+        super().__init__(
+            f"the manifest names content that repository {name} does not hold: {shown}; push it first",
+            {"missing": list(missing)},
+        )
+
+
+class MediaTypeUnsupported(RegistryError):
+    code = ErrorCode.MANIFEST_INVALID
+
+    def __init__(self, media_type: str, supported: Iterable[str]) -> None:
+        listed = list(supported)
+        super().__init__(
+            f"Content-Type {_shown(media_type)} is not that of a manifest; send one of {', '.join(listed)}",
+            {"content_type": _cut(media_type), "supported": listed},
+        )
+
+
+class StillReferenced(RegistryError):
+    code = ErrorCode.DENIED
+
+    def __init__(self, digest: str, users: Sequence[str]) -> None:
+        super().__init__(
+            f"{digest} is still used in its repository; delete the manifests that use it first",
+            {"digest": digest, "used_by": list(users)},
+        )
+
+
+class DeletionDisabled(RegistryError):
+    code = ErrorCode.UNSUPPORTED
+
+    def __init__(self) -> None:
+        super().__init__("deletion is switched off here (BLACKLAKE_DELETE=off)")
+
+
+class AccessDenied(RegistryError):
+    code = ErrorCode.DENIED
+
+
+class PageInvalid(RegistryError):
+    code = ErrorCode.UNSUPPORTED
+
+    def __init__(self, parameter: str, value: str, reason: str) -> None:
+        super().__init__(f"{parameter}={_cut(value)} {reason}", {"parameter": parameter, "value": _cut(value)})
+
+
+class EndpointUnknown(RegistryError):
+    code = ErrorCode.UNSUPPORTED
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"there is nothing at {_shown(path)}; the registry's API begins at /v2/", {"path": _cut(path)})
+
+
+class MethodUnsupported(RegistryError):
+    code = ErrorCode.UNSUPPORTED
+
+    def __init__(self, method: str, allowed: Sequence[str]) -> None:
+        super().__init__(
+            f"{_cut(method)} is not possible here; possible are {', '.join(allowed)}", {"allowed": list(allowed)}
+        )
+        self.allowed = tuple(allowed)
+
+
+class RequestInvalid(RegistryError):
+    """A request that is no request of the specification: its query, its headers or its body can't be read."""
+
+    code = ErrorCode.UNSUPPORTED
+
+
+class TooManyRequests(RegistryError):
+    code = ErrorCode.TOOMANYREQUESTS
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(f"too many requests; try again in {retry_after} seconds", {"retry_after": retry_after})
+        self.retry_after = retry_after
+
+
+class InternalError(RegistryError):
+    """A defect of the server: the log has the request's id and the cause."""
+
+    code = ErrorCode.UNKNOWN
+
+    def __init__(self) -> None:
+        super().__init__("the server failed on this request; its log tells why, under the request's id")
+
+
+class Unavailable(RegistryError):
+    """The database or the storage doesn't answer now; nothing was acknowledged, the same request may succeed later."""
+
+    code = ErrorCode.UNAVAILABLE
+
+    def __init__(self, what: str, retry_after: int = 1) -> None:
+        super().__init__(f"{what} is unavailable at the moment; try again", {"retry_after": retry_after})
+        self.retry_after = retry_after
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 128 else text[:128] + "…"
+
+
+def _shown(text: str) -> str:
+    return f"“{_cut(text)}”"

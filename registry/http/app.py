@@ -1,0 +1,134 @@
+"""The Quart application: every route, and JSON where Quart and werkzeug would answer with HTML."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any, cast
+
+import structlog
+from quart import Quart, Response, request
+from quart.asgi import ASGIHTTPConnection
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from registry import metrics
+from registry.core.services import Services
+from registry.errors import EndpointUnknown, InternalError, MethodUnsupported, RegistryError, RequestInvalid
+from registry.http.call import Reply, Stream
+from registry.http.errors import render
+from registry.http.exchange import Exchange
+from registry.http.routes import Router
+
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+_EXCHANGE = "registry.exchange"
+_log = structlog.get_logger("registry.http")
+
+
+class DirectConnection(ASGIHTTPConnection):
+    """Leaves bodies of requests below `/v2/` with the server until a handler reads them.
+
+    Quart's own body has no back-pressure, and differs between its versions (DESIGN, decision 2).
+    """
+
+    async def __call__(self, receive: Any, send: Any) -> None:
+        scope: Any = self.scope
+        if not scope["path"].startswith("/v2"):
+            await super().__call__(receive, send)
+            return
+        exchange = scope[_EXCHANGE] = Exchange(scope, receive)
+        message = self._create_request_from_scope(send)
+        message.body.set_complete()
+        try:
+            await self.handle_request(message, send)
+        finally:
+            exchange.finish()
+
+
+def create_app(services: Services, router: Router) -> Quart:
+    """Return the application; its life is the caller's (`compose`)."""
+    app = Quart("registry", static_folder=None)
+    app.asgi_http_class = DirectConnection
+    # Limits are each route's own: these two cut uploads and downloads (DESIGN, decision 2).
+    app.config.update(MAX_CONTENT_LENGTH=None, RESPONSE_TIMEOUT=None, BODY_TIMEOUT=None)
+    app.url_map.merge_slashes = False
+
+    async def protocol(rest: str = "") -> Response:
+        del rest
+        exchange = _exchange()
+        assert exchange is not None
+        return _response(await exchange.answer(router), exchange)
+
+    for rule in ("/v2", "/v2/", "/v2/<path:rest>"):
+        app.add_url_rule(
+            rule, rule, protocol, methods=_METHODS, provide_automatic_options=False, strict_slashes=True
+        )
+
+    @app.get("/health")
+    async def health() -> Response:
+        return _response(Reply(200, [("Content-Type", "application/json")], b'{"status":"ok"}'))
+
+    @app.get("/ready")
+    async def ready() -> Response:
+        state = await services.health.check()
+        is_ready = all(answer == "ok" for answer in state.values())
+        body = app.json.dumps({"status": "ok" if is_ready else "not ready", **state}).encode()
+        headers = [("Content-Type", "application/json")]
+        if not is_ready:
+            headers.append(("Retry-After", "1"))
+        return _response(Reply(200 if is_ready else 503, headers, body))
+
+    @app.get("/metrics")
+    async def exposition() -> Response:
+        router.require_access(request.headers.get("Host"), request.headers.get("Origin"))
+        return _response(Reply(200, [("Content-Type", metrics.CONTENT_TYPE)], metrics.exposition()))
+
+    @app.errorhandler(RegistryError)
+    async def refused(error: RegistryError) -> Response:
+        return _response(render(error, _request_id(), request.path))
+
+    @app.errorhandler(HTTPException)
+    async def not_routed(error: HTTPException) -> Response:
+        refusal: RegistryError
+        if isinstance(error, MethodNotAllowed):
+            refusal = MethodUnsupported(request.method, sorted(error.valid_methods or _METHODS))
+        elif error.code == 404:
+            refusal = EndpointUnknown(request.path)
+        else:
+            refusal = RequestInvalid(error.description or error.name)
+        return await refused(refusal)
+
+    @app.errorhandler(Exception)
+    async def failed(_error: Exception) -> Response:
+        _log.exception("request failed", request_id=_request_id(), path=request.path)
+        return await refused(InternalError())
+
+    return app
+
+
+def _exchange() -> Exchange | None:
+    scope = cast("dict[str, Any]", request.scope)
+    return cast("Exchange | None", scope.get(_EXCHANGE))
+
+
+def _request_id() -> str:
+    exchange = _exchange()
+    return exchange.call.request_id if exchange is not None else request.headers.get("X-Request-ID", "")[:128]
+
+
+def _response(reply: Reply, exchange: Exchange | None = None) -> Response:
+    body = reply.body
+    response = Response(_counted(body, exchange) if isinstance(body, Stream) else body, reply.status)
+    response.headers.clear()
+    if exchange is not None and not isinstance(body, Stream):
+        exchange.sent = len(body)
+    for name, value in reply.headers:
+        response.headers.add(name, value)
+    return response
+
+
+async def _counted(body: Stream, exchange: Exchange | None) -> AsyncIterator[bytes]:
+    async with contextlib.aclosing(body.chunks) as chunks:
+        async for piece in chunks:
+            if exchange is not None:
+                exchange.sent += len(piece)
+            yield piece

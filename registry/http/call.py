@@ -1,0 +1,130 @@
+"""A request and its answer, free of any server's and framework's types: both doors make the one and send the other."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+from registry.errors import BodyIncomplete, RequestInvalid
+
+Receive = Callable[[], Awaitable[Any]]
+Headers = list[tuple[str, str]]
+
+_IDLE_SECONDS: Final = 60.0  # a body that brings nothing for so long has no sender any more
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+
+
+class Body:
+    """A request's body, read from the server piece by piece: what isn't read yet stays in the client's socket."""
+
+    def __init__(self, receive: Receive, announced: int | None) -> None:
+        self._receive = receive
+        self.announced = announced
+        self.received = 0
+        self.finished = announced == 0
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Yield the pieces. Raise BodyIncomplete where the client vanishes or sends less than it announced."""
+        while not self.finished:
+            try:
+                async with asyncio.timeout(_IDLE_SECONDS):
+                    message = await self._receive()
+            except TimeoutError:
+                raise BodyIncomplete from None
+            if message["type"] != "http.request":
+                raise BodyIncomplete
+            self.finished = not message.get("more_body", False)
+            data = message.get("body", b"")
+            self.received += len(data)
+            if self.finished and self.announced is not None and self.received != self.announced:
+                raise BodyIncomplete
+            if data:
+                yield data
+
+    async def discard(self, limit: int, seconds: float) -> None:
+        """Read up to `limit` bytes of what is left: many clients read an answer only when they have sent all."""
+        until = self.received + limit
+        try:
+            async with asyncio.timeout(seconds):
+                async for _ in self:
+                    if self.received > until:
+                        return
+        except (BodyIncomplete, TimeoutError):
+            return
+
+
+class Query:
+    """The query string's parameters. Raise RequestInvalid where they are no UTF-8 text."""
+
+    def __init__(self, raw: bytes) -> None:
+        try:
+            self._values = parse_qs(
+                raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=200
+            )
+        except ValueError as error:
+            raise RequestInvalid("the query string is not percent-encoded UTF-8 of at most 200 parameters") from error
+        if any("\0" in value for values in self._values.values() for value in values):
+            raise RequestInvalid("the query string holds a NUL character")
+
+    def one(self, name: str) -> str | None:
+        """Return the parameter's first value; None where it is not given."""
+        return self._values.get(name, [None])[0]
+
+    def all(self, name: str) -> list[str]:
+        """Return every value of the parameter."""
+        return self._values.get(name, [])
+
+
+class Call:
+    """One request. Header names are lower case; a header given twice holds both values, joined by a comma."""
+
+    __slots__ = ("_query", "body", "headers", "method", "path", "raw_query", "request_id")
+
+    def __init__(
+        self, method: str, path: str, raw_query: bytes, headers: Iterable[tuple[bytes, bytes]], receive: Receive
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.raw_query = raw_query
+        self._query: Query | None = None
+        found: dict[str, str] = {}
+        for raw_name, raw_value in headers:
+            name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+            found[name] = f"{found[name]}, {value}" if name in found else value
+        self.headers = found
+        given = found.get("x-request-id", "")
+        self.request_id = given if given and _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        length = found.get("content-length")
+        announced = int(length) if length is not None and length.isascii() and length.isdigit() else None
+        self.body = Body(receive, announced)
+
+    @property
+    def query(self) -> Query:
+        """The parameters of the query string."""
+        if self._query is None:
+            self._query = Query(self.raw_query)
+        return self._query
+
+
+@dataclass(slots=True)
+class Stream:
+    """A reply's body that is read from storage; `file` where all of it is exactly a local file's content."""
+
+    chunks: AsyncGenerator[bytes, None]
+    size: int
+    file: Path | None = None
+
+
+@dataclass(slots=True)
+class Reply:
+    """An answer. A reply to HEAD has headers as GET would have them, and no body."""
+
+    status: int
+    headers: Headers = field(default_factory=list)
+    body: bytes | Stream = b""

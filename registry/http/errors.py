@@ -1,0 +1,66 @@
+"""The one table from domain errors to statuses, and the one place that renders them (spec: Error Codes)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from registry import errors
+from registry.errors import RegistryError
+from registry.http.call import Headers, Reply
+
+STATUS: Final[dict[type[RegistryError], int]] = {
+    errors.NameInvalid: 400,
+    errors.TagInvalid: 400,
+    errors.DigestInvalid: 400,
+    errors.DigestMismatch: 400,
+    errors.SizeMismatch: 400,
+    errors.BodyIncomplete: 400,
+    errors.ContentRangeInvalid: 400,
+    errors.ManifestInvalid: 400,
+    errors.PageInvalid: 400,
+    errors.RequestInvalid: 400,
+    errors.AccessDenied: 403,
+    errors.StillReferenced: 403,
+    errors.NameUnknown: 404,
+    errors.BlobUnknown: 404,
+    errors.UploadUnknown: 404,
+    errors.ManifestUnknown: 404,
+    errors.ManifestBlobUnknown: 404,
+    errors.EndpointUnknown: 404,
+    errors.MethodUnsupported: 405,
+    errors.DeletionDisabled: 405,
+    errors.ManifestTooLarge: 413,
+    errors.MediaTypeUnsupported: 415,
+    errors.RangeUnsatisfiable: 416,
+    errors.UploadOutOfOrder: 416,
+    errors.TooManyRequests: 429,
+    errors.InternalError: 500,
+    errors.Unavailable: 503,
+}
+
+
+def render(error: RegistryError, request_id: str, path: str) -> Reply:
+    """Return the error document that the specification defines, the request's id in its detail."""
+    document = {
+        "errors": [
+            {"code": error.code, "message": error.message, "detail": {**error.detail, "request_id": request_id}}
+        ]
+    }
+    headers: Headers = [("Content-Type", "application/json"), *_extra_headers(error, path)]
+    return Reply(STATUS[type(error)], headers, msgspec.json.encode(document))
+
+
+def _extra_headers(error: RegistryError, path: str) -> Headers:
+    match error:
+        case errors.UploadOutOfOrder():
+            return [("Range", f"0-{max(error.offset - 1, 0)}"), ("Location", path)]
+        case errors.RangeUnsatisfiable():
+            return [("Content-Range", f"bytes */{error.size}")]
+        case errors.MethodUnsupported():
+            return [("Allow", ", ".join(error.allowed))]
+        case errors.TooManyRequests() | errors.Unavailable():
+            return [("Retry-After", str(error.retry_after))]
+        case _:
+            return []

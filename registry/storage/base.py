@@ -1,0 +1,82 @@
+"""What a storage driver does: keep blobs' bytes under opaque keys.
+
+The database decides which key holds which blob and when bytes may go; a driver never lists, never renames and never
+interprets. A key is committed in a row before its first byte is written, so that no byte is without an owner.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import NewType, Protocol
+
+from mediatypes.ranges import ByteRange
+
+StorageKey = NewType("StorageKey", str)
+
+CHUNK_SIZE = 1 << 20
+"""Bytes that a driver reads or hands out at a time, at most."""
+
+
+class StorageError(Exception):
+    """The storage failed or doesn't answer; the operation may be tried again."""
+
+
+class ObjectMissing(StorageError):
+    """Nothing is stored under the key, or less than the database says."""
+
+
+class WriterBusy(StorageError):
+    """Another process holds the key's writer."""
+
+
+def new_key() -> StorageKey:
+    """Return a key that was never used: 32 random hexadecimal digits."""
+    return StorageKey(secrets.token_hex(16))
+
+
+class BlobWriter(Protocol):
+    """Appends to the bytes of one key. One writer a key at a time; `close` or `abort` ends it."""
+
+    @property
+    def offset(self) -> int:
+        """Bytes accepted so far, counted from the beginning of the blob."""
+
+    async def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Append `data`. Raise StorageError when it can't be written; `data` is not kept after the return."""
+
+    async def save(self) -> bytes:
+        """Make everything accepted durable; return the driver's state for `open_writer` (b"" where it needs none)."""
+
+    async def commit(self) -> None:
+        """Make the blob durable and readable. Afterwards nothing can be appended and `close` does nothing more."""
+
+    async def close(self) -> None:
+        """Let the key go, keeping what was saved. Bytes after the last `save` may or may not be kept."""
+
+
+class BlobStore(Protocol):
+    """Bytes under keys. Every method raises StorageError where the storage itself fails."""
+
+    async def open_writer(self, key: StorageKey, *, offset: int = 0, state: bytes = b"") -> BlobWriter:
+        """Begin to write `key`, or go on at `offset` with the `state` of the `save` that belongs to it.
+
+        Bytes that an earlier writer left beyond `offset` are discarded. Raise WriterBusy while another writer holds the
+        key, ObjectMissing where fewer than `offset` bytes are there.
+        """
+
+    def read(self, key: StorageKey, span: ByteRange) -> AsyncGenerator[bytes, None]:
+        """Yield the bytes of `span` in pieces of at most CHUNK_SIZE. Raise ObjectMissing where they are not all there."""
+
+    def local_path(self, key: StorageKey) -> Path | None:
+        """Return the file that holds exactly the blob, for a server that can send files; None where there is none."""
+
+    async def delete(self, key: StorageKey) -> None:
+        """Remove what is under `key`: a blob or what an unfinished writer left. Nothing there is no error."""
+
+    async def check(self) -> None:
+        """Write, read back and delete a probe. Raise StorageError where that fails."""
+
+    async def close(self) -> None:
+        """Release what the driver holds."""

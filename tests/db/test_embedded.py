@@ -1,0 +1,423 @@
+"""The embedded PostgreSQL keeps what was committed, whatever is killed, and moves to a newer major version."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import asyncpg
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from registry.datadir import DataDirectory, DataDirectoryInUse
+from registry.db import embedded
+from registry.db.binaries import binaries, initialise, installations, run
+from registry.db.embedded import EmbeddedPostgres, EmbeddedPostgresFailed, migrate_postgres
+from registry.processes import Identity, identify, running_in, wait_for_end
+
+OLDEST, NEWEST = min(installations()), max(installations())
+
+# What a supervisor does: it starts PostgreSQL, says its pid, and lives on.
+PARENT = """
+import sys
+from pathlib import Path
+from registry.db.embedded import EmbeddedPostgres
+server = EmbeddedPostgres(Path(sys.argv[1]))
+server.start()
+print(server.pid, flush=True)
+sys.stdin.read()
+"""
+# A migration that announces each step and goes on when it is told to.
+MIGRATION = """
+import sys
+from pathlib import Path
+from registry.db.embedded import migrate_postgres
+def say(line):
+    print(line, flush=True)
+    sys.stdin.readline()
+migrate_postgres(Path(sys.argv[1]), say=say)
+"""
+
+
+def sql(server: EmbeddedPostgres, statement: str) -> str:
+    psql = binaries(NEWEST) / "psql"
+    return run([psql, "-XqAt", "--set=ON_ERROR_STOP=1", f"--dbname={server.url}"], said=statement).strip()
+
+
+@contextmanager
+def running(server: EmbeddedPostgres) -> Iterator[EmbeddedPostgres]:
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def fill(server: EmbeddedPostgres) -> None:
+    sql(
+        server,
+        """
+        CREATE TABLE things (id bigserial PRIMARY KEY, name text COLLATE "C" NOT NULL UNIQUE, body bytea, meta jsonb);
+        INSERT INTO things (name, body, meta)
+        SELECT 'thing ü ' || n, decode(repeat(md5(n::text), 40), 'hex'), jsonb_build_object('n', n)
+          FROM generate_series(1, 500) AS n;
+        """,
+    )
+
+
+def committed(server: EmbeddedPostgres) -> str:
+    return sql(server, "SELECT count(*), md5(string_agg(t::text, '' ORDER BY id)) FROM things t")
+
+
+def kill_process(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+
+
+def identity(pid: int) -> Identity:
+    found = identify(pid)
+    assert found is not None
+    return found
+
+
+def test_the_first_start_makes_a_database_and_later_starts_keep_it(tmp_path: Path) -> None:
+    server = EmbeddedPostgres(tmp_path / "data" / "postgres")
+    with running(server):
+        assert server.major == NEWEST
+        assert server.poll() is None
+        assert sql(
+            server, "SELECT pg_encoding_to_char(encoding), datcollate FROM pg_database WHERE datname='blacklake'"
+        )
+        fill(server)
+        before = committed(server)
+    assert server.poll() == 0
+    for _ in range(2):
+        with running(server):
+            assert committed(server) == before
+    with running(EmbeddedPostgres(tmp_path / "data" / "postgres")) as other:
+        assert committed(other) == before
+
+
+def test_the_database_speaks_utf8_and_sorts_by_bytes(tmp_path: Path) -> None:
+    with running(EmbeddedPostgres(tmp_path / "postgres")) as server:
+        found = sql(
+            server, "SELECT pg_encoding_to_char(encoding), datcollate FROM pg_database WHERE datname='blacklake'"
+        )
+    assert found == "UTF8|C"
+
+
+def test_nobody_but_the_owner_can_reach_it(tmp_path: Path) -> None:
+    with running(EmbeddedPostgres(tmp_path / "postgres")) as server:
+        assert sql(server, "SHOW listen_addresses") == ""
+        assert stat.S_IMODE((tmp_path / "postgres").stat().st_mode) == 0o700
+        assert stat.S_IMODE((tmp_path / "postgres/.s.PGSQL.5432").stat().st_mode) == 0o700
+
+
+async def test_asyncpg_and_sqlalchemy_understand_the_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGPORT", "1")
+    server = EmbeddedPostgres(tmp_path / "an ü % & + path" / "postgres")
+    await asyncio.to_thread(lambda: None)
+    with running(server):
+        connection = await asyncpg.connect(server.url)
+        assert await connection.fetchval("SELECT current_database()") == "blacklake"
+        await connection.close()
+        engine = create_async_engine(server.url.replace("postgresql:", "postgresql+asyncpg:"))
+        async with engine.connect() as other:
+            assert (await other.execute(text("SELECT current_user"))).scalar() == "blacklake"
+        await engine.dispose()
+
+
+@pytest.mark.parametrize("name", ["x" * 100, "a,b"], ids=["too long", "with a comma"])
+def test_a_path_that_no_socket_can_have_gets_a_private_one(tmp_path: Path, name: str) -> None:
+    server = EmbeddedPostgres(tmp_path / name / "postgres")
+    server.start()
+    sockets = Path(parse_qs(urlsplit(server.url).query)["host"][0])
+    fill(server)
+    assert stat.S_IMODE(sockets.stat().st_mode) == 0o700
+    assert not sockets.is_relative_to(tmp_path)
+    kill_process(server.pid)
+    with running(server):
+        assert f"host={sockets}" in server.url.replace("%2F", "/")  # the one noted before the crash
+        assert committed(server).startswith("500|")
+    assert not sockets.exists()
+
+
+def test_committed_rows_survive_a_kill_of_the_postmaster_while_a_backend_is_busy(tmp_path: Path) -> None:
+    server = EmbeddedPostgres(tmp_path / "postgres")
+    server.start()
+    fill(server)
+    before = committed(server)
+    # A backend in a loop doesn't notice that its postmaster has gone, and holds on to the shared memory.
+    loop = "DO $$ BEGIN LOOP END LOOP; END $$"
+    busy = subprocess.Popen([binaries(NEWEST) / "psql", "-Xqc", loop, server.url], stderr=subprocess.DEVNULL)
+    while sql(server, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'DO %' AND state = 'active'") != "1":
+        time.sleep(0.01)
+    postmaster = identity(server.pid)
+    kill_process(server.pid)
+    assert wait_for_end([postmaster], 10) == []
+    assert running_in(tmp_path / "postgres", "postgres") != []
+    with running(server):
+        assert server.pid != postmaster.pid
+        assert committed(server) == before
+    assert busy.wait() != 0
+
+
+@pytest.mark.parametrize("victims", ["parent", "parent and postmaster"])
+def test_postgres_ends_with_its_parent_and_keeps_what_was_committed(tmp_path: Path, victims: str) -> None:
+    directory = tmp_path / "postgres"
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT, str(directory)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as parent:
+        assert parent.stdout is not None
+        postmaster = identity(int(parent.stdout.readline()))
+        fill(EmbeddedPostgres(directory))
+        before = committed(EmbeddedPostgres(directory))
+        parent.kill()
+        if victims != "parent":
+            kill_process(postmaster.pid)
+    assert wait_for_end([postmaster], 30) == []
+    with running(EmbeddedPostgres(directory)) as server:
+        assert committed(server) == before
+
+
+def test_a_start_that_is_killed_while_it_makes_the_directory_is_healed_by_the_next(tmp_path: Path) -> None:
+    directory = tmp_path / "postgres"
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT, str(directory)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as parent:
+        while not (tmp_path / "postgres.new").exists():
+            time.sleep(0.001)
+        parent.kill()
+    assert not directory.exists()
+    with running(EmbeddedPostgres(directory)) as server:
+        fill(server)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["postgres"]
+
+
+def test_stale_lock_files_whose_pid_is_in_use_again_are_not_believed(tmp_path: Path) -> None:
+    directory = tmp_path / "postgres"
+    server = EmbeddedPostgres(directory)
+    server.start()
+    fill(server)
+    kill_process(server.pid)
+    for name in ("postmaster.pid", ".s.PGSQL.5432.lock"):
+        lines = (directory / name).read_text().splitlines()
+        (directory / name).write_text("\n".join([str(os.getpid()), *lines[1:], ""]))
+    with running(server):
+        assert committed(server).startswith("500|")
+
+
+def test_a_second_postgres_on_the_directory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedded, "_LEAVE_LIMIT", 0.2)
+    with running(EmbeddedPostgres(tmp_path / "postgres")) as first:
+        with pytest.raises(EmbeddedPostgresFailed, match=f"another PostgreSQL with pid {first.pid} runs on"):
+            EmbeddedPostgres(tmp_path / "postgres").start()
+        assert sql(first, "SELECT 1") == "1"
+
+
+def test_a_foreign_directory_is_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "postgres").mkdir()
+    (tmp_path / "postgres/letter").write_text("dear")
+    with pytest.raises(EmbeddedPostgresFailed, match="holds something else than a database"):
+        EmbeddedPostgres(tmp_path / "postgres").start()
+    assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")] == ["postgres", "postgres/letter"]
+
+
+def test_a_directory_of_a_version_that_is_not_embedded_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "postgres").mkdir()
+    (tmp_path / "postgres/PG_VERSION").write_text("99\n")
+    with pytest.raises(EmbeddedPostgresFailed, match=f"belongs to PostgreSQL 99, .* {OLDEST}, {NEWEST}; use"):
+        EmbeddedPostgres(tmp_path / "postgres").start()
+
+
+def test_a_postgres_that_does_not_start_says_why(tmp_path: Path) -> None:
+    directory = tmp_path / "postgres"
+    initialise(directory, NEWEST)
+    with (directory / "postgresql.conf").open("a") as settings:
+        settings.write("no_such_setting = 1\n")
+    with pytest.raises(EmbeddedPostgresFailed, match='unrecognized configuration parameter "no_such_setting"'):
+        EmbeddedPostgres(directory).start()
+
+
+def test_the_log_is_kept_in_bounds_while_postgres_runs(tmp_path: Path) -> None:
+    log = tmp_path / "postgres/postgres.log"
+    with running(EmbeddedPostgres(tmp_path / "postgres")) as server:
+        with log.open("a") as file:
+            file.write("x" * (5 << 20))
+        assert server.poll() is None
+        assert log.stat().st_size == 0
+        with pytest.raises(EmbeddedPostgresFailed):
+            sql(server, "SELECT no_such_column")
+        assert b"no_such_column" in log.read_bytes()
+        assert b"\0" not in log.read_bytes()
+    assert (tmp_path / "postgres/postgres.log.1").stat().st_size > 5 << 20
+
+
+def test_every_process_of_postgres_holds_the_data_directory(tmp_path: Path) -> None:
+    data = DataDirectory(tmp_path)
+    data.acquire()
+    server = EmbeddedPostgres(data.postgres, lock_fd=data.lock_fd)
+    with running(server):
+        data.record("postgres", server.pid)
+        lock = (tmp_path / "lock").stat().st_ino
+        family = running_in(data.postgres, "postgres")
+        assert len(family) > 3
+        for process in family:
+            held = [file.stat().st_ino for file in Path(f"/proc/{process.pid}/fd").iterdir() if file.exists()]
+            assert lock in held
+    data.release()
+
+
+def test_a_postgres_whose_server_was_killed_is_ended_by_the_next(tmp_path: Path) -> None:
+    # This test's own process stands for the thread that PostgreSQL is tied to, so that only the ledger can end it.
+    server = EmbeddedPostgres(tmp_path / "postgres")
+    data = DataDirectory(tmp_path)
+    data.acquire()
+    server = EmbeddedPostgres(data.postgres, lock_fd=data.lock_fd)
+    server.start()
+    data.record("postgres", server.pid)
+    fill(server)
+    ledger = (tmp_path / "run/processes.json").read_text().replace('"supervisor"', '"gone"')
+    rows = [row for row in __import__("json").loads(ledger) if row["role"] != "gone"]
+    data.release()
+    (tmp_path / "run/processes.json").write_text(__import__("json").dumps(rows))
+    again = DataDirectory(tmp_path)
+    again.acquire()
+    assert server.poll() is not None
+    with running(EmbeddedPostgres(again.postgres, lock_fd=again.lock_fd)) as other:
+        assert committed(other).startswith("500|")
+    again.release()
+
+
+def test_where_user_namespaces_are_off_root_is_told_the_way_out(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from registry.db.embedded import *\n"
+        "try: EmbeddedPostgres(Path(sys.argv[1])).start()\n"
+        "except EmbeddedPostgresFailed as error: print(error)"
+    )
+    off = 'echo 0 >/proc/sys/user/max_user_namespaces && exec "$@"'
+    said = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "sh", "-c", off, "sh"]
+        + [sys.executable, "-c", code, str(tmp_path / "postgres")],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "user namespaces are off" in said
+    assert "run as another user than root, or set BLACKLAKE_DATABASE_URL" in said
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
+def test_a_directory_that_roots_postgres_cannot_reach_is_named(tmp_path: Path) -> None:
+    closed = tmp_path / "home"
+    closed.mkdir(mode=0o700)
+    os.chown(closed, 4711, 4711)
+    with pytest.raises(EmbeddedPostgresFailed, match=f"{closed} is closed to other users than its owner"):
+        EmbeddedPostgres(closed / "data" / "postgres").start()
+    assert stat.S_IMODE(closed.stat().st_mode) == 0o700
+
+
+@pytest.fixture
+def older(tmp_path: Path) -> Path:
+    """Return a filled database directory of the oldest major version."""
+    directory = tmp_path / "postgres"
+    initialise(directory, OLDEST)
+    with running(EmbeddedPostgres(directory)) as server:
+        fill(server)
+    return directory
+
+
+def contents(directory: Path) -> tuple[int, str]:
+    with running(EmbeddedPostgres(directory)) as server:
+        # The sequence must go on where it stood, too.
+        sql(server, "INSERT INTO things (name) VALUES ('probe'); DELETE FROM things WHERE name = 'probe'")
+        return server.major, committed(server)
+
+
+def test_a_directory_of_an_older_major_version_starts_and_migrates(older: Path) -> None:
+    major, before = contents(older)
+    assert major == OLDEST
+    said: list[str] = []
+    kept = migrate_postgres(older, say=said.append)
+    assert kept == older.with_name(f"postgres.{OLDEST}.old")
+    assert contents(older) == (NEWEST, before)
+    assert contents(kept) == (OLDEST, before)
+    assert [line.split()[0] for line in said] == [str(older), "copying", "comparing", "the", "done;"]
+    assert migrate_postgres(older, say=said.append) == older
+    assert said[-1].endswith("the newest version embedded")
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 4])
+def test_a_migration_killed_at_any_step_loses_nothing(older: Path, step: int) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", MIGRATION, str(older)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as migration:
+        assert migration.stdin is not None
+        assert migration.stdout is not None
+        for _ in range(step - 1):
+            migration.stdout.readline()
+            migration.stdin.write("\n")
+            migration.stdin.flush()
+        migration.stdout.readline()
+        migration.kill()
+    migrate_postgres(older, say=lambda line: None)
+    major, rows = contents(older)
+    assert (major, rows.split("|")[0]) == (NEWEST, "500")
+    left = {entry.name for entry in older.parent.iterdir()} - {"lock", "run"}
+    assert left == {"postgres", f"postgres.{OLDEST}.old"}
+
+
+@pytest.mark.parametrize("moved", [False, True], ids=["before the old one moves", "between the two moves"])
+def test_a_start_completes_a_switch_that_was_interrupted(older: Path, moved: bool, tmp_path: Path) -> None:
+    migrated = migrate_copy(older)
+    if moved:
+        older.rename(older.with_name(f"postgres.{OLDEST}.old"))
+    major, rows = contents(older)
+    assert (major, rows.split("|")[0]) == (NEWEST, "500")
+    assert not migrated.exists()
+    assert older.with_name(f"postgres.{OLDEST}.old").exists()
+
+
+def migrate_copy(directory: Path) -> Path:
+    """Migrate, then undo the two renames at the end."""
+    kept = migrate_postgres(directory, say=lambda line: None)
+    migrated = directory.rename(directory.with_name("postgres.migrated"))
+    kept.rename(directory)
+    return migrated
+
+
+def test_a_copy_that_differs_never_takes_the_place_of_the_old_one(older: Path) -> None:
+    def spoil(line: str) -> None:
+        if line.startswith("comparing"):
+            sql(EmbeddedPostgres(older.with_name("postgres.migrating")), "UPDATE things SET body = 'x' WHERE id = 7")
+
+    with pytest.raises(
+        EmbeddedPostgresFailed, match=r"the copy differs from .*, which stays in use:\npublic.things\|500"
+    ):
+        migrate_postgres(older, say=spoil)
+    major, rows = contents(older)
+    assert (major, rows.split("|")[0]) == (OLDEST, "500")
+    assert not older.with_name("postgres.migrating").exists()
+
+
+def test_a_migration_is_refused_while_a_server_runs(older: Path) -> None:
+    data = DataDirectory(older.parent)
+    data.acquire()
+    with pytest.raises(DataDirectoryInUse):
+        migrate_postgres(older, say=lambda line: None)
+    data.release()
+
+
+def test_there_must_be_something_to_migrate(tmp_path: Path) -> None:
+    with pytest.raises(EmbeddedPostgresFailed, match="nothing to migrate"):
+        migrate_postgres(tmp_path / "postgres", say=lambda line: None)
