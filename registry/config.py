@@ -18,7 +18,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 PREFIX: Final = "BLACKLAKE_"
 """Every environment variable of Blacklake begins with it."""
 
-_PASSWORD: Final = re.compile(r"(?<=://)([^:/?#@\s]*):[^/?#\s]*@")
+_PASSWORD: Final = re.compile(r"""(?<=://)([^:/?#@\s'"]*):[^/?#\s'"]*@""")
 
 
 class Auth(StrEnum):

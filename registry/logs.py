@@ -55,7 +55,7 @@ def configure_logging(level: str) -> None:
 
 
 def _as_json(_logger: WrappedLogger, _name: str, event: EventDict) -> str:
-    line: dict[str, Any] = {"timestamp": event.pop("timestamp"), "level": event.pop("level"), **event}
+    line: dict[str, Any] = {name: event.pop(name) for name in ("timestamp", "level", "event")} | dict(event)
     return msgspec.json.encode(line, enc_hook=repr).decode()
 
 

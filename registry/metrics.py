@@ -1,21 +1,136 @@
-"""STUB by the lead so that others can import it; helper 5 replaces it, keeping these names."""
+"""Metrics of all workers together, for Prometheus.
 
+Each worker adds to files of its own in PROMETHEUS_MULTIPROC_DIR, and whichever answers the scrape sums them up. Labels hold
+`end-N`, method and status, never names: their number is bounded whatever clients send.
+"""
+
+from __future__ import annotations
+
+import os
 from collections.abc import Callable
+from pathlib import Path
+from typing import Final, NamedTuple
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+_METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600)
+_registry: Final = CollectorRegistry()
+
+_requests = Counter(
+    "blacklake_requests", "Requests answered.", ("endpoint", "method", "status"), registry=_registry
+)
+_durations = Histogram(
+    "blacklake_request_duration_seconds",
+    "From a request's head to the end of its answer.",
+    ("endpoint", "method"),
+    buckets=_SECONDS,
+    registry=_registry,
+)
+_received = Counter("blacklake_received_bytes", "Bytes of request bodies.", ("endpoint",), registry=_registry)
+_sent = Counter("blacklake_sent_bytes", "Bytes of response bodies.", ("endpoint",), registry=_registry)
+_transactions = Histogram(
+    "blacklake_transaction_duration_seconds",
+    "Named units of work on the database, with the wait for a connection.",
+    ("name", "outcome"),
+    buckets=_SECONDS,
+    registry=_registry,
+)
+_uploads_open = Gauge(
+    "blacklake_uploads_open", "Uploads not finished yet.", registry=_registry, multiprocess_mode="mostrecent"
+)
+_connections = Gauge(
+    "blacklake_database_connections",
+    "Connections to the database, by whether they are in use.",
+    ("state",),
+    registry=_registry,
+    multiprocess_mode="livesum",
+)
+_used, _idle = _connections.labels("used"), _connections.labels("idle")
 
 
-def observe_request(endpoint: str, method: str, status: int, seconds: float, received: int, sent: int) -> None: ...
+class _Request(NamedTuple):
+    """The time series that one kind of request adds to, looked up once."""
+
+    count: Callable[[], None]
+    duration: Callable[[float], None]
+    received: Callable[[float], None]
+    sent: Callable[[float], None]
 
 
-def observe_transaction(name: str, outcome: str, seconds: float) -> None: ...
+_request_series: Final[dict[tuple[str, str, int], _Request]] = {}
+_transaction_series: Final[dict[tuple[str, str], Callable[[float], None]]] = {}
+_pools: Final[list[Callable[[], tuple[int, int]]]] = []
 
 
-def set_uploads_open(count: int) -> None: ...
+def observe_request(endpoint: str, method: str, status: int, seconds: float, received: int, sent: int) -> None:
+    """Count a request; `received` and `sent` are the bytes of the bodies."""
+    series = _request_series.get((endpoint, method, status)) or _series_of_request(endpoint, method, status)
+    series.count()
+    series.duration(seconds)
+    if received:
+        series.received(received)
+    if sent:
+        series.sent(sent)
 
 
-def watch_pool(usage: Callable[[], tuple[int, int]]) -> None: ...
+def observe_transaction(name: str, outcome: str, seconds: float) -> None:
+    """Count a unit of work on the database."""
+    observe = _transaction_series.get((name, outcome))
+    if observe is None:
+        observe = _transaction_series[name, outcome] = _transactions.labels(name, outcome).observe
+    observe(seconds)
+    _publish_pool()
+
+
+def set_uploads_open(count: int) -> None:
+    """Tell the number of open uploads of the whole registry, as the database counts them."""
+    _uploads_open.set(count)
+
+
+def watch_pool(usage: Callable[[], tuple[int, int]]) -> None:
+    """Tell the connections of this process from now on; `usage` returns those in use and those open."""
+    _pools[:] = [usage]
 
 
 def exposition() -> bytes:
-    return b""
+    """Return the metrics of all workers, in the text format that CONTENT_TYPE names."""
+    _publish_pool()
+    directory = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    if directory is None:
+        return generate_latest(_registry)
+    _forget_dead_workers(Path(directory))
+    everyone = CollectorRegistry()
+    MultiProcessCollector(everyone, directory)
+    return generate_latest(everyone)
+
+
+def _series_of_request(endpoint: str, method: str, status: int) -> _Request:
+    known = method if method in _METHODS else "other"
+    series = _Request(
+        _requests.labels(endpoint, known, str(status)).inc,
+        _durations.labels(endpoint, known).observe,
+        _received.labels(endpoint).inc,
+        _sent.labels(endpoint).inc,
+    )
+    if known == method:
+        _request_series[endpoint, method, status] = series
+    return series
+
+
+def _publish_pool() -> None:
+    for usage in _pools:
+        in_use, opened = usage()
+        _used.set(in_use)
+        _idle.set(opened - in_use)
+
+
+def _forget_dead_workers(directory: Path) -> None:
+    """Take a worker's connections out of the sum when it has ended without a word; what it counted stays."""
+    for file in directory.glob("gauge_live*.db"):
+        pid = int(file.stem.rpartition("_")[2])
+        if not Path("/proc", str(pid)).exists():
+            mark_process_dead(pid, str(directory))

@@ -9,7 +9,7 @@ from typing import Final
 
 from mediatypes.digest import Digest
 from mediatypes.ranges import ByteRange
-from registry.core.hashing import RunningHash, new_hash, restore_hash
+from registry.core.hashing import HashStateInvalid, RunningHash, new_hash, restore_hash
 from registry.db import uploads
 from registry.db.pool import Database
 from registry.db.uploads import LEASE_SECONDS, UploadRow
@@ -155,7 +155,11 @@ class UploadSession:
 def _running_hash(row: UploadRow) -> RunningHash | None:
     if row.received == 0:
         return new_hash(row.algorithm)
-    return None if row.hash_state is None else restore_hash(row.algorithm, row.hash_state)
+    if row.hash_state is None:
+        return None
+    with contextlib.suppress(HashStateInvalid):  # of another architecture, say: the bytes are read again
+        return restore_hash(row.algorithm, row.hash_state)
+    return None
 
 
 async def _update(running: RunningHash, piece: bytes | bytearray) -> None:

@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 import signal
-import stat
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -139,7 +138,7 @@ def run(
     with tempfile.TemporaryFile() as errors:
         process = spawn(
             command,
-            farewell=signal.SIGTERM,
+            farewell=signal.SIGKILL,  # initdb's own cleaning up could meet the next start's work
             lock_fd=lock_fd,
             stdin=subprocess.PIPE if source is None else source,
             stdout=subprocess.PIPE,
@@ -157,13 +156,13 @@ def refuse_out_of_reach(path: Path) -> None:
     """Raise EmbeddedPostgresFailed when a PostgreSQL that root starts can't reach `path`: it runs without root's rights."""
     if os.geteuid() != 0:
         return
-    for parent in path.parents:
-        found = parent.stat()
-        if found.st_uid != 0 and not found.st_mode & stat.S_IXOTH:
-            raise EmbeddedPostgresFailed(
-                f"PostgreSQL can't reach {path}: root's PostgreSQL runs without root's rights, and {parent} is closed to"
-                " other users than its owner; run as that owner, or choose another directory with --data-dir"
-            )
+    search = 'for place; do [ -x "$place" ] || { printf %s "$place"; break; }; done'
+    closed = run(["sh", "-c", search, "sh", *reversed([parent for parent in path.parents if parent.exists()])])
+    if closed:
+        raise EmbeddedPostgresFailed(
+            f"PostgreSQL can't reach {path}: root's PostgreSQL runs without root's rights, and {closed} is closed to other"
+            " users than its owner; run as that owner, or choose another directory with --data-dir"
+        )
 
 
 def _environment() -> dict[str, str]:

@@ -82,8 +82,12 @@ class EmbeddedPostgres:
         a killed PostgreSQL left behind (backends, lock files, a half-made directory) is cleared first. May be called
         again when `poll` says that it died. Raises EmbeddedPostgresFailed.
         """
+        if self._process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_LEAVE_LIMIT)
         try:
-            refuse_out_of_reach(self.directory)
+            for place in (self.directory, *installations().values()):
+                refuse_out_of_reach(place)
             _finish_switch(self.directory)
             if not (self.directory / "PG_VERSION").exists():
                 initialise(self.directory, max(installations()), lock_fd=self._lock_fd)
@@ -231,7 +235,7 @@ def _dump_and_restore(source: EmbeddedPostgres, target: EmbeddedPostgres, tools:
     with tempfile.TemporaryFile() as errors:
         dump = spawn(
             [tools / "pg_dump", "--format=custom", "--compress=0", f"--dbname={source.url}"],
-            farewell=signal.SIGTERM,
+            farewell=signal.SIGKILL,
             lock_fd=None,
             stdout=subprocess.PIPE,
             stderr=errors,
@@ -321,19 +325,21 @@ def _clear_leftovers(directory: Path) -> None:
 def _socket_directory(directory: Path) -> Path:
     """Return where the socket is: in the directory, or in a private temporary one when its path would not do.
 
-    A path is too long above 107 bytes, and a comma in it separates hosts for clients. The temporary directory is noted,
-    so that the start after a crash uses it again.
+    A path is too long above 107 bytes, and a comma in it separates hosts for clients. The temporary directory is noted
+    and used again, so that the URL stays the same.
     """
     if len(os.fsencode(directory / _SOCKET)) <= _SOCKET_LIMIT and "," not in str(directory):
         return directory
     note = directory / "socket-directory"
-    with contextlib.suppress(OSError):
+    if note.exists():
         noted = Path(note.read_text())
-        found = noted.lstat()
-        if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) == 0o700:
-            for file in noted.iterdir():
-                file.unlink()
-            return noted
+        with contextlib.suppress(OSError):
+            noted.mkdir(mode=0o700, exist_ok=True)
+            found = noted.lstat()
+            if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) == 0o700:
+                for file in noted.iterdir():
+                    file.unlink()
+                return noted
     sockets = Path(tempfile.mkdtemp(prefix="blacklake-"))
     note.write_text(str(sockets))
     return sockets

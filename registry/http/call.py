@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import re
-import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,7 +99,7 @@ class Call:
             found[name] = f"{found[name]}, {value}" if name in found else value
         self.headers = found
         given = found.get("x-request-id", "")
-        self.request_id = given if given and _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        self.request_id = given if _REQUEST_ID.fullmatch(given) else f"{random.getrandbits(64):016x}"
         length = found.get("content-length")
         announced = int(length) if length is not None and length.isascii() and length.isdigit() else None
         self.body = Body(receive, announced)

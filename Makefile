@@ -1,0 +1,73 @@
+# `make serve` on a fresh machine needs Python 3.11 or later with venv, and nothing else prepared.
+
+VENV := .venv
+BIN := $(VENV)/bin
+# A pyenv shim may exist and yet not work: what counts is what runs.
+PYTHONS := python3.11 python3.12 python3.13 python3
+PYENV := $(wildcard $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions)
+TESTS := tests
+
+.PHONY: install serve test test-3.13 check conformance clients bench soak clean
+
+install: $(VENV)/installed
+
+serve: install
+	@exec $(BIN)/blacklake serve
+
+test: install
+	$(BIN)/python -m pytest $(TESTS)
+	@$(MAKE) --no-print-directory test-3.13
+
+# The newest supported Python, wherever one is at hand.
+test-3.13:
+	@python=$$($(call find-python,python3.13 $(wildcard $(PYENV)/3.13*/bin/python3.13),3,13)); \
+	if [ -z "$$python" ]; then \
+	  echo "python3.13 is not at hand: the tests ran on one version of Python only"; \
+	elif $(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))'; then \
+	  echo "the tests have just run on Python 3.13"; \
+	else \
+	  $(MAKE) --no-print-directory VENV=.venv-3.13 PYTHONS="$$python" install && .venv-3.13/bin/python -m pytest $(TESTS); \
+	fi
+
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+conformance: install
+	$(BIN)/python -m conformance suite --matrix
+	$(BIN)/python -m conformance ledger
+
+clients: install
+	$(BIN)/python -m conformance tools
+	$(BIN)/python -m conformance clients --serve
+
+bench: install
+	$(BIN)/python -m bench
+
+soak: install
+	$(BIN)/python -m pytest tests/faults --soak
+
+clean:
+	rm -rf .venv .venv-3.13 build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Prints the first of the commands $(1) that runs and is Python $(2).$(3) or later, as a path; nothing when none is.
+find-python = for candidate in $(1); do \
+	  "$$candidate" -c 'import sys; sys.version_info >= ($(2), $(3)) or sys.exit(1); print(sys.executable)' 2>/dev/null && break; \
+	done
+
+$(VENV)/installed: requirements.lock pyproject.toml
+	@python=$$($(call find-python,$(PYTHONS) $(wildcard $(PYENV)/3.1[1-9]*/bin/python3),3,11)); \
+	if [ -z "$$python" ]; then \
+	  echo "Blacklake needs Python 3.11 or later; none of these runs here: $(PYTHONS)" >&2; exit 1; \
+	fi; \
+	if ! "$$python" -c 'import ensurepip, venv' 2>/dev/null; then \
+	  echo "$$python lacks venv; install it first, on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; \
+	fi; \
+	echo "installing into $(VENV) with $$python"; \
+	test -x $(BIN)/python || "$$python" -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@

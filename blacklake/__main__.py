@@ -1,0 +1,5 @@
+"""`python -m blacklake` is the command `blacklake`."""
+
+from blacklake.cli import main
+
+main()

@@ -1,0 +1,223 @@
+"""The command line: `blacklake serve|migrate|config|version`.
+
+Each command imports what it needs when it runs, so that the client side works without the server's packages.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final, Literal
+
+from cyclopts import App, CycloptsError, Parameter
+
+from blacklake import __version__
+
+if TYPE_CHECKING:
+    from registry.config import Settings
+
+_USAGE: Final = 2
+"""Exit code for what the user should write differently; 1 is for what didn't work out."""
+
+Host = Annotated[str | None, Parameter(help="Address to listen on.")]
+Port = Annotated[int | None, Parameter(help="Port to listen on; 0 takes a free one.")]
+DataDir = Annotated[Path | None, Parameter(help="Directory of the embedded PostgreSQL and of local blobs.")]
+Config = Annotated[Path | None, Parameter(help="TOML file with settings; BLACKLAKE_* variables come before it.")]
+Workers = Annotated[int | None, Parameter(help="Processes that answer requests.")]
+Server = Annotated[Literal["granian", "hypercorn"] | None, Parameter(help="Program that speaks HTTP.")]
+InsecureOpen = Annotated[
+    bool | None,
+    Parameter(negative=(), help="Serve without authentication on an address that others reach."),
+]
+
+app = App(
+    name="blacklake",
+    help="A registry where models and datasets live as OCI artifacts.",
+    version=__version__,
+    result_action="return_value",
+)
+migrate = App(name="migrate", help="Bring the database's schema up or down; by default up.")
+app.command(migrate)
+
+
+class Refused(Exception):
+    """The command can't be carried out; the message is for the user, `code` for the shell."""
+
+    def __init__(self, message: str, code: int = 1) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def main() -> None:
+    """Run the command line and exit: 0 done, 1 not possible, 2 wrong usage or settings."""
+    try:
+        code = app(exit_on_error=False, print_error=False)
+    except Refused as refusal:
+        sys.exit(_complain(str(refusal), refusal.code))
+    except CycloptsError as error:
+        sys.exit(_complain(str(error), _USAGE))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    sys.exit(code)
+
+
+@app.command
+def serve(
+    *,
+    host: Host = None,
+    port: Port = None,
+    data_dir: DataDir = None,
+    config: Config = None,
+    workers: Workers = None,
+    server: Server = None,
+    insecure_open: InsecureOpen = None,
+) -> int:
+    """Serve the registry until Ctrl-C or SIGTERM."""
+    with _server_side():
+        from registry.supervisor import StartFailed, run
+
+        settings = _settings(
+            config,
+            host=host,
+            port=port,
+            data_dir=data_dir,
+            workers=workers,
+            server=server,
+            insecure_open=insecure_open,
+        )
+        try:
+            return run(settings)
+        except StartFailed as error:
+            raise Refused(str(error)) from error
+
+
+@migrate.default
+@migrate.command
+def up(*, data_dir: DataDir = None, config: Config = None) -> None:
+    """Bring the schema up to what this version needs."""
+    _change_schema(data_dir, config, "up")
+
+
+@migrate.command
+def down(
+    revision: Annotated[str, Parameter(help="Revision to go back to; `base` drops all metadata.")],
+    *,
+    data_dir: DataDir = None,
+    config: Config = None,
+) -> None:
+    """Undo revisions of the schema."""
+    _change_schema(data_dir, config, "down", revision)
+
+
+@migrate.command
+def status(*, data_dir: DataDir = None, config: Config = None) -> None:
+    """Tell the schema's revision and version."""
+    _change_schema(data_dir, config, "status")
+
+
+@migrate.command
+def postgres(*, data_dir: DataDir = None, config: Config = None) -> None:
+    """Move the embedded database to the newest PostgreSQL here; the old one is kept."""
+    with _server_side():
+        from registry.datadir import DataDirectoryUnusable
+        from registry.db.embedded import EmbeddedPostgresFailed, migrate_postgres
+
+        settings = _settings(config, data_dir=data_dir)
+        try:
+            migrate_postgres(settings.data_dir / "postgres", say=print)
+        except (DataDirectoryUnusable, EmbeddedPostgresFailed) as error:
+            raise Refused(str(error)) from error
+
+
+@app.command(name="config")
+def show_config(
+    *,
+    config: Config = None,
+    docs: Annotated[bool, Parameter(negative=(), help="Print the documentation's table instead.")] = False,
+) -> None:
+    """Show the settings in effect and where each comes from; passwords are masked."""
+    with _server_side():
+        from registry.config import documentation, sources
+
+        if docs:
+            print(documentation())
+            return
+        values = _settings(config).shown()
+        origins = sources(config)
+        width = max(map(len, values))
+        middle = max(map(len, values.values()))
+        for name, value in values.items():
+            print(f"{name:{width}}  {value:{middle}}  {origins[name]}")
+
+
+@app.command
+def version() -> None:
+    """Tell the version of Blacklake."""
+    print(__version__)
+
+
+def _change_schema(
+    data_dir: Path | None, config: Path | None, act: Literal["up", "down", "status"], revision: str = ""
+) -> None:
+    with _server_side():
+        from registry.datadir import DataDirectoryUnusable
+        from registry.db import migrate as schema
+        from registry.db.embedded import EmbeddedPostgresFailed
+
+        settings = _settings(config, data_dir=data_dir)
+        try:
+            with _database(settings) as url:
+                if act == "up":
+                    state = schema.upgrade(url)
+                elif act == "down":
+                    state = schema.downgrade(url, revision)
+                else:
+                    state = schema.status(url)
+        except (DataDirectoryUnusable, EmbeddedPostgresFailed, schema.SchemaUnusable) as error:
+            raise Refused(str(error)) from error
+        print(f"revision {state.revision or 'none'}, version {state.version}, oldest code {state.oldest_code}")
+
+
+@contextlib.contextmanager
+def _database(settings: Settings) -> Iterator[str]:
+    """Yield the database's URL; the embedded one runs for so long, which it can't beside a server."""
+    from registry.datadir import DataDirectory
+    from registry.db.embedded import EmbeddedPostgres
+
+    if settings.database_url is not None:
+        yield settings.database_url
+        return
+    with contextlib.ExitStack() as stack:
+        data = DataDirectory(settings.data_dir)
+        data.acquire()
+        stack.callback(data.release)
+        embedded = EmbeddedPostgres(data.postgres, lock_fd=data.lock_fd)
+        stack.callback(embedded.stop)
+        embedded.start()
+        data.record("postgres", embedded.pid)
+        yield embedded.url
+
+
+@contextlib.contextmanager
+def _server_side() -> Iterator[None]:
+    """Say what to install where a package of the server is missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise Refused(f"this command needs pip install 'blacklake[server]' ({error.name} is missing)") from error
+
+
+def _settings(config: Path | None, **overrides: object) -> Settings:
+    from registry.config import InvalidSettings, load_settings
+
+    try:
+        return load_settings(config, **overrides)
+    except InvalidSettings as error:
+        raise Refused(str(error), _USAGE) from error
+
+
+def _complain(message: str, code: int) -> int:
+    print(f"blacklake: {message}", file=sys.stderr)
+    return code

@@ -1,0 +1,174 @@
+"""The process that speaks HTTP, and its workers: granian or hypercorn (`python -m registry.servers`).
+
+The supervisor starts it with the settings in the environment and two arguments: its own pid and the descriptor that locks
+the data directory. Workers are forked and so hold that descriptor too. Whoever's parent ends is killed.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import multiprocessing
+import os
+import resource
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from multiprocessing.connection import wait
+from multiprocessing.context import ForkProcess
+from typing import TYPE_CHECKING, Final
+
+from registry.config import HttpServer, InvalidSettings, Settings, load_settings
+from registry.logs import configure_logging
+
+if TYPE_CHECKING:
+    from registry.http.lane import App
+
+_PR_SET_PDEATHSIG: Final = 1  # prctl(2)
+_BACKLOG: Final = 2048  # connections that wait to be accepted
+_CONNECTIONS: Final = 16_384  # of a worker at a time; idle and slow ones cost little
+_KEEP_ALIVE: Final = 75.0  # seconds that hypercorn keeps an idle connection
+_STABLE: Final = 5.0  # seconds that a worker must live to be replaced by this process, as in granian
+
+_log = logging.getLogger("registry.servers")
+
+
+def main() -> None:
+    """Serve until SIGTERM, then let running requests end."""
+    _die_with(int(sys.argv[1]))
+    settings = load_settings()
+    configure_logging(settings.log_level)
+    _allow_many_files()
+    if settings.server is HttpServer.GRANIAN:
+        _run_granian(settings)
+    else:
+        _run_hypercorn(settings)
+
+
+def _die_with(parent: int) -> None:
+    """Have the kernel kill this process when its parent ends; at once when it has ended already.
+
+    The kernel watches the parent's *thread* that forked: every process here forks from its main thread.
+    """
+    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _allow_many_files() -> None:
+    """Raise the soft limit of open files, often 1024, to the hard one: each connection is a file."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _application(parent: int) -> App:
+    """Return the application of this worker, which was forked by `parent`."""
+    _die_with(parent)
+    # The parent's handler was inherited: it would swallow a SIGTERM that comes before the server sets its own.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    from registry.compose import create_asgi
+
+    try:
+        return create_asgi()
+    except InvalidSettings as error:
+        _log.error("the settings can't be used: %s", error)
+        sys.exit(2)
+
+
+def _run_granian(settings: Settings) -> None:
+    from granian.constants import HTTPModes, Interfaces, Loops
+    from granian.log import LogLevels
+    from granian.server.mp import MPServer
+
+    # granian forks by the default method; with another one workers would not hold the lock.
+    multiprocessing.set_start_method("fork")
+    server = MPServer(
+        target="registry.compose:create_asgi",
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.ASGI,
+        workers=settings.workers,
+        loop=Loops.uvloop,
+        http=HTTPModes.http1,
+        websockets=False,
+        backlog=_BACKLOG,
+        backpressure=_CONNECTIONS,
+        log_level=LogLevels.info if settings.log_level == "debug" else LogLevels.warning,
+        # `incremental` leaves handlers as they are: granian's lines go through ours.
+        log_dictconfig={"version": 1, "incremental": True, "handlers": {}, "loggers": {"_granian": {}}},
+        respawn_failed_workers=True,
+        workers_kill_timeout=max(1, settings.drain_timeout),
+    )
+    server.serve(target_loader=partial(_application, os.getpid()), wrap_loader=False)
+
+
+def _run_hypercorn(settings: Settings) -> None:
+    """Fork workers that share a listening socket, replace those that die, and let all end on SIGTERM.
+
+    Hypercorn's own manager ends every worker when one dies, and cuts running requests when the first has drained.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family) as sock:
+        # The supervisor holds the port by a socket that doesn't listen; this option lets us in.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((settings.host, settings.port))
+        sock.listen(_BACKLOG)
+        fork = partial(_fork_hypercorn, settings, sock.fileno(), os.getpid())
+        sys.exit(_keep_alive([fork] * settings.workers, settings.drain_timeout))
+
+
+def _fork_hypercorn(settings: Settings, listener: int, parent: int) -> ForkProcess:
+    worker = multiprocessing.get_context("fork").Process(target=_hypercorn_worker, args=(settings, listener, parent))
+    worker.start()
+    return worker
+
+
+def _hypercorn_worker(settings: Settings, listener: int, parent: int) -> None:
+    application = _application(parent)
+    import uvloop
+    from hypercorn.asyncio import serve
+    from hypercorn.config import Config
+
+    config = Config()
+    config.bind = [f"fd://{listener}"]
+    config.backlog = _BACKLOG
+    config.errorlog = logging.getLogger("hypercorn.error")
+    config.graceful_timeout = float(settings.drain_timeout)
+    config.include_server_header = False
+    config.keep_alive_timeout = _KEEP_ALIVE
+    config.keep_alive_max_requests = sys.maxsize
+    uvloop.run(serve(application, config))  # type: ignore[arg-type]
+
+
+def _keep_alive(forks: list[Callable[[], ForkProcess]], drain_timeout: float) -> int:
+    """Keep one worker of each kind alive until SIGTERM, then wait for them; return the exit code."""
+    ended: list[float] = []
+    signal.signal(signal.SIGTERM, lambda *_: ended.append(time.monotonic()))
+    code = 0
+    running = {fork(): (fork, time.monotonic()) for fork in forks}
+    while running:
+        wait([worker.sentinel for worker in running], timeout=0.2)
+        for worker in [worker for worker in running if worker.exitcode is not None]:
+            fork, born = running.pop(worker)
+            if ended:
+                continue
+            _log.error("a worker ended with code %s", worker.exitcode)
+            if time.monotonic() - born > _STABLE:
+                running[fork()] = fork, time.monotonic()
+            else:  # It won't be better with the next one; the supervisor tries again later.
+                code = 1
+                ended.append(time.monotonic())
+        for worker in running if ended else ():
+            # More than once: a worker that was just forked may not hear the first.
+            late = time.monotonic() - ended[0] > drain_timeout + 1
+            worker.kill() if late else worker.terminate()
+    return code
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,226 @@
+"""Blobs as files on a local disk.
+
+    root/ab/cd/abcd…      the bytes of the key abcd… (32 hexadecimal digits), complete or still being written
+
+A commit renames nothing: that a blob is complete stands in the database alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import fcntl
+import os
+import re
+from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final, TypeVar
+
+from mediatypes.ranges import ByteRange
+from registry.storage.base import CHUNK_SIZE, ObjectMissing, StorageError, StorageKey, WriterBusy, new_key
+
+T = TypeVar("T")
+
+_KEY: Final = re.compile(r"[0-9a-f]{32}")
+_THREADS: Final = 16
+_OPEN: Final = os.O_CLOEXEC | os.O_NOFOLLOW
+
+
+class FilesystemStore:
+    """A BlobStore below one directory, which any number of processes of one machine may share."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._disk = _Disk()
+
+    async def open_writer(self, key: StorageKey, *, offset: int = 0, state: bytes = b"") -> FileWriter:
+        """See BlobStore. A writer holds an exclusive flock on its file."""
+        del state
+        fd = await self._disk.run(_open_for_writing, self._root, self._path(key), offset)
+        return FileWriter(self._disk, self._path(key), fd, offset)
+
+    async def read(self, key: StorageKey, span: ByteRange) -> AsyncGenerator[bytes, None]:
+        """See BlobStore. The next piece is read while the last one is used."""
+        fd = await self._disk.run(os.open, self._path(key), os.O_RDONLY | _OPEN)
+        ahead: asyncio.Task[bytes] | None = None
+        try:
+            for position in range(span.start, span.stop, CHUNK_SIZE):
+                piece = await (ahead or self._disk.start(_pread, fd, position, span.stop))
+                following = position + CHUNK_SIZE
+                ahead = self._disk.start(_pread, fd, following, span.stop) if following < span.stop else None
+                yield piece
+        finally:
+            if ahead is not None:
+                await asyncio.wait([ahead])
+                ahead.exception()  # what a piece nobody wants met is nobody's error
+            os.close(fd)
+
+    def local_path(self, key: StorageKey) -> Path | None:
+        """See BlobStore."""
+        return self._path(key)
+
+    async def delete(self, key: StorageKey) -> None:
+        """See BlobStore."""
+        with contextlib.suppress(ObjectMissing):
+            await self._disk.run(os.unlink, self._path(key))
+
+    async def check(self) -> None:
+        """See BlobStore."""
+        await self._disk.run(_probe, self._path(new_key()), self._root)
+
+    async def close(self) -> None:
+        """See BlobStore."""
+        self._disk.close()
+
+    def _path(self, key: StorageKey) -> Path:
+        if _KEY.fullmatch(key) is None:
+            raise ValueError(f"{key!r} is no storage key")
+        return self._root / key[:2] / key[2:4] / key
+
+
+class FileWriter:
+    """A BlobWriter on an open, locked file."""
+
+    def __init__(self, disk: _Disk, path: Path, fd: int, offset: int) -> None:
+        self._disk = disk
+        self._path = path
+        self._fd: int | None = fd
+        self._offset = offset
+        self._is_listed = offset > 0  # its directory entry is durable
+
+    @property
+    def offset(self) -> int:
+        """See BlobWriter."""
+        return self._offset
+
+    async def write(self, data: bytes | bytearray | memoryview) -> None:
+        """See BlobWriter."""
+        await self._disk.run(_pwrite, self._open_fd, data, self._offset)
+        self._offset += len(data)
+
+    async def save(self) -> bytes:
+        """See BlobWriter. The file's length is all there is to know."""
+        await self._disk.run(_sync, self._open_fd, None if self._is_listed else self._path.parent)
+        self._is_listed = True
+        return b""
+
+    async def commit(self) -> None:
+        """See BlobWriter."""
+        await self.save()
+        await self.close()
+
+    async def close(self) -> None:
+        """See BlobWriter. Closing the file lets its lock go."""
+        if self._fd is not None:
+            fd, self._fd = self._fd, None
+            os.close(fd)
+
+    @property
+    def _open_fd(self) -> int:
+        if self._fd is None:
+            raise ValueError("the writer is closed")
+        return self._fd
+
+
+class _Disk:
+    """Runs blocking calls in threads of its own, and makes their errors StorageErrors."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(_THREADS, "disk")
+
+    async def run(self, call: Callable[..., T], *args: object) -> T:
+        """Return what `call` returns. Cancellation waits for the call's end: no thread uses a file that was closed."""
+        working = asyncio.get_running_loop().run_in_executor(self._threads, call, *args)
+        try:
+            return await asyncio.shield(working)
+        except asyncio.CancelledError:
+            await asyncio.wait([working])
+            raise
+        except FileNotFoundError as error:
+            raise ObjectMissing("the file of an object is missing") from error
+        except OSError as error:
+            reason = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror
+            raise StorageError(f"the file system failed: {reason}") from error
+
+    def start(self, call: Callable[..., T], *args: object) -> asyncio.Task[T]:
+        """Begin `run` and return it as a task."""
+        return asyncio.create_task(self.run(call, *args))
+
+    def close(self) -> None:
+        """End the threads when their calls have ended."""
+        self._threads.shutdown(wait=False)
+
+
+def _open_for_writing(root: Path, path: Path, offset: int) -> int:
+    if offset == 0:
+        _make_directories(path.parent, root)
+    fd = os.open(path, os.O_RDWR | _OPEN | (os.O_CREAT if offset == 0 else 0), 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(fd).st_size < offset:
+            raise ObjectMissing(f"an object holds fewer than the {offset} bytes that were saved")
+        os.ftruncate(fd, offset)
+    except BlockingIOError:
+        os.close(fd)
+        raise WriterBusy("another process is writing the object") from None
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _make_directories(path: Path, root: Path) -> None:
+    """Make the directories down to `path`; each is durable in its parent before the next is made."""
+    missing = []
+    while not path.is_dir():
+        missing.append(path)
+        path = path.parent
+    for directory in reversed(missing):
+        directory.mkdir(mode=0o700, exist_ok=True)
+        if directory != root:
+            _sync_directory(directory.parent)
+
+
+def _pwrite(fd: int, data: bytes | bytearray | memoryview, offset: int) -> None:
+    with memoryview(data) as view:
+        written = 0
+        while written < len(view):
+            written += os.pwrite(fd, view[written:], offset + written)
+
+
+def _pread(fd: int, position: int, stop: int) -> bytes:
+    wanted = min(CHUNK_SIZE, stop - position)
+    piece = os.pread(fd, wanted, position)
+    while len(piece) < wanted:
+        more = os.pread(fd, wanted - len(piece), position + len(piece))
+        if not more:
+            raise ObjectMissing(f"an object ends at byte {position + len(piece)}, before its recorded size")
+        piece += more
+    return piece
+
+
+def _sync(fd: int, directory: Path | None) -> None:
+    os.fdatasync(fd)
+    if directory is not None:
+        _sync_directory(directory)
+
+
+def _sync_directory(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | _OPEN)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _probe(path: Path, root: Path) -> None:
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    probe = root / f"probe-{path.name}"
+    try:
+        probe.write_bytes(b"blacklake")
+        if probe.read_bytes() != b"blacklake":
+            raise StorageError("the file system returned other bytes than were written")
+    finally:
+        probe.unlink(missing_ok=True)
