@@ -5,7 +5,6 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
-from types import FrameType
 
 from bench import kinds, report
 from bench.compare import compare
@@ -29,7 +28,7 @@ def _arguments() -> argparse.Namespace:
 def main() -> int:
     """Run what was asked for; 0 when all of Blacklake's work was done and its memory stayed bounded."""
     arguments = _arguments()
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with tempfile.TemporaryDirectory(prefix="bench-") as name:
             return _run(arguments, Path(name))
@@ -73,10 +72,6 @@ def _compare(scale: Scale, directory: Path) -> int:
         report.write(page)
     failed = any(note.startswith(kinds.OURS) for note in outcome.notes)
     return 0 if bounded and not failed else 1
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -12,18 +12,17 @@ from bench.errors import BenchmarkError
 
 READY = 60.0  # seconds within which every client must be there
 CONTEXT = multiprocessing.get_context("spawn")
-_barrier: Barrier
+_held: list[Barrier] = []  # of this process, which a pool can hand a barrier only at its start
 
 
 def _enter(barrier: Barrier) -> None:
-    global _barrier  # a barrier is handed to a pool's process only at its start
-    _barrier = barrier
+    _held.append(barrier)
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # end without a traceback
 
 
 def _work(job: tuple[Callable[..., None], tuple[Any, ...]]) -> tuple[float, float]:
     function, arguments = job
-    _barrier.wait(READY)
+    _held[0].wait(READY)
     start = time.monotonic()
     function(*arguments)
     return start, time.monotonic()

@@ -14,7 +14,7 @@ from bench.wrk import CONNECTIONS, THREADS
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 START, END = "<!-- analysis -->", "<!-- /analysis -->"
-NONE = "–"
+NONE = "-"
 
 
 def report(outcome: Outcome, memory: str, profile: str) -> str:
@@ -33,7 +33,7 @@ def report(outcome: Outcome, memory: str, profile: str) -> str:
     if outcome.missing:
         parts.append(f"Missing here, so not measured: {', '.join(outcome.missing)} ({HELP}).")
     parts += [f"## Relative to {BASE}", "More than 1 is better, in every row.", _ratios(outcome)]
-    parts += ["## Figures", f"Median of {rounds} (least–most).", _figures(outcome)]
+    parts += ["## Figures", f"Median of {rounds} (least-most).", _figures(outcome)]
     if outcome.notes:
         parts += ["Not measured:", "\n".join(f"- {note}" for note in outcome.notes)]
     parts += [f"## {BOUND / MB:.0f} MB for eight uploads of 2 GiB", memory]
@@ -56,7 +56,7 @@ def write(page: str) -> None:
 def _figures(outcome: Outcome) -> str:
     def cell(_: Measure, figures: list[float], __: list[float]) -> str:
         middle = _number(median(figures))
-        return middle if len(figures) == 1 else f"{middle} ({_number(min(figures))}–{_number(max(figures))})"
+        return middle if len(figures) == 1 else f"{middle} ({_number(min(figures))}-{_number(max(figures))})"
 
     return _rows(outcome, cell)
 

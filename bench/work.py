@@ -41,7 +41,7 @@ QUICK = Scale(rounds=1, seconds=1, big=128 << 20, streams=16, artifacts=16, tags
 
 @dataclass(frozen=True)
 class Payloads:
-    """What is pushed as large blobs: one of the whole size, and as many as there are streams of the same size together."""
+    """What is pushed as large blobs: one of the whole size, and one per stream that together have that size."""
 
     whole: Payload
     parts: list[Payload]

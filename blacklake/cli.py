@@ -121,13 +121,11 @@ def status(*, data_dir: DataDir = None, config: Config = None) -> None:
 def postgres(*, data_dir: DataDir = None, config: Config = None) -> None:
     """Move the embedded database to the newest PostgreSQL here; the old one is kept."""
     with _server_side():
-        from registry.datadir import DataDirectoryUnusable
-        from registry.db.embedded import EmbeddedPostgresFailed, migrate_postgres
+        from registry.upkeep import UpkeepFailed, move_postgres
 
-        settings = _settings(config, data_dir=data_dir)
         try:
-            migrate_postgres(settings.data_dir / "postgres", say=print)
-        except (DataDirectoryUnusable, EmbeddedPostgresFailed) as error:
+            move_postgres(_settings(config, data_dir=data_dir), say=print)
+        except UpkeepFailed as error:
             raise Refused(str(error)) from error
 
 
@@ -162,42 +160,12 @@ def _change_schema(
     data_dir: Path | None, config: Path | None, act: Literal["up", "down", "status"], revision: str = ""
 ) -> None:
     with _server_side():
-        from registry.datadir import DataDirectoryUnusable
-        from registry.db import migrate as schema
-        from registry.db.embedded import EmbeddedPostgresFailed
+        from registry.upkeep import UpkeepFailed, change_schema
 
-        settings = _settings(config, data_dir=data_dir)
         try:
-            with _database(settings) as url:
-                if act == "up":
-                    state = schema.upgrade(url)
-                elif act == "down":
-                    state = schema.downgrade(url, revision)
-                else:
-                    state = schema.status(url)
-        except (DataDirectoryUnusable, EmbeddedPostgresFailed, schema.SchemaUnusable) as error:
+            print(change_schema(_settings(config, data_dir=data_dir), act, revision))
+        except UpkeepFailed as error:
             raise Refused(str(error)) from error
-        print(f"revision {state.revision or 'none'}, version {state.version}, oldest code {state.oldest_code}")
-
-
-@contextlib.contextmanager
-def _database(settings: Settings) -> Iterator[str]:
-    """Yield the database's URL; the embedded one runs for so long, which it can't beside a server."""
-    from registry.datadir import DataDirectory
-    from registry.db.embedded import EmbeddedPostgres
-
-    if settings.database_url is not None:
-        yield settings.database_url
-        return
-    with contextlib.ExitStack() as stack:
-        data = DataDirectory(settings.data_dir)
-        data.acquire()
-        stack.callback(data.release)
-        embedded = EmbeddedPostgres(data.postgres, lock_fd=data.lock_fd)
-        stack.callback(embedded.stop)
-        embedded.start()
-        data.record("postgres", embedded.pid)
-        yield embedded.url
 
 
 @contextlib.contextmanager

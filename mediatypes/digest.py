@@ -35,7 +35,9 @@ class Digest:
     def parse(cls, text: str) -> Digest:
         """Return the digest that `text` spells; raise InvalidDigest where it spells none."""
         if _PATTERN.fullmatch(text) is None:
-            raise InvalidDigest("is not sha256:<64 hexadecimal digits> or sha512:<128 hexadecimal digits>, in lower case")
+            raise InvalidDigest(
+                "is not sha256:<64 hexadecimal digits> or sha512:<128 hexadecimal digits>, in lower case"
+            )
         return cls(text[:6], text[7:])
 
     @classmethod

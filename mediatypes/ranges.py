@@ -1,7 +1,7 @@
 """Ranges of bytes: what a client asks for, and what an upload's chunk says it is.
 
-    Range: bytes=first-last | bytes=first- | bytes=-suffix         (RFC 9110 §14.1.2)
-    Content-Range: first-last                                      (spec: end-5; not the form of RFC 9110)
+Range: bytes=first-last | bytes=first- | bytes=-suffix         (RFC 9110 §14.1.2)
+Content-Range: first-last                                      (spec: end-5; not the form of RFC 9110)
 """
 
 from __future__ import annotations

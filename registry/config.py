@@ -82,22 +82,30 @@ class Settings(BaseSettings):
         None, description="PostgreSQL 15 or later, as postgresql://user:password@host/database; embedded without it."
     )
     database_pool_size: int = Field(10, ge=2, le=200, description="Connections to PostgreSQL of each worker, at most.")
-    database_timeout: float = Field(10.0, gt=0, description="Seconds that a statement, or the wait for a connection, may take.")
+    database_timeout: float = Field(
+        10.0, gt=0, description="Seconds that a statement, or the wait for a connection, may take."
+    )
     migrate: Migrate = Field(Migrate.AUTO, description="auto: a start brings the schema up to date; never: it must be.")
     storage: str | None = Field(
-        None, description="Where blobs lie: file:///path, or memory: (lost at exit). `blobs` in the data directory without it."
+        None,
+        description="Where blobs lie: file:///path, or memory: (lost at exit). `blobs` in the data directory without it.",
     )
     sparse: Sparse = Field(
-        Sparse.REFUSE, description="Manifests that name absent content: refuse, index (absent children of an index), allow."
+        Sparse.REFUSE,
+        description="Manifests that name absent content: refuse, index (absent children of one), allow.",
     )
     delete: Deletion = Field(
         Deletion.REFUSE, description="DELETE of content still in use: refuse, force; off refuses every DELETE."
     )
-    upload_ttl: int = Field(86400, ge=60, description="Seconds after its last byte until an unfinished upload is removed.")
+    upload_ttl: int = Field(
+        86400, ge=60, description="Seconds after its last byte until an unfinished upload is removed."
+    )
     cache_bytes: int = Field(64 << 20, ge=0, description="Memory of each worker for immutable bytes of manifests.")
     fast_lane: bool = Field(True, description="Answer plain reads before Quart; off sends every request through Quart.")
     log_level: str = Field(
-        "info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error; debug logs every read too."
+        "info",
+        pattern="^(debug|info|warning|error)$",
+        description="debug, info, warning or error; debug logs every read too.",
     )
     drain_timeout: int = Field(30, ge=0, description="Seconds that running requests have to end after SIGTERM.")
 
@@ -113,12 +121,12 @@ class Settings(BaseSettings):
     def to_environment(self) -> dict[str, str]:
         """Return the variables by which `load_settings` gives another process these very settings."""
         values = self.model_dump(mode="json", exclude_none=True)
-        return {PREFIX + name.upper(): str(value) for name, value in values.items()}
+        return {PREFIX + name.upper(): _text(value) for name, value in values.items()}
 
     def shown(self) -> dict[str, str]:
         """Return each setting as text for people; a password in a URL is masked."""
         values = self.model_dump(mode="json")
-        return {name: "" if value is None else masked(str(value)) for name, value in values.items()}
+        return {name: "" if value is None else masked(_text(value)) for name, value in values.items()}
 
 
 def masked(text: str) -> str:
@@ -173,9 +181,14 @@ def documentation() -> str:
     """Return the table of all settings in Markdown; the page about configuration holds it word for word."""
     lines = ["| Variable | In the file | Default | Meaning |", "|---|---|---|---|"]
     for name, field in Settings.model_fields.items():
-        default = "" if field.default is None else f"`{str(field.default).lower()}`"
+        default = "" if field.default is None else f"`{_text(field.default)}`"
         lines.append(f"| `{PREFIX}{name.upper()}` | `{name}` | {default} | {field.description} |")
     return "\n".join(lines)
+
+
+def _text(value: object) -> str:
+    """Return a value as it is written in a variable: booleans as in TOML."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _environment() -> set[str]:

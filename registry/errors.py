@@ -1,14 +1,14 @@
 """Domain errors: sentences that carry a code of the specification. `http/errors.py` alone knows their statuses.
 
-    RegistryError
-    ├── NameInvalid  NameUnknown  TagInvalid
-    ├── DigestInvalid  DigestMismatch  SizeMismatch
-    ├── BlobUnknown  RangeUnsatisfiable
-    ├── UploadUnknown  UploadOutOfOrder  ContentRangeInvalid  BodyIncomplete
-    ├── ManifestUnknown  ManifestInvalid  ManifestTooLarge  ManifestBlobUnknown  MediaTypeUnsupported
-    ├── StillReferenced  DeletionDisabled  AccessDenied
-    ├── PageInvalid  EndpointUnknown  MethodUnsupported  RequestInvalid  TooManyRequests
-    └── InternalError  Unavailable
+RegistryError
+├── NameInvalid  NameUnknown  TagInvalid
+├── DigestInvalid  DigestMismatch  SizeMismatch
+├── BlobUnknown  RangeUnsatisfiable
+├── UploadUnknown  UploadOutOfOrder  ContentRangeInvalid  BodyIncomplete
+├── ManifestUnknown  ManifestInvalid  ManifestTooLarge  ManifestBlobUnknown  MediaTypeUnsupported
+├── StillReferenced  DeletionDisabled  AccessDenied
+├── PageInvalid  EndpointUnknown  MethodUnsupported  RequestInvalid  TooManyRequests
+└── InternalError  Unavailable
 """
 
 from __future__ import annotations

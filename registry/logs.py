@@ -28,10 +28,14 @@ def configure_logging(level: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     for_people = sys.stderr.isatty()
-    render: list[Processor] = [structlog.dev.ConsoleRenderer()] if for_people else [
-        structlog.processors.format_exc_info,
-        _as_json,
-    ]
+    render: list[Processor] = (
+        [structlog.dev.ConsoleRenderer()]
+        if for_people
+        else [
+            structlog.processors.format_exc_info,
+            _as_json,
+        ]
+    )
     render.append(_mask)
     structlog.configure(
         processors=[*processors, *render],

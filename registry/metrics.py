@@ -1,7 +1,7 @@
 """Metrics of all workers together, for Prometheus.
 
-Each worker adds to files of its own in PROMETHEUS_MULTIPROC_DIR, and whichever answers the scrape sums them up. Labels hold
-`end-N`, method and status, never names: their number is bounded whatever clients send.
+Each worker adds to files of its own in PROMETHEUS_MULTIPROC_DIR, and whichever answers the scrape sums them up. Labels
+hold `end-N`, method and status, never names: their number is bounded whatever clients send.
 """
 
 from __future__ import annotations
@@ -20,9 +20,7 @@ _METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "O
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600)
 _registry: Final = CollectorRegistry()
 
-_requests = Counter(
-    "blacklake_requests", "Requests answered.", ("endpoint", "method", "status"), registry=_registry
-)
+_requests = Counter("blacklake_requests", "Requests answered.", ("endpoint", "method", "status"), registry=_registry)
 _durations = Histogram(
     "blacklake_request_duration_seconds",
     "From a request's head to the end of its answer.",
@@ -55,7 +53,7 @@ _used, _idle = _connections.labels("used"), _connections.labels("idle")
 class _Request(NamedTuple):
     """The time series that one kind of request adds to, looked up once."""
 
-    count: Callable[[], None]
+    request: Callable[[], None]
     duration: Callable[[float], None]
     received: Callable[[float], None]
     sent: Callable[[float], None]
@@ -69,7 +67,7 @@ _pools: Final[list[Callable[[], tuple[int, int]]]] = []
 def observe_request(endpoint: str, method: str, status: int, seconds: float, received: int, sent: int) -> None:
     """Count a request; `received` and `sent` are the bytes of the bodies."""
     series = _request_series.get((endpoint, method, status)) or _series_of_request(endpoint, method, status)
-    series.count()
+    series.request()
     series.duration(seconds)
     if received:
         series.received(received)
@@ -104,7 +102,7 @@ def exposition() -> bytes:
         return generate_latest(_registry)
     _forget_dead_workers(Path(directory))
     everyone = CollectorRegistry()
-    MultiProcessCollector(everyone, directory)
+    MultiProcessCollector(everyone, directory)  # type: ignore[no-untyped-call]
     return generate_latest(everyone)
 
 
@@ -133,4 +131,4 @@ def _forget_dead_workers(directory: Path) -> None:
     for file in directory.glob("gauge_live*.db"):
         pid = int(file.stem.rpartition("_")[2])
         if not Path("/proc", str(pid)).exists():
-            mark_process_dead(pid, str(directory))
+            mark_process_dead(pid, str(directory))  # type: ignore[no-untyped-call]

@@ -99,7 +99,8 @@ def tethered(command: Sequence[str | Path], *, farewell: signal.Signals) -> list
     the wrapped command is the pid that was started: every step replaces itself with the next.
 
     As root the command runs in a user namespace of its own, as a user without privileges there who owns what root owns
-    outside; nothing on the machine changes. Unsharing must come first: it forgets an earlier tether.
+    outside; nothing on the machine changes. The tether is tied after that, because changed credentials may untie it
+    (prctl(2)).
 
     Raises TetherUnavailable.
     """

@@ -1,7 +1,7 @@
 """The process that speaks HTTP, and its workers: granian or hypercorn (`python -m registry.servers`).
 
-The supervisor starts it with the settings in the environment and two arguments: its own pid and the descriptor that locks
-the data directory. Workers are forked and so hold that descriptor too. Whoever's parent ends is killed.
+The supervisor starts it with the settings in the environment, its own pid as the argument, and the descriptor that
+locks the data directory open. Workers are forked and so hold that lock too. Whoever's parent ends is killed.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def _hypercorn_worker(settings: Settings, listener: int, parent: int) -> None:
     config.include_server_header = False
     config.keep_alive_timeout = _KEEP_ALIVE
     config.keep_alive_max_requests = sys.maxsize
-    uvloop.run(serve(application, config))  # type: ignore[arg-type]
+    uvloop.run(serve(application, config))
 
 
 def _keep_alive(forks: list[Callable[[], ForkProcess]], drain_timeout: float) -> int:

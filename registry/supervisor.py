@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import ipaddress
 import os
 import shutil
 import signal
@@ -20,7 +21,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Final
+from typing import Final, Self
 from urllib.parse import urlsplit
 
 import structlog
@@ -82,7 +83,7 @@ class _Signals:
         self.asked = 0
         self._breaks = False
 
-    def __enter__(self) -> _Signals:
+    def __enter__(self) -> Self:
         self._reader, self._writer = socket.socketpair()
         self._writer.setblocking(False)
         signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
@@ -144,9 +145,7 @@ class _Restarts:
 class _Supervisor:
     """What runs, and how it is kept running. What it starts is ended by `stack`."""
 
-    def __init__(
-        self, settings: Settings, data: DataDirectory, signals: _Signals, stack: contextlib.ExitStack
-    ) -> None:
+    def __init__(self, settings: Settings, data: DataDirectory, signals: _Signals, stack: contextlib.ExitStack) -> None:
         self._settings = settings
         self._data = data
         self._signals = signals
@@ -239,7 +238,9 @@ class _Supervisor:
             self._http.wait()
 
     def _is_ready(self) -> bool:
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._settings.host, self._settings.host)
+        host = self._settings.host
+        if _is_every_address(host):
+            host = "::1" if ":" in host else "127.0.0.1"
         connection = http.client.HTTPConnection(host, self._settings.port, timeout=_READY_LIMIT)
         try:
             connection.request("GET", "/ready", headers={"Connection": "close"})
@@ -253,7 +254,8 @@ class _Supervisor:
         _log.info("ready", host=self._settings.host, port=self._settings.port)
         # Whoever started us may have closed the pipe.
         with contextlib.suppress(OSError):
-            print(greeting(self._settings), flush=True)
+            sys.stdout.write(greeting(self._settings))
+            sys.stdout.flush()
 
 
 def bring_schema_up(url: str, mode: Migrate) -> None:
@@ -269,10 +271,14 @@ def greeting(settings: Settings) -> str:
         url = urlsplit(settings.external_url)
         name, plain = url.netloc, "" if url.scheme == "https" else "--plain-http "
     else:
-        local = is_loopback(host) or host in ("0.0.0.0", "::")
+        local = is_loopback(host) or _is_every_address(host)
         name, plain = f"{'localhost' if local else shown}:{settings.port}", "--plain-http "
     return (
         f"Blacklake listens on http://{shown}:{settings.port}, data in {Path(settings.data_dir)}\n"
         "Push something:\n\n"
         f"  oras push {plain}{name}/team/bert:v1 model.safetensors\n"
     )
+
+
+def _is_every_address(host: str) -> bool:
+    return ipaddress.ip_address(host).is_unspecified

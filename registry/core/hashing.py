@@ -9,14 +9,13 @@ what is stored.
 
 from __future__ import annotations
 
+import _hashlib
 import ctypes
 import ctypes.util
 import hashlib
 import sys
 from functools import cache
 from typing import Final, Protocol
-
-import _hashlib
 
 from mediatypes.digest import Digest
 

@@ -81,7 +81,13 @@ class Referrers:
         self._db = db
 
     async def page(
-        self, name: RepositoryName, subject: Digest, *, artifact_type: str | None, after: Digest | None, limit: int | None
+        self,
+        name: RepositoryName,
+        subject: Digest,
+        *,
+        artifact_type: str | None,
+        after: Digest | None,
+        limit: int | None,
     ) -> Page[bytes]:
         """Return descriptors (JSON) of the referrers in the order of their digests; an unknown subject has none."""
         limit = REFERRERS_PAGE if limit is None else min(limit, REFERRERS_PAGE)

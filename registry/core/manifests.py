@@ -88,7 +88,13 @@ class Manifests:
         return StoredManifest(Digest.from_bytes(row.digest), row.media_type, content)
 
     async def push(
-        self, name: RepositoryName, content: bytes, *, media_type: str, reference: Tag | Digest, extra_tags: Sequence[Tag]
+        self,
+        name: RepositoryName,
+        content: bytes,
+        *,
+        media_type: str,
+        reference: Tag | Digest,
+        extra_tags: Sequence[Tag],
     ) -> PushedManifest:
         """Store a manifest and point its tags at it, all or nothing (end-7).
 

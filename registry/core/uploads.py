@@ -1,14 +1,15 @@
 """Uploads: sessions that any process may continue, and blobs that come of them (DESIGN, decisions 5 to 7).
 
-    start → append* → finish          chunked, streamed, resumed: end-4, end-5, end-6
-    push                              in one request: end-4b
-    cancel, or expiry                 nothing stays
+start → append* → finish          chunked, streamed, resumed: end-4, end-5, end-6
+push                              in one request: end-4b
+cancel, or expiry                 nothing stays
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Final
 from uuid import UUID, uuid4
 
 from mediatypes.digest import Digest
@@ -20,6 +21,9 @@ from registry.db.pool import Connection, Database
 from registry.db.uploads import UploadRow
 from registry.errors import DigestMismatch, RegistryError, Unavailable, UploadOutOfOrder, UploadUnknown
 from registry.storage.base import BlobStore, ObjectMissing, StorageError, StorageKey, WriterBusy, new_key
+
+_OVERTAKEN_SECONDS: Final = 60.0
+"""A request that holds the lease of a cancelled upload may still write: its object is deleted when it has noticed."""
 
 
 class Uploads:
@@ -35,9 +39,7 @@ class Uploads:
 
     async def status(self, name: RepositoryName, upload_id: UUID) -> int:
         """Return how many bytes a session holds (end-13). Raise UploadUnknown."""
-        received = await self._db.read(
-            "upload_status", lambda conn: uploads.received(conn, name, upload_id=upload_id)
-        )
+        received = await self._db.read("upload_status", lambda conn: uploads.received(conn, name, upload_id=upload_id))
         if received is None:
             raise UploadUnknown(name, str(upload_id))
         return received
@@ -88,16 +90,19 @@ class Uploads:
     async def cancel(self, name: RepositoryName, upload_id: UUID) -> None:
         """End a session and delete its bytes (end-14). Raise UploadUnknown."""
 
-        async def remove(conn: Connection) -> str | None:
-            key = await uploads.cancel(conn, name, upload_id=upload_id)
-            if key is not None:
-                await objects.add(conn, key)
-            return key
+        async def remove(conn: Connection) -> tuple[str, bool] | None:
+            found = await uploads.cancel(conn, name, upload_id=upload_id)
+            if found is not None:
+                key, is_leased = found
+                await objects.add(conn, key, delay=_OVERTAKEN_SECONDS if is_leased else 0)
+            return found
 
-        key = await self._db.transaction("cancel_upload", remove)
-        if key is None:
+        found = await self._db.transaction("cancel_upload", remove)
+        if found is None:
             raise UploadUnknown(name, str(upload_id))
-        await self._delete_object(key)
+        key, is_leased = found
+        if not is_leased:
+            await self._delete_object(key)
 
     async def _create(self, name: RepositoryName, algorithm: str, *, lease_epoch: int) -> UploadRow:
         upload_id, key = uuid4(), new_key()
@@ -125,7 +130,12 @@ class Uploads:
         try:
             async with UploadSession.open(self._db, self._store, row) as session:
                 yield session
-        except (LeaseLost, WriterBusy) as error:
+        except WriterBusy as error:
+            raise await self._overtaken(name, row.id) from error
+        except LeaseLost as error:
+            # Cancelled before this request made the object? Then nobody but us knows of it.
+            if await self._db.transaction("disown_object", lambda conn: objects.add_unnamed(conn, row.storage_key)):
+                await self._delete_object(row.storage_key)
             raise await self._overtaken(name, row.id) from error
         except ObjectMissing as error:
             # The storage lost what the row says is there: this upload can't be continued by anyone.

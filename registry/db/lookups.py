@@ -39,7 +39,7 @@ class Batcher(Generic[Question, Answer]):
             batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
             try:
                 answers = await self._ask([question for question, _ in batch])
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever the query raised is what its askers get
                 for _, future in batch:
                     if not future.done():
                         future.set_exception(error)

@@ -161,8 +161,6 @@ async def referrers(
 
     At most `limit` of them, and at most `max_bytes` of descriptors beyond the first.
     """
-    rows = await conn.fetch(
-        _REFERRERS, repository_id, subject.to_bytes(), after, artifact_type, limit, max_bytes
-    )
+    rows = await conn.fetch(_REFERRERS, repository_id, subject.to_bytes(), after, artifact_type, limit, max_bytes)
     more = bool(rows) and rows[0]["candidates"] > len(rows)
     return [(row["digest"], row["referrer"]) for row in rows], more

@@ -7,7 +7,16 @@ from typing import Final
 
 from registry.db.pool import Connection
 
-_ADD: Final = "INSERT INTO dead_objects (storage_key) VALUES ($1) ON CONFLICT DO NOTHING"
+_ADD: Final = """
+INSERT INTO dead_objects (storage_key, due_at) VALUES ($1, now() + make_interval(secs => $2)) ON CONFLICT DO NOTHING
+"""
+# A key is never used twice: once nothing names it, nothing ever will.
+_ADD_UNNAMED: Final = """
+INSERT INTO dead_objects (storage_key)
+SELECT $1 WHERE NOT EXISTS (SELECT FROM uploads WHERE storage_key = $1)
+    AND NOT EXISTS (SELECT FROM blobs WHERE storage_key = $1)
+ON CONFLICT DO NOTHING RETURNING 1
+"""
 _CLAIM: Final = """
 UPDATE dead_objects SET due_at = now() + interval '1 minute'
 WHERE storage_key IN (
@@ -17,9 +26,14 @@ RETURNING storage_key
 _FORGET: Final = "DELETE FROM dead_objects WHERE storage_key = ANY($1::text[])"
 
 
-async def add(conn: Connection, storage_key: str) -> None:
-    """List an object for deletion."""
-    await conn.execute(_ADD, storage_key)
+async def add(conn: Connection, storage_key: str, *, delay: float = 0) -> None:
+    """List an object for deletion in `delay` seconds."""
+    await conn.execute(_ADD, storage_key, delay)
+
+
+async def add_unnamed(conn: Connection, storage_key: str) -> bool:
+    """List an object for deletion unless an upload or a blob names it; return whether that was done."""
+    return await conn.fetchval(_ADD_UNNAMED, storage_key) is not None
 
 
 async def claim(conn: Connection, *, limit: int) -> list[str]:

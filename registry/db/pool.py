@@ -56,6 +56,7 @@ class Database:
             max_size=self._size,
             command_timeout=self._timeout + 5,
             timeout=self._timeout,
+            max_inactive_connection_lifetime=0,
             # No session state is ever set, so nothing needs resetting: that saves a round trip at each release.
             reset=_keep_session,
             server_settings={
@@ -130,11 +131,13 @@ async def _rolled_back_on_error(conn: Connection, work: Callable[[Connection], A
     try:
         return await work(conn)
     except BaseException:
-        # A cancelled or broken connection is closed by the pool, and PostgreSQL rolls back by itself.
+        # Where this fails, or is cancelled, the pool closes the connection: PostgreSQL rolls back by itself then.
         if not conn.is_closed():
             await conn.execute("ROLLBACK")
         raise
 
 
-async def _keep_session(_conn: asyncpg.Connection[asyncpg.Record]) -> None:
-    """Leave a released connection as it is."""
+async def _keep_session(conn: asyncpg.Connection[asyncpg.Record]) -> None:
+    """Leave a released connection as it is, but never hand on a transaction that could not be ended."""
+    if conn.is_in_transaction():
+        conn.terminate()

@@ -51,7 +51,8 @@ SELECT u.received FROM uploads u JOIN repositories r ON r.id = u.repository_id W
 _DROP: Final = "DELETE FROM uploads WHERE repository_id = $1 AND id = $2 AND lease_epoch = $3 RETURNING 1"
 _CANCEL: Final = """
 DELETE FROM uploads u USING repositories r
-WHERE r.name = $1 AND u.repository_id = r.id AND u.id = $2 RETURNING u.storage_key
+WHERE r.name = $1 AND u.repository_id = r.id AND u.id = $2
+RETURNING u.storage_key, u.lease_until IS NOT NULL AND u.lease_until > now() AS is_leased
 """
 _EXPIRE: Final = """
 DELETE FROM uploads WHERE (repository_id, id) IN (
@@ -105,10 +106,10 @@ async def drop(conn: Connection, upload: UploadRow) -> bool:
     return await conn.fetchval(_DROP, upload.repository_id, upload.id, upload.lease_epoch) is not None
 
 
-async def cancel(conn: Connection, name: RepositoryName, *, upload_id: UUID) -> str | None:
-    """Remove a session, leased or not, and return its storage key; None where there is no such session."""
-    found: str | None = await conn.fetchval(_CANCEL, name, upload_id)
-    return found
+async def cancel(conn: Connection, name: RepositoryName, *, upload_id: UUID) -> tuple[str, bool] | None:
+    """Remove a session and return its storage key and whether a lease lives; None where there is no such session."""
+    row = await conn.fetchrow(_CANCEL, name, upload_id)
+    return None if row is None else (row["storage_key"], row["is_leased"])
 
 
 async def expire(conn: Connection, *, ttl: float, limit: int) -> list[str]:

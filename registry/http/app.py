@@ -31,6 +31,7 @@ class DirectConnection(ASGIHTTPConnection):
     """
 
     async def __call__(self, receive: Any, send: Any) -> None:
+        """Answer one request."""
         scope: Any = self.scope
         if not scope["path"].startswith("/v2"):
             await super().__call__(receive, send)
@@ -59,9 +60,7 @@ def create_app(services: Services, router: Router) -> Quart:
         return _response(await exchange.answer(router), exchange)
 
     for rule in ("/v2", "/v2/", "/v2/<path:rest>"):
-        app.add_url_rule(
-            rule, rule, protocol, methods=_METHODS, provide_automatic_options=False, strict_slashes=True
-        )
+        app.add_url_rule(rule, rule, protocol, methods=_METHODS, provide_automatic_options=False, strict_slashes=True)
 
     @app.get("/health")
     async def health() -> Response:

@@ -64,9 +64,7 @@ class Query:
 
     def __init__(self, raw: bytes) -> None:
         try:
-            self._values = parse_qs(
-                raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=200
-            )
+            self._values = parse_qs(raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=200)
         except ValueError as error:
             raise RequestInvalid("the query string is not percent-encoded UTF-8 of at most 200 parameters") from error
         if any("\0" in value for values in self._values.values() for value in values):

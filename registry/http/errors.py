@@ -44,9 +44,7 @@ STATUS: Final[dict[type[RegistryError], int]] = {
 def render(error: RegistryError, request_id: str, path: str) -> Reply:
     """Return the error document that the specification defines, the request's id in its detail."""
     document = {
-        "errors": [
-            {"code": error.code, "message": error.message, "detail": {**error.detail, "request_id": request_id}}
-        ]
+        "errors": [{"code": error.code, "message": error.message, "detail": {**error.detail, "request_id": request_id}}]
     }
     headers: Headers = [("Content-Type", "application/json"), *_extra_headers(error, path)]
     return Reply(STATUS[type(error)], headers, msgspec.json.encode(document))

@@ -52,5 +52,3 @@ class Exchange:
             received=call.body.received,
             sent=self.sent,
         )
-
-

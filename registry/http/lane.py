@@ -26,6 +26,7 @@ class Lane:
         self._app = app
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        """Answer one request, or hand it on."""
         if scope["type"] == "http" and scope["method"] in ("GET", "HEAD"):
             at = locate(scope["path"])
             if at is not None and at.resource in _RESOURCES:

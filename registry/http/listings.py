@@ -21,7 +21,9 @@ async def base(_services: Services, call: Call, _at: Location, _links: Links) ->
 async def catalog(services: Services, call: Call, _at: Location, links: Links) -> Reply:
     """List repositories."""
     limit = limit_of(call)
-    page = await services.repositories.page(after=call.query.one("last") or "", limit=MAX_PAGE if limit is None else limit)
+    page = await services.repositories.page(
+        after=call.query.one("last") or "", limit=MAX_PAGE if limit is None else limit
+    )
     headers = [links.next_page("/v2/_catalog", n=limit, last=page.next_after)] if page.next_after else []
     return _json(call, {"repositories": page.items}, headers)
 

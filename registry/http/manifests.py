@@ -31,9 +31,7 @@ async def push(services: Services, call: Call, at: Location, links: Links) -> Re
     tags = [tag_of(text) for text in call.query.all("tag")]
     media_type = call.headers.get("content-type", "").partition(";")[0].strip().lower()
     content = await _bounded(call)
-    pushed = await services.manifests.push(
-        name, content, media_type=media_type, reference=reference, extra_tags=tags
-    )
+    pushed = await services.manifests.push(name, content, media_type=media_type, reference=reference, extra_tags=tags)
     headers: Headers = [
         ("Location", links.manifest(name, str(reference))),
         ("Docker-Content-Digest", str(pushed.digest)),
@@ -44,7 +42,7 @@ async def push(services: Services, call: Call, at: Location, links: Links) -> Re
     return Reply(201, headers)
 
 
-async def delete(services: Services, call: Call, at: Location, _links: Links) -> Reply:
+async def delete(services: Services, _call: Call, at: Location, _links: Links) -> Reply:
     """Delete a manifest by its digest, or only a tag by its name."""
     name, reference = name_of(at.name), reference_of(at.reference)
     if isinstance(reference, Digest):

@@ -76,7 +76,9 @@ class Router:
             _log.exception("request failed", request_id=call.request_id, endpoint=endpoint)
             reply = self.refuse(call, InternalError())
         if reply.status not in (204, 304) and all(header != "Content-Length" for header, _ in reply.headers):
-            reply.headers.append(("Content-Length", str(len(reply.body) if isinstance(reply.body, bytes) else reply.body.size)))
+            reply.headers.append(
+                ("Content-Length", str(len(reply.body) if isinstance(reply.body, bytes) else reply.body.size))
+            )
         reply.headers.append(("Docker-Distribution-Api-Version", "registry/2.0"))
         reply.headers.append(("X-Request-ID", call.request_id))
         return endpoint, reply

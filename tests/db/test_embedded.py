@@ -9,7 +9,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -89,6 +89,13 @@ def identity(pid: int) -> Identity:
     return found
 
 
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
 def test_the_first_start_makes_a_database_and_later_starts_keep_it(tmp_path: Path) -> None:
     server = EmbeddedPostgres(tmp_path / "data" / "postgres")
     with running(server):
@@ -165,8 +172,8 @@ def test_committed_rows_survive_a_kill_of_the_postmaster_while_a_backend_is_busy
     # A backend in a loop doesn't notice that its postmaster has gone, and holds on to the shared memory.
     loop = "DO $$ BEGIN LOOP END LOOP; END $$"
     busy = subprocess.Popen([binaries(NEWEST) / "psql", "-Xqc", loop, server.url], stderr=subprocess.DEVNULL)
-    while sql(server, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'DO %' AND state = 'active'") != "1":
-        time.sleep(0.01)
+    active = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'DO %' AND state = 'active'"
+    wait_until(lambda: sql(server, active) == "1")
     postmaster = identity(server.pid)
     kill_process(server.pid)
     assert wait_for_end([postmaster], 10) == []
@@ -200,8 +207,7 @@ def test_a_start_that_is_killed_while_it_makes_the_directory_is_healed_by_the_ne
     with subprocess.Popen(
         [sys.executable, "-c", PARENT, str(directory)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as parent:
-        while not (tmp_path / "postgres.new").exists():
-            time.sleep(0.001)
+        wait_until((tmp_path / "postgres.new").exists)
         parent.kill()
     assert not directory.exists()
     with running(EmbeddedPostgres(directory)) as server:
@@ -215,11 +221,15 @@ def test_stale_lock_files_whose_pid_is_in_use_again_are_not_believed(tmp_path: P
     server.start()
     fill(server)
     kill_process(server.pid)
-    for name in ("postmaster.pid", ".s.PGSQL.5432.lock"):
-        lines = (directory / name).read_text().splitlines()
-        (directory / name).write_text("\n".join([str(os.getpid()), *lines[1:], ""]))
-    with running(server):
-        assert committed(server).startswith("500|")
+    # PostgreSQL tells its own pid and its parent's from a rival's, but not a bystander's.
+    with subprocess.Popen(["sleep", "600"]) as bystander:
+        for name in ("postmaster.pid", ".s.PGSQL.5432.lock"):
+            lines = (directory / name).read_text().splitlines()
+            (directory / name).write_text("\n".join([str(bystander.pid), *lines[1:], ""]))
+        with running(server):
+            assert committed(server).startswith("500|")
+        assert bystander.poll() is None
+        bystander.kill()
 
 
 def test_a_second_postgres_on_the_directory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

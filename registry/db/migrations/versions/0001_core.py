@@ -31,7 +31,7 @@ UP = (
     CREATE TABLE blobs (
         digest      bytea PRIMARY KEY,
         size        bigint NOT NULL CHECK (size >= 0),
-        storage_key text NOT NULL,
+        storage_key text NOT NULL UNIQUE,
         created_at  timestamptz NOT NULL DEFAULT now()
     )
     """,
@@ -51,7 +51,7 @@ UP = (
     CREATE TABLE uploads (
         repository_id bigint NOT NULL REFERENCES repositories ON DELETE CASCADE,
         id            uuid NOT NULL,
-        storage_key   text NOT NULL,
+        storage_key   text NOT NULL UNIQUE,
         algorithm     text NOT NULL,
         received      bigint NOT NULL DEFAULT 0,
         hash_state    bytea,
