@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -45,15 +46,20 @@ def create_server(settings: Settings) -> App:
     access = OpenAccess(external_url=settings.external_url, any_host=settings.insecure_open)
     router = Router(services, access, Links(settings.external_url))
     app = create_app(services, router)
+    tasks: list[asyncio.Task[None]] = []
 
     @app.before_serving
     async def start() -> None:
         await db.open()
         metrics.watch_pool(lambda: db.usage)
-        app.add_background_task(clean_forever, services.cleanup)
+        # Not one of Quart's background tasks: those are waited for, and this one never ends by itself.
+        tasks.append(asyncio.create_task(clean_forever(services.cleanup)))
 
     @app.after_serving
     async def stop() -> None:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await db.close()
         await store.close()
 

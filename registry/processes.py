@@ -6,6 +6,7 @@ started and the boot in which that tick counts; only when all three agree is it 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -65,7 +66,7 @@ def running_in(directory: Path, name: str) -> list[Identity]:
 def works_in(pid: int, directory: Path) -> bool:
     """Say whether the process's working directory is `directory`; one that may not be asked is somebody else's."""
     try:
-        return os.path.samefile(_PROC / str(pid) / "cwd", directory)
+        return (_PROC / str(pid) / "cwd").samefile(directory)
     except OSError:
         return False
 
@@ -133,10 +134,9 @@ def _unprivileged() -> tuple[str, ...]:
 
 def _send(identity: Identity, request: signal.Signals) -> None:
     if identity.alive:
-        try:
+        # It may have just ended, or be another user's: then the caller sees that it lives on.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(identity.pid, request)
-        except (ProcessLookupError, PermissionError):
-            pass  # It has just ended, or it is another user's: then the caller sees that it lives on.
 
 
 def _stat(pid: int) -> list[str] | None:

@@ -202,5 +202,5 @@ def test_a_damaged_ledger_does_not_keep_a_server_from_starting(tmp_path: Path, l
 
 def test_a_directory_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(DataDirectoryUnusable, match="can't be used: .*--data-dir"):
+    with pytest.raises(DataDirectoryUnusable, match=r"can't be used: .*--data-dir"):
         DataDirectory(tmp_path / "file").acquire()

@@ -320,8 +320,19 @@ def test_where_user_namespaces_are_off_root_is_told_the_way_out(tmp_path: Path) 
     )
     off = 'echo 0 >/proc/sys/user/max_user_namespaces && exec "$@"'
     said = subprocess.run(
-        ["unshare", "--user", "--map-root-user", "sh", "-c", off, "sh"]
-        + [sys.executable, "-c", code, str(tmp_path / "postgres")],
+        [
+            "unshare",
+            "--user",
+            "--map-root-user",
+            "sh",
+            "-c",
+            off,
+            "sh",
+            sys.executable,
+            "-c",
+            code,
+            tmp_path / "postgres",
+        ],
         capture_output=True,
         text=True,
         check=True,
