@@ -1,0 +1,172 @@
+"""Blacklake as a program: how it may be set up, and one that runs in an empty directory for as long as it is needed."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final, Literal
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+"""The directory of the project."""
+
+THIS_PYTHON: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
+"""The version of Python that runs this."""
+
+NEWEST_PYTHON: Final = "3.13"
+"""The newest version that Blacklake supports."""
+
+_GREETING: Final = re.compile(r"listens on http://(\S+?),")
+_START: Final = 60.0  # seconds until the greeting
+_STOP: Final = 45.0  # seconds from SIGTERM to SIGKILL; the server itself gives running requests 30
+_POLL: Final = 0.02  # seconds between two looks
+
+
+class PythonMissing(Exception):
+    """A version of Python isn't here; the message names it."""
+
+
+class ServerFailed(Exception):
+    """The server didn't start or didn't stop; the message ends with its log's end."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """One way to run Blacklake.
+
+    `door` is what answers plain reads: the fast lane or Quart. `python` is a version (`3.13`) whose virtual environment
+    is the running one or `.venv-VERSION`.
+    """
+
+    door: Literal["lane", "quart"] = "lane"
+    server: Literal["granian", "hypercorn"] = "granian"
+    python: str = THIS_PYTHON
+    storage: Literal["file", "memory"] = "file"
+
+    def __str__(self) -> str:
+        return f"{self.door}, {self.server}, Python {self.python}, {self.storage}"
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that runs.
+
+    `host` is what clients write (`127.0.0.1:PORT`), `directory` is its own and empty but for `data` and `log`, the file
+    with everything that it says.
+    """
+
+    host: str
+    directory: Path
+    log: Path
+
+    @property
+    def url(self) -> str:
+        """The URL below which it answers, without a slash at the end."""
+        return f"http://{self.host}"
+
+
+@contextmanager
+def serving(setup: Setup | None = None, **settings: str) -> Iterator[Server]:
+    """Run Blacklake on a free port of the loopback address; at the end nothing of it is left.
+
+    `settings` are those of the server in lower case (`sparse="allow"`); the caller's BLACKLAKE_* variables don't count.
+    Raise PythonMissing or ServerFailed.
+    """
+    setup = setup or Setup()
+    program = program_of(setup.python)
+    with tempfile.TemporaryDirectory(prefix="blacklake-") as home:
+        directory = Path(home)
+        log = directory / "log"
+        options = ["--port", "0", "--data-dir", str(directory / "data"), "--server", setup.server]
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [program, "serve", *options],
+                cwd=directory,
+                env=_environment(setup, settings),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,  # Ctrl-C reaches us, who then stop the server.
+            )
+        try:
+            yield Server(_wait(process, log, setup), directory, log)
+        finally:
+            _stop(process, log, setup)
+
+
+@cache
+def program_of(python: str) -> Path:
+    """Return the `blacklake` of a version of Python; make its virtual environment where it is missing or old.
+
+    Raise PythonMissing when that version isn't here, ServerFailed when the environment can't be made.
+    """
+    if python == THIS_PYTHON:
+        program = Path(sys.prefix, "bin", "blacklake")
+        if not program.exists():
+            raise ServerFailed(f"there is no {program}; `make install` makes it")
+        return program
+    environment = f".venv-{python}"
+    command = ["make", "--no-print-directory", f"VENV={environment}", f"PYTHONS={_interpreter(python)}", "install"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise ServerFailed(f"{environment} can't be made:\n{done.stderr[-2000:]}")
+    return ROOT / environment / "bin" / "blacklake"
+
+
+def _interpreter(python: str) -> str:
+    """Return the interpreter of that version on the PATH or among pyenv's."""
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv", "versions")
+    question = "import sys; print('%d.%d' % sys.version_info[:2], sys.executable)"
+    candidates = map(str, sorted(pyenv.glob(f"{python}*/bin/python{python}")))
+    for candidate in (f"python{python}", *candidates):
+        try:
+            done = subprocess.run([candidate, "-c", question], capture_output=True, text=True, check=False)
+        except OSError:
+            continue
+        version, _, path = done.stdout.strip().partition(" ")
+        if done.returncode == 0 and version == python:  # A pyenv shim may exist and yet not work.
+            return path
+    raise PythonMissing(f"python{python} is not at hand")
+
+
+def _environment(setup: Setup, settings: dict[str, str]) -> dict[str, str]:
+    foreign = {name: value for name, value in os.environ.items() if not name.startswith(("BLACKLAKE_", "PG"))}
+    chosen = {"fast_lane": str(setup.door == "lane").lower()}
+    if setup.storage == "memory":
+        chosen["storage"] = "memory:"
+    return foreign | {f"BLACKLAKE_{name.upper()}": value for name, value in (chosen | settings).items()}
+
+
+def _wait(process: subprocess.Popen[bytes], log: Path, setup: Setup) -> str:
+    """Return the address that the greeting names; the server greets when `/ready` answers 200."""
+    deadline = time.monotonic() + _START
+    while time.monotonic() < deadline:
+        ended = process.poll() is not None
+        if found := _GREETING.search(log.read_text(errors="replace")):
+            return str(found[1])
+        if ended:
+            break
+        time.sleep(_POLL)
+    raise ServerFailed(f"Blacklake ({setup}) did not start. Its log ends:\n{_end_of(log)}")
+
+
+def _stop(process: subprocess.Popen[bytes], log: Path, setup: Setup) -> None:
+    process.terminate()
+    try:
+        process.wait(_STOP)
+    except subprocess.TimeoutExpired:
+        process.kill()  # What it has started ends with it.
+        process.wait()
+        raise ServerFailed(f"Blacklake ({setup}) had to be killed. Its log ends:\n{_end_of(log)}") from None
+
+
+def _end_of(log: Path) -> str:
+    return log.read_text(errors="replace")[-3000:]

@@ -1,0 +1,204 @@
+"""The programs that are run against Blacklake: where they come from, at which version, and where they lie.
+
+    ${XDG_CACHE_HOME:-~/.cache}/blacklake/tools/
+    ├── crane@v0.22.1/crane
+    ├── cosign@v2.6.5/cosign        two versions of one program lie side by side
+    ├── cosign@v3.1.3/cosign
+    └── .olareg-k2j4x/              being built; renamed when it is whole
+
+Tools written in Go are built at the versions below, the others are what the system has installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+Group = Literal["suite", "clients", "peers"]
+
+_ENVIRONMENT: Final = {"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false"}
+
+
+class ToolMissing(Exception):
+    """A program isn't here; the message says how to get it."""
+
+
+class BuildFailed(Exception):
+    """A program can't be built; the message is what `go` said."""
+
+
+@dataclass(frozen=True)
+class GoTool:
+    """A program written in Go: package `module`/`package` at `version`, named like the package's last part."""
+
+    name: str
+    module: str
+    package: str
+    version: str
+    group: Group
+
+    @property
+    def path(self) -> Path:
+        """Where the program lies once it is built."""
+        return directory() / f"{self.name}@{self.version}" / self.name
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}"
+
+
+GO_TOOLS: Final = (
+    GoTool(
+        "conformance",
+        "github.com/opencontainers/distribution-spec/conformance",
+        "",
+        "v0.0.0-20260831232431-97274622c111",
+        "suite",
+    ),
+    GoTool("oras", "oras.land/oras", "cmd/oras", "v1.3.6", "clients"),
+    GoTool("crane", "github.com/google/go-containerregistry", "cmd/crane", "v0.22.1", "clients"),
+    GoTool("regctl", "github.com/regclient/regclient", "cmd/regctl", "v0.11.7", "clients"),
+    GoTool("helm", "helm.sh/helm/v3", "cmd/helm", "v3.22.0", "clients"),
+    GoTool("cosign", "github.com/sigstore/cosign/v2", "cmd/cosign", "v2.6.5", "clients"),
+    GoTool("cosign", "github.com/sigstore/cosign/v3", "cmd/cosign", "v3.1.3", "clients"),
+    GoTool("registry", "github.com/distribution/distribution/v3", "cmd/registry", "v3.1.2", "peers"),
+    GoTool("olareg", "github.com/olareg/olareg", "cmd/olareg", "v0.1.2", "peers"),
+)
+
+SYSTEM_TOOLS: Final = ("skopeo", "podman", "buildah")
+"""Programs that Debian and Ubuntu have as packages of the same names."""
+
+_HELP: Final = "python -m conformance tools"
+
+
+def directory() -> Path:
+    """Return the directory of all tools built here."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "blacklake", "tools")
+
+
+def path_of(name: str, version: str | None = None) -> Path:
+    """Return the path of a tool, the newest listed where there are several and `version` doesn't choose.
+
+    Raise ToolMissing when it has to be built or installed first, KeyError when there is no such tool.
+    """
+    if name in SYSTEM_TOOLS:
+        found = shutil.which(name)
+        if found is None:
+            raise ToolMissing(f"{name} is missing; on Debian and Ubuntu: apt-get install {name}")
+        return Path(found)
+    tool = go_tool(name, version)
+    if not tool.path.exists():
+        raise ToolMissing(f"{tool} is missing; `{_HELP} {name}` builds it")
+    return tool.path
+
+
+def go_tool(name: str, version: str | None = None) -> GoTool:
+    """Return the entry of a tool, the newest where `version` doesn't choose; raise KeyError when there is none."""
+    entries = [tool for tool in GO_TOOLS if tool.name == name and version in {None, tool.version}]
+    if not entries:
+        raise KeyError(f"there is no tool {name} {version or ''}".rstrip())
+    return entries[-1]
+
+
+def build(tool: GoTool) -> Path:
+    """Build a tool unless it is there, and return its path. Raise ToolMissing without Go, BuildFailed.
+
+    Several processes may build the same one: each builds for itself, and the first to end keeps its work.
+    """
+    if tool.path.exists():
+        return tool.path
+    go = shutil.which("go")
+    if go is None:
+        raise ToolMissing(
+            f"{tool} has to be built and `go` is missing; install Go 1.26 or later, on Debian and Ubuntu: apt-get"
+            " install golang (1.21 and later fetch what they need)"
+        )
+    directory().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{tool.name}-", dir=directory(), ignore_cleanup_errors=True) as place:
+        _compile(go, tool, Path(place))
+        new = Path(place, "bin")
+        try:
+            new.rename(tool.path.parent)
+        except OSError:
+            if not tool.path.exists():
+                raise
+    return tool.path
+
+
+def _compile(go: str, tool: GoTool, place: Path) -> None:
+    """Put the program into the directory `bin` of `place`."""
+    package = f"{tool.module}/{tool.package}".rstrip("/")
+    output = place / "bin"
+    output.mkdir()
+    refusal = _run([go, "install", f"{package}@{tool.version}"], place, {"GOBIN": str(output)})
+    if refusal is not None and "deprecation" in refusal:
+        # `go install` asks for a module's newest version to learn whether it is deprecated, and not every proxy
+        # knows it. A module that requires the version asks nothing.
+        (place / "go.mod").write_text(f"module tool\n\ngo 1.26\n\nrequire {tool.module} {tool.version}\n")
+        refusal = _run([go, "build", "-o", str(output / tool.name), package], place, {"GOFLAGS": "-mod=mod"})
+    if refusal is not None:
+        raise BuildFailed(f"{tool} can't be built:\n{refusal}")
+
+
+def _run(command: list[str], place: Path, more: dict[str, str]) -> str | None:
+    """Run `go` and return what it said when it failed."""
+    environment = os.environ | _ENVIRONMENT | more
+    done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, check=False)
+    return None if done.returncode == 0 else (done.stderr or done.stdout).strip()
+
+
+def chosen(names: list[str]) -> tuple[list[GoTool], list[str]]:
+    """Return the Go tools and the system's that `names` mean: tools and groups; all but the peers when empty.
+
+    Raise KeyError for a name that is neither.
+    """
+    if not names:
+        names = ["suite", "clients"]
+    known = {tool.name for tool in GO_TOOLS} | {tool.group for tool in GO_TOOLS} | set(SYSTEM_TOOLS)
+    if unknown := [name for name in names if name not in known]:
+        raise KeyError(f"{', '.join(unknown)}: no such tool; there are {', '.join(sorted(known))}")
+    built = [tool for tool in GO_TOOLS if tool.name in names or tool.group in names]
+    return built, [name for name in SYSTEM_TOOLS if name in names or "clients" in names]
+
+
+def main(arguments: list[str]) -> int:
+    """Build what is missing and name what has to be installed; return 1 when something couldn't be built."""
+    parser = argparse.ArgumentParser(prog=_HELP, description="Build the tools that are missing.")
+    parser.add_argument("names", nargs="*", help="tools, or the groups suite, clients, peers; by default the first two")
+    try:
+        built, installed = chosen(parser.parse_args(arguments).names)
+    except KeyError as error:
+        parser.error(error.args[0])
+    failures = 0
+    for tool in built:
+        failures += not _told(tool)
+    for name in installed:
+        try:
+            print(f"{name}: {path_of(name)}")
+        except ToolMissing as error:
+            print(error)
+    return 1 if failures else 0
+
+
+def _told(tool: GoTool) -> bool:
+    """Build a tool with a line of progress; say whether it is there afterwards."""
+    if tool.path.exists():
+        print(f"{tool}: {tool.path}")
+        return True
+    print(f"{tool}: building …", end=" ", flush=True)
+    begun = time.monotonic()
+    try:
+        build(tool)
+    except (ToolMissing, BuildFailed) as error:
+        print("failed", flush=True)
+        print(error, file=sys.stderr)
+        return False
+    print(f"{time.monotonic() - begun:.0f} s", flush=True)
+    return True
