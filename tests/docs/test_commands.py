@@ -1,0 +1,77 @@
+"""The documentation's commands do what it says."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from registry.db.embedded import EmbeddedPostgres
+from tests.docs.commands import ROOT, Block, blocks, environment, listening
+
+README = [ROOT / "README.md"]
+BIN = Path(sys.prefix, "bin")
+
+
+def oras() -> Path | None:
+    """Return the oras that `python -m conformance tools` builds, or the one on the PATH."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "blacklake", "tools")
+    on_path = (Path(place, "oras") for place in os.get_exec_path())
+    return next((place for place in (*cache.glob("oras@*/oras"), *on_path) if place.exists()), None)
+
+
+def run(text: str, directory: Path, env: dict[str, str]) -> str:
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", text], cwd=directory, env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{text}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def test_the_readme_s_first_minute(tmp_path: Path) -> None:
+    (serve,) = (block.text for block in blocks("sh", README))
+    client = blocks("sh client", README)
+    program = oras()
+    if program is None and os.environ.get("CI") != "true":
+        pytest.skip("oras is not here: `python -m conformance tools oras` builds it")
+    assert program is not None
+    env = environment(BLACKLAKE_PORT=0, BLACKLAKE_DATA_DIR=tmp_path / "data", HOME=tmp_path)
+    env["PATH"] = f"{program.parent}:{env['PATH']}"
+    # The environment that runs these tests is the one that `make` would make.
+    serve = serve.replace("make ", f"make --no-print-directory VENV={sys.prefix} ")
+    with listening(serve, ROOT, env, tmp_path / "log") as port:
+        said = [run(block.text.replace("localhost:5000", f"localhost:{port}"), tmp_path, env) for block in client]
+    assert '"repositories":["team/bert"]' in said[-1]
+    assert '"tags":["v1"]' in said[-1]
+
+
+@pytest.mark.parametrize("example", blocks("sh example"), ids=lambda block: f"{block.page.name}:{block.text[:30]!r}")
+def test_an_example_works(example: Block, tmp_path: Path) -> None:
+    env = environment(BLACKLAKE_PORT=0, BLACKLAKE_DATA_DIR=tmp_path / "data")
+    for file in blocks("toml", [example.page]):
+        name = file.text.splitlines()[0].removeprefix("# ")
+        (tmp_path / name).write_text(file.text)
+    text = example.text.replace(".venv/bin/", f"{BIN}/").replace("/srv/blobs", f"{tmp_path}/srv/blobs")
+    yours = EmbeddedPostgres(tmp_path / "yours")
+    try:
+        if "db.example" in text:
+            yours.start()
+            text = text.replace("postgresql://blacklake:secret@db.example/blacklake", f"'{yours.url}'")
+        for command in text.replace("\\\n", "").splitlines():
+            if " serve" in command:
+                with listening(command, tmp_path, env, tmp_path / "log"):
+                    pass
+            else:
+                run(command, tmp_path, env)
+    finally:
+        yours.stop()
+
+
+def test_make_has_every_target_that_is_named() -> None:
+    targets = (ROOT / "Makefile").read_text()
+    for page in ("README.md", "CONTRIBUTING.md"):
+        for word in (ROOT / page).read_text().split("`make ")[1:]:
+            assert f"\n{word.partition('`')[0]}:" in targets

@@ -1,0 +1,65 @@
+"""What the documentation lists is what the code has: settings, codes, endpoints, metrics, files."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from mediatypes.codes import ErrorCode
+from mediatypes.endpoints import ENDPOINTS
+from registry import metrics
+from registry.config import documentation
+from registry.http.errors import STATUS
+from tests.docs.commands import PAGES, ROOT
+
+DOCS = ROOT / "docs"
+
+
+def rows(page: str) -> list[list[str]]:
+    """Return the cells of every table row of a page, without back-ticks."""
+    lines = (DOCS / page).read_text().splitlines()
+    return [[cell.strip().replace("`", "") for cell in line.strip("|").split("|")] for line in lines if line[:1] == "|"]
+
+
+def test_the_table_of_settings_is_the_one_that_the_code_writes() -> None:
+    assert documentation() in (DOCS / "configuration.md").read_text()
+
+
+def test_every_error_code_is_listed_with_its_statuses() -> None:
+    statuses = defaultdict(set)
+    for error, status in STATUS.items():
+        statuses[error.code].add(str(status))
+    listed = {row[0]: set(re.findall(r"\d+", row[1])) for row in rows("errors.md") if row[0] in ErrorCode.__members__}
+    assert listed == {code.value: statuses[code] for code in ErrorCode}
+
+
+def test_every_endpoint_is_listed_with_its_methods() -> None:
+    methods = defaultdict(set)
+    for (_, method), number in ENDPOINTS.items():
+        methods[number].add(method)
+    listed = {row[0]: set(re.findall(r"\b[A-Z]{3,}\b", row[1])) for row in rows("api.md") if row[0] in methods}
+    assert {number: found | ({"HEAD"} if "GET" in found else set()) for number, found in listed.items()} == methods
+
+
+def test_every_metric_is_listed_with_its_labels() -> None:
+    metrics.observe_request("end-1", "GET", 200, 0.1, 1, 1)
+    metrics.observe_transaction("a_name", "done", 0.1)
+    described = set(re.findall(r"^# TYPE (\S+)", metrics.exposition().decode(), re.MULTILINE))
+    listed = {row[0] for row in rows("operating.md") if row[0].startswith("blacklake_")}
+    assert listed == {name for name in described if not name.endswith("_created")}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if target.startswith("https://"):
+            continue
+        path, _, anchor = target.partition("#")
+        place = page.parent / path if path else page
+        assert place.exists(), f"{page.name} links to {target}"
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", place.read_text(), re.MULTILINE)
+            assert anchor in {heading.lower().replace(" ", "-") for heading in headings}
