@@ -62,6 +62,7 @@ class _Request(NamedTuple):
 _request_series: Final[dict[tuple[str, str, int], _Request]] = {}
 _transaction_series: Final[dict[tuple[str, str], Callable[[float], None]]] = {}
 _pools: Final[list[Callable[[], tuple[int, int]]]] = []
+_published: Final = [(0, 0)]
 
 
 def observe_request(endpoint: str, method: str, status: int, seconds: float, received: int, sent: int) -> None:
@@ -120,10 +121,12 @@ def _series_of_request(endpoint: str, method: str, status: int) -> _Request:
 
 
 def _publish_pool() -> None:
-    for usage in _pools:
-        in_use, opened = usage()
-        _used.set(in_use)
-        _idle.set(opened - in_use)
+    for pool in _pools:
+        usage = pool()
+        if usage != _published[0]:
+            in_use, opened = _published[0] = usage
+            _used.set(in_use)
+            _idle.set(opened - in_use)
 
 
 def _forget_dead_workers(directory: Path) -> None:

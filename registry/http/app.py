@@ -11,6 +11,7 @@ from quart import Quart, Response, request
 from quart.asgi import ASGIHTTPConnection
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
+from mediatypes.endpoints import locate
 from registry import metrics
 from registry.core.services import Services
 from registry.errors import EndpointUnknown, InternalError, MethodUnsupported, RegistryError, RequestInvalid
@@ -57,7 +58,7 @@ def create_app(services: Services, router: Router) -> Quart:
         del rest
         exchange = _exchange()
         assert exchange is not None
-        return _response(await exchange.answer(router), exchange)
+        return _response(await exchange.answer(router, locate(exchange.call.path)), exchange)
 
     for rule in ("/v2", "/v2/", "/v2/<path:rest>"):
         app.add_url_rule(rule, rule, protocol, methods=_METHODS, provide_automatic_options=False, strict_slashes=True)

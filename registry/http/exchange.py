@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import structlog
 
+from mediatypes.endpoints import Location
 from registry import metrics
 from registry.http.call import Call, Receive, Reply
 from registry.http.routes import Router
@@ -28,9 +29,9 @@ class Exchange:
         self.reply = Reply(499)  # nothing was answered: the client had gone
         self.sent = 0
 
-    async def answer(self, router: Router) -> Reply:
-        """Return the router's reply, when the request's body has been read or given up."""
-        self._endpoint, self.reply = await router.answer(self.call)
+    async def answer(self, router: Router, at: Location | None) -> Reply:
+        """Return the router's reply, when the request's body has been read or given up; `at` is what the path names."""
+        self._endpoint, self.reply = await router.answer(self.call, at)
         if not self.call.body.finished and self.call.method not in ("GET", "HEAD"):
             await self.call.body.discard(_DISCARDED, _DISCARD_SECONDS)
         return self.reply

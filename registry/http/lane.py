@@ -32,7 +32,7 @@ class Lane:
             if at is not None and at.resource in _RESOURCES:
                 exchange = Exchange(scope, receive)
                 try:
-                    reply = await exchange.answer(self._router)
+                    reply = await exchange.answer(self._router, at)
                     await _send(exchange, reply, send, files=_FILES in scope.get("extensions", ()))
                 finally:
                     exchange.finish()

@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 
-from mediatypes.endpoints import ENDPOINTS, Location, Resource, locate, methods_of
+from mediatypes.endpoints import ENDPOINTS, Location, Resource, methods_of
 from registry.auth.open_access import OpenAccess
 from registry.core.services import Services
 from registry.errors import EndpointUnknown, InternalError, MethodUnsupported, RegistryError, Unavailable
@@ -55,9 +55,8 @@ class Router:
         self._access = access
         self._links = links
 
-    async def answer(self, call: Call) -> tuple[str, Reply]:
-        """Return the endpoint (`end-N`, "unknown" where there is none) and the reply."""
-        at = locate(call.path)
+    async def answer(self, call: Call, at: Location | None) -> tuple[str, Reply]:
+        """Return the endpoint (`end-N`, "unknown" where there is none) of a call to `at`, and the reply."""
         endpoint = ENDPOINTS.get((at.resource, call.method), "unknown") if at else "unknown"
         try:
             self._access.require(call.headers.get("host"), call.headers.get("origin"))
