@@ -24,6 +24,10 @@ THIS_PYTHON: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
 NEWEST_PYTHON: Final = "3.13"
 """The newest version that Blacklake supports."""
 
+Door = Literal["lane", "quart"]
+HttpServer = Literal["granian", "hypercorn"]
+Storage = Literal["file", "memory"]
+
 _GREETING: Final = re.compile(r"listens on http://(\S+?),")
 _START: Final = 60.0  # seconds until the greeting
 _STOP: Final = 45.0  # seconds from SIGTERM to SIGKILL; the server itself gives running requests 30
@@ -46,10 +50,10 @@ class Setup:
     is the running one or `.venv-VERSION`.
     """
 
-    door: Literal["lane", "quart"] = "lane"
-    server: Literal["granian", "hypercorn"] = "granian"
+    door: Door = "lane"
+    server: HttpServer = "granian"
     python: str = THIS_PYTHON
-    storage: Literal["file", "memory"] = "file"
+    storage: Storage = "file"
 
     def __str__(self) -> str:
         return f"{self.door}, {self.server}, Python {self.python}, {self.storage}"
