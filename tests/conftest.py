@@ -1,0 +1,119 @@
+"""What many tests share: one embedded PostgreSQL for the run, and a fresh, migrated database for each test that asks."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from registry.compose import create_services
+from registry.config import Settings
+from registry.core.services import Services
+from registry.db import migrate
+from registry.db.embedded import EmbeddedPostgres
+from registry.db.pool import Database
+from registry.storage.base import BlobStore
+from registry.storage.filesystem import FilesystemStore
+from registry.storage.memory import MemoryStore
+from tests.cluster import Cluster
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def no_settings_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide what the shell that runs the tests has set."""
+    for name in list(os.environ):
+        if name.upper().startswith("BLACKLAKE_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Return the PostgreSQL of this run, of the newest version embedded."""
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("cluster") / "postgres")
+    server.start()
+    try:
+        yield Cluster(server.url)
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def template(cluster: Cluster) -> str:
+    """Return the name of a migrated database that nobody is connected to."""
+    migrate.upgrade(cluster.create("template_migrated"))
+    return "template_migrated"
+
+
+@pytest.fixture
+def empty_database_url(cluster: Cluster) -> Iterator[str]:
+    """Return the URL of a database of this test's own, without a schema."""
+    name = f"empty_{next(_numbers)}"
+    yield cluster.create(name)
+    cluster.drop(name)
+
+
+@pytest.fixture
+def database_url(cluster: Cluster, template: str) -> Iterator[str]:
+    """Return the URL of a database of this test's own, with the schema of this version."""
+    name = f"migrated_{next(_numbers)}"
+    yield cluster.create(name, template=template)
+    cluster.drop(name)
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """Return the pool of one node."""
+    db = Database(database_url, size=10, timeout=10)
+    await db.open()
+    yield db
+    await db.close()
+
+
+@pytest.fixture
+async def other_database(database_url: str) -> AsyncIterator[Database]:
+    """Return the pool of a second node on the same database."""
+    db = Database(database_url, size=10, timeout=10)
+    await db.open()
+    yield db
+    await db.close()
+
+
+@pytest.fixture
+async def sql(database_url: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    """Return a connection beside the registry's, for looking and for meddling."""
+    conn = await asyncpg.connect(database_url)
+    yield conn
+    await conn.close()
+
+
+@pytest.fixture
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[BlobStore]:
+    """Return an empty store: in memory, or what the test's parameter names."""
+    kind = getattr(request, "param", "memory")
+    made: BlobStore = FilesystemStore(tmp_path / "blobs") if kind == "filesystem" else MemoryStore()
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def settings(database_url: str) -> Settings:
+    """Return the settings of a node with their defaults."""
+    return Settings(database_url=database_url)
+
+
+@pytest.fixture
+def services(settings: Settings, database: Database, store: BlobStore) -> Services:
+    """Return the verbs of one node."""
+    return create_services(settings, database, store)
+
+
+@pytest.fixture
+def other_services(settings: Settings, other_database: Database, store: BlobStore) -> Services:
+    """Return the verbs of a second node on the same database and store."""
+    return create_services(settings, other_database, store)
