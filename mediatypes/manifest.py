@@ -121,15 +121,17 @@ def _no_constant(name: str) -> NoReturn:
 
 
 def _depth(document: object) -> int:
-    level: list[Any] = [document]
+    """Return how many objects and lists stand inside one another, an empty one included."""
+    level = [document] if isinstance(document, dict | list) else []
     depth = 0
-    while level := [
-        child
-        for node in level
-        if isinstance(node, dict | list)
-        for child in (node.values() if isinstance(node, dict) else node)
-    ]:
+    while level:
         depth += 1
+        level = [
+            child
+            for node in level
+            for child in (node.values() if isinstance(node, dict) else node)
+            if isinstance(child, dict | list)
+        ]
     return depth
 
 
