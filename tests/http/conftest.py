@@ -1,0 +1,67 @@
+"""Every test here runs four times: through both doors, on both servers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from tests.http.client import Client, Wire, wire
+from tests.http.server import Registry, serving
+
+SETUPS = [(server, door) for server in ("granian", "hypercorn") for door in ("lane", "quart")]
+
+
+@pytest.fixture(scope="session", params=SETUPS, ids="-".join)
+def registry(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """Return a running registry with default settings."""
+    server, door = request.param
+    directory = tmp_path_factory.mktemp(f"{server}-{door}")
+    with serving(directory, server=server, fast_lane="true" if door == "lane" else "false") as running:
+        yield running
+
+
+@pytest.fixture
+def client(registry: Registry) -> Iterator[Client]:
+    """Return a client with connections of its own."""
+    found = Client(registry)
+    with found.session:
+        yield found
+
+
+@pytest.fixture
+def raw(registry: Registry) -> Iterator[Wire]:
+    """Return a raw connection."""
+    with wire(registry) as connection:
+        yield connection
+
+
+@pytest.fixture
+def repo() -> str:
+    """Return the name of a repository that nobody has used."""
+    return fresh()
+
+
+@pytest.fixture
+def other() -> str:
+    """Return the name of a second one."""
+    return fresh()
+
+
+def fresh() -> str:
+    return f"team/{uuid4().hex}"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_left_behind(registry: Registry) -> Iterator[None]:
+    """Check after each file of tests that the storage holds acknowledged blobs only, once open uploads are cancelled."""
+    yield
+    client = Client(registry)
+    with client.session:
+        for location in registry.uploads:
+            assert client.delete(location).status_code in (204, 404)
+    registry.uploads.clear()
+    assert registry.remains() == []
+    assert not list(Path(registry.directory, "blobs").glob("probe-*"))
