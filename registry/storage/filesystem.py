@@ -34,16 +34,17 @@ class FilesystemStore:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._disk = _Disk()
+        self._durable: set[Path] = set()  # directories that are known to be durable in their parents
 
     async def open_writer(self, key: StorageKey, *, offset: int = 0, state: bytes = b"") -> FileWriter:
         """See BlobStore. A writer holds an exclusive flock on its file."""
         del state
-        fd = await self._disk.run(_open_for_writing, self._root, self._path(key), offset)
+        fd = await self._disk.open(self._open_for_writing, self._path(key), offset)
         return FileWriter(self._disk, self._path(key), fd, offset)
 
     async def read(self, key: StorageKey, span: ByteRange) -> AsyncGenerator[bytes, None]:
         """See BlobStore. The next piece is read while the last one is used."""
-        fd = await self._disk.run(os.open, self._path(key), os.O_RDONLY | _OPEN)
+        fd = await self._disk.open(os.open, self._path(key), os.O_RDONLY | _OPEN)
         ahead: asyncio.Task[bytes] | None = None
         try:
             for position in range(span.start, span.stop, CHUNK_SIZE):
@@ -52,10 +53,10 @@ class FilesystemStore:
                 ahead = self._disk.start(_pread, fd, following, span.stop) if following < span.stop else None
                 yield piece
         finally:
-            if ahead is not None:
-                await asyncio.wait([ahead])
-                ahead.exception()  # what a piece nobody wants met is nobody's error
-            os.close(fd)
+            if ahead is None or ahead.done():
+                os.close(fd)
+            else:
+                ahead.add_done_callback(lambda _: os.close(fd))
 
     def local_path(self, key: StorageKey) -> Path | None:
         """See BlobStore."""
@@ -73,6 +74,11 @@ class FilesystemStore:
     async def close(self) -> None:
         """See BlobStore."""
         self._disk.close()
+
+    def _open_for_writing(self, path: Path, offset: int) -> int:
+        if offset == 0:
+            _make_directory(path.parent, self._root, self._durable)
+        return _open_locked(path, offset)
 
     def _path(self, key: StorageKey) -> Path:
         if _KEY.fullmatch(key) is None:
@@ -136,7 +142,9 @@ class _Disk:
         try:
             return await asyncio.shield(working)
         except asyncio.CancelledError:
-            await asyncio.wait([working])
+            while not working.done():
+                with contextlib.suppress(asyncio.CancelledError):  # a second one must not cut the wait short
+                    await asyncio.wait([working])
             raise
         except FileNotFoundError as error:
             raise ObjectMissing("the file of an object is missing") from error
@@ -144,18 +152,29 @@ class _Disk:
             reason = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror
             raise StorageError(f"the file system failed: {reason}") from error
 
+    async def open(self, call: Callable[..., int], *args: object) -> int:
+        """Return the file descriptor that `call` opens. Cancellation closes it: nobody is left who would."""
+        opened: list[int] = []
+        try:
+            await self.run(lambda: opened.append(call(*args)))
+        except asyncio.CancelledError:
+            for fd in opened:
+                os.close(fd)
+            raise
+        return opened[0]
+
     def start(self, call: Callable[..., T], *args: object) -> asyncio.Task[T]:
-        """Begin `run` and return it as a task."""
-        return asyncio.create_task(self.run(call, *args))
+        """Begin `run` and return it as a task, whose error may stay unasked for."""
+        task = asyncio.create_task(self.run(call, *args))
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return task
 
     def close(self) -> None:
         """End the threads when their calls have ended."""
         self._threads.shutdown(wait=False)
 
 
-def _open_for_writing(root: Path, path: Path, offset: int) -> int:
-    if offset == 0:
-        _make_directories(path.parent, root)
+def _open_locked(path: Path, offset: int) -> int:
     fd = os.open(path, os.O_RDWR | _OPEN | (os.O_CREAT if offset == 0 else 0), 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -171,16 +190,17 @@ def _open_for_writing(root: Path, path: Path, offset: int) -> int:
     return fd
 
 
-def _make_directories(path: Path, root: Path) -> None:
-    """Make the directories down to `path`; each is durable in its parent before the next is made."""
-    missing = []
-    while not path.is_dir():
-        missing.append(path)
-        path = path.parent
-    for directory in reversed(missing):
-        directory.mkdir(mode=0o700, exist_ok=True)
-        if directory != root:
-            _sync_directory(directory.parent)
+def _make_directory(path: Path, root: Path, durable: set[Path]) -> None:
+    """Make a directory and what is missing above it; those below `root` are durable then, whoever made them.
+
+    Another process may have made one a moment ago, or have been killed before it was durable.
+    """
+    if path.is_dir() and (path in durable or path == root or not path.is_relative_to(root)):
+        return
+    _make_directory(path.parent, root, durable)
+    path.mkdir(mode=0o700, exist_ok=True)
+    _sync_directory(path.parent)
+    durable.add(path)
 
 
 def _pwrite(fd: int, data: bytes | bytearray | memoryview, offset: int) -> None:
