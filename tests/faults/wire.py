@@ -1,0 +1,115 @@
+"""One client's connection to a registry whose processes are being killed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterable
+from http.client import HTTPConnection, HTTPException
+from typing import Final, NamedTuple
+
+PIECE: Final = 64 << 10
+"""Bytes that are sent at a time, so that a kill meets bodies half-way."""
+
+_TIMEOUT: Final = 60.0
+
+
+class Gone(Exception):
+    """The connection ended before a whole answer had come: whether the request was carried out is not known."""
+
+
+class Unreachable(Gone):
+    """Nobody listened: the request was surely not carried out."""
+
+
+class Answer(NamedTuple):
+    """A whole answer; header names are in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def digest(self) -> str:
+        return self.headers.get("docker-content-digest", "")
+
+
+class Wire:
+    """Sends requests one after another over a connection that is kept alive.
+
+    `complain` hears of answers that no request deserves: a 5xx other than 503, a 503 without Retry-After, an error that
+    is not the specification's JSON.
+    """
+
+    def __init__(self, port: int, complain: Callable[[str], None]) -> None:
+        self._port = port
+        self._complain = complain
+        self._connection: HTTPConnection | None = None
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        headers: dict[str, str] | None = None,
+        *,
+        streamed: bool = False,
+    ) -> Answer:
+        """Send a request and return its answer; `streamed` sends the body without its length. Raise Gone."""
+        fields = dict(headers or {})
+        if not streamed and (body or method in ("POST", "PUT", "PATCH")):
+            fields["Content-Length"] = str(len(body))
+        pieces = _pieces(body) if body or streamed else None
+        connection = self._connected()
+        try:
+            connection.request(method, path, pieces, fields, encode_chunked=streamed)
+            reply = connection.getresponse()
+            answer = Answer(reply.status, {name.lower(): value for name, value in reply.getheaders()}, reply.read())
+        except (OSError, HTTPException) as error:
+            self.close()
+            raise Gone(str(error)) from error
+        self._judge(f"{method} {path}", answer)
+        return answer
+
+    def vanish(self, method: str, path: str, body: bytes, announced: int) -> None:
+        """Announce `announced` bytes, send `body` and close the connection. Raise Gone when that fails already."""
+        connection = self._connected()
+        try:
+            connection.request(method, path, _pieces(body), {"Content-Length": str(announced)})
+        except (OSError, HTTPException) as error:
+            raise Gone(str(error)) from error
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """End the connection; the next request makes another."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _connected(self) -> HTTPConnection:
+        if self._connection is None:
+            connection = HTTPConnection("127.0.0.1", self._port, timeout=_TIMEOUT)
+            try:
+                connection.connect()
+            except OSError as error:
+                raise Unreachable(str(error)) from error
+            self._connection = connection
+        return self._connection
+
+    def _judge(self, what: str, answer: Answer) -> None:
+        shown = f"{what}: {answer.status} {answer.body[:300]!r}"
+        if answer.status >= 500 and answer.status != 503:
+            self._complain(f"an error of the server: {shown}")
+        if answer.status == 503 and not answer.headers.get("retry-after", "").isdecimal():
+            self._complain(f"503 without Retry-After: {shown}")
+        if answer.status >= 400 and not what.startswith("HEAD"):
+            code = None
+            with contextlib.suppress(ValueError, LookupError, TypeError):
+                code = json.loads(answer.body)["errors"][0]["code"]
+            if not isinstance(code, str):
+                self._complain(f"an error without a code: {shown}")
+
+
+def _pieces(body: bytes) -> Iterable[bytes]:
+    return [body[start : start + PIECE] for start in range(0, len(body), PIECE)]
