@@ -21,6 +21,8 @@ from registry.storage.filesystem import FilesystemStore
 from registry.storage.memory import MemoryStore
 from tests.cluster import Cluster
 
+pytest.register_assert_rewrite("tests.contract.blobstore")
+
 _numbers = itertools.count(1)
 
 

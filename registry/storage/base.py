@@ -37,7 +37,11 @@ def new_key() -> StorageKey:
 
 
 class BlobWriter(Protocol):
-    """Appends to the bytes of one key. One writer a key at a time; `close` or `abort` ends it."""
+    """Appends to the bytes of one key. One writer a key at a time; `commit` or `close` ends it.
+
+    An ended writer refuses whatever comes by ValueError. One whose `write` failed or was cancelled can only be closed: what
+    was saved is kept, and a new writer goes on from there.
+    """
 
     @property
     def offset(self) -> int:
@@ -57,7 +61,10 @@ class BlobWriter(Protocol):
 
 
 class BlobStore(Protocol):
-    """Bytes under keys. Every method raises StorageError where the storage itself fails."""
+    """Bytes under keys. Every method raises StorageError where the storage itself fails.
+
+    Every method may be cancelled. It ends when nothing works for it any more, and neither a writer nor a file stays open.
+    """
 
     async def open_writer(self, key: StorageKey, *, offset: int = 0, state: bytes = b"") -> BlobWriter:
         """Begin to write `key`, or go on at `offset` with the `state` of the `save` that belongs to it.
@@ -73,7 +80,10 @@ class BlobStore(Protocol):
         """Return the file that holds exactly the blob, for a server that can send files; None where there is none."""
 
     async def delete(self, key: StorageKey) -> None:
-        """Remove what is under `key`: a blob or what an unfinished writer left. Nothing there is no error."""
+        """Remove what is under `key`: a blob or what an unfinished writer left. Nothing there is no error.
+
+        A writer that is still open writes to nowhere from now on. A read under way ends with its bytes or with ObjectMissing.
+        """
 
     async def check(self) -> None:
         """Write, read back and delete a probe. Raise StorageError where that fails."""
