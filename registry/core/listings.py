@@ -94,7 +94,7 @@ class Referrers:
 
         async def find(conn: Connection) -> tuple[list[tuple[bytes, bytes]], bool]:
             repository_id = await repositories.find(conn, name)
-            if repository_id is None:
+            if repository_id is None or limit == 0:
                 return [], False
             return await manifests.referrers(
                 conn,
