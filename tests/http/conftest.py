@@ -1,4 +1,4 @@
-"""Every test here runs four times: through both doors, on both servers."""
+"""Every test that takes `client` or `raw` runs four times: through both doors, on both servers."""
 
 from __future__ import annotations
 
@@ -23,8 +23,21 @@ def registry(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         yield running
 
 
+@pytest.fixture(scope="module")
+def nothing_left_behind(registry: Registry) -> Iterator[None]:
+    """Check after each file of tests that the storage holds acknowledged blobs only, once open uploads are cancelled."""
+    yield
+    client = Client(registry)
+    with client.session:
+        for location in registry.uploads:
+            assert client.delete(location).status_code in (204, 404)
+    registry.uploads.clear()
+    assert registry.remains() == []
+    assert not list(Path(registry.directory, "blobs").glob("probe-*"))
+
+
 @pytest.fixture
-def client(registry: Registry) -> Iterator[Client]:
+def client(registry: Registry, nothing_left_behind: None) -> Iterator[Client]:
     """Return a client with connections of its own."""
     found = Client(registry)
     with found.session:
@@ -52,16 +65,3 @@ def other() -> str:
 
 def fresh() -> str:
     return f"team/{uuid4().hex}"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def nothing_left_behind(registry: Registry) -> Iterator[None]:
-    """Check after each file of tests that the storage holds acknowledged blobs only, once open uploads are cancelled."""
-    yield
-    client = Client(registry)
-    with client.session:
-        for location in registry.uploads:
-            assert client.delete(location).status_code in (204, 404)
-    registry.uploads.clear()
-    assert registry.remains() == []
-    assert not list(Path(registry.directory, "blobs").glob("probe-*"))
