@@ -151,6 +151,13 @@ def test_a_subject_pushed_later_has_its_referrers(client: Client, repo: str) -> 
     assert [found["digest"] for found in listed(client, f"/v2/{repo}/referrers/{SUBJECT_DIGEST}")] == [digest]
 
 
+def test_what_a_client_listed_under_the_fallback_tag_is_listed_once(client: Client, path: str, repo: str) -> None:
+    referrer = referring()
+    digest = client.push_manifest(repo, referrer)
+    client.push_manifest(repo, index_of(referrer), SUBJECT_DIGEST.replace(":", "-"), INDEX)
+    assert [found["digest"] for found in listed(client, path)] == [digest]
+
+
 def test_a_deleted_referrer_is_not_listed_any_more(client: Client, path: str, repo: str) -> None:
     digest = client.push_manifest(repo, referring())
     client.delete(f"/v2/{repo}/manifests/{digest}")
