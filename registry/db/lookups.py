@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar, cast
 
 Question = TypeVar("Question")
 Answer = TypeVar("Answer")
@@ -29,21 +29,30 @@ class Batcher(Generic[Question, Answer]):
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((question, future))
         if len(self._pumps) < _PUMPS:
-            pump = asyncio.create_task(self._pump())
-            self._pumps.add(pump)
-            pump.add_done_callback(self._pumps.discard)
+            self._pumps.add(asyncio.create_task(self._pump()))
         return future
 
     async def _pump(self) -> None:
-        while self._waiting:
-            batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
-            try:
-                answers = await self._ask([question for question, _ in batch])
-            except Exception as error:  # noqa: BLE001 - whatever the query raised is what its askers get
-                for _, future in batch:
-                    if not future.done():
-                        future.set_exception(error)
-            else:
-                for (_, future), answer in zip(batch, answers, strict=True):
-                    if not future.done():
-                        future.set_result(answer)
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
+                await self._answer(batch)
+        finally:
+            # Not in a callback of the task: that runs later, and a question in between would wait for a pump that has ended.
+            self._pumps.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+
+    async def _answer(self, batch: Sequence[tuple[Question, asyncio.Future[Answer]]]) -> None:
+        askers = [future for _, future in batch]
+        try:
+            answers = await self._ask([question for question, _ in batch])
+            for future, answer in list(zip(askers, answers, strict=True)):  # all of them fit, or none is given out
+                if not future.done():
+                    future.set_result(answer)
+        except asyncio.CancelledError:
+            for future in askers:
+                future.cancel()
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever the query raised is what its askers get
+            for future in askers:
+                if not future.done():
+                    future.set_exception(error)
