@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -198,7 +199,7 @@ class _Runs:
         self._done += 1
         print(f"{_title(title, profile)} {line}  ({time.monotonic() - begun:.1f} s)", flush=True)
         for problem in found:
-            print(f"    {problem}")
+            print(textwrap.indent(problem, "    "))
         if found:
             self._bad += 1
         if found or self._keep:
