@@ -34,11 +34,12 @@ class UploadSession:
     The row is changed only while its `lease_epoch` is ours, so a holder that was overtaken can do no harm.
     """
 
-    def __init__(self, db: Database, store: BlobStore, row: UploadRow, writer: BlobWriter) -> None:
+    _writer: BlobWriter
+
+    def __init__(self, db: Database, store: BlobStore, row: UploadRow) -> None:
         self.row = row
         self._db = db
         self._store = store
-        self._writer = writer
         # None: nothing is known of the bytes that are there already; they are read again at the end.
         self._hash: RunningHash | None = _running_hash(row)
         self._held = True
@@ -48,17 +49,15 @@ class UploadSession:
     @contextlib.asynccontextmanager
     async def open(cls, db: Database, store: BlobStore, row: UploadRow) -> AsyncIterator[UploadSession]:
         """Hold the upload of `row`, renewing its lease, until the block ends; then give back what is still held."""
-        writer = await store.open_writer(StorageKey(row.storage_key), offset=row.received, state=row.writer_state)
-        session = cls(db, store, row, writer)
-        renewal = asyncio.create_task(session._renew())
-        try:
+        session = cls(db, store, row)
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(session._release)
+            session._writer = await store.open_writer(
+                StorageKey(row.storage_key), offset=row.received, state=row.writer_state
+            )
+            stack.push_async_callback(session._writer.close)
+            stack.callback(asyncio.create_task(session._renew()).cancel)
             yield session
-        finally:
-            renewal.cancel()
-            await writer.close()
-            if not session._ended:
-                with contextlib.suppress(Unavailable):  # the lease ends by itself
-                    await db.transaction("release_upload_lease", lambda conn: uploads.release(conn, row))
 
     @property
     def received(self) -> int:
@@ -142,6 +141,11 @@ class UploadSession:
             await self._writer.write(piece)
         else:
             await asyncio.gather(self._writer.write(piece), _update(self._hash, piece))
+
+    async def _release(self) -> None:
+        if not self._ended:
+            with contextlib.suppress(Unavailable):  # the lease ends by itself
+                await self._db.transaction("release_upload_lease", lambda conn: uploads.release(conn, self.row))
 
     async def _renew(self) -> None:
         while self._held:

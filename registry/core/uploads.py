@@ -79,13 +79,15 @@ class Uploads:
     async def push(self, name: RepositoryName, digest: Digest, body: AsyncIterator[bytes]) -> None:
         """Make a blob of one request's body (end-4b). Nothing stays where it fails."""
         row = await self._create(name, digest.algorithm, lease_epoch=1)
-        async with self._held(name, row) as session:
-            try:
+        try:
+            async with self._held(name, row) as session:
                 await session.receive(body, None)
-            except RegistryError:
-                await self._discard(session)
-                raise
-            await self._complete(session, digest)
+                await self._complete(session, digest)
+        except BaseException:
+            # Nobody else knows this session's id. Where the database is away, the session expires.
+            with contextlib.suppress(Unavailable):
+                await self._discard(row)
+            raise
 
     async def cancel(self, name: RepositoryName, upload_id: UUID) -> None:
         """End a session and delete its bytes (end-14). Raise UploadUnknown."""
@@ -138,9 +140,11 @@ class Uploads:
                 await self._delete_object(row.storage_key)
             raise await self._overtaken(name, row.id) from error
         except ObjectMissing as error:
-            # The storage lost what the row says is there: this upload can't be continued by anyone.
-            await self.cancel(name, row.id)
-            raise UploadUnknown(name, str(row.id)) from error
+            # The storage lost what the row says is there: this upload can't be continued by anyone. Or another request has
+            # the upload by now, and discarded what we had not saved.
+            if await self._discard(row):
+                raise UploadUnknown(name, str(row.id)) from error
+            raise await self._overtaken(name, row.id) from error
 
     async def _overtaken(self, name: RepositoryName, upload_id: UUID) -> RegistryError:
         received = await self.status(name, upload_id)
@@ -149,7 +153,8 @@ class Uploads:
     async def _complete(self, session: UploadSession, digest: Digest) -> None:
         actual = await session.commit(digest.algorithm)
         if actual != digest:
-            await self._discard(session)
+            if await self._discard(session.row):
+                session.end()
             raise DigestMismatch(str(digest), str(actual))
         row = session.row
 
@@ -167,16 +172,19 @@ class Uploads:
         if not is_new:
             await self._delete_object(row.storage_key)
 
-    async def _discard(self, session: UploadSession) -> None:
+    async def _discard(self, row: UploadRow) -> bool:
+        """End a session whose lease was ours last, and delete its bytes; return False where another request has it."""
+
         async def remove(conn: Connection) -> bool:
-            dropped = await uploads.drop(conn, session.row)
+            dropped = await uploads.drop(conn, row)
             if dropped:
-                await objects.add(conn, session.row.storage_key)
+                await objects.add(conn, row.storage_key)
             return dropped
 
-        if await self._db.transaction("discard_upload", remove):
-            session.end()
-            await self._delete_object(session.row.storage_key)
+        dropped = await self._db.transaction("discard_upload", remove)
+        if dropped:
+            await self._delete_object(row.storage_key)
+        return dropped
 
     async def _delete_object(self, key: str) -> None:
         """Delete an object that is listed as dead; where that fails now, the cleaning loop does it later."""

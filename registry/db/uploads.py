@@ -36,7 +36,7 @@ RETURNING u.repository_id, u.id, u.storage_key, u.algorithm, u.received, u.hash_
 """
 _RENEW: Final = f"""
 UPDATE uploads SET lease_until = now() + interval '{LEASE_SECONDS} s', touched_at = now()
-WHERE repository_id = $1 AND id = $2 AND lease_epoch = $3 RETURNING 1
+WHERE repository_id = $1 AND id = $2 AND lease_epoch = $3 AND lease_until IS NOT NULL RETURNING 1
 """
 _SAVE: Final = f"""
 UPDATE uploads SET received = $4, hash_state = $5, writer_state = $6, touched_at = now(),
@@ -78,7 +78,7 @@ async def take_lease(conn: Connection, name: RepositoryName, *, upload_id: UUID)
 
 
 async def renew_lease(conn: Connection, upload: UploadRow) -> bool:
-    """Hold the lease for another LEASE_SECONDS; return False where it is lost."""
+    """Hold the lease for another LEASE_SECONDS; return False where it is lost or was given back."""
     return await conn.fetchval(_RENEW, upload.repository_id, upload.id, upload.lease_epoch) is not None
 
 
