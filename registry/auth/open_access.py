@@ -8,9 +8,12 @@ accepted as Host, and an Origin must be the same.
 from __future__ import annotations
 
 import ipaddress
+from typing import Final
 from urllib.parse import urlsplit
 
 from registry.errors import AccessDenied
+
+_REMEMBERED: Final = 1024  # hosts that were found to be loopback names: a client may make up any number of them
 
 
 class OpenAccess:
@@ -30,10 +33,18 @@ class OpenAccess:
                     f"this registry is open to loopback names only, not to “{host[:128]}”;"
                     " use localhost, or set BLACKLAKE_EXTERNAL_URL to the URL under which it is reached"
                 )
-            if not self._any_host:
+            if not self._any_host and len(self._accepted) < _REMEMBERED:
                 self._accepted.add(host)
-        if origin is not None and urlsplit(origin).netloc.lower() not in {host, self._external}:
+        if origin is not None and _authority(origin) not in {host, self._external}:
             raise AccessDenied(f"a page of “{origin[:128]}” may not use this registry")
+
+
+def _authority(origin: str) -> str:
+    """Return an origin's host and port as Host has them; "null" for what is no URL."""
+    try:
+        return urlsplit(origin).netloc.lower() or "null"
+    except ValueError:
+        return "null"
 
 
 def _is_loopback(host: str) -> bool:
