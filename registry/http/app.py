@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any, cast
 
 import structlog
-from quart import Quart, Response, request
+from quart import Quart, Response, g, request
 from quart.asgi import ASGIHTTPConnection
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
@@ -15,7 +15,7 @@ from mediatypes.endpoints import locate
 from registry import metrics
 from registry.core.services import Services
 from registry.errors import EndpointUnknown, InternalError, MethodUnsupported, RegistryError, RequestInvalid
-from registry.http.call import Reply, Stream
+from registry.http.call import Reply, Stream, request_id_of
 from registry.http.errors import render
 from registry.http.exchange import Exchange
 from registry.http.routes import Router
@@ -34,6 +34,9 @@ class DirectConnection(ASGIHTTPConnection):
     async def __call__(self, receive: Any, send: Any) -> None:
         """Answer one request."""
         scope: Any = self.scope
+        if "://" in scope["path"] and not scope["path"].startswith("/"):
+            # The absolute form, which servers must accept (RFC 9112 §3.2.2); hypercorn hands it on.
+            scope["path"] = "/" + scope["path"].partition("://")[2].partition("/")[2]
         if not scope["path"].startswith("/v2"):
             await super().__call__(receive, send)
             return
@@ -57,17 +60,18 @@ def create_app(services: Services, router: Router) -> Quart:
     async def protocol(rest: str = "") -> Response:
         del rest
         exchange = _exchange()
-        assert exchange is not None
+        if exchange is None:  # `//v2/`, say: werkzeug takes it for `/v2/`
+            raise EndpointUnknown(request.path)
         return _response(await exchange.answer(router, locate(exchange.call.path)), exchange)
 
     for rule in ("/v2", "/v2/", "/v2/<path:rest>"):
         app.add_url_rule(rule, rule, protocol, methods=_METHODS, provide_automatic_options=False, strict_slashes=True)
 
-    @app.get("/health")
+    @app.get("/health", provide_automatic_options=False)
     async def health() -> Response:
         return _response(Reply(200, [("Content-Type", "application/json")], b'{"status":"ok"}'))
 
-    @app.get("/ready")
+    @app.get("/ready", provide_automatic_options=False)
     async def ready() -> Response:
         state = await services.health.check()
         is_ready = all(answer == "ok" for answer in state.values())
@@ -77,25 +81,22 @@ def create_app(services: Services, router: Router) -> Quart:
             headers.append(("Retry-After", "1"))
         return _response(Reply(200 if is_ready else 503, headers, body))
 
-    @app.get("/metrics")
+    @app.get("/metrics", provide_automatic_options=False)
     async def exposition() -> Response:
         router.require_access(request.headers.get("Host"), request.headers.get("Origin"))
         return _response(Reply(200, [("Content-Type", metrics.CONTENT_TYPE)], metrics.exposition()))
 
     @app.errorhandler(RegistryError)
     async def refused(error: RegistryError) -> Response:
-        return _response(render(error, _request_id(), request.path))
+        reply = render(error, _request_id(), request.path)
+        reply.headers.append(("X-Request-ID", _request_id()))
+        return _response(reply)
 
     @app.errorhandler(HTTPException)
     async def not_routed(error: HTTPException) -> Response:
-        refusal: RegistryError
-        if isinstance(error, MethodNotAllowed):
-            refusal = MethodUnsupported(request.method, sorted(error.valid_methods or _METHODS))
-        elif error.code == 404:
-            refusal = EndpointUnknown(request.path)
-        else:
-            refusal = RequestInvalid(error.description or error.name)
-        return await refused(refusal)
+        if _exchange() is not None:
+            return await protocol()  # the router's answer is the same for both doors, and knows each resource's methods
+        return await refused(_refusal_of(error))
 
     @app.errorhandler(Exception)
     async def failed(_error: Exception) -> Response:
@@ -105,6 +106,14 @@ def create_app(services: Services, router: Router) -> Quart:
     return app
 
 
+def _refusal_of(error: HTTPException) -> RegistryError:
+    if isinstance(error, MethodNotAllowed):
+        return MethodUnsupported(request.method, sorted(error.valid_methods or _METHODS))
+    if error.code == 404:
+        return EndpointUnknown(request.path)
+    return RequestInvalid(error.description or error.name)
+
+
 def _exchange() -> Exchange | None:
     scope = cast("dict[str, Any]", request.scope)
     return cast("Exchange | None", scope.get(_EXCHANGE))
@@ -112,7 +121,11 @@ def _exchange() -> Exchange | None:
 
 def _request_id() -> str:
     exchange = _exchange()
-    return exchange.call.request_id if exchange is not None else request.headers.get("X-Request-ID", "")[:128]
+    if exchange is not None:
+        return exchange.call.request_id
+    if "request_id" not in g:
+        g.request_id = request_id_of(request.headers.get("X-Request-ID", ""))
+    return cast("str", g.request_id)
 
 
 def _response(reply: Reply, exchange: Exchange | None = None) -> Response:

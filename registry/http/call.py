@@ -59,6 +59,11 @@ class Body:
             return
 
 
+def request_id_of(given: str) -> str:
+    """Return the id that the client gave (X-Request-ID), or a new one where that is none or unfit to be repeated."""
+    return given if _REQUEST_ID.fullmatch(given) else f"{random.getrandbits(64):016x}"
+
+
 class Query:
     """The query string's parameters. Raise RequestInvalid where they are no UTF-8 text."""
 
@@ -96,8 +101,7 @@ class Call:
             name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
             found[name] = f"{found[name]}, {value}" if name in found else value
         self.headers = found
-        given = found.get("x-request-id", "")
-        self.request_id = given if _REQUEST_ID.fullmatch(given) else f"{random.getrandbits(64):016x}"
+        self.request_id = request_id_of(found.get("x-request-id", ""))
         length = found.get("content-length")
         announced = int(length) if length is not None and length.isascii() and length.isdigit() else None
         self.body = Body(receive, announced)

@@ -41,19 +41,20 @@ STATUS: Final[dict[type[RegistryError], int]] = {
 }
 
 
-def render(error: RegistryError, request_id: str, path: str) -> Reply:
-    """Return the error document that the specification defines, the request's id in its detail."""
+def render(error: RegistryError, request_id: str, here: str) -> Reply:
+    """Return the error document that the specification defines, the request's id in its detail; `here` is the request's URL."""
     document = {
         "errors": [{"code": error.code, "message": error.message, "detail": {**error.detail, "request_id": request_id}}]
     }
-    headers: Headers = [("Content-Type", "application/json"), *_extra_headers(error, path)]
-    return Reply(STATUS[type(error)], headers, msgspec.json.encode(document))
+    content = msgspec.json.encode(document)
+    described: Headers = [("Content-Type", "application/json"), ("Content-Length", str(len(content)))]
+    return Reply(STATUS[type(error)], [*described, *_extra_headers(error, here)], content)
 
 
-def _extra_headers(error: RegistryError, path: str) -> Headers:
+def _extra_headers(error: RegistryError, here: str) -> Headers:
     match error:
         case errors.UploadOutOfOrder():
-            return [("Range", f"0-{max(error.offset - 1, 0)}"), ("Location", path)]
+            return [("Range", f"0-{max(error.offset - 1, 0)}"), ("Location", here)]
         case errors.RangeUnsatisfiable():
             return [("Content-Range", f"bytes */{error.size}")]
         case errors.MethodUnsupported():

@@ -27,6 +27,10 @@ class Links:
         """Return where an upload is continued."""
         return f"{self._base}/v2/{name}/blobs/uploads/{upload_id}"
 
+    def here(self, path: str) -> str:
+        """Return the URL of a request's own path."""
+        return self._base + path
+
     def next_page(self, path: str, **parameters: str | int | None) -> tuple[str, str]:
         """Return the Link header to the next page (RFC 8288)."""
         query = urlencode({name: value for name, value in parameters.items() if value is not None})

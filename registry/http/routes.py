@@ -86,10 +86,9 @@ class Router:
         """Raise AccessDenied unless a request with these headers may be answered."""
         self._access.require(host, origin)
 
-    @staticmethod
-    def refuse(call: Call, error: RegistryError) -> Reply:
+    def refuse(self, call: Call, error: RegistryError) -> Reply:
         """Return the error's reply; to HEAD without its body, which HTTP forbids there."""
-        reply = render(error, call.request_id, call.path)
+        reply = render(error, call.request_id, self._links.here(call.path))
         if call.method == "HEAD":
             reply.body = b""
         return reply
