@@ -6,7 +6,7 @@ from typing import Final
 
 from registry.db import objects, uploads
 from registry.db.pool import Connection, Database
-from registry.storage.base import BlobStore, StorageKey
+from registry.storage.base import BlobStore, StorageError, StorageKey
 
 _BATCH: Final = 100
 
@@ -31,13 +31,24 @@ class Cleanup:
         return await self._db.transaction("expire_uploads", expire)
 
     async def delete_dead_objects(self) -> int:
-        """Delete objects that are due and strike them off; return how many. Raise StorageError."""
+        """Delete objects that are due and strike them off; return how many. Raise StorageError where one can't be deleted.
+
+        That one is tried again in a minute, and keeps no other from being deleted.
+        """
         keys = await self._db.transaction("claim_dead_objects", lambda conn: objects.claim(conn, limit=_BATCH))
+        deleted = []
+        failure: StorageError | None = None
         for key in keys:
-            await self._store.delete(StorageKey(key))
-        if keys:
-            await self._db.transaction("forget_objects", lambda conn: objects.forget(conn, keys))
-        return len(keys)
+            try:
+                await self._store.delete(StorageKey(key))
+                deleted.append(key)
+            except StorageError as error:
+                failure = error
+        if deleted:
+            await self._db.transaction("forget_objects", lambda conn: objects.forget(conn, deleted))
+        if failure is not None:
+            raise failure
+        return len(deleted)
 
     async def count_uploads(self) -> int:
         """Return how many upload sessions are open."""
