@@ -119,7 +119,7 @@ def _run_hypercorn(settings: Settings) -> None:
         sock.bind((settings.host, settings.port))
         sock.listen(_BACKLOG)
         fork = partial(_fork_hypercorn, settings, sock.fileno(), os.getpid())
-        sys.exit(_keep_alive([fork] * settings.workers, settings.drain_timeout))
+        sys.exit(_keep_alive([fork] * settings.workers, settings.drain_timeout, sock))
 
 
 def _fork_hypercorn(settings: Settings, listener: int, parent: int) -> ForkProcess:
@@ -138,15 +138,19 @@ def _hypercorn_worker(settings: Settings, listener: int, parent: int) -> None:
     config.bind = [f"fd://{listener}"]
     config.backlog = _BACKLOG
     config.errorlog = logging.getLogger("hypercorn.error")
-    config.graceful_timeout = float(settings.drain_timeout)
+    # Longer than `_keep_alive` waits: hypercorn would answer requests that it gives up with a bare 500.
+    config.graceful_timeout = settings.drain_timeout + 60.0
     config.include_server_header = False
     config.keep_alive_timeout = _KEEP_ALIVE
     config.keep_alive_max_requests = sys.maxsize
     uvloop.run(serve(application, config))
 
 
-def _keep_alive(forks: list[Callable[[], ForkProcess]], drain_timeout: float) -> int:
-    """Keep one worker of each kind alive until SIGTERM, then wait for them; return the exit code."""
+def _keep_alive(forks: list[Callable[[], ForkProcess]], drain_timeout: float, listener: socket.socket) -> int:
+    """Keep one worker of each kind alive until SIGTERM, then wait for them; return the exit code.
+
+    `listener` is closed then, as each worker closes its own: while anyone held it, new connections would wait in vain.
+    """
     ended: list[float] = []
     signal.signal(signal.SIGTERM, lambda *_: ended.append(time.monotonic()))
     code = 0
@@ -163,6 +167,8 @@ def _keep_alive(forks: list[Callable[[], ForkProcess]], drain_timeout: float) ->
             else:  # It won't be better with the next one; the supervisor tries again later.
                 code = 1
                 ended.append(time.monotonic())
+        if ended:
+            listener.close()
         for worker in running if ended else ():
             # More than once: a worker that was just forked may not hear the first.
             late = time.monotonic() - ended[0] > drain_timeout + 1
