@@ -31,6 +31,9 @@ _LOST: Final = (
     asyncpg.InternalClientError,
     asyncpg.OperatorInterventionError,  # shutdown, crash of a neighbour, "cannot connect now", statement time-out
     asyncpg.InsufficientResourcesError,
+    asyncpg.InvalidAuthorizationSpecificationError,  # while connecting, as the next: an operator is just changing things
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.ReadOnlySQLTransactionError,  # the primary became a replica
     ConnectionError,
     OSError,
 )
@@ -130,6 +133,9 @@ class Database:
 async def _rolled_back_on_error(conn: Connection, work: Callable[[Connection], Awaitable[T]]) -> T:
     try:
         return await work(conn)
+    except asyncpg.ReadOnlySQLTransactionError:
+        conn.terminate()  # the next connection may find the new primary; this one never will
+        raise
     except BaseException:
         # Where this fails, or is cancelled, the pool closes the connection: PostgreSQL rolls back by itself then.
         if not conn.is_closed():
