@@ -145,6 +145,11 @@ def test_a_file_in_another_form_is_refused(text: str) -> None:
         load(text)
 
 
+def test_every_test_that_our_ledger_names_exists() -> None:
+    told = problems(load(ledger.LEDGER.read_text()), SPEC, ledger.recorded_checks())
+    assert [problem for problem in told if "there is no tests/" in problem or "there is no suite" in problem] == []
+
+
 def test_the_summary_counts_by_the_strongest_word() -> None:
     entries = [*load(LEDGER), Entry("Pulling", "not there", "client")]
     lines = [line.split() for line in summary(entries, requirements(SPEC))]
