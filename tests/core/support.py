@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
 from mediatypes.digest import Digest
-from mediatypes.names import RepositoryName
+from mediatypes.names import RepositoryName, parse_tag
+from mediatypes.oci import IMAGE_INDEX, IMAGE_MANIFEST
 from mediatypes.ranges import ByteRange
 from registry.core.services import Services
 from registry.db.pool import Connection, Database
@@ -190,3 +192,33 @@ def contents(store: BlobStore) -> list[bytes]:
     """Return all that lies in a memory store."""
     assert isinstance(store, MemoryStore)
     return sorted(bytes(content) for content in store._objects.values())
+
+
+def image(config: Digest, *layers: Digest, subject: Digest | None = None, note: str = "") -> bytes:
+    """Return an image manifest; `note` makes it another one."""
+    document: dict[str, object] = {
+        "schemaVersion": 2,
+        "mediaType": IMAGE_MANIFEST,
+        "config": {"mediaType": "application/vnd.example.config", "digest": str(config), "size": 2},
+        "layers": [{"mediaType": "application/octet-stream", "digest": str(layer), "size": 1} for layer in layers],
+        "annotations": {"note": note},
+    }
+    if subject is not None:
+        document["subject"] = {"mediaType": IMAGE_MANIFEST, "digest": str(subject), "size": 1}
+    return json.dumps(document).encode()
+
+
+def index(*children: Digest, note: str = "") -> bytes:
+    """Return an image index."""
+    manifests = [{"mediaType": IMAGE_MANIFEST, "digest": str(child), "size": 1} for child in children]
+    document = {"schemaVersion": 2, "mediaType": IMAGE_INDEX, "manifests": manifests, "annotations": {"note": note}}
+    return json.dumps(document).encode()
+
+
+async def push_manifest(services: Services, content: bytes, reference: str = "v1", *tags: str) -> Digest:
+    """Push a manifest under a tag, and under more of them."""
+    media_type = json.loads(content)["mediaType"]
+    pushed = await services.manifests.push(
+        NAME, content, media_type=media_type, reference=parse_tag(reference), extra_tags=[*map(parse_tag, tags)]
+    )
+    return pushed.digest
