@@ -73,7 +73,7 @@ def _list(section: str, entries: object) -> list[dict[str, object]]:
 
 def _entry(section: str, fields: dict[str, object]) -> Entry:
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
-    kinds = {name: (get_args(kind) and tuple) or str for name, kind in get_type_hints(Entry).items()}
+    kinds = {name: tuple if get_args(kind) else str for name, kind in get_type_hints(Entry).items()}
     for name, value in values.items():
         if name == "section" or not isinstance(value, kinds.get(name, ())):
             raise LedgerInvalid(f"{section}: {name} = {value!r} has no place in an entry: {fields}")
