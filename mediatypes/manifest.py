@@ -1,8 +1,9 @@
 """Read a manifest strictly, whatever is on it: image manifest, image index, Docker schema 2, manifest list.
 
 The bytes stay what they are; this module only finds out what they name. Refused is what two readers could read
-differently (duplicate keys, `manifests` beside `layers`, a contradicting `mediaType`: GHSA-qq97-vm5h-rrhg) and what no
-reader can read. Unknown fields and media types are nobody's business here.
+differently and what no reader can read: duplicate keys; keys that differ from a known one in case alone, since Go's readers
+take `Layers` for `layers`; `manifests` beside `layers`, or a contradicting `mediaType` (GHSA-qq97-vm5h-rrhg); text that is
+no Unicode. Unknown fields and media types are nobody's business here.
 """
 
 from __future__ import annotations
@@ -18,6 +19,14 @@ from mediatypes.oci import INDEX_TYPES, NON_DISTRIBUTABLE
 
 MAX_DEPTH: Final = 64
 _MEDIA_TYPE: Final = re.compile(r"[\x20-\x7e]{1,255}")
+_FIELDS: Final = {
+    name.casefold(): name
+    for name in (
+        *("schemaVersion", "mediaType", "artifactType", "config", "layers", "manifests", "subject", "annotations"),
+        *("digest", "size", "urls", "data", "platform"),
+    )
+}
+"""The fields that readers know of a manifest and of a descriptor, by their case-folded names."""
 
 
 class InvalidManifest(ValueError):
@@ -76,7 +85,7 @@ def referrer_descriptor(manifest: Manifest, digest: Digest, size: int) -> bytes:
         descriptor["artifactType"] = manifest.artifact_type
     if manifest.annotations:
         descriptor["annotations"] = manifest.annotations
-    return json.dumps(descriptor, separators=(",", ":")).encode()
+    return json.dumps(descriptor, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +114,15 @@ def _load(content: bytes) -> dict[str, Any]:
         _refuse(f"is nested deeper than {MAX_DEPTH} levels")
     if not isinstance(document, dict):
         _refuse("is not a JSON object")
+    _require_plain_fields(document)
     return document
+
+
+def _require_plain_fields(item: dict[str, Any]) -> None:
+    for name in item:
+        known = _FIELDS.get(name.casefold(), name)
+        if known != name:
+            _refuse(f"has the key {name!r:.200}, which some readers take for `{known}`")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -147,6 +164,7 @@ def _descriptors(document: dict[str, Any], field: str, *, required: bool) -> lis
 def _descriptor(item: object, where: str) -> _Descriptor:
     if not isinstance(item, dict):
         _refuse(f"has no descriptor at `{where}`")
+    _require_plain_fields(item)
     size = item.get("size")
     if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size < 1 << 63:
         _refuse(f"has no size (a whole number of bytes) at `{where}`")
@@ -171,4 +189,9 @@ def _annotations(found: object) -> dict[str, str]:
         return {}
     if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
         _refuse("has annotations that are not an object of strings")
+    try:
+        for text in (*found, *found.values()):
+            text.encode()
+    except UnicodeEncodeError:
+        raise InvalidManifest("has annotations with half a surrogate pair, which is no Unicode text") from None
     return found

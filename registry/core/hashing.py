@@ -13,6 +13,7 @@ import _hashlib
 import ctypes
 import ctypes.util
 import hashlib
+import struct
 import sys
 from functools import cache
 from typing import Final, Protocol
@@ -20,6 +21,7 @@ from typing import Final, Protocol
 from mediatypes.digest import Digest
 
 _CONTEXT_SIZES: Final = {"sha256": 112, "sha512": 216}  # bytes of SHA256_CTX and SHA512_CTX
+_BLOCK_SIZES: Final = {"sha256": 64, "sha512": 128}
 _DIGEST_SIZES: Final = {"sha256": 32, "sha512": 64}
 # The struct's integers are in the machine's byte order.
 _FORMAT: Final = b"\x01" if sys.byteorder == "little" else b"\x02"
@@ -53,12 +55,18 @@ def new_hash(algorithm: str) -> RunningHash:
     return _ContextHash.new(algorithm)
 
 
-def restore_hash(algorithm: str, state: bytes) -> RunningHash:
-    """Return the hash that exported `state`. Raise HashStateInvalid where no hash of this kind can have."""
+def restore_hash(algorithm: str, state: bytes, *, length: int) -> RunningHash:
+    """Return the hash that exported `state` after `length` bytes. Raise HashStateInvalid where none can have.
+
+    libcrypto believes a context's own word on how full its block is, and would write behind it: that word is checked.
+    """
     if _library() is None:
         raise HashStateInvalid("this process has no libcrypto that could go on with a stored hash")
     if algorithm not in _CONTEXT_SIZES or len(state) != 1 + _CONTEXT_SIZES[algorithm] or state[:1] != _FORMAT:
         raise HashStateInvalid(f"{len(state)} bytes are no state of {algorithm} on this machine")
+    # The struct ends with `unsigned int num, md_len`: the bytes in the unfinished block, and those of a digest.
+    if struct.unpack("=II", state[-8:]) != (length % _BLOCK_SIZES[algorithm], _DIGEST_SIZES[algorithm]):
+        raise HashStateInvalid(f"the state is none of {algorithm} after {length} bytes")
     return _ContextHash(algorithm, ctypes.create_string_buffer(state[1:], _CONTEXT_SIZES[algorithm]))
 
 

@@ -162,7 +162,7 @@ def _running_hash(row: UploadRow) -> RunningHash | None:
     if row.hash_state is None:
         return None
     with contextlib.suppress(HashStateInvalid):  # of another architecture, say: the bytes are read again
-        return restore_hash(row.algorithm, row.hash_state)
+        return restore_hash(row.algorithm, row.hash_state, length=row.received)
     return None
 
 

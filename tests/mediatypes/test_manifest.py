@@ -110,10 +110,15 @@ def test_an_index_without_type_and_annotations_is_described_without_them() -> No
     assert set(referrer(index(), IMAGE_INDEX)) == {"mediaType", "digest", "size"}
 
 
-def test_a_lone_surrogate_in_an_annotation_is_described_by_its_escape() -> None:
-    content = image(annotations={"s": "\ud800"})
+@pytest.mark.parametrize("annotations", [{"s": "\ud800"}, {"\udfff": "s"}])
+def test_half_a_surrogate_pair_in_an_annotation_is_refused(annotations: dict[str, str]) -> None:
+    assert "surrogate" in refused(image(annotations=annotations))
+
+
+def test_a_descriptor_takes_no_more_room_than_its_manifest_gives_it() -> None:
+    content = json.dumps(json.loads(image(annotations={"s": "é\n" * 1000})), ensure_ascii=False).encode()
     described_as = referrer_descriptor(parse_manifest(content, IMAGE_MANIFEST), Digest.of(content), len(content))
-    assert rb'"\ud800"' in described_as
+    assert len(described_as) < len(content)
 
 
 # Depth
@@ -190,8 +195,24 @@ def test_the_same_key_in_different_objects_is_no_duplicate() -> None:
 
 
 def test_keys_that_differ_in_case_or_normal_form_are_no_duplicates() -> None:
-    more = b',"Layers":1,"\\u00e9":2,"e\\u0301":3}'
+    more = b',"custom":1,"Custom":1,"\\u00e9":2,"e\\u0301":3}'
     parse_manifest(image()[:-1] + more, IMAGE_MANIFEST)
+
+
+@pytest.mark.parametrize(
+    "key", ["Config", "LAYERS", "Manifests", "schemaver\u017fion", "\u017fubject", "MediaType", "SIZE"]
+)
+def test_a_key_that_readers_in_go_take_for_another_is_refused(key: str) -> None:
+    assert refused(image(**{key: []})).startswith("has the key ")
+
+
+@pytest.mark.parametrize("key", ["Digest", "DATA", "mediatype"])
+def test_a_descriptor_s_key_that_readers_in_go_take_for_another_is_refused(key: str) -> None:
+    assert refused(image(layers=[described(b"x") | {key: "sha256:"}])).startswith("has the key ")
+
+
+def test_annotations_and_custom_objects_may_have_any_keys() -> None:
+    parse_manifest(image(annotations={"Config": "x"}, custom={"Layers": []}), IMAGE_MANIFEST)
 
 
 def test_a_number_of_very_many_digits_is_refused() -> None:
