@@ -79,8 +79,8 @@ class Manifests:
         content = row.content if row.content is not None else self._contents.get(row.digest)
         if content is None:
             content = await self._large_content(row)
-            if content is None:
-                raise ManifestUnknown(name, str(reference))
+            if content is None:  # deleted in between: a tag may name another one by now
+                return await self.resolve(name, reference)
         if row.digest != question.known:
             self._contents.put(row.digest, content)
             if question.tag is not None:

@@ -61,7 +61,8 @@ _CONTENT: Final = "SELECT content FROM manifests WHERE repository_id = $1 AND di
 _PUT: Final = """
 INSERT INTO manifests (repository_id, digest, media_type, artifact_type, subject, referrer, size, content)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-ON CONFLICT (repository_id, digest) DO UPDATE SET media_type = EXCLUDED.media_type, pushed_at = now()
+ON CONFLICT (repository_id, digest) DO UPDATE
+    SET media_type = EXCLUDED.media_type, referrer = EXCLUDED.referrer, pushed_at = now()
 """
 _REFER: Final = """
 INSERT INTO manifest_references (digest, repository_id, manifest, kind)
@@ -106,7 +107,7 @@ async def content(conn: Connection, *, repository_id: int, digest: bytes) -> byt
 
 
 async def put(conn: Connection, new: NewManifest, *, repository_id: int) -> None:
-    """Store a manifest and its references, and lock it until the transaction ends. Storing it again changes nothing."""
+    """Store a manifest and its references, and lock it until the transaction ends. The media type is that of the last push."""
     packed = new.digest.to_bytes()
     subject = new.subject.to_bytes() if new.subject else None
     await conn.execute(
