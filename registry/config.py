@@ -11,14 +11,16 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX: Final = "BLACKLAKE_"
 """Every environment variable of Blacklake begins with it."""
 
-_PASSWORD: Final = re.compile(r"""(?<=://)([^:/?#@\s'"]*):[^/?#\s'"]*@""")
+# In a URL up to its last `@`, since a password may hold what should have been escaped; or as a parameter of libpq's.
+_PASSWORD: Final = re.compile(r"""(?<=://)([^:/?#@\s'"]*:)[^\s'"]*(?=@)|(\b(?:ssl)?password=)[^&\s'"]*""")
+_EXTERNAL_URL: Final = re.compile(r"https?://[^/?#@\s]+(?:/[^?#\s]*)?")
 
 
 class Auth(StrEnum):
@@ -109,6 +111,13 @@ class Settings(BaseSettings):
     )
     drain_timeout: int = Field(30, ge=0, description="Seconds that running requests have to end after SIGTERM.")
 
+    @field_validator("external_url")
+    @classmethod
+    def _refuse_half_a_url(cls, url: str | None) -> str | None:
+        if url is not None and _EXTERNAL_URL.fullmatch(url) is None:
+            raise ValueError("this is not http://host or https://host, with a port and a path if need be")
+        return url
+
     @model_validator(mode="after")
     def _refuse_open_to_the_world(self) -> Settings:
         if self.auth is Auth.OPEN and not self.insecure_open and not is_loopback(self.host):
@@ -130,8 +139,8 @@ class Settings(BaseSettings):
 
 
 def masked(text: str) -> str:
-    """Return `text` with the password of every URL in it replaced by stars."""
-    return _PASSWORD.sub(r"\1:***@", text) if "://" in text else text
+    """Return `text` with the password of every URL and of every `password=` in it replaced by stars."""
+    return _PASSWORD.sub(r"\1\2***", text)
 
 
 def is_loopback(host: str) -> bool:

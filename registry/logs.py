@@ -6,6 +6,7 @@ The standard library's loggers (granian, hypercorn, quart, alembic, asyncio) go 
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from registry.config import masked
 
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 # These tell at `info` what our own lines tell already.
 _CHATTY: Final = ("_granian", "hypercorn.error", "alembic")
 
@@ -29,7 +31,8 @@ def configure_logging(level: str) -> None:
     ]
     for_people = sys.stderr.isatty()
     render: list[Processor] = (
-        [structlog.dev.ConsoleRenderer()]
+        # No local variables in tracebacks: they may hold secrets.
+        [_without_control, structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
         if for_people
         else [
             structlog.processors.format_exc_info,
@@ -56,6 +59,14 @@ def configure_logging(level: str) -> None:
     for name in _CHATTY:
         logging.getLogger(name).setLevel(number if level == "debug" else max(number, logging.WARNING))
     logging.captureWarnings(True)
+
+
+def _without_control(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+    """Spell control characters out: a path that a client chose must not steer the terminal."""
+    for name, value in event.items():
+        if isinstance(value, str):
+            event[name] = _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", value)
+    return event
 
 
 def _as_json(_logger: WrappedLogger, _name: str, event: EventDict) -> str:

@@ -2,54 +2,59 @@
 
 A page of a foreign site can make a browser send requests to loopback addresses. It can't choose the Host of a name that it
 doesn't own, unless by DNS rebinding, where the Host is the page's own: so only loopback names and the external URL's are
-accepted as Host, and an Origin must be the same.
+accepted as Host. A browser's own words on where a request comes from, Origin and Sec-Fetch-Site, must say: from here.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import re
+from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
 from registry.errors import AccessDenied
 
-_REMEMBERED: Final = 1024  # hosts that were found to be loopback names: a client may make up any number of them
+_LOOPBACK: Final = re.compile(
+    r"(?:(?:[a-z0-9_-]{1,63}\.){0,8}localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?", re.ASCII
+)
+_ADDRESS: Final = re.compile(r"\[([0-9a-f:.]{2,45})\](?::\d{1,5})?|([0-9.]{7,15})(?::\d{1,5})?", re.ASCII)
+_OWN_SITE: Final = ("same-origin", "none")  # `none`: the user typed the address (Fetch Metadata, §2.3)
 
 
 class OpenAccess:
-    """Decides by Host and Origin. `any_host` is for `--insecure-open`, where the operator vouches for the network."""
+    """Decides by headers. `any_host` is for `--insecure-open`, where the operator vouches for the network."""
 
     def __init__(self, *, external_url: str | None, any_host: bool) -> None:
-        self._external = urlsplit(external_url).netloc.lower() if external_url else None
+        external = urlsplit(external_url or "")
+        self._external = external.netloc.lower()
+        self._external_origin = f"{external.scheme}://{self._external}"
         self._any_host = any_host
-        self._accepted: set[str] = set()
 
-    def require(self, host: str | None, origin: str | None) -> None:
-        """Raise AccessDenied unless a request with these headers may be answered."""
-        host = (host or "").lower()
-        if host not in self._accepted:
-            if not (self._any_host or host == self._external or _is_loopback(host)):
-                raise AccessDenied(
-                    f"this registry is open to loopback names only, not to “{host[:128]}”;"
-                    " use localhost, or set BLACKLAKE_EXTERNAL_URL to the URL under which it is reached"
-                )
-            if not self._any_host and len(self._accepted) < _REMEMBERED:
-                self._accepted.add(host)
-        if origin is not None and _authority(origin) not in {host, self._external}:
+    def require(self, headers: Mapping[str, str]) -> None:
+        """Raise AccessDenied unless a request with these headers, by lower-case names, may be answered."""
+        host = headers.get("host", "").lower()
+        origin, site = headers.get("origin"), headers.get("sec-fetch-site")
+        if not self._is_ours(host, from_browser=origin is not None or site is not None):
+            raise AccessDenied(
+                f"this registry is open to loopback names only, not to “{host[:128]}”;"
+                " use localhost, or set BLACKLAKE_EXTERNAL_URL to the URL under which it is reached"
+            )
+        if origin is not None and origin.lower() not in (f"http://{host}", f"https://{host}", self._external_origin):
             raise AccessDenied(f"a page of “{origin[:128]}” may not use this registry")
+        if site is not None and site not in _OWN_SITE:
+            raise AccessDenied("a page of another site may not use this registry")
+
+    def _is_ours(self, host: str, *, from_browser: bool) -> bool:
+        if _LOOPBACK.fullmatch(host) is not None or (host and host == self._external):
+            return True
+        # A name could be one that a page's owner points here; an address can't.
+        return self._any_host and (not from_browser or _is_address(host))
 
 
-def _authority(origin: str) -> str:
-    """Return an origin's host and port as Host has them; "null" for what is no URL."""
+def _is_address(host: str) -> bool:
+    match = _ADDRESS.fullmatch(host)
     try:
-        return urlsplit(origin).netloc.lower() or "null"
-    except ValueError:
-        return "null"
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-        return name == "localhost" or name.endswith(".localhost") or ipaddress.ip_address(name).is_loopback
+        return match is not None and bool(ipaddress.ip_address(match[1] or match[2]))
     except ValueError:
         return False

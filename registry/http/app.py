@@ -9,7 +9,9 @@ from typing import Any, cast
 import structlog
 from quart import Quart, Response, g, request
 from quart.asgi import ASGIHTTPConnection
+from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.routing import MapAdapter
 
 from mediatypes.endpoints import locate
 from registry import metrics
@@ -37,6 +39,8 @@ class DirectConnection(ASGIHTTPConnection):
         if "://" in scope["path"] and not scope["path"].startswith("/"):
             # The absolute form, which servers must accept (RFC 9112 §3.2.2); hypercorn hands it on.
             scope["path"] = "/" + scope["path"].partition("://")[2].partition("/")[2]
+        if not scope["path"]:
+            scope["path"] = "/"  # of CONNECT, say
         if not scope["path"].startswith("/v2"):
             await super().__call__(receive, send)
             return
@@ -49,10 +53,34 @@ class DirectConnection(ASGIHTTPConnection):
             exchange.finish()
 
 
+class NoWebsocket:
+    """Refuses websockets: there are none, and Quart would fail on the path."""
+
+    def __init__(self, app: Quart, scope: Any) -> None:
+        pass
+
+    async def __call__(self, receive: Any, send: Any) -> None:
+        """Answer the handshake with 403."""
+        del receive
+        await send({"type": "websocket.close"})
+
+
+class Application(Quart):
+    """Routes by method and path alone: which Host is accepted is `auth`'s business, and a strange one is no error here."""
+
+    asgi_http_class = DirectConnection
+    asgi_websocket_class = NoWebsocket
+
+    def create_url_adapter(self, request: BaseRequestWebsocket | None) -> MapAdapter | None:
+        """Return what finds the route of a request."""
+        if request is None:
+            return None
+        return self.url_map.bind("localhost", default_method=request.method, path_info=request.path)
+
+
 def create_app(services: Services, router: Router) -> Quart:
     """Return the application; its life is the caller's (`compose`)."""
-    app = Quart("registry", static_folder=None)
-    app.asgi_http_class = DirectConnection
+    app = Application("registry", static_folder=None)
     # Limits are each route's own: these two cut uploads and downloads (DESIGN, decision 2).
     app.config.update(MAX_CONTENT_LENGTH=None, RESPONSE_TIMEOUT=None, BODY_TIMEOUT=None)
     app.url_map.merge_slashes = False
@@ -83,7 +111,7 @@ def create_app(services: Services, router: Router) -> Quart:
 
     @app.get("/metrics", provide_automatic_options=False)
     async def exposition() -> Response:
-        router.require_access(request.headers.get("Host"), request.headers.get("Origin"))
+        router.require_access({name.lower(): value for name, value in request.headers.items()})
         return _response(Reply(200, [("Content-Type", metrics.CONTENT_TYPE)], metrics.exposition()))
 
     @app.errorhandler(RegistryError)

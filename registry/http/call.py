@@ -17,6 +17,7 @@ Receive = Callable[[], Awaitable[Any]]
 Headers = list[tuple[str, str]]
 
 _IDLE_SECONDS: Final = 60.0  # a body that brings nothing for so long has no sender any more
+_LENGTH: Final = re.compile(r"[0-9]{1,19}", re.ASCII)
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 
 
@@ -103,7 +104,7 @@ class Call:
         self.headers = found
         self.request_id = request_id_of(found.get("x-request-id", ""))
         length = found.get("content-length")
-        announced = int(length) if length is not None and length.isascii() and length.isdigit() else None
+        announced = int(length) if length is not None and _LENGTH.fullmatch(length) else None
         self.body = Body(receive, announced)
 
     @property

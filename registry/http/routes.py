@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 import structlog
@@ -59,7 +59,7 @@ class Router:
         """Return the endpoint (`end-N`, "unknown" where there is none) of a call to `at`, and the reply."""
         endpoint = ENDPOINTS.get((at.resource, call.method), "unknown") if at else "unknown"
         try:
-            self._access.require(call.headers.get("host"), call.headers.get("origin"))
+            self._access.require(call.headers)
             if at is None:
                 raise EndpointUnknown(call.path)
             handler = HANDLERS.get((at.resource, call.method))
@@ -82,9 +82,9 @@ class Router:
         reply.headers.append(("X-Request-ID", call.request_id))
         return endpoint, reply
 
-    def require_access(self, host: str | None, origin: str | None) -> None:
-        """Raise AccessDenied unless a request with these headers may be answered."""
-        self._access.require(host, origin)
+    def require_access(self, headers: Mapping[str, str]) -> None:
+        """Raise AccessDenied unless a request with these headers, by lower-case names, may be answered."""
+        self._access.require(headers)
 
     def refuse(self, call: Call, error: RegistryError) -> Reply:
         """Return the error's reply; to HEAD without its body, which HTTP forbids there."""

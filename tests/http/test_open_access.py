@@ -43,6 +43,12 @@ def test_loopback_names_are_accepted_as_host(raw: Wire, path: str, host: str) ->
         "",
         "a b",
         "localhost, example.com",
+        "evil@localhost",
+        "localhost/.evil.example",
+        "a..localhost",
+        ".localhost",
+        "x" * 64 + ".localhost",
+        "127.0.0.1:",
     ],
 )
 def test_other_names_are_refused_as_host(raw: Wire, path: str, host: str) -> None:
@@ -76,6 +82,15 @@ def test_a_push_under_a_foreign_host_stores_nothing(client: Client, raw: Wire, r
 def test_foreign_origins_are_refused(registry: Registry, raw: Wire, path: str, origin: str) -> None:
     text = origin.format(port=registry.port).encode().decode("latin-1")
     refusal(raw.request("GET", path, [("Origin", text)]), 403, "DENIED")
+
+
+@every_door
+@pytest.mark.parametrize(
+    ("site", "status"), [("cross-site", 403), ("same-site", 403), ("", 403), ("same-origin", 200), ("none", 200)]
+)
+def test_what_a_browser_says_of_a_request_s_site_counts(raw: Wire, path: str, site: str, status: int) -> None:
+    answer = raw.request("GET", path, [("Sec-Fetch-Site", site)])
+    assert answer.status in ((200, 404) if status == 200 else (403,))
 
 
 @every_door
@@ -124,3 +139,27 @@ def test_where_an_upload_stands_is_told_by_its_external_url(named: Registry) -> 
         answer = client.chunk(location.removeprefix("https://registry.example:8443/oci"), b"abc", 5)
     refusal(answer, 416, "BLOB_UPLOAD_INVALID")
     assert answer.headers["Location"] == location
+
+
+@pytest.fixture(scope="module")
+def trusting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """Return a registry that trusts its network."""
+    with serving(tmp_path_factory.mktemp("trusting"), insecure_open="true") as registry:
+        yield registry
+
+
+@every_door
+@pytest.mark.parametrize("host", ["10.0.0.7:5000", "[fd00::7]:5000", "registry.lan"])
+def test_a_trusted_network_may_use_any_name(trusting: Registry, path: str, host: str) -> None:
+    with wire(trusting) as connection:
+        assert connection.request("GET", path, [("Host", host)]).status in (200, 404)
+
+
+@every_door
+def test_a_page_whose_name_leads_into_a_trusted_network_is_refused(trusting: Registry, path: str) -> None:
+    with wire(trusting) as connection:
+        rebound = [("Host", "evil.example:5000"), ("Origin", "http://evil.example:5000")]
+        refusal(connection.request("GET", path, rebound), 403, "DENIED")
+    with wire(trusting) as connection:
+        typed = [("Host", "10.0.0.7:5000"), ("Origin", "http://10.0.0.7:5000"), ("Sec-Fetch-Site", "same-origin")]
+        assert connection.request("GET", path, typed).status in (200, 404)
