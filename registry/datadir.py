@@ -11,6 +11,7 @@ import fcntl
 import json
 import os
 import signal
+import stat
 import time
 from pathlib import Path
 from typing import Final
@@ -66,7 +67,8 @@ class DataDirectory:
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.run.mkdir(mode=0o700, exist_ok=True)
-            descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+            self._refuse_planted()
+            descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
             self._lock(descriptor)
             self._end_leftovers()
             self._entries = {}
@@ -101,6 +103,16 @@ class DataDirectory:
         self._write()
         # Closing is right, LOCK_UN would be wrong: it unlocks for every process that inherited the descriptor.
         os.close(self.lock_fd)
+
+    def _refuse_planted(self) -> None:
+        """Believe only a ledger that nobody else can have written: it says which processes to kill."""
+        for place, owners, writers in ((self.path, (0, os.geteuid()), 0o002), (self.run, (os.geteuid(),), 0o022)):
+            found = place.lstat() if place is self.run else place.stat()
+            if not stat.S_ISDIR(found.st_mode) or found.st_uid not in owners or found.st_mode & writers:
+                raise DataDirectoryUnusable(
+                    f"{place} belongs to another user, or others may write there; run as its owner and take that right"
+                    " away (chmod o-w), or choose another directory with --data-dir"
+                )
 
     def _lock(self, descriptor: int) -> None:
         deadline = time.monotonic() + _LOCK_PATIENCE

@@ -204,3 +204,43 @@ def test_a_directory_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DataDirectoryUnusable, match=r"can't be used: .*--data-dir"):
         DataDirectory(tmp_path / "file").acquire()
+
+
+@pytest.mark.parametrize("planted", ["a directory for all", "a ledger for all", "a ledger elsewhere"])
+def test_a_directory_that_others_may_have_prepared_is_not_believed(tmp_path: Path, planted: str) -> None:
+    path = tmp_path / "data"
+    with sleeping() as victim:
+        first = DataDirectory(path)
+        first.acquire()
+        first.record("worker", victim.pid)
+        os.close(first.lock_fd)
+        if planted == "a directory for all":
+            path.chmod(0o777)
+        elif planted == "a ledger for all":
+            (path / "run").chmod(0o777)
+        else:
+            (path / "run").rename(tmp_path / "run")
+            (path / "run").symlink_to(tmp_path / "run")
+        with pytest.raises(DataDirectoryUnusable, match="others may write there"):
+            DataDirectory(path).acquire()
+        assert victim.poll() is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
+@pytest.mark.parametrize("name", [".", "run"])
+def test_a_directory_of_another_user_is_not_believed(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "data"
+    first = DataDirectory(path)
+    first.acquire()
+    first.release()
+    os.chown(path / name, 65534, 65534)
+    with pytest.raises(DataDirectoryUnusable, match="belongs to another user"):
+        DataDirectory(path).acquire()
+
+
+def test_a_lock_that_leads_elsewhere_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir(mode=0o700)
+    (tmp_path / "data" / "lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(DataDirectoryUnusable):
+        DataDirectory(tmp_path / "data").acquire()
+    assert not (tmp_path / "elsewhere").exists()
