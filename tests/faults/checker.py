@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Final, NamedTuple, Self, TypeVar
 
 from registry.db.binaries import binaries, installations, run
+from registry.db.embedded import EmbeddedPostgres
 from tests.faults.client import Client
 from tests.faults.ledger import Key, Ledger
 from tests.faults.wire import Gone
@@ -42,12 +43,12 @@ class Object(NamedTuple):
 
 
 class Checker:
-    """Checks the registry at `port`, whose database is at `database` and whose blobs lie in `blobs`."""
+    """Checks the registry at `port`, which keeps its database and its blobs in `data` unless `database` is its URL."""
 
-    def __init__(self, ledger: Ledger, port: int, database: str, blobs: Path) -> None:
+    def __init__(self, ledger: Ledger, port: int, data: Path, database: str | None = None) -> None:
         self._ledger = ledger
-        self._database = database
-        self._blobs = blobs
+        self._database = database or EmbeddedPostgres(data / "postgres").url
+        self._blobs = data / "blobs"
         self._client = Client(ledger, port, 0, random.Random(0))
 
     def __enter__(self) -> Self:

@@ -226,9 +226,9 @@ class Client:
         if offset is None:
             return True
         rest = upload.content.data[offset:]
-        if rest and self._rng.random() < 0.5 and not self._append(upload, rest, offset):
-            return False
-        return self._finish(upload, upload.content.data[upload.acknowledged :])
+        if rest and self._rng.random() < 0.5:
+            return self._append(upload, rest, offset) and self._finish(upload, b"")
+        return self._finish(upload, rest, offset)
 
     def status(self, upload: Upload) -> int | None:
         """Return how far an upload is; None where it is, rightly, no longer known. Complain about anything else."""
@@ -306,8 +306,7 @@ class Client:
     def _append(self, upload: Upload, data: bytes, offset: int | None = None, *, streamed: bool = False) -> bool:
         """Send a chunk, with Content-Range when `offset` is given; return False while another request holds the upload."""
         upload.sent = max(upload.sent, upload.acknowledged + len(data))
-        fields = {} if offset is None or not data else {"Content-Range": f"{offset}-{offset + len(data) - 1}"}
-        answer = self.wire.request("PATCH", upload.location, data, _BLOB | fields, streamed=streamed)
+        answer = self.wire.request("PATCH", upload.location, data, _BLOB | _range(offset, data), streamed=streamed)
         if not self._expect(answer, f"append to {upload.location}", 202, 416):
             raise Unavailable
         if answer.status == 416:
@@ -318,14 +317,19 @@ class Client:
             self.ledger.violate(f"{upload.location} at {upload.acknowledged} says Range {answer.headers['range']}")
         return True
 
-    def _finish(self, upload: Upload, data: bytes) -> bool:
-        """Send the last bytes and the digest; return False while another request holds the upload."""
+    def _finish(self, upload: Upload, data: bytes, offset: int | None = None) -> bool:
+        """Send the last bytes and the digest; return False while another request holds the upload.
+
+        Whoever resumes gives the `offset`: a request that was cut off may go on for a moment after its client has gone.
+        """
         digest = upload.content.digest
         upload.finishing = True
         upload.sent = upload.content.size
         path = f"{upload.location}?digest={digest}"
         key = Key("blob", upload.repository, digest)
-        answer = self._write([(key, digest)], lambda: self.wire.request("PUT", path, data, _BLOB), 201, 416)
+        answer = self._write(
+            [(key, digest)], lambda: self.wire.request("PUT", path, data, _BLOB | _range(offset, data)), 201, 416
+        )
         if answer.status == 201:
             self._forget(upload)
         return answer.status == 201
@@ -406,6 +410,10 @@ class Client:
 
     def _is_doomed(self, digest: str) -> bool:
         return b'"delete"' in self.ledger.manifests[digest][0]
+
+
+def _range(offset: int | None, data: bytes) -> dict[str, str]:
+    return {} if offset is None or not data else {"Content-Range": f"{offset}-{offset + len(data) - 1}"}
 
 
 def _manifest(blobs: Sequence[Content], annotations: dict[str, str]) -> bytes:

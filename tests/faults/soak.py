@@ -14,7 +14,6 @@ from typing import Final, NamedTuple
 
 import psutil
 
-from registry.db.embedded import EmbeddedPostgres
 from tests.faults.checker import Checker
 from tests.faults.ledger import Ledger
 from tests.faults.traffic import Traffic
@@ -184,5 +183,4 @@ class _Directory:
             self.ledger.violate(f"a stop ended with code {code}:\n{self._registry.log_text()[-3000:]}")
 
     def _checker(self) -> Checker:
-        database = EmbeddedPostgres(self.data / "postgres").url
-        return Checker(self.ledger, self._registry.port, database, self.data / "blobs")
+        return Checker(self.ledger, self._registry.port, self.data)
