@@ -18,13 +18,16 @@ TAG: Final = "v1"
 _TIMEOUT: Final = 180
 _NOWHERE: Final = "http://127.0.0.1:9"  # the discard port: whatever asks the internet is refused at once
 
-_FEATURES: Final = {"pull_docker", "sha512_push", "sha512_pull", "mount"}
+_FEATURES: Final = {"pull_docker", "sha512_push", "sha512_pull"}
 
 COMMON_LACKS: Final = {
     "push_chart": "charts are Helm's",
     "sign": "signatures are cosign's",
     "resume": "begins a broken upload anew",
+    "convert": "keeps the types of an image",
+    "copy_referrers": "copies images alone",
     "push_chunked": "has no setting to upload in chunks",
+    "pull_resumed": "begins a broken download anew",
     "list_pages": "takes no size of a page",
 }
 """Why most clients lack a verb that belongs to one or two."""
@@ -58,7 +61,7 @@ class Client:
     converts: ClassVar[bool] = False
     """Whether it makes Docker's schema 2 out of OCI's types."""
     schema2: ClassVar[bool] = False
-    """Whether it pushes Docker's schema 2 always."""
+    """Whether it makes nothing but Docker's schema 2."""
 
     def __init__(self, host: str, home: Path) -> None:
         """Raise ToolMissing when the client isn't here."""
@@ -117,12 +120,28 @@ class Client:
         """Pull an image of Docker's types: as any other, where `lacks` doesn't say otherwise."""
         return self.pull_image(source)
 
+    def pull_resumed(self, source: str) -> Pulled:
+        """Pull an image over a connection that breaks off."""
+        raise NotImplementedError
+
+    def push_docker_list(self, content: Content, target: str) -> str | None:
+        """Push a manifest list of Docker's types with all its images, made elsewhere."""
+        raise NotImplementedError
+
+    def copy_referrers(self, source: str, target: str) -> None:
+        """Copy an image to another repository with all that refers to it."""
+        raise NotImplementedError
+
     def pull_platform(self, source: str, platform: str) -> Pulled:
         """Pull the image of a platform out of an index."""
         raise NotImplementedError
 
     def copy(self, source: str, target: str) -> None:
         """Copy an image to another repository or tag of the registry."""
+        raise NotImplementedError
+
+    def convert(self, source: str, target: str, *, docker: bool) -> None:
+        """Copy an image to a tag with Docker's types in place of OCI's, or the other way round."""
         raise NotImplementedError
 
     def round_trip(self, source: str, target: str) -> None:

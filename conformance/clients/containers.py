@@ -25,7 +25,9 @@ class ContainerClient(Client):
     lacks: ClassVar[Mapping[str, str]] = {
         "push_files": _IMAGES,
         "pull_files": _IMAGES,
+        "push_docker_list": "pushes an index that it has made itself only",
         "push_whole_index": "pushes an index that it has made itself only",
+        "copy_referrers": "knows no referrers",
         "copy": "pulls into its store and pushes from there",
         "round_trip": "makes images anew",
         "attach": _REFERRERS,
@@ -70,7 +72,7 @@ class ContainerClient(Client):
         return self.pull_image(source, platform)
 
     def push_index(self, target: str, children: Sequence[str]) -> str | None:
-        name = f"localhost/{target.rpartition('/')[2].partition(':')[0]}"
+        name = f"localhost/{target.rpartition('/')[2]}"
         self.run(*self._program, "manifest", "create", name)
         for child in children:
             self.run(*self._program, "manifest", "add", _PLAIN, name, f"docker://{child}")

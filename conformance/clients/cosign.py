@@ -25,6 +25,7 @@ class Cosign(LayoutClient):
     lacks: ClassVar[Mapping[str, str]] = {
         "push_files": _SIGNS,
         "pull_files": _SIGNS,
+        "copy_referrers": "takes signatures along: see sign",
         "pull_platform": "saves an index whole",
         "push_index": _SIGNS,
         "attach": "attaches signatures and attestations: see sign",

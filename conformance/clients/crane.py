@@ -22,6 +22,7 @@ class Crane(LayoutClient):
         "push_files": _IMAGES,
         "pull_files": _IMAGES,
         "attach": _REFERRERS,
+        "copy_referrers": _REFERRERS,
         "discover": _REFERRERS,
         "push_blob": "pulls blobs only",
         "delete_blob": "pulls blobs only",

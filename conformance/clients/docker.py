@@ -34,7 +34,9 @@ class Docker(Client):
     lacks: ClassVar[Mapping[str, str]] = {
         "push_files": _IMAGES,
         "pull_files": _IMAGES,
+        "push_docker_list": "pushes an index that it has made itself only",
         "push_whole_index": "pushes an index that it has made itself only",
+        "copy_referrers": "knows no referrers",
         "copy": "pulls into its store and pushes from there",
         "round_trip": "makes images anew",
         "attach": _REFERRERS,
@@ -56,19 +58,24 @@ class Docker(Client):
         if program is None:
             raise ToolMissing(f"docker is missing; {_GET}")
         self._docker = program
+        self._loaded: list[str] = []
         self._daemon: subprocess.Popen[bytes] | None = None
         self._host = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
         if not self._answers():
             self._start()
 
     def close(self) -> None:
-        if self._daemon is not None:
-            self._daemon.terminate()
-            try:
-                self._daemon.wait(_STOP)
-            except subprocess.TimeoutExpired:
-                self._daemon.kill()
-                self._daemon.wait()
+        if self._daemon is None:
+            # Another one's daemon gets back what we have put into its store.
+            if self._loaded:
+                self.run(self._docker, "rmi", "--force", *self._loaded)
+            return
+        self._daemon.terminate()
+        try:
+            self._daemon.wait(_STOP)
+        except subprocess.TimeoutExpired:
+            self._daemon.kill()
+            self._daemon.wait()
 
     def version(self) -> str:
         client, daemon = self.run(
@@ -80,6 +87,7 @@ class Docker(Client):
         return {**super().environment(), "DOCKER_HOST": self._host}
 
     def push_command(self, content: Content, target: str) -> Sequence[str]:
+        self._loaded.append(target)
         self.run(self._docker, "load", "--input", write_docker_archive(content, self.scratch() / "image.tar", target))
         return [self._docker, "push", "--quiet", target]
 
@@ -104,6 +112,9 @@ class Docker(Client):
 
     def pull_platform(self, source: str, platform: str) -> Pulled:
         return self.pull_image(source, platform)
+
+    def pull_resumed(self, source: str) -> Pulled:
+        return self.pull_image(source)
 
     def push_index(self, target: str, children: Sequence[str]) -> str | None:
         self.run(self._docker, "manifest", "create", "--insecure", target, *children)

@@ -14,9 +14,9 @@ from conformance.tools import path_of
 _CHARTS: Final = "handles charts only"
 _DIGEST: Final = re.compile(r"^Digest: (\S+)$", re.MULTILINE)
 _NEEDS: Final = (
-    "push_files pull_files push_command push_image push_whole_index push_docker pull_image pull_platform copy round_trip"
-    " push_index attach discover tags catalog delete_tag delete_manifest push_blob pull_blob delete_blob sha512_push"
-    " sha512_pull"
+    "push_files pull_files push_command push_image push_whole_index push_docker push_docker_list"
+    " pull_image pull_platform copy round_trip push_index attach discover tags catalog delete_tag"
+    " delete_manifest push_blob pull_blob delete_blob sha512_push sha512_pull"
 )
 
 

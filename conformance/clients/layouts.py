@@ -38,6 +38,9 @@ class LayoutClient(Client):
     def push_docker(self, content: Content, target: str) -> str | None:
         return self.push_image(content, target)
 
+    def push_docker_list(self, content: Content, target: str) -> str | None:
+        return self.push_image(content, target)
+
     def pull_image(self, source: str, platform: str | None = None) -> Pulled:
         directory = self.scratch()
         self.run(*self.to_layout(source, directory, platform))

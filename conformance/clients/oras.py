@@ -56,6 +56,9 @@ class Oras(LayoutClient):
     def copy(self, source: str, target: str) -> None:
         self.run(self._oras, "cp", "--no-tty", "--from-plain-http", "--to-plain-http", source, target)
 
+    def copy_referrers(self, source: str, target: str) -> None:
+        self.run(self._oras, "cp", "--no-tty", "--from-plain-http", "--to-plain-http", "--recursive", source, target)
+
     def push_index(self, target: str, children: Sequence[str]) -> str | None:
         digests = [child.partition("@")[2] for child in children]
         printed = self.run(self._oras, "manifest", "index", "create", "--plain-http", target, *digests)

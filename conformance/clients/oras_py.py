@@ -27,6 +27,7 @@ class OrasPy(Client):
     lacks: ClassVar[Mapping[str, str]] = {
         "push_command": "runs in this process, which can't be killed",
         "push_docker": _DOCKER,
+        "push_docker_list": _DOCKER,
         "pull_docker": _DOCKER,
         "pull_platform": "pulls an index whole",
         "copy": "copies nothing between repositories",

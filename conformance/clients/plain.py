@@ -48,6 +48,9 @@ class Plain(Client):
     def push_whole_index(self, content: Content, target: str) -> str | None:
         return self.push_image(content, target)
 
+    def push_docker_list(self, content: Content, target: str) -> str | None:
+        return self.push_image(content, target)
+
     def push_docker(self, content: Content, target: str) -> str | None:
         return self.push_image(content, target)
 

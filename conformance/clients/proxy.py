@@ -1,4 +1,4 @@
-"""A TCP proxy before the registry: it counts what a client sends, and can hold the client up in the middle."""
+"""A TCP proxy before the registry: it counts what goes through, and can hold a push up or cut a pull off."""
 
 from __future__ import annotations
 
@@ -12,21 +12,24 @@ _PIECE: Final = 64 << 10
 
 
 class Proxy:
-    """Forwards connections to `host`; after `limit` bytes sent by clients it forwards nothing more.
+    """Forwards connections to `host`, and counts the bytes `sent` by clients and `received` by them.
 
-    `reached` is set then, and the clients wait for as long as the proxy is open.
+    After `hold` bytes sent it forwards nothing more: `reached` is set, and clients wait for as long as the proxy is
+    open. After `cut` bytes received it closes that connection, once.
     """
 
-    def __init__(self, host: str, limit: int | None = None) -> None:
+    def __init__(self, host: str, *, hold: int | None = None, cut: int | None = None) -> None:
         address, _, port = host.rpartition(":")
         self._upstream = (address, int(port))
-        self._limit = limit
+        self._hold = hold
+        self._cut = cut
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._open: list[socket.socket] = [self._listener]
         self._lock = threading.Lock()
         self._threads = [threading.Thread(target=self._accept)]
         self.host = f"127.0.0.1:{self._listener.getsockname()[1]}"
         self.sent = 0
+        self.received = 0
         self.reached = threading.Event()
 
     def __enter__(self) -> Self:
@@ -61,17 +64,24 @@ class Proxy:
             while piece := client.recv(_PIECE):
                 with self._lock:
                     self.sent += len(piece)
-                    over = self._limit is not None and self.sent > self._limit
+                    over = self._hold is not None and self.sent > self._hold
                 if over:
                     self.reached.set()
                     return  # What comes now stays with the client, whose send doesn't end.
                 server.sendall(piece)
             server.shutdown(socket.SHUT_WR)
 
-    @staticmethod
-    def _pass(server: socket.socket, client: socket.socket) -> None:
+    def _pass(self, server: socket.socket, client: socket.socket) -> None:
         with suppress(OSError):
             while piece := server.recv(_PIECE):
+                with self._lock:
+                    self.received += len(piece)
+                    over = self._cut is not None and self.received > self._cut
+                    self._cut = None if over else self._cut
+                if over:
+                    _shut(client)
+                    _shut(server)
+                    return
                 client.sendall(piece)
             client.shutdown(socket.SHUT_WR)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from conformance.clients.client import TAG
+from conformance.clients.client import TAG, Pulled
 from conformance.clients.layouts import LayoutClient
 from conformance.tools import path_of
 
@@ -54,10 +54,20 @@ class Regctl(LayoutClient):
     def copy(self, source: str, target: str) -> None:
         self.run(*self._to(source), "image", "copy", source, target)
 
+    def copy_referrers(self, source: str, target: str) -> None:
+        self.run(*self._to(source), "image", "copy", "--referrers", source, target)
+
+    def convert(self, source: str, target: str, *, docker: bool) -> None:
+        types = "--to-docker" if docker else "--to-oci"
+        self.run(*self._to(source), "image", "mod", types, "--create", target, source)
+
     def push_index(self, target: str, children: Sequence[str]) -> str | None:
         named = [word for child in children for word in ("--ref", child)]
         self.run(*self._to(target), "index", "create", target, *named)
         return self.run(*self._to(target), "image", "digest", target)
+
+    def pull_resumed(self, source: str) -> Pulled:
+        return self.pull_image(source)
 
     def attach(self, subject: str, file: Path, media_type: str, artifact_type: str) -> str | None:
         options = ("--artifact-type", artifact_type, "--format", "{{.Manifest.GetDescriptor.Digest}}")

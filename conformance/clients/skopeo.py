@@ -26,6 +26,7 @@ class Skopeo(LayoutClient):
     lacks: ClassVar[Mapping[str, str]] = {
         "push_files": _COPIES,
         "pull_files": _COPIES,
+        "push_docker_list": "reads no layout of Docker's types",
         "push_index": "copies indexes, makes none",
         "attach": _REFERRERS,
         "discover": _REFERRERS,
@@ -75,6 +76,10 @@ class Skopeo(LayoutClient):
 
     def copy(self, source: str, target: str) -> None:
         options = ("--all", "--preserve-digests", "--src-tls-verify=false", "--dest-tls-verify=false")
+        self.run(*self._skopeo, "copy", *options, f"docker://{source}", f"docker://{target}")
+
+    def convert(self, source: str, target: str, *, docker: bool) -> None:
+        options = ("--format", "v2s2" if docker else "oci", "--src-tls-verify=false", "--dest-tls-verify=false")
         self.run(*self._skopeo, "copy", *options, f"docker://{source}", f"docker://{target}")
 
     def tags(self, repository: str) -> list[str]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+
 from conformance.clients.client import TAG, Pulled
 from conformance.clients.images import (
     DOCKER_LIST,
@@ -48,22 +51,32 @@ def stored(
 
 
 def same_layers(registry: Registry, repository: str, found: Stored, content: Content) -> None:
-    """Raise Mismatch unless an image's config is the content's, and its layers unpack to the same."""
+    """Raise Mismatch unless an image's config says what the content's does, and its layers unpack to the same."""
     blobs = [registry.blob(repository, layer["digest"]) for layer in found.json["layers"]]
     sizes = [layer["size"] for layer in found.json["layers"]]
     same("the sizes of the layers", [len(blob) for blob in blobs], sizes)
     wanted = [gunzipped(content.blobs[layer["digest"]]) for layer in content.json["layers"]]
     same("what the layers unpack to", [digest_of(gunzipped(blob)) for blob in blobs], list(map(digest_of, wanted)))
     config = content.blobs[content.json["config"]["digest"]]
-    same("the config", registry.blob(repository, found.json["config"]["digest"]), config)
+    held = registry.blob(repository, found.json["config"]["digest"])
+    same("what the config says", json.loads(held), json.loads(config))
 
 
 def of_docker(found: Stored) -> None:
-    """Raise Mismatch unless a manifest and all that it names are of Docker's types."""
-    same("the type of the manifest", found.media_type, DOCKER_MANIFEST)
-    types = [found.json["mediaType"], *(named["mediaType"] for named in (found.json["config"], *found.json["layers"]))]
-    strange = [name for name in types if not name.startswith("application/vnd.docker.")]
-    same("the types that are not Docker's", strange, [])
+    """Raise Mismatch unless an image and all that it names are of Docker's types."""
+    _of(found, DOCKER_MANIFEST, "application/vnd.docker.")
+
+
+def of_oci(found: Stored) -> None:
+    """Raise Mismatch unless an image and all that it names are of OCI's types."""
+    _of(found, OCI_MANIFEST, "application/vnd.oci.")
+
+
+def _of(found: Stored, media_type: str, family: str) -> None:
+    same("the type of the manifest", found.media_type, media_type)
+    same("the type in the manifest", found.json.get("mediaType", media_type), media_type)
+    named = [descriptor["mediaType"] for descriptor in (found.json["config"], *found.json["layers"])]
+    same("the types of another family", [kind for kind in named if not kind.startswith(family)], [])
 
 
 def pulled(got: Pulled, content: Content) -> None:
@@ -83,7 +96,7 @@ def pulled(got: Pulled, content: Content) -> None:
         same(f"what the client has as {digest}", digest_of(blob, algorithm), digest)
 
 
-def is_index(found: Stored, children: list[Content]) -> None:
+def is_index(found: Stored, children: Sequence[Content]) -> None:
     """Raise Mismatch unless a manifest is an index of just these images with their platforms."""
     if found.media_type not in {OCI_INDEX, DOCKER_LIST}:
         raise Mismatch(f"the index is of type {found.media_type}")
@@ -96,5 +109,5 @@ def is_index(found: Stored, children: list[Content]) -> None:
         )
         for entry in found.json["manifests"]
     ]
-    wanted = [(child.digest, len(child.manifest), OCI_MANIFEST, child.platform) for child in children]
+    wanted = [(child.digest, len(child.manifest), child.media_type, child.platform) for child in children]
     same("the entries of the index", sorted(entries), sorted(wanted, key=str))

@@ -41,6 +41,16 @@ def pull_platform(place: Place) -> None:
             checks.pulled(place.client.pull_platform(place.reference(tag), child.platform), child)
 
 
+def pull_cut(place: Place) -> None:
+    """Pull an image of 8 MiB over a connection that breaks off after 5: the client asks for the rest only."""
+    content = image(place.seed, large=8 << 20)
+    place.registry.put(place.repository, TAG, content)
+    with Proxy(place.registry.host, cut=5 << 20) as proxy:
+        checks.pulled(place.client.pull_resumed(f"{proxy.host}/{place.repository}:{TAG}"), content)
+    if proxy.received > 10 << 20:
+        raise Mismatch(f"the client received {proxy.received} bytes: it began anew")
+
+
 def pull_others(place: Place) -> None:
     """Pull what every client has pushed."""
     for name, (repository, content) in place.shared.pushed.items():
@@ -71,6 +81,17 @@ def copy(place: Place) -> None:
         checks.stored(place, content, None, repository=repository)
     if proxy.sent - before > size // 2:
         raise Mismatch(f"the client sent {proxy.sent - before} bytes for a copy in the registry: nothing was mounted")
+
+
+def convert(place: Place) -> None:
+    """Turn an image of Docker's types into one of OCI's, and the other way round."""
+    for docker in (False, True):
+        content = image(f"{place.seed} {docker}", docker=not docker)
+        source, target = ("oci", "docker") if docker else ("docker", "oci")
+        place.registry.put(place.repository, f"from-{source}", content)
+        place.client.convert(place.reference(f"from-{source}"), place.reference(f"to-{target}"), docker=docker)
+        found = checks.stored(place, content, None, tag=f"to-{target}", exact=False)
+        (checks.of_docker if docker else checks.of_oci)(found)
 
 
 def round_trip(place: Place) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from collections.abc import Sequence
 from typing import Final
 
 from conformance.clients.client import TAG
-from conformance.clients.images import PLATFORMS, digest_of, image, noise, platforms, tree, write_tree
+from conformance.clients.images import digest_of, image, noise, platforms, tree, write_tree
 from conformance.clients.proxy import Proxy
 from conformance.clients.scenarios import checks
 from conformance.clients.scenarios.place import Place
@@ -71,16 +72,25 @@ def push_whole_index(place: Place) -> None:
     checks.stored(place, content, reported)
 
 
+def push_docker_list(place: Place) -> None:
+    """Push a manifest list, of Docker's types, that was made elsewhere."""
+    content = platforms(place.seed, docker=True)
+    reported = place.client.push_docker_list(content, place.reference())
+    checks.stored(place, content, reported)
+
+
 def push_index(place: Place) -> None:
-    """Make an index of three images that the repository has."""
-    children = [image(f"{place.seed} {platform}", platform=platform) for platform in PLATFORMS]
-    for child in children:
-        place.registry.put(place.repository, child.digest, child)
-    reported = place.client.push_index(place.reference(), [place.reference(child.digest) for child in children])
-    found = place.registry.manifest(place.repository, TAG)
-    if reported is not None:
-        same("the digest that the client reports", reported, found.digest)
-    checks.is_index(found, children)
+    """Make an index of three images that the repository has, of OCI's types, unless it takes none, and of Docker's."""
+    for tag, docker in (("oci", False), ("docker", True))[place.client.schema2 :]:
+        children = platforms(f"{place.seed} {tag}", docker=docker).children
+        for child in children:
+            place.registry.put(place.repository, child.digest, child)
+        named = [place.reference(child.digest) for child in children]
+        reported = place.client.push_index(place.reference(tag), named)
+        found = place.registry.manifest(place.repository, tag)
+        if reported is not None:
+            same("the digest that the client reports", reported, found.digest)
+        checks.is_index(found, children)
 
 
 def push_sha512(place: Place) -> None:
@@ -89,20 +99,20 @@ def push_sha512(place: Place) -> None:
     checks.stored(place, content, place.client.push_image(content, place.reference()))
 
 
+def at_once(place: Place) -> None:
+    """Push one image four times at once to one tag."""
+    content = image(place.seed, docker=place.client.schema2, large=1 << 20)
+    running = [_start(place, place.client.push_command(content, place.reference())) for _ in range(4)]
+    codes = [process.wait() for process in running]
+    same("the exit codes", codes, [0] * len(running))
+    checks.stored(place, content, None)
+
+
 def interrupted(place: Place) -> None:
     """Kill a push of 32 MiB in the middle; see nothing of it; push again, and pull."""
     content = image(place.seed, docker=place.client.schema2, large=_LARGE)
-    with Proxy(place.registry.host, _CUT) as proxy:
-        command = place.client.push_command(content, f"{proxy.host}/{place.repository}:{TAG}")
-        process = subprocess.Popen(
-            command,
-            cwd=place.client.home,
-            env=place.client.environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+    with Proxy(place.registry.host, hold=_CUT) as proxy:
+        process = _start(place, place.client.push_command(content, f"{proxy.host}/{place.repository}:{TAG}"))
         reached = proxy.reached.wait(_WAIT)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -114,3 +124,16 @@ def interrupted(place: Place) -> None:
     if place.client.reason_against("pull_image") is None:
         kept = place.content_of(place.repository, found, dict(content.files))
         checks.pulled(place.client.pull_image(place.reference()), kept)
+
+
+def _start(place: Place, command: Sequence[str]) -> subprocess.Popen[bytes]:
+    """Start a command of the client in a group of its own."""
+    return subprocess.Popen(
+        command,
+        cwd=place.client.home,
+        env=place.client.environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )

@@ -53,6 +53,24 @@ def discover(place: Place) -> None:
     same("the referrers of one type", place.client.discover(place.reference(), _NOTE), [attached[_NOTE].digest])
 
 
+def copy_referrers(place: Place) -> None:
+    """Copy an image with its referrers, and one of these with a referrer of its own."""
+    subject = image(place.seed)
+    sbom = artifact(_SBOM, {"text/plain": f"{place.seed} sbom".encode()}, subject=subject)
+    note = artifact(_NOTE, {"text/plain": f"{place.seed} note".encode()}, subject=sbom)
+    place.registry.put(place.repository, TAG, subject)
+    for content in (sbom, note):
+        place.registry.put(place.repository, content.digest, content)
+    other = f"{place.repository}/copied"
+    place.client.copy_referrers(place.reference(), f"{place.registry.host}/{other}:{TAG}")
+    for content, referrer in ((subject, sbom), (sbom, note)):
+        same("the manifest", place.registry.manifest(other, content.digest).content, content.manifest)
+        found = [entry["digest"] for entry in place.registry.referrers(other, content.digest)]
+        same("the referrers", found, [referrer.digest])
+        for digest, blob in referrer.blobs.items():
+            same(f"the blob {digest}", place.registry.blob(other, digest), blob)
+
+
 def sign(place: Place) -> None:
     """Sign and attest an image, verify both, and take them along in copies."""
     cosign = place.client
@@ -112,7 +130,7 @@ def _classic_signature(place: Place, subject: Content) -> None:
 def _bundles(place: Place, subject: Content) -> None:
     """Raise Mismatch unless a signature lies among the referrers, in the form of a bundle."""
     found = place.registry.referrers(place.repository, subject.digest, _BUNDLE)
-    kinds = [referrer["annotations"]["dev.sigstore.bundle.predicateType"] for referrer in found]
+    kinds = [referrer.get("annotations", {}).get("dev.sigstore.bundle.predicateType") for referrer in found]
     if _SIGNATURE not in kinds:
         raise Mismatch(f"there is no signature among the referrers: {kinds}")
     for referrer in found:
