@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from mediatypes.ranges import ByteRange
-from registry.storage.base import CHUNK_SIZE, ObjectMissing, StorageError, StorageKey, WriterBusy, new_key
+from registry.storage.base import CHUNK_SIZE, ObjectMissing, StorageError, StorageKey, WriterBusy
 
 T = TypeVar("T")
 
@@ -69,7 +69,7 @@ class FilesystemStore:
 
     async def check(self) -> None:
         """See BlobStore."""
-        await self._disk.run(_probe, self._path(new_key()), self._root)
+        await self._disk.run(_probe, self._root)
 
     async def close(self) -> None:
         """See BlobStore."""
@@ -235,12 +235,14 @@ def _sync_directory(path: Path) -> None:
         os.close(fd)
 
 
-def _probe(path: Path, root: Path) -> None:
+def _probe(root: Path) -> None:
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    probe = root / f"probe-{path.name}"
+    path = root / "probe"  # one name for all: what a killed process leaves is used and removed by the next check
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | _OPEN, 0o600)
     try:
-        probe.write_bytes(b"blacklake")
-        if probe.read_bytes() != b"blacklake":
+        _pwrite(fd, b"blacklake", 0)
+        if os.pread(fd, 9, 0) != b"blacklake":
             raise StorageError("the file system returned other bytes than were written")
     finally:
-        probe.unlink(missing_ok=True)
+        os.close(fd)
+        path.unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from registry.storage.filesystem import FilesystemStore
 from tests.lifecycle.artifact import Artifact, assert_served, digest, push
 from tests.lifecycle.conftest import assert_clean_log
 from tests.lifecycle.serving import Registry, clone
@@ -92,3 +93,19 @@ def test_a_disk_that_may_only_be_read_is_named_by_ready_and_pulls_go_on(registry
     assert_served(registry.url, before)
     inside(registry, "mount", "-o", "remount,rw", disk)
     assert_still_works(registry, before)
+
+
+def names(directory: Path) -> list[str]:
+    return [path.name for path in directory.iterdir()]
+
+
+async def test_what_a_check_leaves_that_is_killed_is_gone_after_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = FilesystemStore(tmp_path)
+    with monkeypatch.context() as killed:
+        killed.setattr(Path, "unlink", lambda *_, **__: None)
+        await store.check()
+    assert names(tmp_path) != []
+    await store.check()
+    assert names(tmp_path) == []
