@@ -22,6 +22,5 @@ class ErrorCode(StrEnum):
     TOOMANYREQUESTS = "TOOMANYREQUESTS"  # code-14
     # Not in the specification; Docker's registry introduced them and its clients understand them.
     TAG_INVALID = "TAG_INVALID"
-    RANGE_INVALID = "RANGE_INVALID"
     UNAVAILABLE = "UNAVAILABLE"
     UNKNOWN = "UNKNOWN"

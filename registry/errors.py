@@ -88,7 +88,7 @@ class BlobUnknown(RegistryError):
 
 
 class RangeUnsatisfiable(RegistryError):
-    code = ErrorCode.RANGE_INVALID
+    code = ErrorCode.SIZE_INVALID
 
     def __init__(self, requested: str, size: int) -> None:
         super().__init__(

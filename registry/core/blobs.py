@@ -49,8 +49,8 @@ class Blobs:
         return self._store.read(blob.key, span)
 
     def local_path(self, blob: Blob) -> Path | None:
-        """Return the file that holds the blob, where the storage has one."""
-        return self._store.local_path(blob.key)
+        """Return the file that holds exactly the blob, where the storage has one."""
+        return self._store.local_path(blob.key, blob.size)
 
     async def mount(self, name: RepositoryName, digest: Digest, *, source: RepositoryName | None) -> bool:
         """Link a blob of `source` (None: of any repository) into `name`; return False where it is not there (end-11)."""

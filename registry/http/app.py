@@ -16,19 +16,20 @@ from werkzeug.routing import MapAdapter
 from mediatypes.endpoints import locate
 from registry import metrics
 from registry.core.services import Services
-from registry.errors import EndpointUnknown, InternalError, MethodUnsupported, RegistryError, RequestInvalid
-from registry.http.call import Reply, Stream, request_id_of
+from registry.errors import InternalError, MethodUnsupported, RegistryError, RequestInvalid
+from registry.http.call import ClientStalled, Reply, Stream, request_id_of, unless_stalled
 from registry.http.errors import render
 from registry.http.exchange import Exchange
 from registry.http.routes import Router
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+_QUARTS_OWN = frozenset(("/health", "/ready", "/metrics"))
 _EXCHANGE = "registry.exchange"
 _log = structlog.get_logger("registry.http")
 
 
 class DirectConnection(ASGIHTTPConnection):
-    """Leaves bodies of requests below `/v2/` with the server until a handler reads them.
+    """Leaves bodies of requests with the server until a handler reads them, but for those of `_QUARTS_OWN`.
 
     Quart's own body has no back-pressure, and differs between its versions (DESIGN, decision 2).
     """
@@ -41,14 +42,17 @@ class DirectConnection(ASGIHTTPConnection):
             scope["path"] = "/" + scope["path"].partition("://")[2].partition("/")[2]
         if not scope["path"]:
             scope["path"] = "/"  # of CONNECT, say
-        if not scope["path"].startswith("/v2"):
+        if scope["path"] in _QUARTS_OWN:
             await super().__call__(receive, send)
             return
         exchange = scope[_EXCHANGE] = Exchange(scope, receive)
-        message = self._create_request_from_scope(send)
+        patient = unless_stalled(send)
+        message = self._create_request_from_scope(patient)
         message.body.set_complete()
         try:
-            await self.handle_request(message, send)
+            await self.handle_request(message, patient)
+        except ClientStalled:
+            pass  # the server closes a connection whose answer is incomplete
         finally:
             exchange.finish()
 
@@ -88,8 +92,7 @@ def create_app(services: Services, router: Router) -> Quart:
     async def protocol(rest: str = "") -> Response:
         del rest
         exchange = _exchange()
-        if exchange is None:  # `//v2/`, say: werkzeug takes it for `/v2/`
-            raise EndpointUnknown(request.path)
+        assert exchange is not None
         return _response(await exchange.answer(router, locate(exchange.call.path)), exchange)
 
     for rule in ("/v2", "/v2/", "/v2/<path:rest>"):
@@ -137,8 +140,6 @@ def create_app(services: Services, router: Router) -> Quart:
 def _refusal_of(error: HTTPException) -> RegistryError:
     if isinstance(error, MethodNotAllowed):
         return MethodUnsupported(request.method, sorted(error.valid_methods or _METHODS))
-    if error.code == 404:
-        return EndpointUnknown(request.path)
     return RequestInvalid(error.description or error.name)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
@@ -14,9 +15,10 @@ from urllib.parse import parse_qs
 from registry.errors import BodyIncomplete, RequestInvalid
 
 Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
 Headers = list[tuple[str, str]]
 
-_IDLE_SECONDS: Final = 60.0  # a body that brings nothing for so long has no sender any more
+_IDLE_SECONDS: Final = 60.0  # a body of which nothing moves for so long has nobody at its other end any more
 _LENGTH: Final = re.compile(r"[0-9]{1,19}", re.ASCII)
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 
@@ -37,8 +39,9 @@ class Body:
                 async with asyncio.timeout(_IDLE_SECONDS):
                     message = await self._receive()
             except TimeoutError:
-                raise BodyIncomplete from None
+                message = {"type": "http.disconnect"}
             if message["type"] != "http.request":
+                self.finished = True  # nothing more will come, and some servers wait for ever when they are asked again
                 raise BodyIncomplete
             self.finished = not message.get("more_body", False)
             data = message.get("body", b"")
@@ -122,6 +125,37 @@ class Stream:
     chunks: AsyncGenerator[bytes, None]
     size: int
     file: Path | None = None
+
+    async def begin(self) -> None:
+        """Read the first piece, so that what fails then is an answer of its own and not half of another one."""
+        self.chunks = _joined(await anext(self.chunks), self.chunks)
+
+
+async def _joined(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    async with contextlib.aclosing(rest):
+        yield first
+        async for piece in rest:
+            yield piece
+
+
+class ClientStalled(Exception):
+    """A client doesn't take what it asked for."""
+
+
+def unless_stalled(send: Send) -> Send:
+    """Return `send` that raises ClientStalled where a piece of a body, with more to follow, is not taken in time."""
+
+    async def timed(message: Any) -> None:
+        if not message.get("more_body"):
+            await send(message)
+            return
+        try:
+            async with asyncio.timeout(_IDLE_SECONDS):
+                await send(message)
+        except TimeoutError:
+            raise ClientStalled from None
+
+    return timed
 
 
 @dataclass(slots=True)

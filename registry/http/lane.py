@@ -7,11 +7,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from mediatypes.endpoints import Resource, locate
-from registry.http.call import Receive, Reply, Stream
+from registry.http.call import ClientStalled, Receive, Reply, Send, Stream, unless_stalled
 from registry.http.exchange import Exchange
 from registry.http.routes import Router
 
-Send = Callable[[dict[str, Any]], Awaitable[None]]
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
 _RESOURCES: Final = frozenset((Resource.MANIFEST, Resource.BLOB))
@@ -33,7 +32,9 @@ class Lane:
                 exchange = Exchange(scope, receive)
                 try:
                     reply = await exchange.answer(self._router, at)
-                    await _send(exchange, reply, send, files=_FILES in scope.get("extensions", ()))
+                    await _send(exchange, reply, unless_stalled(send), files=_FILES in scope.get("extensions", ()))
+                except ClientStalled:
+                    pass  # the server closes a connection whose answer is incomplete
                 finally:
                     exchange.finish()
                 return

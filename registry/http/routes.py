@@ -12,7 +12,7 @@ from registry.auth.open_access import OpenAccess
 from registry.core.services import Services
 from registry.errors import EndpointUnknown, InternalError, MethodUnsupported, RegistryError, Unavailable
 from registry.http import blobs, listings, manifests, uploads
-from registry.http.call import Call, Reply
+from registry.http.call import Call, Reply, Stream
 from registry.http.errors import render
 from registry.http.links import Links
 from registry.storage.base import StorageError
@@ -66,6 +66,8 @@ class Router:
             if handler is None:
                 raise MethodUnsupported(call.method, methods_of(at.resource))
             reply = await handler(self._services, call, at, self._links)
+            if isinstance(reply.body, Stream) and reply.body.file is None:
+                await reply.body.begin()
         except RegistryError as error:
             reply = self.refuse(call, error)
         except StorageError as error:
@@ -79,6 +81,7 @@ class Router:
                 ("Content-Length", str(len(reply.body) if isinstance(reply.body, bytes) else reply.body.size))
             )
         reply.headers.append(("Docker-Distribution-Api-Version", "registry/2.0"))
+        reply.headers.append(("X-Content-Type-Options", "nosniff"))  # no browser takes a blob for a page
         reply.headers.append(("X-Request-ID", call.request_id))
         return endpoint, reply
 

@@ -15,8 +15,8 @@ from mediatypes.ranges import ByteRange
 
 StorageKey = NewType("StorageKey", str)
 
-CHUNK_SIZE = 1 << 20
-"""Bytes that a driver reads or hands out at a time, at most."""
+CHUNK_SIZE = 256 << 10
+"""Bytes that a driver reads or hands out at a time, at most: a server queues several for each client that reads slowly."""
 
 
 class StorageError(Exception):
@@ -76,8 +76,8 @@ class BlobStore(Protocol):
     def read(self, key: StorageKey, span: ByteRange) -> AsyncGenerator[bytes, None]:
         """Yield the bytes of `span` in pieces of at most CHUNK_SIZE. Raise ObjectMissing where they are not all there."""
 
-    def local_path(self, key: StorageKey) -> Path | None:
-        """Return the file that holds exactly the blob, for a server that can send files; None where there is none."""
+    def local_path(self, key: StorageKey, size: int) -> Path | None:
+        """Return the file that holds exactly the `size` bytes of the blob, for a server that sends files; None where none does."""
 
     async def delete(self, key: StorageKey) -> None:
         """Remove what is under `key`: a blob or what an unfinished writer left. Nothing there is no error.

@@ -13,6 +13,7 @@ import errno
 import fcntl
 import os
 import re
+import stat
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -25,6 +26,9 @@ T = TypeVar("T")
 
 _KEY: Final = re.compile(r"[0-9a-f]{32}")
 _THREADS: Final = 16
+_WRITE_BEHIND: Final = (
+    16 << 20
+)  # bytes after which the disk begins to work, so that the sync at the end finds little left
 _OPEN: Final = os.O_CLOEXEC | os.O_NOFOLLOW
 
 
@@ -58,9 +62,14 @@ class FilesystemStore:
             else:
                 ahead.add_done_callback(lambda _: os.close(fd))
 
-    def local_path(self, key: StorageKey) -> Path | None:
+    def local_path(self, key: StorageKey, size: int) -> Path | None:
         """See BlobStore."""
-        return self._path(key)
+        path = self._path(key)
+        try:
+            found = path.lstat()
+        except OSError:
+            return None
+        return path if stat.S_ISREG(found.st_mode) and found.st_size == size else None
 
     async def delete(self, key: StorageKey) -> None:
         """See BlobStore."""
@@ -94,6 +103,7 @@ class FileWriter:
         self._path = path
         self._fd: int | None = fd
         self._offset = offset
+        self._begun = offset  # the kernel was asked to write what lies before
         self._is_listed = offset > 0  # its directory entry is durable
 
     @property
@@ -105,6 +115,9 @@ class FileWriter:
         """See BlobWriter."""
         await self._disk.run(_pwrite, self._open_fd, data, self._offset)
         self._offset += len(data)
+        if self._offset - self._begun >= _WRITE_BEHIND:
+            begun, self._begun = self._begun, self._offset
+            await self._disk.run(_begin_to_write, self._open_fd, begun, self._offset - begun)
 
     async def save(self) -> bytes:
         """See BlobWriter. The file's length is all there is to know."""
@@ -208,6 +221,11 @@ def _pwrite(fd: int, data: bytes | bytearray | memoryview, offset: int) -> None:
         written = 0
         while written < len(view):
             written += os.pwrite(fd, view[written:], offset + written)
+
+
+def _begin_to_write(fd: int, offset: int, length: int) -> None:
+    # Linux starts to write what is dirty of pages that aren't needed, and keeps it in its cache until it is written.
+    os.posix_fadvise(fd, offset, length, os.POSIX_FADV_DONTNEED)
 
 
 def _pread(fd: int, position: int, stop: int) -> bytes:

@@ -37,9 +37,9 @@ class MemoryStore:
         for position in range(span.start, span.stop, CHUNK_SIZE):
             yield bytes(content[position : min(position + CHUNK_SIZE, span.stop)])
 
-    def local_path(self, key: StorageKey) -> Path | None:
+    def local_path(self, key: StorageKey, size: int) -> Path | None:
         """See BlobStore."""
-        del key
+        del key, size
         return None
 
     async def delete(self, key: StorageKey) -> None:

@@ -359,9 +359,11 @@ class BlobStoreContract:
         await writer.write(b" and more")
         await writer.close()
         await (await store.open_writer(key, offset=7, state=state)).commit()
-        path = store.local_path(key)
+        path = store.local_path(key, 7)
         assert path is None or _content(path) == b"exactly"
+        assert store.local_path(key, 6) is store.local_path(key, 8) is None
         await store.delete(key)
+        assert store.local_path(key, 7) is None
 
     async def test_a_check_leaves_nothing(self, driver: Driver, store: BlobStore) -> None:
         await asyncio.gather(*(store.check() for _ in range(5)))

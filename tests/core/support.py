@@ -106,8 +106,8 @@ class WrappedStore:
                 yield piece
         await self.on_call("after", "read")
 
-    def local_path(self, key: StorageKey) -> Path | None:
-        return self.inner.local_path(key)
+    def local_path(self, key: StorageKey, size: int) -> Path | None:
+        return self.inner.local_path(key, size)
 
     async def delete(self, key: StorageKey) -> None:
         await self.on_call("before", "delete")

@@ -100,14 +100,14 @@ def test_a_range_is_answered_with_its_part(client: Client, blob: str, wanted: st
 @pytest.mark.parametrize("wanted", ["bytes=10240-", "bytes=10240-10250", "bytes=-0", "bytes=9999999999999999999-"])
 def test_a_range_that_selects_nothing_is_refused_with_the_size(client: Client, blob: str, wanted: str) -> None:
     answer = client.get(blob, headers={"Range": wanted})
-    assert refusal(answer, 416, "RANGE_INVALID")["size"] == len(CONTENT)
+    assert refusal(answer, 416, "SIZE_INVALID")["size"] == len(CONTENT)
     assert answer.headers["Content-Range"] == f"bytes */{len(CONTENT)}"
 
 
 def test_no_range_of_an_empty_blob_can_be_satisfied(client: Client, repo: str) -> None:
     digest = client.push_blob(repo, b"")
     answer = client.get(f"/v2/{repo}/blobs/{digest}", headers={"Range": "bytes=0-"})
-    refusal(answer, 416, "RANGE_INVALID")
+    refusal(answer, 416, "SIZE_INVALID")
     assert answer.headers["Content-Range"] == "bytes */0"
 
 

@@ -177,7 +177,7 @@ def test_a_part_of_a_manifest_can_be_pulled(client: Client, repo: str) -> None:
     answer = client.get(f"/v2/{repo}/manifests/v1", headers={"Range": "bytes=1-10"})
     assert (answer.status_code, answer.content) == (206, content[1:11])
     answer = client.get(f"/v2/{repo}/manifests/v1", headers={"Range": f"bytes={len(content)}-"})
-    refusal(answer, 416, "RANGE_INVALID")
+    refusal(answer, 416, "SIZE_INVALID")
 
 
 # Tags given as parameters, and what a push answers
