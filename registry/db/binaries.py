@@ -160,7 +160,7 @@ def refuse_out_of_reach(path: Path) -> None:
     closed = run(["sh", "-c", search, "sh", *reversed([parent for parent in path.parents if parent.exists()])])
     if closed:
         raise EmbeddedPostgresFailed(
-            f"PostgreSQL can't reach {path}: root's PostgreSQL runs without root's rights, and {closed} is closed to other"
+            f"PostgreSQL can't reach {path}: root's PostgreSQL runs without root's privileges, and {closed} is closed to other"
             " users than its owner; run as that owner, or choose another directory with --data-dir"
         )
 

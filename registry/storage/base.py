@@ -77,7 +77,7 @@ class BlobStore(Protocol):
         """Yield the bytes of `span` in pieces of at most CHUNK_SIZE. Raise ObjectMissing where they are not all there."""
 
     def local_path(self, key: StorageKey, size: int) -> Path | None:
-        """Return the file that holds exactly the `size` bytes of the blob, for a server that sends files; None where none does."""
+        """Return the file whose `size` bytes are exactly the blob, for a server that sends files; None where there is none."""
 
     async def delete(self, key: StorageKey) -> None:
         """Remove what is under `key`: a blob or what an unfinished writer left. Nothing there is no error.

@@ -1,0 +1,55 @@
+"""What is logged is one line for programs or for people, and steers nobody's terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pty
+import subprocess
+import sys
+
+SAYS = """
+from registry.logs import configure_logging
+import structlog, logging
+configure_logging("info")
+structlog.get_logger("x").info("request", path="/v2/\x1b]0;owned\x07\x9b", secret="postgresql://u:hunter2@h/d")
+logging.getLogger("y").warning("foreign \x1b[31m")
+try:
+    hidden = "hunter2"
+    raise ValueError("broken")
+except ValueError:
+    structlog.get_logger("x").exception("failed")
+"""
+
+
+def said(stderr: int) -> None:
+    env = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR")}
+    subprocess.run([sys.executable, "-c", SAYS], stderr=stderr, check=True, env=env | {"TERM": "xterm"})
+
+
+def test_people_get_lines_that_hold_no_control_characters_of_clients() -> None:
+    ours, theirs = pty.openpty()
+    said(theirs)
+    os.close(theirs)
+    text = b""
+    with contextlib.suppress(OSError):  # the terminal's other end is closed
+        while piece := os.read(ours, 1 << 16):
+            text += piece
+    os.close(ours)
+    assert rb"\x1b]0;owned\x07" in text
+    assert b"\x1b]" not in text
+    assert b"\x07" not in text
+    assert b"hunter2" not in text  # neither the URL's nor the local variable
+    assert b"ValueError: broken" in text
+
+
+def test_programs_get_one_json_object_a_line() -> None:
+    reading, writing = os.pipe()
+    said(writing)
+    os.close(writing)
+    with os.fdopen(reading) as lines:
+        events = [json.loads(line) for line in lines]
+    assert [event["level"] for event in events] == ["info", "warning", "error"]
+    assert "hunter2" not in str(events)
+    assert "ValueError: broken" in events[2]["exception"]
