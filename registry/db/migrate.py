@@ -14,12 +14,13 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.util import CommandError
 from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from registry.db.schema import misfit
+from registry.db.schema import SCHEMA_VERSION, misfit
 
 _LOCK: Final = 0x626C61636B6C  # "blackl": the advisory lock under which one node migrates while the others wait.
 _LIMITS: Final = ("SET lock_timeout = '5s'", "SET statement_timeout = '10min'")
@@ -38,13 +39,21 @@ class SchemaState(NamedTuple):
 
 
 def upgrade(url: str) -> SchemaState:
-    """Run the revisions that are missing and return the state. Waits while another node migrates."""
-    return _run(url, lambda connection: _migrate(connection, lambda config: command.upgrade(config, "head")))
+    """Run the revisions that are missing and return the state. Waits while another node migrates.
+
+    A schema that newer code has migrated stays as it is: `check` says whether this code can work with it.
+    """
+
+    def up(config: Config, version: int) -> None:
+        if version <= SCHEMA_VERSION:
+            command.upgrade(config, "head")
+
+    return _run(url, lambda connection: _migrate(connection, up))
 
 
 def downgrade(url: str, revision: str) -> SchemaState:
     """Undo revisions down to `revision` (`base` undoes all, which drops all metadata)."""
-    return _run(url, lambda connection: _migrate(connection, lambda config: command.downgrade(config, revision)))
+    return _run(url, lambda connection: _migrate(connection, lambda config, _: command.downgrade(config, revision)))
 
 
 def status(url: str) -> SchemaState:
@@ -70,23 +79,24 @@ def _run(url: str, work: Callable[[Connection], SchemaState]) -> SchemaState:
 
     try:
         return asyncio.run(connected())
-    except (SQLAlchemyError, OSError) as error:
+    except (SQLAlchemyError, CommandError, OSError) as error:
         reason = getattr(error, "orig", None) or error
         raise SchemaUnusable(f"the database's schema could not be read or changed: {reason}") from error
 
 
-def _migrate(connection: Connection, act: Callable[[Config], None]) -> SchemaState:
+def _migrate(connection: Connection, act: Callable[[Config, int], None]) -> SchemaState:
     # The wait for the lock is bounded by the other node's migration, not by lock_timeout: that is set afterwards.
     connection.execute(sa.text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})
     connection.commit()
     try:
         for limit in _LIMITS:
             connection.execute(sa.text(limit))
+        version = _state(connection).version
         connection.commit()
         config = Config()
         config.set_main_option("script_location", str(files("registry.db") / "migrations"))
         config.attributes["connection"] = connection
-        act(config)
+        act(config, version)
         connection.commit()
         return _state(connection)
     finally:
