@@ -85,7 +85,7 @@ class Settings(BaseSettings):
     )
     database_pool_size: int = Field(10, ge=2, le=200, description="Connections to PostgreSQL of each worker, at most.")
     database_timeout: float = Field(
-        10.0, gt=0, description="Seconds that a statement, or the wait for a connection, may take."
+        10.0, ge=0.1, le=3600, description="Seconds that a statement, or the wait for a connection, may take."
     )
     migrate: Migrate = Field(Migrate.AUTO, description="auto: a start brings the schema up to date; never: it must be.")
     storage: str | None = Field(
@@ -100,7 +100,10 @@ class Settings(BaseSettings):
         Deletion.REFUSE, description="DELETE of content still in use: refuse, force; off refuses every DELETE."
     )
     upload_ttl: int = Field(
-        86400, ge=60, description="Seconds after its last byte until an unfinished upload is removed."
+        86400,
+        ge=60,
+        le=10 * 365 * 86400,
+        description="Seconds after its last byte until an unfinished upload is removed.",
     )
     cache_bytes: int = Field(64 << 20, ge=0, description="Memory of each worker for immutable bytes of manifests.")
     fast_lane: bool = Field(True, description="Answer plain reads before Quart; off sends every request through Quart.")

@@ -1,0 +1,233 @@
+"""Settings: where they come from, what is refused and in which words, and that secrets are not shown."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from registry.config import (
+    PREFIX,
+    Deletion,
+    HttpServer,
+    InvalidSettings,
+    Migrate,
+    Settings,
+    Sparse,
+    is_loopback,
+    load_settings,
+    masked,
+    sources,
+)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "blacklake.toml"
+
+
+def refusal(config: Path | None = None, **overrides: object) -> str:
+    with pytest.raises(InvalidSettings) as refused:
+        load_settings(config, **overrides)
+    return str(refused.value)
+
+
+@contextmanager
+def environment(variables: dict[str, str]) -> Iterator[None]:
+    others = {name: value for name, value in os.environ.items() if not name.upper().startswith(PREFIX)}
+    with mock.patch.dict(os.environ, others | variables, clear=True):
+        yield
+
+
+def test_the_command_line_comes_before_the_environment_before_the_file_before_the_default(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load_settings().port == 5000
+    file.write_text("port = 1\n")
+    assert load_settings(file).port == 1
+    monkeypatch.setenv("BLACKLAKE_PORT", "2")
+    assert load_settings(file).port == 2
+    assert load_settings(file, port=3).port == 3
+    assert load_settings(file, port=None).port == 2
+
+
+def test_each_setting_tells_where_it_comes_from(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.write_text('port = 1\nworkers = 2\nlog_level = "debug"\n')
+    monkeypatch.setenv("BLACKLAKE_PORT", "2")
+    monkeypatch.setenv("blacklake_host", "::1")
+    found = sources(file, workers=3)
+    assert found["port"] == "BLACKLAKE_PORT"
+    assert found["host"] == "BLACKLAKE_HOST"
+    assert found["workers"] == "command line"
+    assert found["log_level"] == str(file)
+    assert found["server"] == "default"
+    assert set(found) == set(Settings.model_fields)
+
+
+def test_an_empty_variable_counts_as_not_set(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BLACKLAKE_PORT", "")
+    monkeypatch.setenv("BLACKLAKE_DATABASE_URL", "")
+    file.write_text("port = 1\n")
+    assert load_settings(file).port == 1
+    assert load_settings().database_url is None
+
+
+def test_a_wrong_value_in_the_file_does_no_harm_where_the_environment_has_another(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text('port = "wrong"\n')
+    monkeypatch.setenv("BLACKLAKE_PORT", "2")
+    assert load_settings(file).port == 2
+
+
+def test_an_unknown_variable_is_refused_with_a_suggestion(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BLACKLAKE_DATABSE_URL", "postgresql://x")
+    assert "BLACKLAKE_DATABSE_URL: there is no such setting; did you mean BLACKLAKE_DATABASE_URL?" in refusal()
+
+
+def test_an_unknown_setting_in_the_file_is_refused_with_a_suggestion(file: Path) -> None:
+    file.write_text("uplaod_ttl = 100\nqwertz = 1\n")
+    message = refusal(file)
+    assert "uplaod_ttl: there is no such setting; did you mean upload_ttl?" in message
+    assert "qwertz: there is no such setting" in message
+
+
+def test_everything_that_is_wrong_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BLACKLAKE_PORT", "70000")
+    monkeypatch.setenv("BLACKLAKE_SERVER", "apache")
+    monkeypatch.setenv("BLACKLAKE_QWERTZ", "1")
+    lines = refusal().splitlines()
+    assert lines[0] == "settings that can't be used:"
+    assert sorted(line.split(":")[0].strip() for line in lines[1:]) == ["BLACKLAKE_QWERTZ", "port", "server"]
+    assert any("granian" in line and "hypercorn" in line and "'apache'" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("port", -1),
+        ("port", 65536),
+        ("workers", 0),
+        ("workers", 65),
+        ("database_pool_size", 1),
+        ("database_timeout", 0),
+        ("database_timeout", 0.0001),
+        ("database_timeout", float("inf")),
+        ("database_timeout", float("nan")),
+        ("database_timeout", 1e9),
+        ("upload_ttl", 59),
+        ("upload_ttl", 1 << 40),
+        ("cache_bytes", -1),
+        ("drain_timeout", -1),
+        ("sparse", "maybe"),
+        ("delete", "maybe"),
+        ("migrate", "maybe"),
+        ("log_level", "loud"),
+        ("log_level", "infoX"),
+        ("auth", "none"),
+        ("external_url", "registry.example.org"),
+    ],
+)
+def test_a_value_out_of_bounds_is_refused_by_its_name(name: str, value: object) -> None:
+    assert f"\n  {name}: " in refusal(**{name: value})
+
+
+@pytest.mark.parametrize(
+    "host", ["0.0.0.0", "::", "192.0.2.1", "2001:db8::1", "registry.example.org", "localhost.evil"]
+)
+def test_open_access_is_refused_on_an_address_that_others_reach(host: str) -> None:
+    assert f"auth=open on {host} would let everyone who reaches it write" in refusal(host=host)
+    assert load_settings(host=host, insecure_open=True).host == host
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
+def test_open_access_is_accepted_on_loopback(host: str) -> None:
+    assert is_loopback(host)
+    assert load_settings(host=host).host == host
+
+
+def test_a_file_that_can_not_be_used_is_named(tmp_path: Path, file: Path) -> None:
+    assert refusal(file) == f"there is no configuration file {file}"
+    assert refusal(tmp_path) == f"the configuration file {tmp_path} can't be read: Is a directory"
+    file.write_text("port: 1")
+    assert refusal(file).startswith(f"the configuration file {file} is not TOML: ")
+    file.write_bytes(b"\xff")
+    assert refusal(file).startswith(f"the configuration file {file} is not TOML: ")
+
+
+def test_passwords_are_masked_wherever_settings_are_shown() -> None:
+    url = "postgresql://user:s3cret@host:5432/database?sslmode=require"
+    settings = load_settings(database_url=url)
+    assert settings.shown()["database_url"] == "postgresql://user:***@host:5432/database?sslmode=require"
+    assert "s3cret" not in "".join(settings.shown().values())
+    assert settings.database_url == url
+
+
+def test_a_password_is_not_shown_by_a_refusal_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BLACKLAKE_PORT", "postgresql://user:s3cret@host/database")
+    assert "s3cret" not in refusal()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("no url", "no url"),
+        ("http://host:5000/path", "http://host:5000/path"),
+        ("http://user@host", "http://user@host"),
+        ("http://user:@host", "http://user:***@host"),
+        ("http://user:pass:word@host:1/x", "http://user:***@host:1/x"),
+        ("http://:password@host", "http://:***@host"),
+        ("two: http://a:b@c and http://d:e@f", "two: http://a:***@c and http://d:***@f"),
+    ],
+)
+def test_every_password_in_a_url_is_masked(text: str, shown: str) -> None:
+    assert masked(text) == shown
+
+
+def test_every_setting_is_described() -> None:
+    assert all(field.description for field in Settings.model_fields.values())
+
+
+TEXT = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=40
+)  # what an environment can hold
+
+FIELDS: dict[str, st.SearchStrategy[Any]] = {
+    "host": st.one_of(st.just("::1"), TEXT),
+    "port": st.integers(0, 65535),
+    "data_dir": TEXT.map(Path),
+    "workers": st.integers(1, 64),
+    "server": st.sampled_from(HttpServer),
+    "external_url": st.none() | st.just("https://registry.example.org/path"),
+    "database_url": st.none() | TEXT,
+    "database_pool_size": st.integers(2, 200),
+    "database_timeout": st.floats(0.1, 3600),
+    "migrate": st.sampled_from(Migrate),
+    "storage": st.none() | TEXT,
+    "sparse": st.sampled_from(Sparse),
+    "delete": st.sampled_from(Deletion),
+    "upload_ttl": st.integers(60, 315360000),
+    "cache_bytes": st.integers(0),
+    "fast_lane": st.booleans(),
+    "log_level": st.sampled_from(["debug", "info", "warning", "error"]),
+    "drain_timeout": st.integers(0),
+}
+
+
+@given(values=st.fixed_dictionaries({"insecure_open": st.just(True)}, optional=FIELDS))
+def test_a_child_process_finds_the_very_settings_in_its_environment(values: dict[str, Any]) -> None:
+    with environment({}):
+        settings = Settings(**values)
+    with environment(settings.to_environment()):
+        assert load_settings() == settings
+
+
+def test_the_property_of_the_environment_covers_every_setting() -> None:
+    assert set(FIELDS) | {"auth", "insecure_open"} == set(Settings.model_fields)
