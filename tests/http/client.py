@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -243,6 +244,14 @@ class Wire:
             yield self._file.read(size)
             self._file.readline()
         self._file.readline()
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    """Ask until it is so: when a server does what no answer waits for is its own affair."""
+    until = time.monotonic() + PATIENCE
+    while not is_so():
+        assert time.monotonic() < until
+        time.sleep(0.01)
 
 
 @contextmanager

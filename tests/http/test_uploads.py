@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import requests
 
-from tests.http.client import PATIENCE, Client, Wire, digest_of, refusal, wire
+from tests.http.client import Client, Wire, digest_of, refusal, wait_until, wire
 
 CONTENT = os.urandom(100_000)
 DIGEST = digest_of(CONTENT)
@@ -327,11 +325,7 @@ def test_what_is_no_content_range_is_refused(raw: Wire, client: Client, location
 
 
 def wait_for_range(client: Client, location: str, expected: str) -> None:
-    """Ask for the status until it tells `expected`: when a server notices that a client is gone is its own affair."""
-    until = time.monotonic() + PATIENCE
-    while (found := held(client, location)) != expected:
-        assert time.monotonic() < until, found
-        time.sleep(0.02)
+    wait_until(lambda: held(client, location) == expected)
 
 
 @pytest.mark.parametrize(
@@ -368,13 +362,6 @@ def test_a_vanished_push_in_one_request_leaves_nothing(client: Client, repo: str
         vanishing.vanish()
         wait_until(lambda: len(client.registry.stored()) == before)
     refusal(client.get(f"/v2/{repo}/blobs/{DIGEST}"), 404, "BLOB_UNKNOWN")
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    until = time.monotonic() + PATIENCE
-    while not is_so():
-        assert time.monotonic() < until
-        time.sleep(0.02)
 
 
 # Many at once
