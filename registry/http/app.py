@@ -17,7 +17,7 @@ from mediatypes.endpoints import locate
 from registry import metrics
 from registry.core.services import Services
 from registry.errors import InternalError, MethodUnsupported, RegistryError, RequestInvalid
-from registry.http.call import ClientStalled, Reply, Stream, request_id_of, unless_stalled
+from registry.http.call import ClientLeft, Reply, Stream, request_id_of, unless_stalled
 from registry.http.errors import render
 from registry.http.exchange import Exchange
 from registry.http.routes import Router
@@ -51,7 +51,7 @@ class DirectConnection(ASGIHTTPConnection):
         message.body.set_complete()
         try:
             await self.handle_request(message, patient)
-        except ClientStalled:
+        except ClientLeft:
             pass  # the server closes a connection whose answer is incomplete
         finally:
             exchange.finish()
@@ -159,18 +159,21 @@ def _request_id() -> str:
 
 def _response(reply: Reply, exchange: Exchange | None = None) -> Response:
     body = reply.body
-    response = Response(_counted(body, exchange) if isinstance(body, Stream) else body, reply.status)
+    if isinstance(body, Stream):
+        assert exchange is not None
+        response = Response(_counted(body, exchange), reply.status)
+    else:
+        response = Response(body, reply.status)
+        if exchange is not None:
+            exchange.sent = len(body)
     response.headers.clear()
-    if exchange is not None and not isinstance(body, Stream):
-        exchange.sent = len(body)
     for name, value in reply.headers:
         response.headers.add(name, value)
     return response
 
 
-async def _counted(body: Stream, exchange: Exchange | None) -> AsyncIterator[bytes]:
-    async with contextlib.aclosing(body.chunks) as chunks:
-        async for piece in chunks:
-            if exchange is not None:
-                exchange.sent += len(piece)
+async def _counted(body: Stream, exchange: Exchange) -> AsyncIterator[bytes]:
+    async with contextlib.aclosing(body.until_left(exchange.call.body)) as pieces:
+        async for piece in pieces:
+            exchange.sent += len(piece)
             yield piece

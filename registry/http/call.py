@@ -51,6 +51,20 @@ class Body:
             if data:
                 yield data
 
+    @contextlib.asynccontextmanager
+    async def watched(self) -> AsyncIterator[Callable[[], bool]]:
+        """Yield what tells whether the client has gone; no more of the body is read meanwhile."""
+
+        async def until_gone() -> None:
+            while (await self._receive())["type"] != "http.disconnect":
+                pass
+
+        watch = asyncio.create_task(until_gone())
+        try:
+            yield watch.done
+        finally:
+            watch.cancel()
+
     async def discard(self, limit: int, seconds: float) -> None:
         """Read up to `limit` bytes of what is left: many clients read an answer only when they have sent all."""
         until = self.received + limit
@@ -126,6 +140,14 @@ class Stream:
     size: int
     file: Path | None = None
 
+    async def until_left(self, body: Body) -> AsyncGenerator[bytes, None]:
+        """Yield the pieces; raise ClientLeft where the one who asked, by a request with `body`, has gone."""
+        async with contextlib.aclosing(self.chunks), body.watched() as gone:
+            async for piece in self.chunks:
+                if gone():
+                    raise ClientLeft
+                yield piece
+
     async def begin(self) -> None:
         """Read the first piece, so that what fails then is an answer of its own and not half of another one."""
         self.chunks = _joined(await anext(self.chunks), self.chunks)
@@ -138,12 +160,12 @@ async def _joined(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGener
             yield piece
 
 
-class ClientStalled(Exception):
-    """A client doesn't take what it asked for."""
+class ClientLeft(Exception):
+    """A client has gone, or doesn't take what it asked for."""
 
 
 def unless_stalled(send: Send) -> Send:
-    """Return `send` that raises ClientStalled where a piece of a body, with more to follow, is not taken in time."""
+    """Return `send` that raises ClientLeft where a piece of a body, with more to follow, is not taken in time."""
 
     async def timed(message: Any) -> None:
         if not message.get("more_body"):
@@ -153,7 +175,7 @@ def unless_stalled(send: Send) -> Send:
             async with asyncio.timeout(_IDLE_SECONDS):
                 await send(message)
         except TimeoutError:
-            raise ClientStalled from None
+            raise ClientLeft from None
 
     return timed
 

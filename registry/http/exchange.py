@@ -32,7 +32,9 @@ class Exchange:
     async def answer(self, router: Router, at: Location | None) -> Reply:
         """Return the router's reply, when the request's body has been read or given up; `at` is what the path names."""
         self._endpoint, self.reply = await router.answer(self.call, at)
-        if not self.call.body.finished and self.call.method not in ("GET", "HEAD"):
+        # A client that asks first (Expect: 100-continue) and is refused before a byte was read sends nothing at all.
+        waits = "expect" in self.call.headers and not self.call.body.received
+        if not self.call.body.finished and not waits and self.call.method not in ("GET", "HEAD"):
             await self.call.body.discard(_DISCARDED, _DISCARD_SECONDS)
         return self.reply
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from mediatypes.endpoints import Resource, locate
-from registry.http.call import ClientStalled, Receive, Reply, Send, Stream, unless_stalled
+from registry.http.call import ClientLeft, Receive, Reply, Send, Stream, unless_stalled
 from registry.http.exchange import Exchange
 from registry.http.routes import Router
 
@@ -33,7 +33,7 @@ class Lane:
                 try:
                     reply = await exchange.answer(self._router, at)
                     await _send(exchange, reply, unless_stalled(send), files=_FILES in scope.get("extensions", ()))
-                except ClientStalled:
+                except ClientLeft:
                     pass  # the server closes a connection whose answer is incomplete
                 finally:
                     exchange.finish()
@@ -52,8 +52,8 @@ async def _send(exchange: Exchange, reply: Reply, send: Send, *, files: bool) ->
         exchange.sent = body.size
         await send({"type": _FILES, "path": str(body.file)})
     else:
-        async with contextlib.aclosing(body.chunks) as chunks:
-            async for piece in chunks:
+        async with contextlib.aclosing(body.until_left(exchange.call.body)) as pieces:
+            async for piece in pieces:
                 exchange.sent += len(piece)
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -68,6 +68,9 @@ class Router:
             reply = await handler(self._services, call, at, self._links)
             if isinstance(reply.body, Stream) and reply.body.file is None:
                 await reply.body.begin()
+        except Unavailable as error:
+            _log.warning("unavailable", error=str(error), cause=repr(error.__cause__), request_id=call.request_id)
+            reply = self.refuse(call, error)
         except RegistryError as error:
             reply = self.refuse(call, error)
         except StorageError as error:

@@ -31,5 +31,7 @@ async def clean_forever(cleanup: Cleanup) -> None:
                 _log.info("cleaned", expired_uploads=expired, deleted_objects=deleted)
         except (RegistryError, StorageError) as error:
             _log.warning("cleaning failed", error=str(error))
+        except Exception:  # noqa: BLE001 - the top of a task: one that ended unseen would leave everything uncleaned
+            _log.exception("cleaning failed")
         if not found:
             await asyncio.sleep(_INTERVAL * random.uniform(0.5, 1.5))

@@ -43,7 +43,7 @@ async def push(services: Services) -> Digest:
     return digest
 
 
-async def ask(app: App, digest: Digest, send: Any, **headers: str) -> None:
+async def ask(app: App, digest: Digest, send: Any, gone: asyncio.Event | None = None, **headers: str) -> None:
     scope = {
         "type": "http",
         "method": "GET",
@@ -56,7 +56,7 @@ async def ask(app: App, digest: Digest, send: Any, **headers: str) -> None:
         "headers": [(b"host", b"localhost"), *((k.encode(), v.encode()) for k, v in headers.items())],
         "extensions": {"http.response.pathsend": {}},
     }
-    gone = asyncio.Event()
+    gone = gone or asyncio.Event()
 
     async def receive() -> dict[str, Any]:
         await gone.wait()
@@ -111,3 +111,20 @@ async def test_a_client_that_takes_nothing_is_left(
     await asyncio.wait_for(ask(app, digest, send, range="bytes=1-"), 20)
     assert taken[0]["status"] == 206
     assert len(taken) == 3
+
+
+@both_drivers
+async def test_nothing_is_read_for_a_client_that_has_gone(app: App, services: Services, store: BlobStore) -> None:
+    digest = await push(services)
+    taken: list[dict[str, Any]] = []
+    gone = asyncio.Event()
+
+    async def send(message: dict[str, Any]) -> None:
+        taken.append(message)
+        if len(taken) > 1:
+            gone.set()
+            await asyncio.sleep(0)
+
+    await ask(app, digest, send, gone, range="bytes=1-")
+    assert len(taken) < 4
+    assert taken[-1]["more_body"]  # the answer was left incomplete
