@@ -1,0 +1,190 @@
+"""The command line: what it prints, what it refuses in which words, and its exit codes."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from registry.config import Settings
+from registry.db.binaries import initialise, installations
+
+OLDEST, NEWEST = min(installations()), max(installations())
+NO_SCHEMA = "the database has no schema yet\n"
+CURRENT = "revision 0001, version 1, for code written for version 1 or later\n"
+
+
+def blacklake(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "blacklake", *arguments],
+        env=os.environ | {"NO_COLOR": "1", "COLUMNS": "120"} | variables,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+
+
+def printed(*arguments: str | Path, **variables: str) -> str:
+    done = blacklake(*arguments, **variables)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return done.stdout
+
+
+def refused(*arguments: str | Path, code: int, **variables: str) -> str:
+    """Return what a refused command says: one message, and no traceback."""
+    done = blacklake(*arguments, **variables)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert done.stdout == ""
+    assert done.stderr.startswith("blacklake: ")
+    assert "Traceback" not in done.stderr
+    return done.stderr.removeprefix("blacklake: ")
+
+
+@pytest.mark.parametrize("ask", ["version", "--version"])
+def test_the_version_is_that_of_the_package(ask: str) -> None:
+    assert printed(ask) == version("blacklake") + "\n"
+
+
+def test_help_names_every_command() -> None:
+    text = printed("--help")
+    for command in ("serve", "migrate", "config", "version"):
+        assert re.search(rf"^\W*{command}\b", text, re.MULTILINE), text
+    text = printed("migrate", "--help")
+    for command in ("up", "down", "status", "postgres"):
+        assert re.search(rf"^\W*{command}\b", text, re.MULTILINE), text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["surf"], "surf"),
+        (["serve", "--prot", "1"], "--prot"),
+        (["serve", "--port", "http"], "http"),
+        (["serve", "--server", "apache"], "apache"),
+        (["serve", "8080"], "8080"),
+        (["migrate", "sideways"], "sideways"),
+        (["migrate", "down"], "revision"),
+        (["config", "--no-docs"], "--no-docs"),
+    ],
+)
+def test_wrong_usage_is_said_and_exits_with_2(arguments: list[str], said: str) -> None:
+    assert said.lower() in refused(*arguments, code=2).lower()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["serve", "--host", "0.0.0.0"], "auth=open on 0.0.0.0 would let everyone who reaches it write"),
+        (["serve", "--port", "70000"], "port: "),
+        (["serve", "--workers", "0"], "workers: "),
+        (["serve", "--config", "/nowhere.toml"], "there is no configuration file /nowhere.toml"),
+        (["migrate", "status", "--config", "/nowhere.toml"], "there is no configuration file /nowhere.toml"),
+        (["config", "--config", "/nowhere.toml"], "there is no configuration file /nowhere.toml"),
+    ],
+)
+def test_settings_that_can_not_be_used_exit_with_2(arguments: list[str], said: str) -> None:
+    assert said in refused(*arguments, code=2)
+
+
+@pytest.mark.parametrize("command", [["serve"], ["config"], ["migrate"], ["migrate", "postgres"]])
+def test_an_unknown_variable_is_refused_by_every_command_that_reads_settings(command: list[str]) -> None:
+    assert "did you mean BLACKLAKE_PORT?" in refused(*command, code=2, BLACKLAKE_PROT="1")
+
+
+def test_config_shows_every_setting_its_source_and_no_password(tmp_path: Path) -> None:
+    file = tmp_path / "blacklake.toml"
+    file.write_text('log_level = "debug"\n')
+    text = printed(
+        "config", "--config", file, BLACKLAKE_PORT="1", BLACKLAKE_DATABASE_URL="postgresql://u:s3cret@host/db"
+    )
+    rows = {line.split()[0]: line.split()[1:] for line in text.splitlines()}
+    assert set(rows) == set(Settings.model_fields)
+    assert rows["port"] == ["1", "BLACKLAKE_PORT"]
+    assert rows["log_level"] == ["debug", str(file)]
+    assert rows["database_url"] == ["postgresql://u:***@host/db", "BLACKLAKE_DATABASE_URL"]
+    assert rows["host"] == ["127.0.0.1", "default"]
+    assert rows["storage"] == ["default"]
+
+
+def test_config_prints_the_table_of_the_documentation() -> None:
+    text = printed("config", "--docs")
+    assert all(f"| `BLACKLAKE_{name.upper()}` |" in text for name in Settings.model_fields)
+
+
+def test_the_embedded_schema_goes_up_and_down(tmp_path: Path) -> None:
+    place = ["--data-dir", tmp_path / "data"]
+    assert printed("migrate", "status", *place) == NO_SCHEMA
+    assert printed("migrate", "up", *place) == CURRENT
+    assert printed("migrate", *place) == CURRENT
+    assert printed("migrate", "down", "base", *place) == NO_SCHEMA
+    assert "nonsense" in refused("migrate", "down", "nonsense", *place, code=1)
+    assert printed("migrate", *place) == CURRENT
+    assert printed("migrate", "postgres", *place).endswith(f"is of PostgreSQL {NEWEST}, the newest version embedded\n")
+
+
+def test_the_schema_of_a_database_of_ones_own_goes_up_and_down(empty_database_url: str, tmp_path: Path) -> None:
+    place = {"BLACKLAKE_DATABASE_URL": empty_database_url, "BLACKLAKE_DATA_DIR": str(tmp_path / "unused")}
+    assert printed("migrate", "status", **place) == NO_SCHEMA
+    assert printed("migrate", **place) == CURRENT
+    assert printed("migrate", "status", **place) == CURRENT
+    assert printed("migrate", "down", "base", **place) == NO_SCHEMA
+    assert not (tmp_path / "unused").exists()
+
+
+def test_a_database_that_can_not_be_reached_exits_with_1() -> None:
+    url = "postgresql://nobody@127.0.0.1:1/nowhere"
+    assert "could not be read or changed" in refused("migrate", code=1, BLACKLAKE_DATABASE_URL=url)
+
+
+def test_an_embedded_database_of_an_older_version_is_moved_and_kept(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    initialise(data / "postgres", OLDEST)
+    assert printed("migrate", "--data-dir", data) == CURRENT
+    said = printed("migrate", "postgres", "--data-dir", data).splitlines()
+    assert said[0] == f"{data / 'postgres'} is of PostgreSQL {OLDEST}; moving it to PostgreSQL {NEWEST}"
+    assert said[-1].endswith(f"the old directory is kept in {data / f'postgres.{OLDEST}.old'}")
+    assert (data / "postgres" / "PG_VERSION").read_text() == f"{NEWEST}\n"
+    assert printed("migrate", "status", "--data-dir", data) == CURRENT
+
+
+def test_where_there_is_no_embedded_database_there_is_nothing_to_move(tmp_path: Path) -> None:
+    assert "nothing to migrate" in refused("migrate", "postgres", "--data-dir", tmp_path / "data", code=1)
+
+
+def test_a_data_directory_in_use_is_refused_with_the_pid_of_its_user(tmp_path: Path) -> None:
+    holder = """
+import sys
+from pathlib import Path
+from registry.datadir import DataDirectory
+DataDirectory(Path(sys.argv[1])).acquire()
+print("held", flush=True)
+sys.stdin.read()
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", holder, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        for command in (["migrate"], ["migrate", "postgres"], ["serve", "--port", "0"]):
+            said = refused(*command, "--data-dir", tmp_path, code=1)
+            assert f"in use by the process with pid {process.pid}" in said
+        process.kill()
+
+
+def test_a_command_of_the_server_side_says_what_to_install(tmp_path: Path) -> None:
+    program = """
+import sys
+sys.modules["pydantic_settings"] = None
+sys.argv = ["blacklake", "config"]
+from blacklake.cli import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("blacklake: this command needs pip install 'blacklake[server]'")
