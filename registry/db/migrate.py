@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from importlib.resources import files
 from typing import Final, NamedTuple
 
+import asyncpg
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
-from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
@@ -70,7 +72,10 @@ def check(state: SchemaState) -> None:
 
 def _run(url: str, work: Callable[[Connection], SchemaState]) -> SchemaState:
     async def connected() -> SchemaState:
-        engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"), poolclass=NullPool)
+        # asyncpg reads the URL, as for the pool: SQLAlchemy knows other parameters, and no `sslmode`.
+        engine = create_async_engine(
+            "postgresql+asyncpg://", async_creator=partial(asyncpg.connect, url), poolclass=NullPool
+        )
         try:
             async with engine.connect() as connection:
                 return await connection.run_sync(work)
@@ -79,7 +84,7 @@ def _run(url: str, work: Callable[[Connection], SchemaState]) -> SchemaState:
 
     try:
         return asyncio.run(connected())
-    except (SQLAlchemyError, CommandError, OSError) as error:
+    except (SQLAlchemyError, CommandError, asyncpg.PostgresError, OSError, ValueError) as error:
         reason = getattr(error, "orig", None) or error
         raise SchemaUnusable(f"the database's schema could not be read or changed: {reason}") from error
 

@@ -24,7 +24,7 @@ _PAUSE: Final = 0.02  # seconds after a request that was not answered
 _TTL: Final = 50.0  # seconds after which an upload may have expired; the server's setting is 60
 _BLOB: Final = {"Content-Type": "application/octet-stream"}
 _SHARED_BLOBS: Final = 12
-_TWO_CHUNKS: Final = 128  # bytes; `Range: 0-0` tells one byte from none at no time, so no chunk is that small
+_TWO_CHUNKS: Final = 128  # bytes of a blob, at least, that is sent in parts
 _SHARED_TAGS: Final = 3
 _TAGS: Final = 5
 _SIZES: Final = ((0, 0), (1, 1 << 10), (1 << 10, 64 << 10), (64 << 10, 1 << 20), (1 << 20, 8 << 20))  # bytes, from … to
@@ -98,6 +98,8 @@ class Client:
         """Push a blob in one of the ways there are."""
         self.ledger.contents[content.digest] = content
         how = self._rng.choice((self._in_one_request, self._in_two_requests, self._in_chunks, self._in_a_stream))
+        if content.size == 1:
+            how = self._in_one_request  # of a session, `Range: 0-0` can't tell one byte from none
         try:
             how(repository, content)
         except Gone:

@@ -210,8 +210,9 @@ class Registry:
         return code
 
     def kill_everything(self) -> None:
-        """Kill the supervisor and everything below it at once."""
-        for process in self.family():
+        """Kill the supervisor and everything below it at once, also what should have ended with it before."""
+        self.family()
+        for process in self._seen:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         self.ended()

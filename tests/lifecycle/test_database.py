@@ -101,16 +101,33 @@ def assert_database_missed(registry: Registry) -> None:
     assert_unavailable(requests.post(f"{registry.url}/v2/team/bert/blobs/uploads/"))
 
 
-def test_a_database_that_cannot_be_reached_at_the_start_is_said_without_its_password(tmp_path: Path) -> None:
-    url = "postgresql://blacklake:sesame@127.0.0.1:1/blacklake"
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("postgresql://blacklake:sesame@127.0.0.1:1/blacklake", "Connect call failed ('127.0.0.1', 1)"),
+        ("postgresql://blacklake:sesame@127.0.0.1:one/blacklake", "'one'"),
+        ("mysql://blacklake:sesame@127.0.0.1/blacklake", "scheme is expected to be"),
+    ],
+    ids=["nobody listens", "a port that is none", "another kind of database"],
+)
+def test_a_database_that_cannot_be_used_is_said_at_the_start(tmp_path: Path, url: str, reason: str) -> None:
+    refused = run("serve", "--port", "0", "--data-dir", tmp_path / "data", database_url=url)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.startswith("blacklake: the database's schema could not be read or changed: ")
+    assert reason in refused.stderr
+    assert "sesame" not in refused.stderr
+
+
+def test_a_database_that_does_not_exist_is_said_at_the_start(external: EmbeddedPostgres, tmp_path: Path) -> None:
+    url = external.url.replace("/blacklake?", "/nothing?")
     refused = run("serve", "--port", "0", "--data-dir", tmp_path / "data", database_url=url)
     assert refused.returncode == 1
-    assert "the database's schema could not be read or changed" in refused.stderr
-    assert "sesame" not in refused.stdout + refused.stderr
+    assert 'could not be read or changed: database "nothing" does not exist' in refused.stderr
+    assert "Traceback" not in refused.stderr
 
 
 def test_a_password_in_the_database_url_never_shows_in_the_log(external: EmbeddedPostgres, tmp_path: Path) -> None:
-    url = external.url.replace("postgresql://blacklake@", "postgresql://blacklake:sesame@")
+    url = external.url.replace("postgresql://blacklake@", "postgresql://blacklake:sesame@") + "&sslmode=disable"
     with Registry(tmp_path / "data", database_url=url, database_timeout=1, log_level="debug") as registry:
         registry.start()
         push(registry.url)
