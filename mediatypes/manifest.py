@@ -19,14 +19,15 @@ from mediatypes.oci import INDEX_TYPES, NON_DISTRIBUTABLE
 
 MAX_DEPTH: Final = 64
 _MEDIA_TYPE: Final = re.compile(r"[\x20-\x7e]{1,255}")
-_FIELDS: Final = {
+# The fields that readers know, by their case-folded names.
+_MANIFEST_FIELDS: Final = {
     name.casefold(): name
-    for name in (
-        *("schemaVersion", "mediaType", "artifactType", "config", "layers", "manifests", "subject", "annotations"),
-        *("digest", "size", "urls", "data", "platform"),
-    )
+    for name in ("schemaVersion", "mediaType", "artifactType", "config", "layers", "manifests", "subject", "annotations")
 }
-"""The fields that readers know of a manifest and of a descriptor, by their case-folded names."""
+_DESCRIPTOR_FIELDS: Final = {
+    name.casefold(): name
+    for name in ("mediaType", "digest", "size", "urls", "annotations", "data", "artifactType", "platform")
+}
 
 
 class InvalidManifest(ValueError):
@@ -35,12 +36,13 @@ class InvalidManifest(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a manifest names. `blobs` are the config and the layers that the registry must hold, each once."""
+    """What a manifest names, each once: `blobs` are config and layers, `required` those that the registry must hold."""
 
     media_type: str
     artifact_type: str | None
     subject: Digest | None
     blobs: tuple[Digest, ...]
+    required: frozenset[Digest]
     children: tuple[Digest, ...]
     annotations: dict[str, str]
 
@@ -57,23 +59,23 @@ def parse_manifest(content: bytes, media_type: str) -> Manifest:
     if media_type in INDEX_TYPES:
         if "layers" in document or "config" in document:
             _refuse("is an index, and has `layers` or `config` as well")
-        blobs: tuple[Digest, ...] = ()
-        children = tuple(d.digest for d in _descriptors(document, "manifests", required=True))
+        named: list[_Descriptor] = []
+        children = _descriptors(document, "manifests", required=True)
     else:
         if "manifests" in document:
             _refuse("is an image manifest, and has `manifests` as well")
         config = _descriptor(document.get("config"), "config")
-        layers = _descriptors(document, "layers", required=False)
+        named = [config, *_descriptors(document, "layers", required=False)]
         artifact_type = artifact_type or config.media_type
-        blobs = (config.digest, *(d.digest for d in layers if d.media_type not in NON_DISTRIBUTABLE))
-        children = ()
+        children = []
     subject = document.get("subject")
     return Manifest(
         media_type=media_type,
         artifact_type=artifact_type,
         subject=_descriptor(subject, "subject").digest if subject is not None else None,
-        blobs=tuple(dict.fromkeys(blobs)),
-        children=tuple(dict.fromkeys(children)),
+        blobs=_distinct(named),
+        required=frozenset(item.digest for item in named if item.media_type not in NON_DISTRIBUTABLE),
+        children=_distinct(children),
         annotations=_annotations(document.get("annotations")),
     )
 
@@ -92,6 +94,10 @@ def referrer_descriptor(manifest: Manifest, digest: Digest, size: int) -> bytes:
 class _Descriptor:
     media_type: str
     digest: Digest
+
+
+def _distinct(descriptors: list[_Descriptor]) -> tuple[Digest, ...]:
+    return tuple(dict.fromkeys(item.digest for item in descriptors))
 
 
 def _refuse(reason: str) -> NoReturn:
@@ -114,13 +120,13 @@ def _load(content: bytes) -> dict[str, Any]:
         _refuse(f"is nested deeper than {MAX_DEPTH} levels")
     if not isinstance(document, dict):
         _refuse("is not a JSON object")
-    _require_plain_fields(document)
+    _require_plain_fields(document, _MANIFEST_FIELDS)
     return document
 
 
-def _require_plain_fields(item: dict[str, Any]) -> None:
+def _require_plain_fields(item: dict[str, Any], fields: dict[str, str]) -> None:
     for name in item:
-        known = _FIELDS.get(name.casefold(), name)
+        known = fields.get(name.casefold(), name)
         if known != name:
             _refuse(f"has the key {name!r:.200}, which some readers take for `{known}`")
 
@@ -164,7 +170,7 @@ def _descriptors(document: dict[str, Any], field: str, *, required: bool) -> lis
 def _descriptor(item: object, where: str) -> _Descriptor:
     if not isinstance(item, dict):
         _refuse(f"has no descriptor at `{where}`")
-    _require_plain_fields(item)
+    _require_plain_fields(item, _DESCRIPTOR_FIELDS)
     size = item.get("size")
     if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size < 1 << 63:
         _refuse(f"has no size (a whole number of bytes) at `{where}`")

@@ -70,7 +70,7 @@ class Blobs:
             if repository_id is None or not await blobs.lock_link(conn, digest, repository_id=repository_id):
                 raise BlobUnknown(name, str(digest))
             if self._deletion.asks_for_users:
-                users = await manifests.users(conn, digest, repository_id=repository_id, kind="blob", limit=USERS_SHOWN)
+                users = await manifests.users(conn, digest, repository_id=repository_id, limit=USERS_SHOWN)
                 if users:
                     raise StillReferenced(str(digest), [str(user) for user in users])
             await blobs.unlink(conn, digest, repository_id=repository_id)

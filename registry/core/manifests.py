@@ -119,8 +119,7 @@ class Manifests:
             subject=manifest.subject,
             referrer=referrer_descriptor(manifest, digest, len(content)) if manifest.subject else None,
             content=content,
-            blobs=manifest.blobs,
-            children=manifest.children,
+            references=frozenset((*manifest.blobs, *manifest.children)),
         )
 
         async def store(conn: Connection) -> None:
@@ -142,9 +141,7 @@ class Manifests:
             if repository_id is None or not await manifests.lock(conn, digest, repository_id=repository_id):
                 raise ManifestUnknown(name, str(digest))
             if self._deletion.asks_for_users:
-                users = await manifests.users(
-                    conn, digest, repository_id=repository_id, kind="manifest", limit=USERS_SHOWN
-                )
+                users = await manifests.users(conn, digest, repository_id=repository_id, limit=USERS_SHOWN)
                 if users:
                     raise StillReferenced(str(digest), [str(user) for user in users])
             await manifests.delete(conn, digest, repository_id=repository_id)
@@ -154,15 +151,21 @@ class Manifests:
     async def _require_content(
         self, conn: Connection, name: RepositoryName, manifest: Manifest, repository_id: int
     ) -> None:
+        """Lock what the manifest names against deletion. Raise ManifestBlobUnknown where something is missing.
+
+        An index may name blobs as well: clients that cache builds keep layers in one.
+        """
         missing: list[str] = []
-        for named, optional, held in (
-            (manifest.blobs, self._sparse.blobs, blobs.held),
-            (manifest.children, self._sparse.children, manifests.held),
-        ):
-            if named:
-                there = await held(conn, named, repository_id=repository_id)
-                if not optional:
-                    missing += [str(digest) for digest in named if digest not in there]
+        if manifest.children:
+            children = await manifests.held(conn, manifest.children, repository_id=repository_id)
+            others = [digest for digest in manifest.children if digest not in children]
+            if others and not self._sparse.children:
+                as_blobs = await blobs.held(conn, others, repository_id=repository_id)
+                missing += [str(digest) for digest in others if digest not in as_blobs]
+        if manifest.blobs:
+            there = await blobs.held(conn, manifest.blobs, repository_id=repository_id)
+            if not self._sparse.blobs:
+                missing += [str(d) for d in manifest.blobs if d in manifest.required and d not in there]
         if missing:
             raise ManifestBlobUnknown(name, missing)
 

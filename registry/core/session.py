@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Final
 
 from mediatypes.digest import Digest
@@ -42,8 +43,9 @@ class UploadSession:
         self._store = store
         # None: nothing is known of the bytes that are there already; they are read again at the end.
         self._hash: RunningHash | None = _running_hash(row)
-        self._held = True
         self._ended = False
+        self._patience: asyncio.Timeout | None = None  # while bytes are received
+        self._waiting_since: float | None = None  # for bytes of the client
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -71,16 +73,23 @@ class UploadSession:
     async def receive(self, body: AsyncIterator[bytes], chunk: ByteRange | None) -> None:
         """Append `body`. Raise UploadOutOfOrder before a byte is read, SizeMismatch where `chunk` says another length.
 
-        When the client vanishes, what has arrived is saved before BodyIncomplete goes on.
+        When the client vanishes, what has arrived is saved before BodyIncomplete goes on. Raise LeaseLost when another
+        request has taken the upload over: while nothing arrives, the lease runs out.
         """
         start = self.received
         if chunk is not None and chunk.start != start:
             raise UploadOutOfOrder(f"the chunk begins at {chunk.start}", offset=start)
+        stop = chunk.stop if chunk is not None else None
         try:
-            await self._take_all(body)
+            async with asyncio.timeout(None) as self._patience:
+                await self._take_all(self._pieces(body, stop))
+        except TimeoutError:
+            raise LeaseLost from None
         except BodyIncomplete:
             await self.save(release=True)
             raise
+        finally:
+            self._patience = None
         if chunk is not None and self.received - start != len(chunk):
             raise SizeMismatch(len(chunk), self.received - start)
 
@@ -123,10 +132,9 @@ class UploadSession:
                     continue
                 if taking is not None:
                     await taking
-                if not self._held:
-                    raise LeaseLost
                 if clock() - saved_at > _SAVE_SECONDS:
-                    await self.save(release=False)
+                    with contextlib.suppress(Unavailable):  # the next one may go well, and the last one must
+                        await self.save(release=False)
                     saved_at = clock()
                 taking = asyncio.create_task(self._take(buffer))
                 buffer = bytearray()
@@ -136,11 +144,31 @@ class UploadSession:
             if buffer:
                 await self._take(buffer)
 
+    async def _pieces(self, body: AsyncIterator[bytes], stop: int | None) -> AsyncIterator[bytes]:
+        """Yield the body's pieces, noting since when one is waited for. Raise SizeMismatch beyond `stop`."""
+        clock = asyncio.get_running_loop().time
+        start = position = self.received
+        try:
+            self._waiting_since = clock()
+            async for data in body:
+                position += len(data)
+                if stop is not None and position > stop:
+                    raise SizeMismatch(stop - start, position - start)
+                self._waiting_since = None
+                yield data
+                self._waiting_since = clock()
+        finally:
+            self._waiting_since = None
+
     async def _take(self, piece: bytearray) -> None:
         if self._hash is None:
             await self._writer.write(piece)
-        else:
-            await asyncio.gather(self._writer.write(piece), _update(self._hash, piece))
+            return
+        hashing = asyncio.create_task(_update(self._hash, piece))
+        try:
+            await self._writer.write(piece)
+        finally:
+            await hashing
 
     async def _release(self) -> None:
         if not self._ended:
@@ -148,12 +176,17 @@ class UploadSession:
                 await self._db.transaction("release_upload_lease", lambda conn: uploads.release(conn, self.row))
 
     async def _renew(self) -> None:
-        while self._held:
+        """Renew the lease for as long as something is done under it, and end the session when it is lost."""
+        clock = asyncio.get_running_loop().time
+        is_ours = True
+        while is_ours:
             await asyncio.sleep(_RENEW_SECONDS)
+            is_idle = self._waiting_since is not None and clock() - self._waiting_since > _RENEW_SECONDS
+            keep = partial(uploads.keep_lease, upload=self.row, extend=not is_idle)
             with contextlib.suppress(Unavailable):
-                self._held = await self._db.transaction(
-                    "renew_upload_lease", lambda conn: uploads.renew_lease(conn, self.row)
-                )
+                is_ours = await self._db.transaction("renew_upload_lease", keep)
+        if self._patience is not None:
+            self._patience.reschedule(clock())
 
 
 def _running_hash(row: UploadRow) -> RunningHash | None:

@@ -161,16 +161,28 @@ class Uploads:
         async def record(conn: Connection) -> bool:
             if not await uploads.drop(conn, row):
                 raise LeaseLost
-            is_new = await blobs.insert(conn, digest, size=session.received, storage_key=row.storage_key)
-            if not is_new:
+            is_ours = await blobs.insert(conn, digest, size=session.received, storage_key=row.storage_key)
+            if not is_ours:
+                is_ours = await self._replace_lost(conn, digest, session.received, row.storage_key)
+            if not is_ours:
                 await objects.add(conn, row.storage_key)
             await blobs.link(conn, digest, repository_id=row.repository_id)
-            return is_new
+            return is_ours
 
-        is_new = await self._db.transaction("finish_upload", record)
+        is_ours = await self._db.transaction("finish_upload", record)
         session.end()
-        if not is_new:
+        if not is_ours:
             await self._delete_object(row.storage_key)
+
+    async def _replace_lost(self, conn: Connection, digest: Digest, size: int, storage_key: str) -> bool:
+        """Let a blob that the storage has lost lie where it was just pushed; return False where nothing is lost."""
+        recorded = await blobs.key_of(conn, digest)
+        if await self._store.holds(StorageKey(recorded), size):
+            return False
+        is_ours = await blobs.move(conn, digest, old_key=recorded, new_key=storage_key)
+        if is_ours:
+            await objects.add(conn, recorded)
+        return is_ours
 
     async def _discard(self, row: UploadRow) -> bool:
         """End a session whose lease was ours last, and delete its bytes; return False where another request has it."""

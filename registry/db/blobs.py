@@ -31,6 +31,8 @@ ORDER BY q.position
 _INSERT: Final = """
 INSERT INTO blobs (digest, size, storage_key) VALUES ($1, $2, $3) ON CONFLICT (digest) DO NOTHING RETURNING 1
 """
+_KEY: Final = "SELECT storage_key FROM blobs WHERE digest = $1"
+_MOVE: Final = "UPDATE blobs SET storage_key = $3 WHERE digest = $1 AND storage_key = $2 RETURNING 1"
 _LINK: Final = """
 INSERT INTO repository_blobs (repository_id, digest) VALUES ($1, $2) ON CONFLICT DO NOTHING
 """
@@ -59,6 +61,17 @@ async def look_up(conn: Connection, questions: Sequence[tuple[RepositoryName, Di
 async def insert(conn: Connection, digest: Digest, *, size: int, storage_key: str) -> bool:
     """Record a blob; return False where it was there already, under another key."""
     return await conn.fetchval(_INSERT, digest.to_bytes(), size, storage_key) is not None
+
+
+async def key_of(conn: Connection, digest: Digest) -> str:
+    """Return where a blob lies that is recorded."""
+    found: str = await conn.fetchval(_KEY, digest.to_bytes())
+    return found
+
+
+async def move(conn: Connection, digest: Digest, *, old_key: str, new_key: str) -> bool:
+    """Let a blob lie under another key; return False where it doesn't lie under the old one any more."""
+    return await conn.fetchval(_MOVE, digest.to_bytes(), old_key, new_key) is not None
 
 
 async def link(conn: Connection, digest: Digest, *, repository_id: int) -> None:

@@ -41,8 +41,7 @@ class NewManifest(NamedTuple):
     subject: Digest | None
     referrer: bytes | None
     content: bytes
-    blobs: tuple[Digest, ...]
-    children: tuple[Digest, ...]
+    references: frozenset[Digest]
 
 
 _LOOKUP: Final = f"""
@@ -65,17 +64,19 @@ ON CONFLICT (repository_id, digest) DO UPDATE
     SET media_type = EXCLUDED.media_type, referrer = EXCLUDED.referrer, pushed_at = now()
 """
 _REFER: Final = """
-INSERT INTO manifest_references (digest, repository_id, manifest, kind)
-SELECT d, $2, $3, $4 FROM unnest($1::bytea[]) AS d ON CONFLICT DO NOTHING
+INSERT INTO manifest_references (digest, repository_id, manifest)
+SELECT d, $2, $3 FROM unnest($1::bytea[]) AS d ON CONFLICT DO NOTHING
 """
 _HELD: Final = """
 SELECT digest FROM manifests WHERE repository_id = $1 AND digest = ANY($2::bytea[]) ORDER BY digest FOR KEY SHARE
 """
 _LOCK: Final = "SELECT 1 FROM manifests WHERE repository_id = $1 AND digest = $2 FOR UPDATE"
+# In the order in which a push takes them: the cascade of the deletion alone has none.
+_LOCK_TAGS: Final = "SELECT 1 FROM tags WHERE repository_id = $1 AND digest = $2 ORDER BY name FOR UPDATE"
 _DELETE: Final = "DELETE FROM manifests WHERE repository_id = $1 AND digest = $2"
 _USERS: Final = """
 SELECT manifest FROM manifest_references
-WHERE digest = $2 AND repository_id = $1 AND kind = $3 AND manifest <> $2 ORDER BY manifest LIMIT $4
+WHERE digest = $2 AND repository_id = $1 AND manifest <> $2 ORDER BY manifest LIMIT $3
 """
 # A page ends before it holds more than $5 descriptors or $6 bytes of them, but has one at least.
 _REFERRERS: Final = """
@@ -121,9 +122,8 @@ async def put(conn: Connection, new: NewManifest, *, repository_id: int) -> None
         len(new.content),
         new.content,
     )
-    for kind, digests in (("blob", new.blobs), ("manifest", new.children)):
-        if digests:
-            await conn.execute(_REFER, sorted(d.to_bytes() for d in digests), repository_id, packed, kind)
+    if new.references:
+        await conn.execute(_REFER, sorted(used.to_bytes() for used in new.references), repository_id, packed)
 
 
 async def held(conn: Connection, digests: Sequence[Digest], *, repository_id: int) -> set[Digest]:
@@ -133,8 +133,11 @@ async def held(conn: Connection, digests: Sequence[Digest], *, repository_id: in
 
 
 async def lock(conn: Connection, digest: Digest, *, repository_id: int) -> bool:
-    """Lock a manifest before deleting it; return False where there is none."""
-    return await conn.fetchval(_LOCK, repository_id, digest.to_bytes()) is not None
+    """Lock a manifest and its tags before deleting them; return False where there is none."""
+    if await conn.fetchval(_LOCK, repository_id, digest.to_bytes()) is None:
+        return False
+    await conn.execute(_LOCK_TAGS, repository_id, digest.to_bytes())
+    return True
 
 
 async def delete(conn: Connection, digest: Digest, *, repository_id: int) -> None:
@@ -142,9 +145,9 @@ async def delete(conn: Connection, digest: Digest, *, repository_id: int) -> Non
     await conn.execute(_DELETE, repository_id, digest.to_bytes())
 
 
-async def users(conn: Connection, digest: Digest, *, repository_id: int, kind: str, limit: int) -> list[Digest]:
-    """Return up to `limit` manifests of the repository that use `digest` as a `kind` ("blob" or "manifest")."""
-    rows = await conn.fetch(_USERS, repository_id, digest.to_bytes(), kind, limit)
+async def users(conn: Connection, digest: Digest, *, repository_id: int, limit: int) -> list[Digest]:
+    """Return up to `limit` manifests of the repository that use `digest`."""
+    rows = await conn.fetch(_USERS, repository_id, digest.to_bytes(), limit)
     return [Digest.from_bytes(row["manifest"]) for row in rows]
 
 

@@ -38,6 +38,9 @@ _RENEW: Final = f"""
 UPDATE uploads SET lease_until = now() + interval '{LEASE_SECONDS} s', touched_at = now()
 WHERE repository_id = $1 AND id = $2 AND lease_epoch = $3 AND lease_until IS NOT NULL RETURNING 1
 """
+_IS_OURS: Final = """
+SELECT 1 FROM uploads WHERE repository_id = $1 AND id = $2 AND lease_epoch = $3 AND lease_until IS NOT NULL
+"""
 _SAVE: Final = f"""
 UPDATE uploads SET received = $4, hash_state = $5, writer_state = $6, touched_at = now(),
     algorithm = $8,
@@ -77,9 +80,10 @@ async def take_lease(conn: Connection, name: RepositoryName, *, upload_id: UUID)
     return None if row is None else UploadRow(*row)
 
 
-async def renew_lease(conn: Connection, upload: UploadRow) -> bool:
-    """Hold the lease for another LEASE_SECONDS; return False where it is lost or was given back."""
-    return await conn.fetchval(_RENEW, upload.repository_id, upload.id, upload.lease_epoch) is not None
+async def keep_lease(conn: Connection, upload: UploadRow, *, extend: bool) -> bool:
+    """Hold the lease for another LEASE_SECONDS, or only look (`extend` false); return False where it is not ours any more."""
+    statement = _RENEW if extend else _IS_OURS
+    return await conn.fetchval(statement, upload.repository_id, upload.id, upload.lease_epoch) is not None
 
 
 async def save(conn: Connection, upload: UploadRow, *, release: bool) -> bool:

@@ -7,7 +7,15 @@ from uuid import UUID
 from mediatypes.digest import ALGORITHMS, Digest, InvalidDigest
 from mediatypes.names import InvalidName, InvalidTag, RepositoryName, Tag, parse_repository_name, parse_tag
 from mediatypes.ranges import ByteRange, InvalidContentRange, parse_content_range
-from registry.errors import ContentRangeInvalid, DigestInvalid, NameInvalid, PageInvalid, TagInvalid, UploadUnknown
+from registry.errors import (
+    ContentRangeInvalid,
+    DigestInvalid,
+    NameInvalid,
+    PageInvalid,
+    SizeMismatch,
+    TagInvalid,
+    UploadUnknown,
+)
 from registry.http.call import Call
 
 
@@ -61,14 +69,20 @@ def algorithm_of(text: str | None) -> str:
 
 
 def chunk_of(call: Call) -> ByteRange | None:
-    """Return what Content-Range says of an upload's body; None without one. Raise ContentRangeInvalid."""
+    """Return what Content-Range says of an upload's body; None without one.
+
+    Raise ContentRangeInvalid, or SizeMismatch where Content-Length says something else.
+    """
     text = call.headers.get("content-range")
     if text is None:
         return None
     try:
-        return parse_content_range(text)
+        chunk = parse_content_range(text)
     except InvalidContentRange as error:
         raise ContentRangeInvalid(text, str(error)) from None
+    if call.body.announced not in (None, len(chunk)):
+        raise SizeMismatch(len(chunk), call.body.announced)
+    return chunk
 
 
 def limit_of(call: Call) -> int | None:

@@ -76,6 +76,9 @@ class BlobStore(Protocol):
     def read(self, key: StorageKey, span: ByteRange) -> AsyncGenerator[bytes, None]:
         """Yield the bytes of `span` in pieces of at most CHUNK_SIZE. Raise ObjectMissing where they are not all there."""
 
+    async def holds(self, key: StorageKey, size: int) -> bool:
+        """Say whether exactly `size` bytes are under `key`."""
+
     def local_path(self, key: StorageKey, size: int) -> Path | None:
         """Return the file whose `size` bytes are exactly the blob, for a server that sends files; None where there is none."""
 

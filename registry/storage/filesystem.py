@@ -62,6 +62,10 @@ class FilesystemStore:
             else:
                 ahead.add_done_callback(lambda _: os.close(fd))
 
+    async def holds(self, key: StorageKey, size: int) -> bool:
+        """See BlobStore."""
+        return self.local_path(key, size) is not None
+
     def local_path(self, key: StorageKey, size: int) -> Path | None:
         """See BlobStore."""
         path = self._path(key)

@@ -37,6 +37,11 @@ class MemoryStore:
         for position in range(span.start, span.stop, CHUNK_SIZE):
             yield bytes(content[position : min(position + CHUNK_SIZE, span.stop)])
 
+    async def holds(self, key: StorageKey, size: int) -> bool:
+        """See BlobStore."""
+        content = self._objects.get(key)
+        return content is not None and len(content) == size
+
     def local_path(self, key: StorageKey, size: int) -> Path | None:
         """See BlobStore."""
         del key, size

@@ -362,8 +362,10 @@ class BlobStoreContract:
         path = store.local_path(key, 7)
         assert path is None or _content(path) == b"exactly"
         assert store.local_path(key, 6) is store.local_path(key, 8) is None
+        assert [await store.holds(key, size) for size in (6, 7, 8)] == [False, True, False]
         await store.delete(key)
         assert store.local_path(key, 7) is None
+        assert not await store.holds(key, 7)
 
     async def test_a_check_leaves_nothing(self, driver: Driver, store: BlobStore) -> None:
         await asyncio.gather(*(store.check() for _ in range(5)))

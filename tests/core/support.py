@@ -106,6 +106,10 @@ class WrappedStore:
                 yield piece
         await self.on_call("after", "read")
 
+    async def holds(self, key: StorageKey, size: int) -> bool:
+        await self.on_call("before", "holds")
+        return await self.inner.holds(key, size)
+
     def local_path(self, key: StorageKey, size: int) -> Path | None:
         return self.inner.local_path(key, size)
 

@@ -44,8 +44,8 @@ def test_a_cache_of_no_bytes_keeps_nothing() -> None:
 
 
 @given(
-    limit=st.integers(0, 20_000),
-    puts=st.lists(st.tuples(st.integers(0, 30), st.integers(0, 3000), st.booleans()), max_size=100),
+    limit=st.integers(0, 4_000),
+    puts=st.lists(st.tuples(st.integers(0, 40), st.integers(0, 350), st.booleans()), min_size=25, max_size=60),
 )
 def test_the_cache_never_holds_more_than_its_limit_and_never_other_bytes(
     limit: int, puts: list[tuple[int, int, bool]]

@@ -11,7 +11,7 @@ import pytest
 
 from mediatypes.digest import Digest
 from mediatypes.names import parse_tag
-from mediatypes.oci import DOCKER_MANIFEST, IMAGE_MANIFEST
+from mediatypes.oci import DOCKER_MANIFEST, IMAGE_MANIFEST, NON_DISTRIBUTABLE
 from registry.core import listings
 from registry.core.services import Services
 from registry.db.manifests import INLINE_SIZE
@@ -25,7 +25,8 @@ from registry.errors import (
     RegistryError,
     StillReferenced,
 )
-from tests.core.support import NAME, OTHER, image, index, push_blob, push_manifest
+from registry.storage.base import BlobStore, ObjectMissing
+from tests.core.support import NAME, OTHER, clean, contents, image, index, push_blob, push_manifest, read_blob
 
 Sql = asyncpg.Connection
 V1 = parse_tag("v1")
@@ -46,9 +47,9 @@ async def broken_references(sql: Sql) -> int:
     found: int = await sql.fetchval(
         """
         SELECT count(*) FROM manifest_references f
-        WHERE kind = 'blob' AND NOT EXISTS (
+        WHERE NOT EXISTS (
             SELECT FROM repository_blobs l WHERE l.repository_id = f.repository_id AND l.digest = f.digest)
-        OR kind = 'manifest' AND NOT EXISTS (
+        AND NOT EXISTS (
             SELECT FROM manifests m WHERE m.repository_id = f.repository_id AND m.digest = f.digest)
         """
     )
@@ -342,3 +343,39 @@ async def test_referrers_are_filtered_by_their_artifact_type(services: Services)
     for wanted, expected in (("application/vnd.example.config", [str(digest)]), ("other", [])):
         page = await services.referrers.page(NAME, subject, artifact_type=wanted, after=None, limit=None)
         assert [json.loads(item)["digest"] for item in page.items] == expected
+
+
+async def test_an_index_may_name_blobs_which_then_are_in_use(services: Services) -> None:
+    blob = await push_blob(services, b"a layer in a cache of builds")
+    digest = await push_manifest(services, index(blob))
+    with pytest.raises(StillReferenced):
+        await services.blobs.delete(NAME, blob)
+    await services.manifests.delete(NAME, digest)
+    await services.blobs.delete(NAME, blob)
+    with pytest.raises(ManifestBlobUnknown):
+        await push_manifest(services, index(blob))
+
+
+async def test_a_layer_that_need_not_be_there_is_in_use_where_it_is(services: Services) -> None:
+    config, layer = await push_blob(services, b"{}"), Digest.of(b"foreign")
+    content = json.loads(image(config, layer))
+    content["layers"][0]["mediaType"] = min(NON_DISTRIBUTABLE)
+    await push_manifest(services, json.dumps(content).encode())
+    assert await push_blob(services, b"foreign") == layer
+    with pytest.raises(StillReferenced):
+        await services.blobs.delete(NAME, layer)
+
+
+async def test_a_blob_that_the_storage_has_lost_comes_back_with_the_next_push(
+    services: Services, store: BlobStore, sql: Sql
+) -> None:
+    digest = await push_blob(services, b"once lost")
+    lost = await sql.fetchval("SELECT storage_key FROM blobs")
+    await store.delete(lost)
+    with pytest.raises(ObjectMissing):
+        await read_blob(services, digest)
+    assert await push_blob(services, b"once lost", OTHER) == digest
+    assert await read_blob(services, digest) == b"once lost"
+    assert await sql.fetchval("SELECT storage_key FROM dead_objects") == lost
+    await clean(services)
+    assert contents(store) == [b"once lost"]

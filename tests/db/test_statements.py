@@ -43,8 +43,8 @@ async def filled(filled_url: str) -> AsyncIterator[Sql]:
             INSERT INTO manifests (repository_id, digest, media_type, artifact_type, subject, referrer, size, content)
                 SELECT repository_id, digest(n), 'type', 'artifact', digest(n % 1000), '{{}}', 2, '{{}}' FROM numbers;
             INSERT INTO tags (repository_id, name, digest) SELECT repository_id, 'v' || n, digest(n) FROM numbers;
-            INSERT INTO manifest_references (digest, repository_id, manifest, kind)
-                SELECT digest(n + 1), repository_id, digest(n), 'blob' FROM numbers;
+            INSERT INTO manifest_references (digest, repository_id, manifest)
+                SELECT digest(n + 1), repository_id, digest(n) FROM numbers;
             INSERT INTO uploads (repository_id, id, storage_key, algorithm)
                 SELECT repository_id, gen_random_uuid(), 'upload' || n, 'sha256' FROM numbers WHERE n % 10 = 0;
             INSERT INTO dead_objects (storage_key, due_at)
@@ -90,7 +90,7 @@ HOT: dict[str, tuple[Any, ...]] = {
     "manifests._HELD": (REPOSITORY, DIGESTS),
     "manifests._LOCK": (REPOSITORY, packed(1)),
     "manifests._DELETE": (REPOSITORY, packed(1)),
-    "manifests._USERS": (REPOSITORY, packed(1), "blob", 10),
+    "manifests._USERS": (REPOSITORY, packed(1), 10),
     "manifests._REFERRERS": (REPOSITORY, packed(1), b"", None, 500, 3 << 20),
     "repositories._ID": ("team/model1",),
     "tags._PAGE": (REPOSITORY, "v2", 101),

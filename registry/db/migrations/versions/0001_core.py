@@ -111,13 +111,12 @@ UP = (
     CREATE INDEX tags_digest ON tags (repository_id, digest)
     """,
     """
-    -- Reverse references: which manifests of a repository use a digest, as a blob or as a child manifest.
+    -- Reverse references: which manifests of a repository use a digest, be it a blob's or a child manifest's.
     CREATE TABLE manifest_references (
         digest        bytea NOT NULL,
         repository_id bigint NOT NULL,
         manifest      bytea NOT NULL,
-        kind          text NOT NULL CHECK (kind IN ('blob', 'manifest')),
-        PRIMARY KEY (digest, repository_id, manifest, kind),
+        PRIMARY KEY (digest, repository_id, manifest),
         FOREIGN KEY (repository_id, manifest) REFERENCES manifests (repository_id, digest) ON DELETE CASCADE
     )
     """,
