@@ -31,6 +31,9 @@ _LOST: Final = (
     asyncpg.InternalClientError,
     asyncpg.OperatorInterventionError,  # shutdown, crash of a neighbour, "cannot connect now", statement time-out
     asyncpg.InsufficientResourcesError,
+    asyncpg.PostgresSystemError,  # its disk, say
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.InvalidCachedStatementError,  # a migration changed a table
     asyncpg.InvalidAuthorizationSpecificationError,  # while connecting, as the next: an operator is just changing things
     asyncpg.InvalidCatalogNameError,
     asyncpg.ReadOnlySQLTransactionError,  # the primary became a replica
@@ -39,6 +42,10 @@ _LOST: Final = (
 )
 _CONTENDED: Final = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 _SLOW: Final = (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError, TimeoutError)
+
+
+class TransactionSpoiled(Exception):
+    """A defect: the work went on after a statement had failed, and PostgreSQL rolled back instead of committing."""
 
 
 class Database:
@@ -110,7 +117,8 @@ class Database:
                         await conn.execute("BEGIN")
                         result = await _rolled_back_on_error(conn, work)
                         committing = True
-                        await conn.execute("COMMIT")
+                        if await conn.execute("COMMIT") != "COMMIT":
+                            raise TransactionSpoiled(name)
                 metrics.observe_transaction(name, "done", time.perf_counter() - started)
                 return result
             except _SLOW as error:
@@ -143,7 +151,5 @@ async def _rolled_back_on_error(conn: Connection, work: Callable[[Connection], A
         raise
 
 
-async def _keep_session(conn: asyncpg.Connection[asyncpg.Record]) -> None:
-    """Leave a released connection as it is, but never hand on a transaction that could not be ended."""
-    if conn.is_in_transaction():
-        conn.terminate()
+async def _keep_session(_conn: asyncpg.Connection[asyncpg.Record]) -> None:
+    """Leave a released connection as it is. asyncpg has rolled back already what was left open, where anything was."""

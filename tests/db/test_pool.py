@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -258,6 +259,34 @@ async def test_a_transaction_that_is_cancelled_twice_is_not_handed_on(
         assert await database.read("is in one", _is_in_transaction) is False
 
 
+async def test_a_refusal_costs_no_connection_and_leaves_nothing_to_asyncpg(database: Database) -> None:
+    async def refuse(conn: Connection) -> None:
+        raise BlobUnknown("name", "digest")
+
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: complaints.append(context))
+    backend = "SELECT pg_backend_pid()"
+    before = await database.read("ask", lambda conn: conn.fetchval(backend))
+    with pytest.raises(BlobUnknown):
+        await database.transaction("refuse", refuse)
+    assert await database.read("ask", lambda conn: conn.fetchval(backend)) == before
+    assert complaints == []
+
+
+async def test_a_connection_that_was_left_inside_a_transaction_is_not_handed_on(
+    database: Database, sql: Sql, things: None
+) -> None:
+    async def leave(conn: Connection) -> None:
+        await conn.execute("BEGIN")
+        await add(conn, 1)
+
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)  # asyncpg complains, rightly
+    await database.read("leave", leave)
+    assert await database.read("is in one", _is_in_transaction) is False
+    assert await all_things(sql) == []
+    assert await idle_in_transaction(sql) == 0
+
+
 async def _is_in_transaction(conn: Connection) -> bool:
     return conn.is_in_transaction()
 
@@ -318,3 +347,16 @@ async def test_a_restart_of_postgresql_heals_by_itself(tmp_path: Path, waits: li
         await db.close()
     finally:
         server.stop()
+
+
+async def test_work_that_hides_a_failed_statement_is_not_taken_for_committed(
+    database: Database, sql: Sql, things: None
+) -> None:
+    async def work(conn: Connection) -> None:
+        await conn.execute("INSERT INTO things VALUES (1)")
+        with contextlib.suppress(asyncpg.PostgresError):
+            await conn.execute("SELECT 1 / 0")
+
+    with pytest.raises(pool.TransactionSpoiled, match="careless"):
+        await database.transaction("careless", work)
+    assert await sql.fetchval("SELECT count(*) FROM things") == 0
