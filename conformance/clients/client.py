@@ -78,15 +78,16 @@ class Client:
         """Return the client's version."""
         raise NotImplementedError
 
-    def reason_against(self, need: str) -> str | None:
+    @classmethod
+    def reason_against(cls, need: str) -> str | None:
         """Return why the client can't do something, None when it can. Raise KeyError where no reason is given."""
-        if need in self.lacks:
-            return self.lacks[need]
-        if need in _FEATURES or getattr(type(self), need) is not getattr(Client, need):
+        if need in cls.lacks:
+            return cls.lacks[need]
+        if need in _FEATURES or getattr(cls, need) is not getattr(Client, need):
             return None
         return COMMON_LACKS[need]
 
-    # The verbs, in the order of the scenarios.
+    # The verbs.
 
     def push_files(self, target: str, directory: Path, types: Mapping[str, str], artifact_type: str) -> str | None:
         """Push what lies in a directory: files, and subdirectories where `types` names them, by media type."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final, get_args
 
 from conformance.clients.matrix import CLIENTS, Outcome, run, table
@@ -20,6 +22,8 @@ from conformance.server import (
     program_of,
     serving,
 )
+
+_COMPLAINT: Final = re.compile(r'"level":"(?:error|critical)"|"status":5\d\d|^Traceback ')
 
 _PAIRWISE: Final = ((0, 0, 0, 0), (0, 1, 1, 1), (1, 0, 1, 1), (1, 1, 0, 1), (1, 1, 1, 0))
 """Five rows in which every two columns hold every two values."""
@@ -46,8 +50,10 @@ def main(arguments: list[str]) -> int:
             missing = True
             continue
         with serving(setup) as server:
-            results.append((str(setup), _against(str(setup), server.host, chosen.only)))
-    return 1 if missing and os.environ.get("CI") == "true" else _end(results)
+            outcomes = _against(str(setup), server.host, chosen.only)
+            results.append((str(setup), [*outcomes, *complaints(server.log)]))
+    code = _end(results)
+    return 1 if missing and os.environ.get("CI") == "true" else code
 
 
 def pairwise() -> list[Setup]:
@@ -55,6 +61,13 @@ def pairwise() -> list[Setup]:
     doors, servers, storages = get_args(Door), get_args(HttpServer), get_args(Storage)
     pythons = (THIS_PYTHON, NEWEST_PYTHON)
     return list(dict.fromkeys(Setup(doors[a], servers[b], pythons[c], storages[d]) for a, b, c, d in _PAIRWISE))
+
+
+def complaints(log: Path) -> list[Outcome]:
+    """Return a failure when a server's log holds an error, a traceback or an answer of 500 or more."""
+    lines = log.read_text(errors="replace").splitlines()
+    found = [line for line in lines if _COMPLAINT.search(line)]
+    return [Outcome("server", "its log", "failed", "\n".join(found[:20]))] if found else []
 
 
 def _setup(text: str) -> Setup:

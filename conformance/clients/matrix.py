@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from conformance.clients.buildah import Buildah
-from conformance.clients.client import Client
+from conformance.clients.client import Client, CommandFailed
 from conformance.clients.cosign import Cosign2, Cosign3
 from conformance.clients.crane import Crane
 from conformance.clients.docker import Docker
@@ -99,11 +99,14 @@ def _with(
     """Make a client, add it to `clients`, and yield what comes out of the scenarios."""
     try:
         client = kind(host, home)
+        clients.append(client)
+        tell(f"{client.name} {client.version()}")
     except ToolMissing as error:
         yield Outcome(kind.name, "", "missing", str(error))
         return
-    clients.append(client)
-    tell(f"{client.name} {client.version()}")
+    except CommandFailed as error:
+        yield Outcome(kind.name, "", "failed", str(error))
+        return
     for scenario in SCENARIOS:
         yield _outcome(client, scenario, shared)
 
@@ -127,11 +130,11 @@ def _outcome(client: Client, scenario: Scenario, shared: Shared) -> Outcome:
 
 def table(outcomes: Sequence[Outcome]) -> str:
     """Return scenarios by clients: what is ok, what failed, and a dash where the client has no such verb."""
-    names = list(dict.fromkeys(outcome.client for outcome in outcomes))
+    names = [kind.name for kind in CLIENTS if any(outcome.client == kind.name for outcome in outcomes)]
     marks = {"ok": "ok", "failed": "FAILED", "n.a.": "–"}
     cells = {(outcome.scenario, outcome.client): marks.get(outcome.verdict, "") for outcome in outcomes}
     lines = [f"{'':26} " + " ".join(f"{name:>8}" for name in names)]
     for scenario in (*SCENARIOS, *AFTERWARDS):
-        row = " ".join(f"{cells.get((scenario.name, name), 'missing'):>8}" for name in names)
+        row = " ".join(f"{cells.get((scenario.name, name), 'not run'):>8}" for name in names)
         lines.append(f"{scenario.name:26} {row}")
     return "\n".join(lines)

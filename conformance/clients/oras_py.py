@@ -15,7 +15,7 @@ from oras.layout import NewLayout, NewLayoutFromRegistry  # type: ignore[import-
 from oras.provider import Registry  # type: ignore[import-untyped]
 
 from conformance.clients.client import TAG, Client, CommandFailed, Pulled
-from conformance.clients.images import Content, blobs_of_layout, write_layout
+from conformance.clients.images import OCI_MANIFEST, Content, blobs_of_layout, write_layout
 
 _DOCKER: Final = "knows OCI's types only"
 
@@ -78,9 +78,8 @@ class OrasPy(Client):
         NewLayout(directory).push_to_registry(self._registry, target, TAG)
 
     def attach(self, subject: str, file: Path, media_type: str, artifact_type: str) -> str | None:
-        answer = self._registry.do_request(
-            f"http://{self._registry.get_container(subject).manifest_url()}", headers={"Accept": "*/*"}
-        )
+        url = f"http://{self._registry.get_container(subject).manifest_url()}"
+        answer = self._registry.do_request(url, headers={"Accept": OCI_MANIFEST})
         named = oras.oci.Subject(answer.headers["Content-Type"], _digest(answer), len(answer.content))
         target = f"{subject.rpartition(':')[0]}:attached"
         options = {"manifest_config": f"/dev/null:{artifact_type}", "disable_path_validation": True}

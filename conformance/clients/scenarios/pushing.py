@@ -17,7 +17,7 @@ from conformance.clients.wire import Mismatch, same
 
 _LARGE: Final = 32 << 20
 _CUT: Final = 12 << 20  # bytes sent after which a push is killed
-_WAIT: Final = 60.0  # seconds until as many are sent
+_WAIT: Final = 60.0  # seconds until as many are sent, or all is
 _KIND: Final = "application/vnd.example.model"
 
 
@@ -103,7 +103,11 @@ def at_once(place: Place) -> None:
     """Push one image four times at once to one tag."""
     content = image(place.seed, docker=place.client.schema2, large=1 << 20)
     running = [_start(place, place.client.push_command(content, place.reference())) for _ in range(4)]
-    codes = [process.wait() for process in running]
+    try:
+        codes = [process.wait(_WAIT) for process in running]
+    finally:
+        for process in running:
+            process.kill()
     same("the exit codes", codes, [0] * len(running))
     checks.stored(place, content, None)
 
@@ -114,10 +118,12 @@ def interrupted(place: Place) -> None:
     with Proxy(place.registry.host, hold=_CUT) as proxy:
         process = _start(place, place.client.push_command(content, f"{proxy.host}/{place.repository}:{TAG}"))
         reached = proxy.reached.wait(_WAIT)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    if not reached:
-        raise Mismatch(f"the client had sent {proxy.sent} bytes after {_WAIT} s, not {_CUT}")
+        ended = process.poll() is not None
+        if not ended:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    if ended or not reached:
+        raise Mismatch(f"the client had sent {proxy.sent} bytes of {_CUT} before it was to be killed")
     place.registry.expect(404, "GET", f"{place.repository}/manifests/{TAG}")
     reported = place.client.push_image(content, place.reference())
     found = checks.stored(place, content, reported)
