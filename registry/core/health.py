@@ -19,6 +19,7 @@ class Health:
     def __init__(self, db: Database, store: BlobStore) -> None:
         self._db = db
         self._store = store
+        self._probe: asyncio.Task[str] | None = None
 
     async def check(self) -> dict[str, str]:
         """Return "ok", or what is wrong, for each of database, schema and storage."""
@@ -34,11 +35,15 @@ class Health:
         return {"database": "ok", "schema": problem or "ok"}
 
     async def _storage(self) -> str:
+        # A probe on a disk that hangs can't be cancelled: it is left alone, and no second one is begun meanwhile.
+        if self._probe is None or self._probe.done():
+            self._probe = asyncio.create_task(self._probed())
+        await asyncio.wait([self._probe], timeout=_TIMEOUT)
+        return self._probe.result() if self._probe.done() else "does not answer"
+
+    async def _probed(self) -> str:
         try:
-            async with asyncio.timeout(_TIMEOUT):
-                await self._store.check()
-        except TimeoutError:
-            return "does not answer"
+            await self._store.check()
         except StorageError as error:
             return str(error)
         return "ok"

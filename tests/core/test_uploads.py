@@ -270,3 +270,21 @@ async def test_the_same_content_is_stored_once_and_linked_everywhere(
     with pytest.raises(BlobUnknown):
         await services.blobs.find(NAME, Digest.of(b"shared"))
     assert await read_blob(services, Digest.of(b"shared"), OTHER) == b"shared"
+
+
+async def test_many_push_a_blob_that_the_storage_has_lost_and_one_of_theirs_is_kept(
+    services: Services, other_services: Services, store: BlobStore, sql: Sql
+) -> None:
+    for number in range(15):
+        content = b"once lost %d" % number
+        await push_blob(services, content)
+        await store.delete(await sql.fetchval("SELECT storage_key FROM blobs WHERE size = $1", len(content)))
+        await asyncio.gather(
+            *(push_blob(node, content, name) for node in (services, other_services) for name in (NAME, OTHER) * 2)
+        )
+        await sql.execute("UPDATE dead_objects SET due_at = now()")
+        await clean(services)
+        assert contents(store) == [content]
+        assert await read_blob(other_services, Digest.of(content), OTHER) == content
+        await sql.execute("DELETE FROM repository_blobs")
+        await store.delete(await sql.fetchval("DELETE FROM blobs RETURNING storage_key"))
