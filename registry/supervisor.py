@@ -231,6 +231,8 @@ class _Supervisor:
         self._http.terminate()
         try:
             with self._signals.breaking_off():
+                if self._signals.asked > 1:  # The second came before it could break anything off.
+                    raise _BrokenOff
                 self._http.wait(self._settings.drain_timeout + _DRAIN_MARGIN)
         except (subprocess.TimeoutExpired, _BrokenOff):
             _log.warning("running requests are cut")

@@ -59,6 +59,14 @@ def test_a_second_signal_cuts_what_still_runs(registry: Registry) -> None:
     assert registry.stop() == 0
 
 
+def test_two_signals_at_once_do_not_wait_for_what_runs(registry: Registry) -> None:
+    registry.configure(drain_timeout=600).start()
+    with SlowUpload(registry, random.randbytes(1 << 20)):
+        registry.process.send_signal(signal.SIGTERM)
+        registry.process.send_signal(signal.SIGINT)
+        assert registry.ended() == 0
+
+
 def test_requests_that_do_not_end_are_cut_after_the_drain_time_out(registry: Registry) -> None:
     registry.configure(drain_timeout=0).start()
     with SlowUpload(registry, random.randbytes(1 << 20)) as upload:
