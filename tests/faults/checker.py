@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -13,8 +12,9 @@ from typing import Final, NamedTuple, Self, TypeVar
 
 from registry.db.binaries import binaries, installations, run
 from registry.db.embedded import EmbeddedPostgres
-from tests.faults.client import Client
+from tests.faults.exchange import Exchange
 from tests.faults.ledger import Key, Ledger
+from tests.faults.uploads import Uploads
 from tests.faults.wire import Gone
 
 T = TypeVar("T")
@@ -49,7 +49,8 @@ class Checker:
         self._ledger = ledger
         self._database = database or EmbeddedPostgres(data / "postgres").url
         self._blobs = data / "blobs"
-        self._client = Client(ledger, port, 0, random.Random(0))
+        self._exchange = Exchange(ledger, port)
+        self._uploads = Uploads(self._exchange)
 
     def __enter__(self) -> Self:
         return self
@@ -57,7 +58,7 @@ class Checker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._client.wire.close()
+        self._exchange.wire.close()
 
     def check(self, *, everything: bool) -> None:
         """Read what was written since the last check, or all there is; look at the uploads and into the storage."""
@@ -67,7 +68,7 @@ class Checker:
         ledger.touched.clear()
         self._compare_tags()
         for upload in list(ledger.uploads):
-            _answered(partial(self._client.status, upload))
+            _answered(partial(self._uploads.status, upload))
         self._compare_storage()
 
     def finish_uploads(self) -> None:
@@ -75,7 +76,7 @@ class Checker:
         deadline = time.monotonic() + _PATIENCE
         while self._ledger.uploads and time.monotonic() < deadline:
             for upload in list(self._ledger.uploads):
-                _answered(partial(self._client.resume, upload))
+                _answered(partial(self._uploads.resume, upload))
             time.sleep(_PAUSE)
         for upload in self._ledger.uploads:
             self._ledger.violate(f"upload {upload.location} can't be resumed")
@@ -96,7 +97,7 @@ class Checker:
 
     def _read(self, key: Key) -> None:
         allowed = self._ledger.readable(key)
-        found = _answered(lambda: self._client.look(key))
+        found = _answered(lambda: self._exchange.look(key))
         if found not in allowed:
             self._ledger.violate(f"{key} is {found}, allowed {allowed}")
         self._ledger.settle(key, found)
@@ -104,7 +105,7 @@ class Checker:
     def _compare_tags(self) -> None:
         """Each repository lists the tags that a pull finds, and no other."""
         for repository in {key.repository for key in self._ledger.everything()}:
-            answer = _answered(partial(self._client.wire.request, "GET", f"/v2/{repository}/tags/list"))
+            answer = _answered(partial(self._exchange.wire.request, "GET", f"/v2/{repository}/tags/list"))
             listed = json.loads(answer.body)["tags"] if answer.status == 200 else []
             present = sorted(self._ledger.present("tag", repository))
             if listed != present:

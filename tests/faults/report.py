@@ -37,5 +37,5 @@ def rendered(outcome: Outcome) -> str:
         ("Violations", str(len(outcome.violations))),
     ]
     table = ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)]
-    found = [f"\n```\n{violation}\n```" for violation in outcome.violations[:20]]
+    found = [f"\n```\n{violation[:500]}\n```" for violation in outcome.violations[:20]]
     return "\n".join([*table, *found, ""])

@@ -24,6 +24,8 @@ UPLOAD_TTL: Final = 60  # seconds, the least there is
 
 VICTIMS: Final = ("everything", "the supervisor", "the HTTP main process", "a worker", "the postmaster", "a backend")
 _SETTINGS: Final = tuple(itertools.product(("granian", "hypercorn"), (True, False), (1, 2)))
+_SHOWN: Final = 10  # violations of a round
+_WIDTH: Final = 1000  # characters of one
 _AFTER: Final = 0.3  # seconds of traffic after the service has healed
 
 
@@ -135,8 +137,8 @@ class _Directory:
             f" {len(ledger.uploads)} uploads open, {time.monotonic() - begun:.1f} s, "
             + ("all is well" if not found else f"{len(found)} VIOLATIONS")
         )
-        for violation in found:
-            self._say(f"    {violation}")
+        for violation in found[:_SHOWN]:
+            self._say(f"    {violation[:_WIDTH]}")
 
     def _kill(self, planned: Plan) -> None:
         registry = self._registry

@@ -45,4 +45,4 @@ class Traffic:
                 client.act()
             except Exception:  # noqa: BLE001 - an answer that a client can't make sense of is a finding, too
                 self._ledger.violate(f"a client did not understand an answer:\n{traceback.format_exc()}")
-        client.wire.close()
+        client.close()

@@ -13,7 +13,7 @@ import requests
 
 from registry.db.embedded import EmbeddedPostgres
 from tests.faults.checker import Checker
-from tests.faults.client import INDEX
+from tests.faults.documents import INDEX
 from tests.faults.ledger import Ledger
 from tests.faults.traffic import Traffic
 from tests.lifecycle.artifact import digest, push

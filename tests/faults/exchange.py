@@ -1,0 +1,73 @@
+"""Requests and what their answers say about the ledger's registers."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+
+from tests.faults.ledger import Key, Ledger
+from tests.faults.wire import Answer, Gone, Unreachable, Wire
+
+
+class Unavailable(Gone):
+    """The answer was 503."""
+
+
+class Exchange:
+    """Sends requests to the registry at `port`, one after another, and keeps the ledger of them."""
+
+    def __init__(self, ledger: Ledger, port: int) -> None:
+        self.ledger = ledger
+        self.wire = Wire(port, ledger.violate)
+
+    def look(self, key: Key) -> str | None:
+        """Read a key; return the digest of what is there, None for nothing. Complain about wrong bytes, raise Gone."""
+        collection = "blobs" if key.kind == "blob" else "manifests"
+        answer = self.wire.request("GET", f"/v2/{key.repository}/{collection}/{key.name}")
+        if answer.status == 404:
+            return None
+        if not self.expect(answer, f"pull {key}", 200):
+            raise Unavailable
+        digest = answer.digest
+        algorithm = digest.partition(":")[0]
+        if not digest or f"{algorithm}:{hashlib.new(algorithm, answer.body).hexdigest()}" != digest:
+            self.ledger.violate(f"{key} is served as {digest} with other bytes ({len(answer.body)})")
+        if key.kind != "tag" and digest != key.name:
+            self.ledger.violate(f"{key} is served as {digest}")
+        if key.kind != "blob":
+            body, media_type = self.ledger.manifests.get(digest, (b"", ""))
+            if answer.body != body or answer.headers["content-type"] != media_type:
+                self.ledger.violate(
+                    f"{key} is served as {answer.headers['content-type']} with {len(answer.body)} bytes"
+                )
+        return digest
+
+    def write(
+        self, changes: Sequence[tuple[Key, str | None]], send: Callable[[], Answer], done: int, *refused: int
+    ) -> Answer:
+        """Send a request that changes registers and enter its outcome; raise Gone where there is none, or a 503."""
+        writes = [(key, self.ledger.begin(key, value)) for key, value in changes]
+        outcome: bool | None = False
+        try:
+            answer = send()
+            self.expect(answer, "; ".join(f"{key} := {value}" for key, value in changes), done, *refused)
+            outcome = True if answer.status == done else None if answer.status == 503 else False
+        except Unreachable:
+            raise
+        except Gone:
+            writes = []  # for ever open
+            raise
+        finally:
+            for key, write in writes:
+                self.ledger.answer(key, write, done=outcome)
+        if answer.status == 503:
+            raise Unavailable
+        with self.ledger.lock:
+            self.ledger.acknowledged += 1
+        return answer
+
+    def expect(self, answer: Answer, what: str, *statuses: int) -> bool:
+        """Say whether the answer has one of the statuses; complain when it hasn't, unless it is 503."""
+        if answer.status not in (*statuses, 503):
+            self.ledger.violate(f"{what}: {answer.status} instead of {statuses}: {answer.body[:500]!r}")
+        return answer.status in statuses
