@@ -175,14 +175,14 @@ class Uploads:
             await self._delete_object(row.storage_key)
 
     async def _replace_lost(self, conn: Connection, digest: Digest, size: int, storage_key: str) -> bool:
-        """Let a blob that the storage has lost lie where it was just pushed; return False where nothing is lost."""
+        """Let a blob that the storage has lost lie where it was just pushed; return False where nothing is lost.
+
+        The old key is not listed for deletion: perhaps its disk is only away for a while, and it is the better copy.
+        """
         recorded = await blobs.key_of(conn, digest)
         if await self._store.holds(StorageKey(recorded), size):
             return False
-        is_ours = await blobs.move(conn, digest, old_key=recorded, new_key=storage_key)
-        if is_ours:
-            await objects.add(conn, recorded)
-        return is_ours
+        return await blobs.move(conn, digest, old_key=recorded, new_key=storage_key)
 
     async def _discard(self, row: UploadRow) -> bool:
         """End a session whose lease was ours last, and delete its bytes; return False where another request has it."""

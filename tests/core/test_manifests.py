@@ -376,6 +376,6 @@ async def test_a_blob_that_the_storage_has_lost_comes_back_with_the_next_push(
         await read_blob(services, digest)
     assert await push_blob(services, b"once lost", OTHER) == digest
     assert await read_blob(services, digest) == b"once lost"
-    assert await sql.fetchval("SELECT storage_key FROM dead_objects") == lost
+    assert await sql.fetchval("SELECT count(*) FROM dead_objects") == 0
     await clean(services)
     assert contents(store) == [b"once lost"]
