@@ -22,7 +22,16 @@ _MEDIA_TYPE: Final = re.compile(r"[\x20-\x7e]{1,255}")
 # The fields that readers know, by their case-folded names.
 _MANIFEST_FIELDS: Final = {
     name.casefold(): name
-    for name in ("schemaVersion", "mediaType", "artifactType", "config", "layers", "manifests", "subject", "annotations")
+    for name in (
+        "schemaVersion",
+        "mediaType",
+        "artifactType",
+        "config",
+        "layers",
+        "manifests",
+        "subject",
+        "annotations",
+    )
 }
 _DESCRIPTOR_FIELDS: Final = {
     name.casefold(): name

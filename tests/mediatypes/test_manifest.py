@@ -201,9 +201,7 @@ def test_keys_that_differ_in_case_or_normal_form_are_no_duplicates() -> None:
     parse_manifest(image()[:-1] + more, IMAGE_MANIFEST)
 
 
-@pytest.mark.parametrize(
-    "key", ["Config", "LAYERS", "Manifests", "schemaver\u017fion", "\u017fubject", "MediaType"]
-)
+@pytest.mark.parametrize("key", ["Config", "LAYERS", "Manifests", "schemaver\u017fion", "\u017fubject", "MediaType"])
 def test_a_key_that_readers_in_go_take_for_another_is_refused(key: str) -> None:
     assert refused(image(**{key: []})).startswith("has the key ")
 
