@@ -147,6 +147,7 @@ class Client:
             answer = self.get(following)
             assert answer.status_code == 200, answer.text
             pages.append(answer.json()[key])
+            assert len(pages) < 1000, "the links lead in a circle"
             following = answer.links["next"]["url"] if "next" in answer.links else None
         return pages
 
