@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -49,6 +48,7 @@ class Checker:
         self._ledger = ledger
         self._database = database or EmbeddedPostgres(data / "postgres").url
         self._blobs = data / "blobs"
+        self._patience = _PATIENCE
         self._exchange = Exchange(ledger, port)
         self._uploads = Uploads(self._exchange)
 
@@ -68,7 +68,7 @@ class Checker:
         ledger.touched.clear()
         self._compare_tags()
         for upload in list(ledger.uploads):
-            _answered(partial(self._uploads.status, upload))
+            self._ask(f"the status of {upload.location}", partial(self._uploads.status, upload))
         self._compare_storage()
 
     def finish_uploads(self) -> None:
@@ -76,7 +76,7 @@ class Checker:
         deadline = time.monotonic() + _PATIENCE
         while self._ledger.uploads and time.monotonic() < deadline:
             for upload in list(self._ledger.uploads):
-                _answered(partial(self._uploads.resume, upload))
+                self._ask(f"the resumption of {upload.location}", partial(self._uploads.resume, upload))
             time.sleep(_PAUSE)
         for upload in self._ledger.uploads:
             self._ledger.violate(f"upload {upload.location} can't be resumed")
@@ -97,19 +97,31 @@ class Checker:
 
     def _read(self, key: Key) -> None:
         allowed = self._ledger.readable(key)
-        found = _answered(lambda: self._exchange.look(key))
-        if found not in allowed:
-            self._ledger.violate(f"{key} is {found}, allowed {allowed}")
-        self._ledger.settle(key, found)
+        for found in self._ask(f"a pull of {key}", partial(self._exchange.look, key)):
+            if found not in allowed:
+                self._ledger.violate(f"{key} is {found}, allowed {allowed}")
+            self._ledger.settle(key, found)
+
+    def _ask(self, what: str, ask: Callable[[], T]) -> list[T]:
+        """Ask until there is an answer, because the service may just be healing; complain and return none when it isn't."""
+        deadline = time.monotonic() + self._patience
+        while True:
+            try:
+                return [ask()]
+            except Gone as error:
+                if time.monotonic() > deadline:
+                    self._patience = _PAUSE  # It is not healing.
+                    self._ledger.violate(f"{what} is not answered ({error or 'status 503'})")
+                    return []
+            time.sleep(_PAUSE)
 
     def _compare_tags(self) -> None:
         """Each repository lists the tags that a pull finds, and no other."""
         for repository in {key.repository for key in self._ledger.everything()}:
-            answer = _answered(partial(self._exchange.wire.request, "GET", f"/v2/{repository}/tags/list"))
-            listed = json.loads(answer.body)["tags"] if answer.status == 200 else []
             present = sorted(self._ledger.present("tag", repository))
-            if listed != present:
-                self._ledger.violate(f"{repository} lists the tags {listed}, pulled were {present}")
+            for listed in self._ask(f"the list of tags of {repository}", partial(self._exchange.tags, repository)):
+                if listed != present:
+                    self._ledger.violate(f"{repository} lists the tags {listed}, pulled were {present}")
 
     def _compare_storage(self) -> None:
         """Every blob's row has its bytes, every file its row: bytes come first and rows second, keys before both."""
@@ -138,18 +150,6 @@ class Checker:
     def _objects(self) -> list[Object]:
         lines = _sql(self._database, _OBJECTS).splitlines()
         return [Object(row[0], row[1], int(row[2]), row[3]) for row in (line.split("|") for line in lines)]
-
-
-def _answered(ask: Callable[[], T]) -> T:
-    """Ask until there is an answer: the service may just be healing."""
-    deadline = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            return ask()
-        except Gone:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(_PAUSE)
 
 
 def _sql(database: str, statement: str) -> str:

@@ -54,6 +54,7 @@ class Client:
             (self.push_wrong_digest, 2),
             (self.cancel_upload, 4),
             (self.leave_upload, 3),
+            (self.abandon_upload, 2),
             (self.vanish_from_upload, 3),
             (self.resume_some_upload, 8),
             (self.delete_blob, 4),
@@ -191,6 +192,12 @@ class Client:
     def leave_upload(self) -> None:
         upload = self._uploads.start(self._home, self._new_content(least=TWO_CHUNKS))
         self._uploads.append(upload, upload.content.data[: upload.content.size // 2])
+
+    def abandon_upload(self) -> None:
+        """Send half of a blob and never come back: the session expires, and its bytes are removed."""
+        upload = self._uploads.start(self._home, self._new_content(least=TWO_CHUNKS))
+        self._uploads.append(upload, upload.content.data[: upload.content.size // 2])
+        self._uploads.forget(upload)
 
     def vanish_from_upload(self) -> None:
         upload = self._uploads.start(self._home, self._new_content(least=TWO_CHUNKS))

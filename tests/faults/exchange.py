@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Sequence
 
 from tests.faults.ledger import Key, Ledger
@@ -41,6 +42,13 @@ class Exchange:
                     f"{key} is served as {answer.headers['content-type']} with {len(answer.body)} bytes"
                 )
         return digest
+
+    def tags(self, repository: str) -> list[str]:
+        """Return the tags that a repository lists; none where it is not known. Raise Gone."""
+        answer = self.wire.request("GET", f"/v2/{repository}/tags/list")
+        if not self.expect(answer, f"tags of {repository}", 200, 404):
+            raise Unavailable
+        return [str(tag) for tag in json.loads(answer.body)["tags"]] if answer.status == 200 else []
 
     def write(
         self, changes: Sequence[tuple[Key, str | None]], send: Callable[[], Answer], done: int, *refused: int

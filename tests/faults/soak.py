@@ -6,6 +6,7 @@ import itertools
 import random
 import shutil
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -79,6 +80,9 @@ def soak(place: Path, rounds: int, seed: str, say: Callable[[str], None]) -> Out
         directory = _Directory(place / f"d{first // ROUNDS_PER_DIRECTORY}", outcome, say)
         try:
             directory.run(plans)
+        except Exception:  # noqa: BLE001 - a start that fails is an outcome, too, and the other directories still count
+            directory.ledger.violate(traceback.format_exc())
+            say(f"    {directory.ledger.violations[-1]}")
         finally:
             outcome.directories += 1
             outcome.seconds = time.monotonic() - begun
@@ -130,15 +134,11 @@ class _Directory:
             checker.check(everything=False)
         self._outcome.rounds += 1
         self._outcome.kills[planned.victim] += 1
-        found = ledger.violations[known:]
         self._say(
             f"round {planned.number + 1} [{planned.seed}] {planned}: {ledger.acknowledged - acknowledged} acknowledged,"
             f" {ledger.unavailable - unavailable} times 503, {ledger.broken - broken} cut off,"
-            f" {len(ledger.uploads)} uploads open, {time.monotonic() - begun:.1f} s, "
-            + ("all is well" if not found else f"{len(found)} VIOLATIONS")
+            f" {len(ledger.uploads)} uploads open, {time.monotonic() - begun:.1f} s, " + self._verdict(known)
         )
-        for violation in found[:_SHOWN]:
-            self._say(f"    {violation[:_WIDTH]}")
 
     def _kill(self, planned: Plan) -> None:
         registry = self._registry
@@ -168,7 +168,7 @@ class _Directory:
 
     def _finish(self) -> None:
         """Finish what was interrupted; then time passes, a start cleans up, and only blobs may be left."""
-        registry = self._registry
+        registry, known = self._registry, len(self.ledger.violations)
         with self._checker() as checker:
             checker.finish_uploads()
             checker.check(everything=True)
@@ -178,7 +178,14 @@ class _Directory:
         with self._checker() as checker:
             checker.compare_cleaned()
             checker.check(everything=False)
-        self._say(f"{self.data.name}: {len(self.ledger.everything())} things read again, nothing left over")
+        self._say(f"{self.data.name}: {len(self.ledger.everything())} things read again, " + self._verdict(known))
+
+    def _verdict(self, known: int) -> str:
+        """Return what was found beyond the first `known` violations, in words."""
+        found = self.ledger.violations[known:]
+        if not found:
+            return "all is well"
+        return "\n    ".join([f"{len(found)} VIOLATIONS", *(violation[:_WIDTH] for violation in found[:_SHOWN])])
 
     def _stop(self) -> None:
         if (code := self._registry.stop()) != 0:
