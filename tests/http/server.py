@@ -67,7 +67,9 @@ def serving(directory: Path, **settings: object) -> Iterator[Registry]:
             assert listens is not None, f"no greeting but {greeting!r}; its log:\n{log.read_text()}"
             yield Registry(int(listens[1]), data, log, process.pid)
             process.terminate()
-            assert process.wait(60) == 0, f"it ended with code {process.returncode}; its log:\n{log.read_text()[-5000:]}"
+            assert process.wait(60) == 0, (
+                f"it ended with code {process.returncode}; its log:\n{log.read_text()[-5000:]}"
+            )
         finally:
             process.kill()
     assert errors_in(log) == []
