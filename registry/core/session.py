@@ -102,7 +102,7 @@ class UploadSession:
             hash_state=self._hash.export() if self._hash is not None else None,
             algorithm=self._hash.algorithm if self._hash is not None else self.row.algorithm,
         )
-        if not await self._db.transaction("save_upload", lambda conn: uploads.save(conn, row, release=release)):
+        if not await self._db.statement("save_upload", lambda conn: uploads.save(conn, row, release=release)):
             raise LeaseLost
         self._ended = release
 
@@ -173,7 +173,7 @@ class UploadSession:
     async def _release(self) -> None:
         if not self._ended:
             with contextlib.suppress(Unavailable):  # the lease ends by itself
-                await self._db.transaction("release_upload_lease", lambda conn: uploads.release(conn, self.row))
+                await self._db.statement("release_upload_lease", lambda conn: uploads.release(conn, self.row))
 
     async def _renew(self) -> None:
         """Renew the lease for as long as something is done under it, and end the session when it is lost."""
@@ -184,7 +184,7 @@ class UploadSession:
             is_idle = self._waiting_since is not None and clock() - self._waiting_since > _RENEW_SECONDS
             keep = partial(uploads.keep_lease, upload=self.row, extend=not is_idle)
             with contextlib.suppress(Unavailable):
-                is_ours = await self._db.transaction("renew_upload_lease", keep)
+                is_ours = await self._db.statement("renew_upload_lease", keep)
         if self._patience is not None:
             self._patience.reschedule(clock())
 

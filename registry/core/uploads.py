@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Final
 from uuid import UUID, uuid4
 
@@ -107,19 +108,24 @@ class Uploads:
             await self._delete_object(key)
 
     async def _create(self, name: RepositoryName, algorithm: str, *, lease_epoch: int) -> UploadRow:
-        upload_id, key = uuid4(), new_key()
-
-        async def insert(conn: Connection) -> UploadRow:
-            repository_id = await repositories.find_or_create(conn, name)
-            row = UploadRow(repository_id, upload_id, key, algorithm, 0, None, b"", lease_epoch)
-            await uploads.create(conn, row)
-            return row
-
-        return await self._db.transaction("start_upload", insert)
+        create = partial(
+            uploads.create,
+            name=name,
+            upload_id=uuid4(),
+            storage_key=new_key(),
+            algorithm=algorithm,
+            lease_epoch=lease_epoch,
+        )
+        row = await self._db.statement("start_upload", create)
+        if row is None:
+            await self._db.transaction("create_repository", lambda conn: repositories.find_or_create(conn, name))
+            row = await self._db.statement("start_upload", create)
+        assert row is not None  # what was made just now stays
+        return row
 
     @contextlib.asynccontextmanager
     async def _leased(self, name: RepositoryName, upload_id: UUID) -> AsyncIterator[UploadSession]:
-        row = await self._db.transaction(
+        row = await self._db.statement(
             "take_upload_lease", lambda conn: uploads.take_lease(conn, name, upload_id=upload_id)
         )
         if row is None:
@@ -202,4 +208,4 @@ class Uploads:
         """Delete an object that is listed as dead; where that fails now, the cleaning loop does it later."""
         with contextlib.suppress(StorageError, Unavailable):
             await self._store.delete(StorageKey(key))
-            await self._db.transaction("forget_object", lambda conn: objects.forget(conn, [key]))
+            await self._db.statement("forget_object", lambda conn: objects.forget(conn, [key]))

@@ -1,8 +1,9 @@
 """Connections to PostgreSQL and named units of work on them.
 
-Every statement runs in `read` (one statement or several that needn't agree, no transaction) or in `transaction`; each has
-a name that is a metric's label. Both repeat the work after a lost connection or a deadlock, as long as nothing can have been
-committed: work must therefore be free of other effects. What stays unavailable is `Unavailable`, never asyncpg's error.
+Work runs in `read` (statements that needn't agree, no transaction), in `statement` (one that changes something and commits
+by itself: a third of the round trips) or in `transaction`; each has a name that is a metric's label. They repeat the work
+after a lost connection or a deadlock, as long as nothing can have been committed: work must therefore be free of other
+effects. What stays unavailable is `Unavailable`, never asyncpg's error.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, Literal, TypeAlias, TypeVar
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
@@ -21,6 +22,7 @@ from registry.errors import Unavailable
 
 Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
 T = TypeVar("T")
+_Way: TypeAlias = Literal["read", "statement", "transaction"]
 
 _ATTEMPTS: Final = 4
 _BACKOFF: Final = 0.05  # seconds, doubled at each attempt, with full jitter
@@ -94,16 +96,20 @@ class Database:
 
     async def read(self, name: str, work: Callable[[Connection], Awaitable[T]]) -> T:
         """Run `work` without a transaction. Raise Unavailable where the database doesn't answer in time."""
-        return await self._attempt(name, work, in_transaction=False)
+        return await self._attempt(name, work, "read")
+
+    async def statement(self, name: str, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """Run `work`, which is a single statement. Raise Unavailable as `transaction` does."""
+        return await self._attempt(name, work, "statement")
 
     async def transaction(self, name: str, work: Callable[[Connection], Awaitable[T]]) -> T:
         """Run `work` in a transaction; commit where it returns, roll back where it raises.
 
         Raise Unavailable where the database doesn't answer in time, also when the outcome of the commit is not known.
         """
-        return await self._attempt(name, work, in_transaction=True)
+        return await self._attempt(name, work, "transaction")
 
-    async def _attempt(self, name: str, work: Callable[[Connection], Awaitable[T]], *, in_transaction: bool) -> T:
+    async def _attempt(self, name: str, work: Callable[[Connection], Awaitable[T]], way: _Way) -> T:
         started = time.perf_counter()
         for attempt in range(_ATTEMPTS):
             if attempt:
@@ -111,11 +117,11 @@ class Database:
             committing = False
             try:
                 async with self._acquired() as conn:
-                    if not in_transaction:
-                        result = await work(conn)
-                    else:
+                    if way == "transaction":
                         await conn.execute("BEGIN")
-                        result = await _rolled_back_on_error(conn, work)
+                    committing = way == "statement"
+                    result = await _undone_on_error(conn, work)
+                    if way == "transaction":
                         committing = True
                         if await conn.execute("COMMIT") != "COMMIT":
                             raise TransactionSpoiled(name)
@@ -126,7 +132,7 @@ class Database:
                 raise Unavailable("the database (it takes too long)") from error
             except (*_LOST, *_CONTENDED) as error:
                 metrics.observe_transaction(name, "repeated", time.perf_counter() - started)
-                if committing:
+                if committing and not isinstance(error, _CONTENDED):
                     raise Unavailable("the database (it went away during a commit)") from error
                 cause = error
         metrics.observe_transaction(name, "unavailable", time.perf_counter() - started)
@@ -138,7 +144,7 @@ class Database:
         return self._pool.acquire(timeout=self._timeout)
 
 
-async def _rolled_back_on_error(conn: Connection, work: Callable[[Connection], Awaitable[T]]) -> T:
+async def _undone_on_error(conn: Connection, work: Callable[[Connection], Awaitable[T]]) -> T:
     try:
         return await work(conn)
     except asyncpg.ReadOnlySQLTransactionError:
@@ -146,7 +152,7 @@ async def _rolled_back_on_error(conn: Connection, work: Callable[[Connection], A
         raise
     except BaseException:
         # Where this fails, or is cancelled, the pool closes the connection: PostgreSQL rolls back by itself then.
-        if not conn.is_closed():
+        if conn.is_in_transaction() and not conn.is_closed():
             await conn.execute("ROLLBACK")
         raise
 

@@ -25,8 +25,10 @@ class UploadRow(NamedTuple):
 
 
 _CREATE: Final = f"""
-INSERT INTO uploads (repository_id, id, storage_key, algorithm, hash_state, lease_epoch, lease_until)
-VALUES ($1, $2, $3, $4, $5, $6::bigint, CASE WHEN $6::bigint > 0 THEN now() + interval '{LEASE_SECONDS} s' END)
+INSERT INTO uploads (repository_id, id, storage_key, algorithm, lease_epoch, lease_until)
+SELECT id, $2, $3, $4, $5::bigint, CASE WHEN $5::bigint > 0 THEN now() + interval '{LEASE_SECONDS} s' END
+FROM repositories WHERE name = $1
+RETURNING repository_id
 """
 _TAKE: Final = f"""
 UPDATE uploads u SET lease_epoch = lease_epoch + 1, lease_until = now() + interval '{LEASE_SECONDS} s'
@@ -67,11 +69,17 @@ RETURNING storage_key
 _COUNT: Final = "SELECT count(*) FROM uploads"
 
 
-async def create(conn: Connection, row: UploadRow) -> None:
-    """Make a session; a `lease_epoch` above 0 means that its maker holds the lease."""
-    await conn.execute(
-        _CREATE, row.repository_id, row.id, row.storage_key, row.algorithm, row.hash_state, row.lease_epoch
-    )
+async def create(
+    conn: Connection, name: RepositoryName, *, upload_id: UUID, storage_key: str, algorithm: str, lease_epoch: int
+) -> UploadRow | None:
+    """Make a session and return it; None where there is no such repository.
+
+    A `lease_epoch` above 0 means that its maker holds the lease.
+    """
+    repository_id = await conn.fetchval(_CREATE, name, upload_id, storage_key, algorithm, lease_epoch)
+    if repository_id is None:
+        return None
+    return UploadRow(repository_id, upload_id, storage_key, algorithm, 0, None, b"", lease_epoch)
 
 
 async def take_lease(conn: Connection, name: RepositoryName, *, upload_id: UUID) -> UploadRow | None:

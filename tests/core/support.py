@@ -81,6 +81,11 @@ class GatedDatabase(Database):
             await self.gates[name].stop()
         return await super().transaction(name, work)
 
+    async def statement(self, name: str, work: Callable[[Connection], Awaitable[T]]) -> T:
+        if name in self.gates:
+            await self.gates[name].stop()
+        return await super().statement(name, work)
+
 
 class WrappedStore:
     """Hands every call on to `inner`; before and after each, `on_call` may raise or wait."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 
 import asyncpg
 import pytest
@@ -41,11 +41,18 @@ class UnreliableDatabase(Database):
         return len(self.names) > self._number
 
     async def transaction(self, name: str, work: Callable[[Connection], Awaitable[T]]) -> T:
+        return await self._tried(name, super().transaction(name, work))
+
+    async def statement(self, name: str, work: Callable[[Connection], Awaitable[T]]) -> T:
+        return await self._tried(name, super().statement(name, work))
+
+    async def _tried(self, name: str, unit: Coroutine[Any, Any, T]) -> T:
         self.names.append(name)
         fails = len(self.names) == self._number + 1
         if fails and self._moment == "before":
+            unit.close()
             raise Unavailable("the database")
-        result = await super().transaction(name, work)
+        result = await unit
         if fails:
             raise Unavailable("the database (it went away during a commit)")
         return result

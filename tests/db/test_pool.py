@@ -360,3 +360,25 @@ async def test_work_that_hides_a_failed_statement_is_not_taken_for_committed(
     with pytest.raises(pool.TransactionSpoiled, match="careless"):
         await database.transaction("careless", work)
     assert await sql.fetchval("SELECT count(*) FROM things") == 0
+
+
+async def test_a_statement_commits_by_itself(database: Database, sql: Sql, things: None) -> None:
+    await database.statement("add", lambda conn: add(conn, 1))
+    assert await sql.fetchval("SELECT count(*) FROM things") == 1
+
+
+async def test_a_statement_that_may_have_been_committed_is_not_repeated(
+    database: Database, sql: Sql, things: None
+) -> None:
+    tries = 0
+
+    async def lost(conn: Connection) -> None:
+        nonlocal tries
+        tries += 1
+        await add(conn, tries)
+        await end_own_connection(conn)
+
+    with pytest.raises(Unavailable, match="during a commit"):
+        await database.statement("add", lost)
+    assert tries == 1
+    assert await sql.fetchval("SELECT count(*) FROM things") == 1
