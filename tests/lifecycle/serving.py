@@ -113,7 +113,11 @@ class Registry:
 
     def wait_until_listening(self) -> None:
         """Wait for the greeting and take the port from it."""
-        eventually(lambda: self._stdout.stat().st_size or self.process.poll() is not None, "the greeting")
+        try:
+            eventually(lambda: self._stdout.stat().st_size or self.process.poll() is not None, "the greeting")
+        except AssertionError as error:
+            error.add_note(f"these run: {self.family()}; the log says:\n{self.log_text()[-3000:]}")
+            raise
         self.greeting = self._stdout.read_text()
         found = _LISTENS.match(self.greeting)
         if found is None:
