@@ -16,7 +16,6 @@ from typing import Final
 
 ALGORITHMS: Final = {"sha256": 1, "sha512": 2}
 _NAMES: Final = {tag: name for name, tag in ALGORITHMS.items()}
-_SIZES: Final = {"sha256": 32, "sha512": 64}
 _PATTERN: Final = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 
 
@@ -43,7 +42,7 @@ class Digest:
     @classmethod
     def of(cls, content: bytes, algorithm: str = "sha256") -> Digest:
         """Compute the digest of `content`."""
-        return cls(algorithm, hashlib.new(algorithm, content, usedforsecurity=True).hexdigest())
+        return cls(algorithm, hashlib.new(algorithm, content).hexdigest())
 
     @classmethod
     def from_bytes(cls, packed: bytes) -> Digest:

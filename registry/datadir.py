@@ -40,7 +40,6 @@ class DataDirectoryInUse(DataDirectoryUnusable):
             f"the data directory {path} is in use by {holder}; stop that one first, or choose another directory"
             " with --data-dir"
         )
-        self.path = path
         self.pid = pid
 
 
@@ -51,7 +50,6 @@ class DataDirectory:
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
-        self.blobs = self.path / "blobs"
         self.postgres = self.path / "postgres"
         self.run = self.path / "run"
         self._ledger = self.run / "processes.json"

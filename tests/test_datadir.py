@@ -95,7 +95,7 @@ def test_a_new_directory_is_private_and_names_its_server(tmp_path: Path) -> None
     assert stat.S_IMODE(data.path.stat().st_mode) == 0o700
     assert [(row["role"], row["pid"]) for row in rows] == [("supervisor", os.getpid())]
     assert os.get_inheritable(data.lock_fd)
-    assert (data.blobs, data.postgres) == (data.path / "blobs", data.path / "postgres")
+    assert data.postgres == data.path / "postgres"
     data.release()
     assert json.loads((data.run / "processes.json").read_text()) == []
 

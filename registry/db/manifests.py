@@ -28,7 +28,6 @@ class ManifestRow(NamedTuple):
     repository_id: int
     digest: bytes
     media_type: str
-    size: int
     content: bytes | None
 
 
@@ -45,7 +44,7 @@ class NewManifest(NamedTuple):
 
 
 _LOOKUP: Final = f"""
-SELECT r.id, m.digest, m.media_type, m.size,
+SELECT r.id, m.digest, m.media_type,
     CASE WHEN m.size <= {INLINE_SIZE} AND m.digest IS DISTINCT FROM q.known THEN m.content END
 FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bytea[]) WITH ORDINALITY AS q(name, tag, digest, known, position)
 LEFT JOIN LATERAL (SELECT id FROM repositories WHERE name = q.name OFFSET 0) r ON true
@@ -98,7 +97,7 @@ async def look_up(conn: Connection, questions: Sequence[ManifestQuestion]) -> li
     """Answer, in order, which manifest each question names; None where its repository has none such."""
     columns = zip(*questions, strict=True)
     rows = await conn.fetch(_LOOKUP, *(list(column) for column in columns))
-    return [None if row[1] is None else ManifestRow(row[0], row[1], row[2], row[3], row[4]) for row in rows]
+    return [None if row[1] is None else ManifestRow(row[0], row[1], row[2], row[3]) for row in rows]
 
 
 async def content(conn: Connection, *, repository_id: int, digest: bytes) -> bytes | None:
