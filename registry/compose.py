@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from registry import metrics
 from registry.auth.open_access import OpenAccess
-from registry.config import Deletion, InvalidSettings, Settings, Sparse, load_settings
+from registry.config import Deletion, Settings, Sparse, load_settings
 from registry.core.blobs import Blobs
 from registry.core.cleanup import Cleanup
 from registry.core.health import Health
@@ -38,8 +38,7 @@ def create_asgi() -> App:
 
 def create_server(settings: Settings) -> App:
     """Return the ASGI application: Quart, and before it the lane for plain reads unless that is switched off."""
-    if settings.database_url is None:
-        raise InvalidSettings("database_url is not set; `blacklake serve` sets it when PostgreSQL is embedded")
+    assert settings.database_url is not None  # the supervisor sets it when PostgreSQL is embedded
     db = Database(settings.database_url, size=settings.database_pool_size, timeout=settings.database_timeout)
     store = create_store(settings)
     services = create_services(settings, db, store)
@@ -85,14 +84,8 @@ def create_services(settings: Settings, db: Database, store: BlobStore) -> Servi
 
 
 def create_store(settings: Settings) -> BlobStore:
-    """Return the driver that BLACKLAKE_STORAGE names. Raise InvalidSettings where there is none such."""
+    """Return the driver that BLACKLAKE_STORAGE names."""
     if settings.storage is None:
         return FilesystemStore(settings.data_dir / "blobs")
     url = urlsplit(settings.storage)
-    if url.scheme == "file" and not url.netloc and url.path:
-        return FilesystemStore(Path(unquote(url.path)))
-    if url.scheme == "memory":
-        if settings.workers > 1:
-            raise InvalidSettings("storage memory: is of one process; it needs workers = 1")
-        return MemoryStore()
-    raise InvalidSettings(f"storage {settings.storage!r} is neither file:///path nor memory:")
+    return MemoryStore() if url.scheme == "memory" else FilesystemStore(Path(unquote(url.path)))

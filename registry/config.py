@@ -10,6 +10,7 @@ import tomllib
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
@@ -120,6 +121,27 @@ class Settings(BaseSettings):
         if url is not None and _EXTERNAL_URL.fullmatch(url) is None:
             raise ValueError("this is not http://host or https://host, with a port and a path if need be")
         return url
+
+    @field_validator("storage")
+    @classmethod
+    def _refuse_unknown_storage(cls, storage: str | None) -> str | None:
+        url = urlsplit(storage or "memory:")
+        if url.scheme != "memory" and not (url.scheme == "file" and not url.netloc and url.path):
+            raise ValueError("this is neither file:///path nor memory:")
+        return storage
+
+    @field_validator("database_url")
+    @classmethod
+    def _refuse_other_databases(cls, url: str | None) -> str | None:
+        if url is not None and urlsplit(url).scheme not in ("postgresql", "postgres"):
+            raise ValueError("this is not postgresql://user:password@host/database")
+        return url
+
+    @model_validator(mode="after")
+    def _refuse_memory_of_many(self) -> Settings:
+        if self.workers > 1 and (self.storage or "").startswith("memory:"):
+            raise ValueError("storage memory: is of one process; it needs workers = 1")
+        return self
 
     @model_validator(mode="after")
     def _refuse_open_to_the_world(self) -> Settings:

@@ -92,6 +92,23 @@ def test_settings_that_can_not_be_used_exit_with_2(arguments: list[str], said: s
     assert said in refused(*arguments, code=2)
 
 
+@pytest.mark.parametrize("command", ["serve", "config", "migrate"])
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"BLACKLAKE_STORAGE": "ftp://host/path"}, "storage: Value error, this is neither file:///path nor memory:"),
+        ({"BLACKLAKE_STORAGE": "file://host/path"}, "neither file:///path nor memory:"),
+        ({"BLACKLAKE_STORAGE": "memory:", "BLACKLAKE_WORKERS": "2"}, "it needs workers = 1"),
+        ({"BLACKLAKE_DATABASE_URL": "mysql://u:s3cret@h/d"}, "not postgresql://"),
+        ({"BLACKLAKE_EXTERNAL_URL": "registry.example:5000"}, "not http://host or https://host"),
+    ],
+)
+def test_variables_that_can_not_be_used_exit_with_2(command: str, variables: dict[str, str], said: str) -> None:
+    text = refused(command, code=2, **variables)
+    assert said in text
+    assert "s3cret" not in text
+
+
 @pytest.mark.parametrize("command", [["serve"], ["config"], ["migrate"], ["migrate", "postgres"]])
 def test_an_unknown_variable_is_refused_by_every_command_that_reads_settings(command: list[str]) -> None:
     assert "did you mean BLACKLAKE_PORT?" in refused(*command, code=2, BLACKLAKE_PROT="1")

@@ -15,8 +15,8 @@ from mediatypes.ranges import ByteRange
 
 StorageKey = NewType("StorageKey", str)
 
-CHUNK_SIZE = 256 << 10
-"""Bytes that a driver reads or hands out at a time, at most: a server queues several for each client that reads slowly."""
+CHUNK_SIZE = 2 << 20
+"""Bytes that a driver reads or hands out at a time, at most."""
 
 
 class StorageError(Exception):

@@ -26,6 +26,9 @@ T = TypeVar("T")
 
 _KEY: Final = re.compile(r"[0-9a-f]{32}")
 _THREADS: Final = 16
+_LARGE: Final = 64 << 20  # bytes of a blob
+_FEW: Final = 4  # readers that get pieces of CHUNK_SIZE at a time; others get
+_SMALL: Final = 256 << 10  # bytes
 _WRITE_BEHIND: Final = (
     16 << 20
 )  # bytes after which the disk begins to work, so that the sync at the end finds little left
@@ -39,6 +42,7 @@ class FilesystemStore:
         self._root = root
         self._disk = _Disk()
         self._durable: set[Path] = set()  # directories that are known to be durable in their parents
+        self._readers = 0
 
     async def open_writer(self, key: StorageKey, *, offset: int = 0, state: bytes = b"") -> FileWriter:
         """See BlobStore. A writer holds an exclusive flock on its file."""
@@ -47,16 +51,23 @@ class FilesystemStore:
         return FileWriter(self._disk, self._path(key), fd, offset)
 
     async def read(self, key: StorageKey, span: ByteRange) -> AsyncGenerator[bytes, None]:
-        """See BlobStore. The next piece is read while the last one is used."""
+        """See BlobStore. The next piece is read while the last one is used.
+
+        A server queues several pieces for each client that reads slowly: only a few readers at once get large ones.
+        """
         fd = await self._disk.open(os.open, self._path(key), os.O_RDONLY | _OPEN)
+        self._readers += 1
+        size = CHUNK_SIZE if self._readers <= _FEW else _SMALL
         ahead: asyncio.Task[bytes] | None = None
         try:
-            for position in range(span.start, span.stop, CHUNK_SIZE):
-                piece = await (ahead or self._disk.start(_pread, fd, position, span.stop))
-                following = position + CHUNK_SIZE
-                ahead = self._disk.start(_pread, fd, following, span.stop) if following < span.stop else None
+            for position in range(span.start, span.stop, size):
+                piece = await (ahead or self._disk.start(_pread, fd, position, min(position + size, span.stop)))
+                following = position + size
+                stop = min(following + size, span.stop)
+                ahead = self._disk.start(_pread, fd, following, stop) if following < span.stop else None
                 yield piece
         finally:
+            self._readers -= 1
             if ahead is None or ahead.done():
                 os.close(fd)
             else:
@@ -64,16 +75,20 @@ class FilesystemStore:
 
     async def holds(self, key: StorageKey, size: int) -> bool:
         """See BlobStore."""
-        return self.local_path(key, size) is not None
+        try:
+            return _is_file_of(await self._disk.run(os.lstat, self._path(key)), size)
+        except ObjectMissing:
+            return False
 
     def local_path(self, key: StorageKey, size: int) -> Path | None:
-        """See BlobStore."""
+        """See BlobStore. None for a large blob while few are read: granian sends a file slower than large pieces of it."""
         path = self._path(key)
+        if size >= _LARGE and self._readers < _FEW:
+            return None
         try:
-            found = path.lstat()
+            return path if _is_file_of(path.lstat(), size) else None
         except OSError:
             return None
-        return path if stat.S_ISREG(found.st_mode) and found.st_size == size else None
 
     async def delete(self, key: StorageKey) -> None:
         """See BlobStore."""
@@ -232,8 +247,12 @@ def _begin_to_write(fd: int, offset: int, length: int) -> None:
     os.posix_fadvise(fd, offset, length, os.POSIX_FADV_DONTNEED)
 
 
+def _is_file_of(found: os.stat_result, size: int) -> bool:
+    return stat.S_ISREG(found.st_mode) and found.st_size == size
+
+
 def _pread(fd: int, position: int, stop: int) -> bytes:
-    wanted = min(CHUNK_SIZE, stop - position)
+    wanted = stop - position
     piece = os.pread(fd, wanted, position)
     while len(piece) < wanted:
         more = os.pread(fd, wanted - len(piece), position + len(piece))

@@ -17,12 +17,12 @@ from registry.http.app import create_app
 from registry.http.lane import App, Lane
 from registry.http.links import Links
 from registry.http.routes import Router
-from registry.storage.base import BlobStore
+from registry.storage.base import CHUNK_SIZE, BlobStore
 from registry.storage.filesystem import FilesystemStore
 from registry.storage.memory import MemoryStore
 
 NAME = RepositoryName("team/bert")
-CONTENT = bytes(range(256)) * 4096
+CONTENT = bytes(range(256)) * (4 * CHUNK_SIZE // 256)
 
 both_drivers = pytest.mark.parametrize("store", ["memory", "filesystem"], indirect=True)
 

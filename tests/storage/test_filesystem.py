@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from mediatypes.ranges import ByteRange
+from registry.storage import filesystem
 from registry.storage.base import CHUNK_SIZE, ObjectMissing, StorageError, StorageKey, WriterBusy, new_key
 from registry.storage.filesystem import FilesystemStore
 
@@ -224,6 +225,33 @@ async def test_a_blob_that_lost_bytes_is_missing_when_the_read_comes_to_them(roo
     assert await anext(pieces) == bytes(CHUNK_SIZE)
     with pytest.raises(ObjectMissing, match=f"ends at byte {2 * CHUNK_SIZE - 1}"):
         await anext(pieces)
+
+
+async def test_only_a_few_readers_at_once_get_large_pieces(root: Path) -> None:
+    store, size = FilesystemStore(root), 3 * CHUNK_SIZE
+    await write(store, KEY, bytes(size))
+    readers = [store.read(KEY, ByteRange(0, size)) for _ in range(filesystem._FEW + 1)]
+    pieces = [len(await anext(reader)) for reader in readers]
+    assert pieces == [CHUNK_SIZE] * filesystem._FEW + [filesystem._SMALL]
+    for reader in readers:
+        await reader.aclose()
+    assert [len(piece) async for piece in store.read(KEY, ByteRange(0, size))] == [CHUNK_SIZE] * 3
+
+
+async def test_a_large_blob_is_a_file_to_send_only_while_many_are_read(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filesystem, "_LARGE", 100)
+    store = FilesystemStore(root)
+    await write(store, KEY, bytes(100))
+    assert store.local_path(KEY, 100) is None
+    readers = [store.read(KEY, ByteRange(0, 100)) for _ in range(filesystem._FEW)]
+    for reader in readers:
+        await anext(reader)
+    assert store.local_path(KEY, 100) is not None
+    for reader in readers:
+        await reader.aclose()
+    assert store.local_path(KEY, 100) is None
 
 
 async def test_a_store_whose_directory_can_not_be_written_says_so(tmp_path: Path) -> None:
