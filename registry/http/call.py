@@ -120,7 +120,8 @@ class Call:
             found[name] = f"{found[name]}, {value}" if name in found else value
         self.headers = found
         self.request_id = request_id_of(found.get("x-request-id", ""))
-        length = found.get("content-length")
+        # Where both are given the transfer coding counts (RFC 9112 §6.3).
+        length = found.get("content-length") if "transfer-encoding" not in found else None
         announced = int(length) if length is not None and _LENGTH.fullmatch(length) else None
         self.body = Body(receive, announced)
 

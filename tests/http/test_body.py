@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from registry.errors import BodyIncomplete
-from registry.http.call import Body
+from registry.http.call import Body, Call
 
 GONE = {"type": "http.disconnect"}
 
@@ -74,3 +74,10 @@ async def test_what_is_left_of_a_refused_body_is_read_up_to_a_limit() -> None:
     await body.discard(45, 5)
     assert body.received == 50
     assert len(server.left) == 5
+
+
+def test_a_transfer_coding_counts_more_than_a_length() -> None:
+    headers = [(b"content-length", b"0"), (b"transfer-encoding", b"chunked")]
+    call = Call("PATCH", "/v2/a/blobs/uploads/x", b"", headers, Server().receive)
+    assert call.body.announced is None
+    assert not call.body.finished
