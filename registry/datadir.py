@@ -109,7 +109,7 @@ class DataDirectory:
             if not stat.S_ISDIR(found.st_mode) or found.st_uid not in owners or found.st_mode & writers:
                 raise DataDirectoryUnusable(
                     f"{place} belongs to another user, or others may write there; run as its owner and take that right"
-                    " away (chmod o-w), or choose another directory with --data-dir"
+                    " away (chmod go-w), or choose another directory with --data-dir"
                 )
 
     def _lock(self, descriptor: int) -> None:

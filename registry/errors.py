@@ -84,7 +84,9 @@ class BlobUnknown(RegistryError):
     code = ErrorCode.BLOB_UNKNOWN
 
     def __init__(self, name: str, digest: str) -> None:
-        super().__init__(f"blob {digest} is not in repository {name}", {"name": name, "digest": digest})
+        super().__init__(
+            f"blob {digest} is not in repository {name}; push or mount it first", {"name": name, "digest": digest}
+        )
 
 
 class RangeUnsatisfiable(RegistryError):
@@ -138,7 +140,8 @@ class ManifestUnknown(RegistryError):
 
     def __init__(self, name: str, reference: str) -> None:
         super().__init__(
-            f"manifest {reference} is not in repository {name}", {"name": name, "reference": _cut(reference)}
+            f"manifest {reference} is not in repository {name}; list the repository's tags, or push it",
+            {"name": name, "reference": _cut(reference)},
         )
 
 

@@ -26,7 +26,9 @@ def reserved(host: str, port: int) -> Iterator[tuple[str, int]]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
-        raise AddressUnusable(f"the address {host} is not known: {error.strerror}") from error
+        raise AddressUnusable(
+            f"the address {host} is not known: {error.strerror}; choose another with --host"
+        ) from error
     family, address = found[0][0], found[0][4]
     try:
         # A socket without SO_REUSEPORT is let in only where no other one is.
@@ -63,7 +65,7 @@ def _refusal(error: OSError, family: socket.AddressFamily, host: str, port: int)
     if error.errno == errno.EADDRINUSE:
         return f"port {port} on {host} is in use by another program; try --port {_free(family, host, port)}"
     if error.errno == errno.EADDRNOTAVAIL:
-        return f"{host} is not an address of this machine"
+        return f"{host} is not an address of this machine; choose another with --host"
     if error.errno == errno.EACCES:
         return f"port {port} may only be used by root; try --port {_free(family, host, port + 4096)}"
     return f"nothing can listen on port {port} of {host}: {os.strerror(error.errno or 0)}"

@@ -1,6 +1,6 @@
 """Bring the database's schema up or down, safely when many nodes start at once.
 
-Expand, then contract (DESIGN 16): `schema_state` holds the schema's version and the oldest code that can work with it.
+Expand, then contract (DESIGN, decision 16): `schema_state` holds the schema's version and the oldest code that can work with it.
 """
 
 from __future__ import annotations
@@ -73,9 +73,7 @@ def check(state: SchemaState) -> None:
 def _run(url: str, work: Callable[[Connection], SchemaState]) -> SchemaState:
     async def connected() -> SchemaState:
         # asyncpg reads the URL, as for the pool: SQLAlchemy knows other parameters, and no `sslmode`.
-        engine = create_async_engine(
-            "postgresql+asyncpg://", async_creator=partial(asyncpg.connect, url), poolclass=NullPool
-        )
+        engine = create_async_engine("postgresql+asyncpg://", async_creator=partial(_connect, url), poolclass=NullPool)
         try:
             async with engine.connect() as connection:
                 return await connection.run_sync(work)
@@ -87,6 +85,16 @@ def _run(url: str, work: Callable[[Connection], SchemaState]) -> SchemaState:
     except (SQLAlchemyError, CommandError, asyncpg.PostgresError, OSError, ValueError) as error:
         reason = getattr(error, "orig", None) or error
         raise SchemaUnusable(f"the database's schema could not be read or changed: {reason}") from error
+
+
+async def _connect(url: str) -> asyncpg.Connection[asyncpg.Record]:
+    try:
+        return await asyncpg.connect(url)
+    except (asyncpg.PostgresError, OSError, ValueError) as error:
+        raise SchemaUnusable(
+            f"the database's schema could not be read or changed: {error}; check BLACKLAKE_DATABASE_URL, and that its"
+            " PostgreSQL runs and lets this user in"
+        ) from error
 
 
 def _migrate(connection: Connection, act: Callable[[Config, int], None]) -> SchemaState:
