@@ -1,4 +1,4 @@
-"""Blobs, the repositories that may serve them, and the objects that nothing names any more."""
+"""Blobs, and the repositories that may serve them."""
 
 from __future__ import annotations
 

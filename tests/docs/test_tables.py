@@ -58,6 +58,19 @@ def test_every_test_that_the_security_page_names_is_there() -> None:
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
+def test_every_decision_that_the_code_names_is_one() -> None:
+    numbered = set(re.findall(r"^(\d+)\. ", (DOCS / "design.md").read_text(), re.MULTILINE))
+    named = [
+        (str(file.relative_to(ROOT)), number)
+        for room in ("registry", "mediatypes", "blacklake")
+        for file in (ROOT / room).rglob("*.py")
+        for phrase in re.findall(r"DESIGN\b[^)\n]*", file.read_text())
+        for number in re.findall(r"\d+", phrase)
+    ]
+    assert len(named) > 5
+    assert [reference for reference in named if reference[1] not in numbered] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_link_leads_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):

@@ -1,6 +1,6 @@
 """Repositories, blobs, uploads, manifests, tags.
 
-Keys of growing tables start with `repository_id` (docs/decisions, DESIGN 15); digests are one byte of algorithm and the
+Keys of growing tables start with `repository_id` (DESIGN, decision 15); digests are one byte of algorithm and the
 raw hash (`Digest.to_bytes`). Names are COLLATE "C": lists are in byte order, whatever the database's locale.
 """
 
