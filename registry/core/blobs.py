@@ -10,13 +10,11 @@ from mediatypes.digest import Digest
 from mediatypes.names import RepositoryName
 from mediatypes.ranges import ByteRange
 from registry.core.policy import DeletionRule
-from registry.db import blobs, manifests, repositories
+from registry.db import blobs, repositories
 from registry.db.lookups import Batcher
 from registry.db.pool import Connection, Database
-from registry.errors import BlobUnknown, StillReferenced
+from registry.errors import BlobUnknown
 from registry.storage.base import BlobStore, StorageKey
-
-USERS_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +67,7 @@ class Blobs:
             repository_id = await repositories.find(conn, name)
             if repository_id is None or not await blobs.lock_link(conn, digest, repository_id=repository_id):
                 raise BlobUnknown(name, str(digest))
-            if self._deletion.asks_for_users:
-                users = await manifests.users(conn, digest, repository_id=repository_id, limit=USERS_SHOWN)
-                if users:
-                    raise StillReferenced(str(digest), [str(user) for user in users])
+            await self._deletion.require_unused(conn, digest, repository_id=repository_id)
             await blobs.unlink(conn, digest, repository_id=repository_id)
 
         await self._db.transaction("delete_blob", unlink)

@@ -12,7 +12,6 @@ from mediatypes.digest import Digest
 from mediatypes.manifest import InvalidManifest, Manifest, parse_manifest, referrer_descriptor
 from mediatypes.names import RepositoryName, Tag
 from mediatypes.oci import MANIFEST_TYPES
-from registry.core.blobs import USERS_SHOWN
 from registry.core.cache import ByteCache
 from registry.core.policy import DeletionRule, SparseRule
 from registry.db import blobs, manifests, repositories, tags
@@ -25,7 +24,6 @@ from registry.errors import (
     ManifestInvalid,
     ManifestUnknown,
     MediaTypeUnsupported,
-    StillReferenced,
 )
 
 MAX_MANIFEST_SIZE: Final = 4 << 20
@@ -140,10 +138,7 @@ class Manifests:
             repository_id = await repositories.find(conn, name)
             if repository_id is None or not await manifests.lock(conn, digest, repository_id=repository_id):
                 raise ManifestUnknown(name, str(digest))
-            if self._deletion.asks_for_users:
-                users = await manifests.users(conn, digest, repository_id=repository_id, limit=USERS_SHOWN)
-                if users:
-                    raise StillReferenced(str(digest), [str(user) for user in users])
+            await self._deletion.require_unused(conn, digest, repository_id=repository_id)
             await manifests.delete(conn, digest, repository_id=repository_id)
 
         await self._db.transaction("delete_manifest", remove)

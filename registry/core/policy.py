@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
-from registry.errors import DeletionDisabled
+from mediatypes.digest import Digest
+from registry.db import manifests
+from registry.db.pool import Connection
+from registry.errors import DeletionDisabled, StillReferenced
+
+_USERS_SHOWN: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +24,14 @@ class DeletionRule:
         """Raise DeletionDisabled where nothing may be deleted."""
         if not self.enabled:
             raise DeletionDisabled
+
+    async def require_unused(self, conn: Connection, digest: Digest, *, repository_id: int) -> None:
+        """Raise StillReferenced, naming some of them, where manifests of the repository use what is to be deleted."""
+        if not self.asks_for_users:
+            return
+        users = await manifests.users(conn, digest, repository_id=repository_id, limit=_USERS_SHOWN)
+        if users:
+            raise StillReferenced(str(digest), [str(user) for user in users])
 
 
 @dataclass(frozen=True, slots=True)
