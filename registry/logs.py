@@ -5,10 +5,12 @@ The standard library's loggers (granian, hypercorn, quart, alembic, asyncio) go 
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import re
 import sys
-from typing import Any, Final
+from typing import Any, Final, TextIO, cast
 
 import msgspec
 import structlog
@@ -43,10 +45,10 @@ def configure_logging(level: str) -> None:
     structlog.configure(
         processors=[*processors, *render],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _Stderr())),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(_Stderr())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*processors, structlog.stdlib.add_logger_name],
@@ -59,6 +61,17 @@ def configure_logging(level: str) -> None:
     for name in _CHATTY:
         logging.getLogger(name).setLevel(number if level == "debug" else max(number, logging.WARNING))
     logging.captureWarnings(True)
+
+
+class _Stderr:
+    """Standard error, unbuffered: what can't be written (a full disk, a reader that has gone) is lost, and stops nothing."""
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError):
+            os.write(2, text.encode(errors="backslashreplace"))
+
+    def flush(self) -> None:
+        """Do nothing: nothing is kept back."""
 
 
 def _without_control(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:

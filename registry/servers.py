@@ -20,7 +20,7 @@ from collections.abc import Callable
 from functools import partial
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkProcess
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from registry.config import HttpServer, Settings, load_settings
 from registry.logs import configure_logging
@@ -34,7 +34,7 @@ _REUSED_PIECE: Final = 32 << 20  # bytes up to which an allocation comes from th
 _REUSED: Final = 64 << 20  # bytes that stay free on its top
 _BACKLOG: Final = 2048  # connections that wait to be accepted
 _CONNECTIONS: Final = 16_384  # of a worker at a time; idle and slow ones cost little
-_KEEP_ALIVE: Final = 75.0  # seconds that hypercorn keeps an idle connection
+_KEEP_ALIVE: Final = 5.0  # seconds that hypercorn keeps an idle connection, and also one that the client has closed
 _STABLE: Final = 5.0  # seconds that a worker must live to be replaced by this process, as in granian
 
 _log = logging.getLogger("registry.servers")
@@ -152,7 +152,18 @@ def _hypercorn_worker(settings: Settings, listener: int, parent: int) -> None:
     config.include_server_header = False
     config.keep_alive_timeout = _KEEP_ALIVE
     config.keep_alive_max_requests = sys.maxsize
-    uvloop.run(serve(application, config))
+    uvloop.run(serve(_asked(application), config))
+
+
+def _asked(application: App) -> App:
+    """Hide `Expect: 100-continue`: hypercorn has answered it before the application is asked, so the body comes anyway."""
+
+    async def without_expect(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            scope["headers"] = [header for header in scope["headers"] if header[0].lower() != b"expect"]
+        await application(scope, receive, send)
+
+    return without_expect
 
 
 def _keep_alive(forks: list[Callable[[], ForkProcess]], drain_timeout: float, listener: socket.socket) -> int:

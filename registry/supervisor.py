@@ -17,6 +17,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,10 +36,12 @@ from registry.ports import AddressUnusable, reserved
 
 _TICK: Final = 1.0  # seconds between looks at the children; the end of one is seen at once
 _READY_TICK: Final = 0.05  # seconds between questions until the first answer
-_READY_LIMIT: Final = 5.0  # seconds for one answer
+_READY_LIMIT: Final = 10.0  # seconds for one answer; the server gives its parts five
+_WAITING_TOLD: Final = 10.0  # seconds between lines about a start that takes long
 _FIRST_DELAY: Final = 0.1  # seconds before a restart; doubled each time, up to
 _LAST_DELAY: Final = 10.0
 _STABLE: Final = 30.0  # seconds after which a restart counts as a success
+_SHARED_MEMORY: Final = Path("/dev", "shm")  # in it, mkdtemp makes a private directory
 _DRAIN_MARGIN: Final = 5.0  # seconds beyond the drain time-out for the HTTP server's own end
 
 _log = structlog.get_logger("registry.supervisor")
@@ -154,22 +157,25 @@ class _Supervisor:
         self._postgres_restarts = _Restarts()
         self._http: subprocess.Popen[bytes]
         self._http_restarts = _Restarts()
-        self._metrics = data.run / "metrics"
         self._announced = False
+        self._told_waiting = time.monotonic()
 
     def start(self) -> None:
         """Start everything, in order."""
         if self._settings.database_url is None:
+            _log.debug("starting PostgreSQL")
             self._postgres = EmbeddedPostgres(self._data.postgres, lock_fd=self._data.lock_fd)
             self._stack.callback(self._postgres.stop)
             self._start_postgres(self._postgres)
             self._settings = self._settings.model_copy(update={"database_url": self._postgres.url})
         if self._settings.database_url is not None:
+            _log.debug("looking at the schema")
             bring_schema_up(self._settings.database_url, self._settings.migrate)
-        shutil.rmtree(self._metrics, ignore_errors=True)
-        self._metrics.mkdir()
-        self._stack.callback(self._drain)
+        self._metrics = _metrics_directory(self._data.run)
+        self._stack.callback(shutil.rmtree, self._metrics, ignore_errors=True)
+        _log.debug("starting the HTTP server")
         self._start_http()
+        self._stack.callback(self._drain)
 
     def watch(self) -> None:
         """Restart what dies, until a signal asks for the end. Raise StartFailed when the server never gets ready."""
@@ -179,9 +185,8 @@ class _Supervisor:
                 self._heal_postgres(self._postgres)
             if self._http.poll() is not None:
                 self._heal_http()
-            elif not self._announced and self._is_ready():
-                self._announced = True
-                self._announce()
+            elif not self._announced:
+                self._look_whether_ready()
 
     def _start_postgres(self, postgres: EmbeddedPostgres) -> None:
         self._postgres_restarts.begin()
@@ -239,25 +244,35 @@ class _Supervisor:
             self._http.kill()
             self._http.wait()
 
-    def _is_ready(self) -> bool:
+    def _look_whether_ready(self) -> None:
+        answer = self._ask_ready()
+        if answer is None:
+            self._announced = True
+            self._announce()
+        elif time.monotonic() - self._told_waiting > _WAITING_TOLD:
+            self._told_waiting = time.monotonic()
+            _log.warning("not ready yet", answer=answer)
+
+    def _ask_ready(self) -> str | None:
+        """Return None when `/ready` answers 200, and what it answers otherwise."""
         host = self._settings.host
         if _is_every_address(host):
             host = "::1" if ":" in host else "127.0.0.1"
         connection = http.client.HTTPConnection(host, self._settings.port, timeout=_READY_LIMIT)
         try:
             connection.request("GET", "/ready", headers={"Connection": "close"})
-            return connection.getresponse().status == http.HTTPStatus.OK
-        except (OSError, http.client.HTTPException):
-            return False
+            response = connection.getresponse()
+            return None if response.status == http.HTTPStatus.OK else response.read(1000).decode(errors="replace")
+        except (OSError, http.client.HTTPException) as error:
+            return str(error)
         finally:
             connection.close()
 
     def _announce(self) -> None:
         _log.info("ready", host=self._settings.host, port=self._settings.port)
-        # Whoever started us may have closed the pipe.
+        # Whoever started us may have closed the pipe. What `sys.stdout` couldn't write it would try again at the exit.
         with contextlib.suppress(OSError):
-            sys.stdout.write(greeting(self._settings))
-            sys.stdout.flush()
+            os.write(1, greeting(self._settings).encode())
 
 
 def bring_schema_up(url: str, mode: Migrate) -> None:
@@ -280,6 +295,21 @@ def greeting(settings: Settings) -> str:
         "Push something:\n\n"
         f"  oras push {plain}{name}/team/bert:v1 model.safetensors\n"
     )
+
+
+def _metrics_directory(run: Path) -> Path:
+    """Make a directory for the files that the workers map, and remove that of an earlier server which was killed.
+
+    It is in memory where the machine has a place for that: a mapped file on a full disk kills its process (SIGBUS).
+    """
+    note = run / "metrics-directory"
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(note.read_text(), ignore_errors=True)
+    made = tempfile.mkdtemp(
+        prefix="blacklake-metrics-", dir=_SHARED_MEMORY if os.access(_SHARED_MEMORY, os.W_OK) else run
+    )
+    note.write_text(made)
+    return Path(made)
 
 
 def _is_every_address(host: str) -> bool:

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 from functools import partial
 from typing import Final
 
+import structlog
+
 from mediatypes.digest import Digest
 from mediatypes.ranges import ByteRange
 from registry.core.hashing import HashStateInvalid, RunningHash, new_hash, restore_hash
@@ -20,6 +22,7 @@ from registry.storage.base import BlobStore, BlobWriter, StorageKey
 PIECE: Final = 1 << 20
 """Bytes that are hashed and written at a time. An upload holds two pieces, and a third while it waits."""
 
+_log = structlog.get_logger("registry.core")
 _RENEW_SECONDS: Final = LEASE_SECONDS / 3
 _SAVE_SECONDS: Final = 5.0
 _INLINE_HASH: Final = 64 << 10  # below this many bytes a thread costs more than the hash
@@ -183,8 +186,12 @@ class UploadSession:
             await asyncio.sleep(_RENEW_SECONDS)
             is_idle = self._waiting_since is not None and clock() - self._waiting_since > _RENEW_SECONDS
             keep = partial(uploads.keep_lease, upload=self.row, extend=not is_idle)
-            with contextlib.suppress(Unavailable):
+            try:
                 is_ours = await self._db.statement("renew_upload_lease", keep)
+            except Unavailable:
+                continue
+            except Exception:  # noqa: BLE001 - the top of a task: ended unseen, it would let the lease of a good upload run out
+                _log.exception("a lease could not be renewed")
         if self._patience is not None:
             self._patience.reschedule(clock())
 

@@ -43,6 +43,7 @@ _LOST: Final = (
     OSError,
 )
 _CONTENDED: Final = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+_NOT_COMMITTED: Final = (*_CONTENDED, asyncpg.ReadOnlySQLTransactionError, asyncpg.InsufficientResourcesError)
 _SLOW: Final = (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError, TimeoutError)
 
 
@@ -132,7 +133,7 @@ class Database:
                 raise Unavailable("the database (it takes too long)") from error
             except (*_LOST, *_CONTENDED) as error:
                 metrics.observe_transaction(name, "repeated", time.perf_counter() - started)
-                if committing and not isinstance(error, _CONTENDED):
+                if committing and not isinstance(error, _NOT_COMMITTED):
                     raise Unavailable("the database (it went away during a commit)") from error
                 cause = error
         metrics.observe_transaction(name, "unavailable", time.perf_counter() - started)

@@ -120,6 +120,9 @@ def create_app(services: Services, router: Router) -> Quart:
     @app.errorhandler(RegistryError)
     async def refused(error: RegistryError) -> Response:
         reply = render(error, _request_id(), request.path)
+        exchange = _exchange()
+        if exchange is not None:
+            exchange.reply = reply
         reply.headers.append(("X-Request-ID", _request_id()))
         return _response(reply)
 

@@ -19,6 +19,7 @@ Send = Callable[[Any], Awaitable[None]]
 Headers = list[tuple[str, str]]
 
 _IDLE_SECONDS: Final = 60.0  # a body of which nothing moves for so long has nobody at its other end any more
+_SMALL_BODY: Final = 16 << 10  # bytes
 _LENGTH: Final = re.compile(r"[0-9]{1,19}", re.ASCII)
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 
@@ -166,10 +167,10 @@ class ClientLeft(Exception):
 
 
 def unless_stalled(send: Send) -> Send:
-    """Return `send` that raises ClientLeft where a piece of a body, with more to follow, is not taken in time."""
+    """Return `send` that raises ClientLeft where a body, or a piece of one, is not taken in time."""
 
     async def timed(message: Any) -> None:
-        if not message.get("more_body"):
+        if len(message.get("body", b"")) <= _SMALL_BODY:  # it fits into every buffer
             await send(message)
             return
         try:

@@ -177,6 +177,8 @@ class _Disk:
             while not working.done():
                 with contextlib.suppress(asyncio.CancelledError):  # a second one must not cut the wait short
                     await asyncio.wait([working])
+            if not working.cancelled():
+                working.exception()  # nobody is left to be told
             raise
         except FileNotFoundError as error:
             raise ObjectMissing("the file of an object is missing") from error
@@ -244,7 +246,8 @@ def _pwrite(fd: int, data: bytes | bytearray | memoryview, offset: int) -> None:
 
 def _begin_to_write(fd: int, offset: int, length: int) -> None:
     # Linux starts to write what is dirty of pages that aren't needed, and keeps it in its cache until it is written.
-    os.posix_fadvise(fd, offset, length, os.POSIX_FADV_DONTNEED)
+    with contextlib.suppress(OSError):  # it is advice; whether the bytes are safe, the sync tells
+        os.posix_fadvise(fd, offset, length, os.POSIX_FADV_DONTNEED)
 
 
 def _is_file_of(found: os.stat_result, size: int) -> bool:

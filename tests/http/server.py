@@ -72,7 +72,7 @@ def serving(directory: Path, **settings: object) -> Iterator[Registry]:
             )
         finally:
             process.kill()
-    assert errors_in(log) == []
+    assert errors_in(log) == [], "\n".join(errors_in(log))
 
 
 def errors_in(log: Path) -> list[str]:

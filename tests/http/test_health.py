@@ -190,7 +190,8 @@ def test_every_worker_is_in_the_count(two_workers: Client) -> None:
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(ask, range(200))) == {200}
     wait_until(lambda: requests_of(scraped(two_workers), "end-1", "GET", 200) == before + 200)
-    workers = {path.name.rpartition("_")[2] for path in Path(two_workers.registry.directory).rglob("counter_*.db")}
+    metrics_directory = Path((two_workers.registry.directory / "run" / "metrics-directory").read_text())
+    workers = {path.name.rpartition("_")[2] for path in metrics_directory.glob("counter_*.db")}
     assert len(workers) == 2
 
 
