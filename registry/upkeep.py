@@ -9,7 +9,8 @@ from typing import Literal
 from registry.config import Settings
 from registry.datadir import DataDirectory, DataDirectoryUnusable
 from registry.db import migrate
-from registry.db.embedded import EmbeddedPostgres, EmbeddedPostgresFailed, migrate_postgres
+from registry.db.embedded import EmbeddedPostgres, EmbeddedPostgresFailed
+from registry.db.major_upgrade import migrate_postgres
 
 
 class UpkeepFailed(Exception):
@@ -34,8 +35,8 @@ def change_schema(settings: Settings, act: Literal["up", "down", "status"], revi
 
 def move_postgres(settings: Settings, *, say: Callable[[str], None]) -> None:
     """Move the embedded database to the newest embedded PostgreSQL; `say` gets each step. Raise UpkeepFailed."""
-    with _translated():
-        migrate_postgres(settings.data_dir / "postgres", say=say)
+    with _translated(), _data_directory(settings) as data:
+        migrate_postgres(data, say=say)
 
 
 @contextlib.contextmanager
@@ -44,15 +45,25 @@ def _database(settings: Settings) -> Iterator[str]:
     if settings.database_url is not None:
         yield settings.database_url
         return
-    with contextlib.ExitStack() as stack:
-        data = DataDirectory(settings.data_dir)
-        data.acquire()
-        stack.callback(data.release)
+    with _data_directory(settings) as data:
         embedded = EmbeddedPostgres(data.postgres, lock_fd=data.lock_fd)
-        stack.callback(embedded.stop)
-        embedded.start()
-        data.record("postgres", embedded.pid)
-        yield embedded.url
+        try:
+            embedded.start()
+            data.record("postgres", embedded.pid)
+            yield embedded.url
+        finally:
+            embedded.stop()
+
+
+@contextlib.contextmanager
+def _data_directory(settings: Settings) -> Iterator[DataDirectory]:
+    """Hold the data directory, so that no server runs on it meanwhile."""
+    data = DataDirectory(settings.data_dir)
+    data.acquire()
+    try:
+        yield data
+    finally:
+        data.release()
 
 
 @contextlib.contextmanager

@@ -20,12 +20,10 @@ import stat
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, urlencode
 
-from registry.datadir import DataDirectory
 from registry.db.binaries import (
     DATABASE,
     USER,
@@ -34,13 +32,12 @@ from registry.db.binaries import (
     initialise,
     installations,
     refuse_out_of_reach,
-    run,
     spawn,
     sync_directory,
 )
 from registry.processes import end, identify, running_in, wait_for_end, works_in
 
-__all__ = ["EmbeddedPostgres", "EmbeddedPostgresFailed", "migrate_postgres"]
+__all__ = ["EmbeddedPostgres", "EmbeddedPostgresFailed", "beside", "finish_switch", "major_of"]
 
 _PORT: Final = 5432  # part of the socket's name; there is no TCP port
 _SOCKET: Final = f".s.PGSQL.{_PORT}"
@@ -88,10 +85,10 @@ class EmbeddedPostgres:
         try:
             for place in (self.directory, *installations().values()):
                 refuse_out_of_reach(place)
-            _finish_switch(self.directory)
+            finish_switch(self.directory)
             if not (self.directory / "PG_VERSION").exists():
                 initialise(self.directory, max(installations()), lock_fd=self._lock_fd)
-            self.major = _major(self.directory)
+            self.major = major_of(self.directory)
             _clear_leftovers(self.directory)
             self._sockets = _socket_directory(self.directory)
             self._bound_log()
@@ -168,121 +165,16 @@ class EmbeddedPostgres:
                 os.truncate(self._log, 0)
 
 
-def migrate_postgres(directory: Path, *, say: Callable[[str], None]) -> Path:
-    """Move the database directory to the newest embedded major version; `say` gets one line for each step.
-
-    Takes the data directory's lock (`directory.parent`), so no server may run. The database is copied into a new
-    directory by dump and restore, compared there (schema, and for each table the number and the hash of its rows), and
-    only then takes the old one's place. Interrupted at any point, the next start serves the old or the new one, complete.
-
-    Returns the directory in which the old version is kept, or `directory` itself when it is of the newest version.
-    Raises DataDirectoryUnusable (also: DataDirectoryInUse) and EmbeddedPostgresFailed.
-    """
-    directory = directory.absolute()
-    data = DataDirectory(directory.parent)
-    data.acquire()
-    try:
-        kept = _finish_switch(directory)
-        if not (directory / "PG_VERSION").exists():
-            raise EmbeddedPostgresFailed(f"there is no embedded database in {directory}; nothing to migrate")
-        old, newest = _major(directory), max(installations())
-        if old >= newest:
-            say(f"{directory} is of PostgreSQL {old}, the newest version embedded")
-        else:
-            say(f"{directory} is of PostgreSQL {old}; moving it to PostgreSQL {newest}")
-            _copy_checked(directory, newest, data, say)
-            kept = _finish_switch(directory)
-            say(f"done; what was changed in postgresql.conf is not taken over, the old directory is kept in {kept}")
-    except OSError as error:
-        raise EmbeddedPostgresFailed(
-            f"the migration of {directory} stopped: {error}; when that is mended, migrate again, nothing is lost"
-        ) from error
-    finally:
-        shutil.rmtree(_aside(directory, "migrating"), ignore_errors=True)
-        data.release()
-    return kept or directory
-
-
-def _copy_checked(directory: Path, newest: int, data: DataDirectory, say: Callable[[str], None]) -> None:
-    """Make `postgres.migrated` beside the directory: the same database in the newest version, compared with it."""
-    copy = _aside(directory, "migrating")
-    shutil.rmtree(copy, ignore_errors=True)
-    initialise(copy, newest, lock_fd=data.lock_fd)
-    source = EmbeddedPostgres(directory, lock_fd=data.lock_fd)
-    target = EmbeddedPostgres(copy, lock_fd=data.lock_fd)
-    with contextlib.ExitStack() as running:
-        for server in (source, target):
-            running.callback(server.stop)
-            server.start()
-            data.record("postgres", server.pid)
-        say("copying the database")
-        _dump_and_restore(source, target, binaries(newest))
-        say("comparing the copy")
-        before, after = (_contents(server, binaries(newest)) for server in (source, target))
-        if before != after:
-            differing = "\n".join(sorted(set(before) ^ set(after))[:10])
-            raise EmbeddedPostgresFailed(f"the copy differs from {directory}, which stays in use:\n{differing}")
-        say(f"the copy is equal in {len(before)} lines of schema and contents")
-    if target.poll() != 0:
-        raise EmbeddedPostgresFailed(
-            f"the new PostgreSQL on {copy} did not shut down in order; {directory} stays in use"
-        )
-    copy.rename(_aside(directory, "migrated"))
-    sync_directory(directory.parent)
-
-
-def _dump_and_restore(source: EmbeddedPostgres, target: EmbeddedPostgres, tools: Path) -> None:
-    with tempfile.TemporaryFile() as errors:
-        dump = spawn(
-            [tools / "pg_dump", "--format=custom", "--compress=0", f"--dbname={source.url}"],
-            farewell=signal.SIGKILL,
-            lock_fd=None,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-        )
-        try:
-            with dump:
-                run([tools / "pg_restore", "--exit-on-error", f"--dbname={target.url}"], source=dump.stdout)
-        finally:
-            if dump.returncode > 0:  # Then this is the cause of pg_restore's complaint, if it has one.
-                errors.seek(0)
-                complaint = errors.read().decode(errors="replace").strip()[-2000:]
-                raise EmbeddedPostgresFailed(f"pg_dump failed: {complaint}")
-    run([tools / "psql", "-X", "--command=ANALYZE", f"--dbname={target.url}"])
-
-
-# One line for each table and sequence. The sum of the rows' hashes doesn't depend on their order.
-_CONTENTS: Final = r"""
-SET timezone = 'UTC';
-SELECT format('SELECT %L, count(*), sum(hashtextextended(t::text, 0)::numeric) FROM %I.%I t',
-              schemaname || '.' || tablename, schemaname, tablename)
-  FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1 \gexec
-SELECT format('SELECT %L, last_value, is_called FROM %I.%I', schemaname || '.' || sequencename, schemaname, sequencename)
-  FROM pg_sequences ORDER BY 1 \gexec
-"""
-
-
-def _contents(server: EmbeddedPostgres, tools: Path) -> list[str]:
-    """Return the schema and a summary of what each table holds, as lines that are equal for equal databases."""
-    schema = run([tools / "pg_dump", "--schema-only", f"--dbname={server.url}"]).splitlines()
-    # Comments name the server's version, and \restrict a random word.
-    lines = [line for line in schema if line and not line.startswith(("--", "\\"))]
-    return (
-        lines
-        + run([tools / "psql", "-XqAt", "--set=ON_ERROR_STOP=1", f"--dbname={server.url}"], said=_CONTENTS).splitlines()
-    )
-
-
-def _finish_switch(directory: Path) -> Path | None:
+def finish_switch(directory: Path) -> Path | None:
     """Put a migrated copy into its place, also one whose migration was killed just before; return where the old one is."""
-    migrated = _aside(directory, "migrated")
+    migrated = beside(directory, "migrated")
     if not migrated.exists():
         return None
     kept = None
     if directory.exists():
-        name = f"{_major(directory)}.old"
+        name = f"{major_of(directory)}.old"
         names = itertools.chain([name], (f"{name}.{number}" for number in itertools.count(2)))
-        kept = next(place for place in (_aside(directory, name) for name in names) if not place.exists())
+        kept = next(place for place in (beside(directory, name) for name in names) if not place.exists())
         directory.rename(kept)
         sync_directory(directory.parent)
     migrated.rename(directory)
@@ -290,11 +182,13 @@ def _finish_switch(directory: Path) -> Path | None:
     return kept
 
 
-def _aside(directory: Path, suffix: str) -> Path:
+def beside(directory: Path, suffix: str) -> Path:
+    """Return the directory `suffix` beside a database directory: `migrating`, `migrated` or one like `16.old`."""
     return directory.with_name(f"{directory.name}.{suffix}")
 
 
-def _major(directory: Path) -> int:
+def major_of(directory: Path) -> int:
+    """Return the major version that a database directory is of."""
     return int((directory / "PG_VERSION").read_text())
 
 

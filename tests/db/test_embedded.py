@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL keeps what was committed, whatever is killed, and moves to a newer major version."""
+"""The embedded PostgreSQL keeps what was committed, whatever is killed."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -19,13 +18,12 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from registry.datadir import DataDirectory, DataDirectoryInUse
+from registry.datadir import DataDirectory
 from registry.db import embedded
-from registry.db.binaries import binaries, initialise, installations, run
-from registry.db.embedded import EmbeddedPostgres, EmbeddedPostgresFailed, migrate_postgres
+from registry.db.binaries import binaries, initialise
+from registry.db.embedded import EmbeddedPostgres, EmbeddedPostgresFailed
 from registry.processes import Identity, identify, running_in, wait_for_end
-
-OLDEST, NEWEST = min(installations()), max(installations())
+from tests.db.postgres import NEWEST, OLDEST, committed, fill, running, sql
 
 # What a supervisor does: it starts PostgreSQL, says its pid, and lives on.
 PARENT = """
@@ -37,46 +35,6 @@ server.start()
 print(server.pid, flush=True)
 sys.stdin.read()
 """
-# A migration that announces each step and goes on when it is told to.
-MIGRATION = """
-import sys
-from pathlib import Path
-from registry.db.embedded import migrate_postgres
-def say(line):
-    print(line, flush=True)
-    sys.stdin.readline()
-migrate_postgres(Path(sys.argv[1]), say=say)
-"""
-
-
-def sql(server: EmbeddedPostgres, statement: str) -> str:
-    psql = binaries(NEWEST) / "psql"
-    return run([psql, "-XqAt", "--set=ON_ERROR_STOP=1", f"--dbname={server.url}"], said=statement).strip()
-
-
-@contextmanager
-def running(server: EmbeddedPostgres) -> Iterator[EmbeddedPostgres]:
-    server.start()
-    try:
-        yield server
-    finally:
-        server.stop()
-
-
-def fill(server: EmbeddedPostgres) -> None:
-    sql(
-        server,
-        """
-        CREATE TABLE things (id bigserial PRIMARY KEY, name text COLLATE "C" NOT NULL UNIQUE, body bytea, meta jsonb);
-        INSERT INTO things (name, body, meta)
-        SELECT 'thing ü ' || n, decode(repeat(md5(n::text), 40), 'hex'), jsonb_build_object('n', n)
-          FROM generate_series(1, 500) AS n;
-        """,
-    )
-
-
-def committed(server: EmbeddedPostgres) -> str:
-    return sql(server, "SELECT count(*), md5(string_agg(t::text, '' ORDER BY id)) FROM things t")
 
 
 def kill_process(pid: int) -> None:
@@ -349,99 +307,3 @@ def test_a_directory_that_roots_postgres_cannot_reach_is_named(tmp_path: Path) -
     with pytest.raises(EmbeddedPostgresFailed, match=f"{closed} is closed to other users than its owner"):
         EmbeddedPostgres(closed / "data" / "postgres").start()
     assert stat.S_IMODE(closed.stat().st_mode) == 0o700
-
-
-@pytest.fixture
-def older(tmp_path: Path) -> Path:
-    """Return a filled database directory of the oldest major version."""
-    directory = tmp_path / "postgres"
-    initialise(directory, OLDEST)
-    with running(EmbeddedPostgres(directory)) as server:
-        fill(server)
-    return directory
-
-
-def contents(directory: Path) -> tuple[int, str]:
-    with running(EmbeddedPostgres(directory)) as server:
-        # The sequence must go on where it stood, too.
-        sql(server, "INSERT INTO things (name) VALUES ('probe'); DELETE FROM things WHERE name = 'probe'")
-        return server.major, committed(server)
-
-
-def test_a_directory_of_an_older_major_version_starts_and_migrates(older: Path) -> None:
-    major, before = contents(older)
-    assert major == OLDEST
-    said: list[str] = []
-    kept = migrate_postgres(older, say=said.append)
-    assert kept == older.with_name(f"postgres.{OLDEST}.old")
-    assert contents(older) == (NEWEST, before)
-    assert contents(kept) == (OLDEST, before)
-    assert [line.split()[0] for line in said] == [str(older), "copying", "comparing", "the", "done;"]
-    assert migrate_postgres(older, say=said.append) == older
-    assert said[-1].endswith("the newest version embedded")
-
-
-@pytest.mark.parametrize("step", [1, 2, 3, 4])
-def test_a_migration_killed_at_any_step_loses_nothing(older: Path, step: int) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", MIGRATION, str(older)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as migration:
-        assert migration.stdin is not None
-        assert migration.stdout is not None
-        for _ in range(step - 1):
-            migration.stdout.readline()
-            migration.stdin.write("\n")
-            migration.stdin.flush()
-        migration.stdout.readline()
-        migration.kill()
-    migrate_postgres(older, say=lambda line: None)
-    major, rows = contents(older)
-    assert (major, rows.split("|")[0]) == (NEWEST, "500")
-    left = {entry.name for entry in older.parent.iterdir()} - {"lock", "run"}
-    assert left == {"postgres", f"postgres.{OLDEST}.old"}
-
-
-@pytest.mark.parametrize("moved", [False, True], ids=["before the old one moves", "between the two moves"])
-def test_a_start_completes_a_switch_that_was_interrupted(older: Path, moved: bool, tmp_path: Path) -> None:
-    migrated = migrate_copy(older)
-    if moved:
-        older.rename(older.with_name(f"postgres.{OLDEST}.old"))
-    major, rows = contents(older)
-    assert (major, rows.split("|")[0]) == (NEWEST, "500")
-    assert not migrated.exists()
-    assert older.with_name(f"postgres.{OLDEST}.old").exists()
-
-
-def migrate_copy(directory: Path) -> Path:
-    """Migrate, then undo the two renames at the end."""
-    kept = migrate_postgres(directory, say=lambda line: None)
-    migrated = directory.rename(directory.with_name("postgres.migrated"))
-    kept.rename(directory)
-    return migrated
-
-
-def test_a_copy_that_differs_never_takes_the_place_of_the_old_one(older: Path) -> None:
-    def spoil(line: str) -> None:
-        if line.startswith("comparing"):
-            sql(EmbeddedPostgres(older.with_name("postgres.migrating")), "UPDATE things SET body = 'x' WHERE id = 7")
-
-    with pytest.raises(
-        EmbeddedPostgresFailed, match=r"the copy differs from .*, which stays in use:\npublic.things\|500"
-    ):
-        migrate_postgres(older, say=spoil)
-    major, rows = contents(older)
-    assert (major, rows.split("|")[0]) == (OLDEST, "500")
-    assert not older.with_name("postgres.migrating").exists()
-
-
-def test_a_migration_is_refused_while_a_server_runs(older: Path) -> None:
-    data = DataDirectory(older.parent)
-    data.acquire()
-    with pytest.raises(DataDirectoryInUse):
-        migrate_postgres(older, say=lambda line: None)
-    data.release()
-
-
-def test_there_must_be_something_to_migrate(tmp_path: Path) -> None:
-    with pytest.raises(EmbeddedPostgresFailed, match="nothing to migrate"):
-        migrate_postgres(tmp_path / "postgres", say=lambda line: None)
