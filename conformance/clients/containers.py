@@ -16,32 +16,35 @@ _REFERRERS: Final = "knows no referrers"
 _DELETES: Final = "deletes in its own store only"
 _PLAIN: Final = "--tls-verify=false"
 
+STORE_LACKS: Final[Mapping[str, str]] = {
+    "push_files": _IMAGES,
+    "pull_files": _IMAGES,
+    "push_docker_list": "pushes an index that it has made itself only",
+    "push_whole_index": "pushes an index that it has made itself only",
+    "copy_referrers": _REFERRERS,
+    "copy": "pulls into its store and pushes from there",
+    "round_trip": "makes images anew",
+    "attach": _REFERRERS,
+    "discover": _REFERRERS,
+    "tags": "lists no tags",
+    "catalog": "lists no repositories",
+    "delete_tag": _DELETES,
+    "delete_manifest": _DELETES,
+    "push_blob": _IMAGES,
+    "pull_blob": _IMAGES,
+    "delete_blob": _IMAGES,
+    "sha512_push": "names what it makes by sha256 always",
+    "sha512_pull": "its store takes sha256 only",
+}
+"""What a client with a store of its own lacks, and why: see Client.lacks."""
+
 
 class ContainerClient(Client):
     """What podman and buildah have in common."""
 
     exact: ClassVar[bool] = False
     converts: ClassVar[bool] = True
-    lacks: ClassVar[Mapping[str, str]] = {
-        "push_files": _IMAGES,
-        "pull_files": _IMAGES,
-        "push_docker_list": "pushes an index that it has made itself only",
-        "push_whole_index": "pushes an index that it has made itself only",
-        "copy_referrers": "knows no referrers",
-        "copy": "pulls into its store and pushes from there",
-        "round_trip": "makes images anew",
-        "attach": _REFERRERS,
-        "discover": _REFERRERS,
-        "tags": "lists no tags",
-        "catalog": "lists no repositories",
-        "delete_tag": _DELETES,
-        "delete_manifest": _DELETES,
-        "push_blob": _IMAGES,
-        "pull_blob": _IMAGES,
-        "delete_blob": _IMAGES,
-        "sha512_push": "names what it makes by sha256 always",
-        "sha512_pull": "its store takes sha256 only",
-    }
+    lacks: ClassVar[Mapping[str, str]] = STORE_LACKS
 
     def __init__(self, host: str, home: Path) -> None:
         super().__init__(host, home)

@@ -13,12 +13,10 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from conformance.clients.client import Client, CommandFailed, Pulled
+from conformance.clients.containers import STORE_LACKS
 from conformance.clients.images import Content, unpacked_archive, write_docker_archive
 from conformance.tools import ToolMissing
 
-_IMAGES: Final = "handles images only"
-_REFERRERS: Final = "knows no referrers"
-_DELETES: Final = "deletes in its own store only"
 _START: Final = 30.0  # seconds until the daemon answers
 _POLL: Final = 0.1  # seconds between two looks
 _STOP: Final = 20.0  # seconds from SIGTERM to SIGKILL
@@ -31,26 +29,7 @@ class Docker(Client):
     name: ClassVar[str] = "docker"
     exact: ClassVar[bool] = False
     schema2: ClassVar[bool] = True
-    lacks: ClassVar[Mapping[str, str]] = {
-        "push_files": _IMAGES,
-        "pull_files": _IMAGES,
-        "push_docker_list": "pushes an index that it has made itself only",
-        "push_whole_index": "pushes an index that it has made itself only",
-        "copy_referrers": "knows no referrers",
-        "copy": "pulls into its store and pushes from there",
-        "round_trip": "makes images anew",
-        "attach": _REFERRERS,
-        "discover": _REFERRERS,
-        "tags": "lists no tags",
-        "catalog": "lists no repositories",
-        "delete_tag": _DELETES,
-        "delete_manifest": _DELETES,
-        "push_blob": _IMAGES,
-        "pull_blob": _IMAGES,
-        "delete_blob": _IMAGES,
-        "sha512_push": "names what it makes by sha256 always",
-        "sha512_pull": "its store takes sha256 only",
-    }
+    lacks: ClassVar[Mapping[str, str]] = STORE_LACKS
 
     def __init__(self, host: str, home: Path) -> None:
         super().__init__(host, home)
