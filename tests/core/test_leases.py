@@ -157,28 +157,39 @@ async def test_a_lease_is_renewed_while_bytes_arrive(
 
 
 async def test_a_holder_that_waits_in_vain_lets_another_continue(
-    services: Services, other_services: Services, sql: Sql, monkeypatch: pytest.MonkeyPatch
+    gated: Services,
+    gated_database: GatedDatabase,
+    other_services: Services,
+    sql: Sql,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(session, "_RENEW_SECONDS", 0.05)
-    upload = await services.uploads.start(NAME)
-    await services.uploads.append(NAME, upload, body(b"saved "), chunk=None)
-    silent = Gate()
-    idle = asyncio.create_task(services.uploads.append(NAME, upload, silent.body(b"late"), chunk=None))
+    upload = await gated.uploads.start(NAME)
+    await gated.uploads.append(NAME, upload, body(b"saved "), chunk=None)
+    silent, first, second, third = Gate(), Gate(), Gate(), Gate()
+    idle = asyncio.create_task(gated.uploads.append(NAME, upload, silent.body(b"late"), chunk=None))
     await silent.arrival()
     epoch = (await lease_of(sql, upload))["lease_epoch"]
-    await asyncio.sleep(0.2)  # for it to be idle, and to look at its lease a few times
-    assert not idle.done()
+    gated_database.gates["renew_upload_lease"] = first
+    await first.arrival()  # perhaps before it counts as idle; the second time it does
+    gated_database.gates["renew_upload_lease"] = second
+    first.open()
+    await second.arrival()
     await run_out(sql)
-    while not idle.done():  # the first to come may find the file still held
-        with contextlib.suppress(UploadOutOfOrder):
-            await other_services.uploads.append(NAME, upload, body(b"by another"), chunk=ByteRange(6, 16))
-        await asyncio.sleep(0.01)
+    gated_database.gates["renew_upload_lease"] = third
+    second.open()
+    await third.arrival()
+    assert await sql.fetchval("SELECT lease_until < now() FROM uploads")  # it has looked, and renewed nothing
+    with contextlib.suppress(UploadOutOfOrder):  # where the file is still held
+        await other_services.uploads.append(NAME, upload, body(b"by another"), chunk=ByteRange(6, 16))
+    assert not idle.done()
+    third.open()
     with pytest.raises(UploadOutOfOrder, match="another request"):
         await idle
     assert (await lease_of(sql, upload))["lease_epoch"] > epoch
     if (await lease_of(sql, upload))["received"] == 6:
         await other_services.uploads.append(NAME, upload, body(b"by another"), chunk=ByteRange(6, 16))
-    await finish(services, upload, b"saved by another")
+    await finish(other_services, upload, b"saved by another")
 
 
 @pytest.mark.parametrize("how", ["saved", "released"])
