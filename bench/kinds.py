@@ -20,7 +20,7 @@ from bench.wire import HOST
 BASE = "distribution v3"  # what ratios are relative to
 OURS = "Blacklake"
 LIMIT = "nginx, files"
-HELP = "`python -m conformance tools peers` builds the registries written in Go, apt brings the rest"
+HELP = "`python -m conformance tools peers` builds distribution v3 and olareg; zot must be on the PATH, apt brings the rest"
 
 _DISTRIBUTION = """\
 version: 0.1
