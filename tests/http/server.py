@@ -78,7 +78,7 @@ def serving(directory: Path, **settings: object) -> Iterator[Registry]:
 def errors_in(log: Path) -> list[str]:
     """Return the lines of a log that tell of errors; a line that is no JSON tells of one too."""
     found = []
-    for line in log.read_text(errors="replace").splitlines():
+    for line in filter(None, log.read_text(errors="replace").split("\n")):  # a path may hold what else ends a line
         try:
             is_error = json.loads(line)["level"] in ("error", "critical")
         except (ValueError, KeyError, TypeError):
