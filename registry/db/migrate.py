@@ -1,6 +1,7 @@
 """Bring the database's schema up or down, safely when many nodes start at once.
 
-Expand, then contract (DESIGN, decision 16): `schema_state` holds the schema's version and the oldest code that can work with it.
+Expand, then contract (DESIGN, decision 16): `schema_state` holds the schema's version and the oldest code that can work
+with it.
 """
 
 from __future__ import annotations
