@@ -25,10 +25,9 @@ def reserved(host: str, port: int) -> Iterator[tuple[str, int]]:
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except OSError as error:
-        raise AddressUnusable(
-            f"the address {host} is not known: {error.strerror}; choose another with --host"
-        ) from error
+    except (OSError, UnicodeError) as error:  # the second is for what is no host name at all
+        reason = error.strerror if isinstance(error, OSError) else "it is no host name"
+        raise AddressUnusable(f"the address {host} is not known: {reason}; choose another with --host") from error
     family, address = found[0][0], found[0][4]
     try:
         # A socket without SO_REUSEPORT is let in only where no other one is.
