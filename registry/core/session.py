@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from typing import Final
 
@@ -25,6 +25,7 @@ PIECE: Final = 1 << 20
 _log = structlog.get_logger("registry.core")
 _RENEW_SECONDS: Final = LEASE_SECONDS / 3
 _SAVE_SECONDS: Final = 5.0
+_WHOLE: Final = 32 << 10  # bytes from which what the server hands over is kept as it is
 _INLINE_HASH: Final = 64 << 10  # below this many bytes a thread costs more than the hash
 
 
@@ -116,7 +117,7 @@ class UploadSession:
         if running is None or running.algorithm != algorithm:
             running = new_hash(algorithm)
             async for piece in self._store.read(StorageKey(self.row.storage_key), ByteRange(0, self.received)):
-                await _update(running, piece)
+                await _update(running, [piece], len(piece))
         return running.digest()
 
     def end(self) -> None:
@@ -126,12 +127,14 @@ class UploadSession:
     async def _take_all(self, body: AsyncIterator[bytes]) -> None:
         clock = asyncio.get_running_loop().time
         saved_at = clock()
-        buffer = bytearray()
+        pieces: list[bytes | bytearray] = []
+        size = 0
         taking: asyncio.Task[None] | None = None
         try:
             async for data in body:
-                buffer += data
-                if len(buffer) < PIECE:
+                _add(pieces, data)
+                size += len(data)
+                if size < PIECE:
                     continue
                 if taking is not None:
                     await taking
@@ -139,13 +142,13 @@ class UploadSession:
                     with contextlib.suppress(Unavailable):  # the next one may go well, and the last one must
                         await self.save(release=False)
                     saved_at = clock()
-                taking = asyncio.create_task(self._take(buffer))
-                buffer = bytearray()
+                taking = asyncio.create_task(self._take(pieces, size))
+                pieces, size = [], 0
         finally:
             if taking is not None:
                 await taking
-            if buffer:
-                await self._take(buffer)
+            if pieces:
+                await self._take(pieces, size)
 
     async def _pieces(self, body: AsyncIterator[bytes], stop: int | None) -> AsyncIterator[bytes]:
         """Yield the body's pieces, noting since when one is waited for. Raise SizeMismatch beyond `stop`."""
@@ -163,13 +166,13 @@ class UploadSession:
         finally:
             self._waiting_since = None
 
-    async def _take(self, piece: bytearray) -> None:
+    async def _take(self, pieces: Sequence[bytes | bytearray], size: int) -> None:
         if self._hash is None:
-            await self._writer.write(piece)
+            await self._writer.write(*pieces)
             return
-        hashing = asyncio.create_task(_update(self._hash, piece))
+        hashing = asyncio.create_task(_update(self._hash, pieces, size))
         try:
-            await self._writer.write(piece)
+            await self._writer.write(*pieces)
         finally:
             await hashing
 
@@ -206,8 +209,22 @@ def _running_hash(row: UploadRow) -> RunningHash | None:
     return None
 
 
-async def _update(running: RunningHash, piece: bytes | bytearray) -> None:
-    if len(piece) <= _INLINE_HASH:
-        running.update(piece)
+def _add(pieces: list[bytes | bytearray], data: bytes) -> None:
+    """Add what came to the pieces; small ones are gathered, large ones never copied."""
+    if len(data) >= _WHOLE:
+        pieces.append(data)
+    elif pieces and isinstance(pieces[-1], bytearray):
+        pieces[-1] += data
     else:
-        await asyncio.to_thread(running.update, piece)
+        pieces.append(bytearray(data))
+
+
+async def _update(running: RunningHash, pieces: Sequence[bytes | bytearray], size: int) -> None:
+    def update() -> None:
+        for piece in pieces:
+            running.update(piece)
+
+    if size <= _INLINE_HASH:
+        update()
+    else:
+        await asyncio.to_thread(update)

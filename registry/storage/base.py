@@ -47,8 +47,11 @@ class BlobWriter(Protocol):
     def offset(self) -> int:
         """Bytes accepted so far, counted from the beginning of the blob."""
 
-    async def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Append `data`. Raise StorageError when it can't be written; `data` is not kept after the return."""
+    async def write(self, *pieces: bytes | bytearray | memoryview) -> None:
+        """Append the pieces, a few dozen at most. Raise StorageError when they can't be written.
+
+        They are not kept after the return.
+        """
 
     async def save(self) -> bytes:
         """Make everything accepted durable; return the driver's state for `open_writer` (b"" where it needs none)."""

@@ -14,7 +14,7 @@ import fcntl
 import os
 import re
 import stat
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
@@ -130,10 +130,10 @@ class FileWriter:
         """See BlobWriter."""
         return self._offset
 
-    async def write(self, data: bytes | bytearray | memoryview) -> None:
+    async def write(self, *pieces: bytes | bytearray | memoryview) -> None:
         """See BlobWriter."""
-        await self._disk.run(_pwrite, self._open_fd, data, self._offset)
-        self._offset += len(data)
+        await self._disk.run(_pwrite, self._open_fd, pieces, self._offset)
+        self._offset += sum(map(len, pieces))
         if self._offset - self._begun >= _WRITE_BEHIND:
             begun, self._begun = self._begun, self._offset
             await self._disk.run(_begin_to_write, self._open_fd, begun, self._offset - begun)
@@ -237,11 +237,15 @@ def _make_directory(path: Path, root: Path, durable: set[Path]) -> None:
     durable.add(path)
 
 
-def _pwrite(fd: int, data: bytes | bytearray | memoryview, offset: int) -> None:
-    with memoryview(data) as view:
-        written = 0
-        while written < len(view):
-            written += os.pwrite(fd, view[written:], offset + written)
+def _pwrite(fd: int, pieces: Sequence[bytes | bytearray | memoryview], offset: int) -> None:
+    left = [memoryview(piece) for piece in pieces if len(piece)]
+    while left:
+        written = os.pwritev(fd, left, offset)
+        offset += written
+        while left and written >= len(left[0]):
+            written -= len(left.pop(0))
+        if written:
+            left[0] = left[0][written:]
 
 
 def _begin_to_write(fd: int, offset: int, length: int) -> None:
@@ -284,7 +288,7 @@ def _probe(root: Path) -> None:
     path = root / "probe"  # one name for all: what a killed process leaves is used and removed by the next check
     fd = os.open(path, os.O_RDWR | os.O_CREAT | _OPEN, 0o600)
     try:
-        _pwrite(fd, b"blacklake", 0)
+        _pwrite(fd, [b"blacklake"], 0)
         if os.pread(fd, 9, 0) != b"blacklake":
             raise StorageError("the file system returned other bytes than were written")
     finally:

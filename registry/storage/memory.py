@@ -72,11 +72,12 @@ class MemoryWriter:
         """See BlobWriter."""
         return len(self._content)
 
-    async def write(self, data: bytes | bytearray | memoryview) -> None:
+    async def write(self, *pieces: bytes | bytearray | memoryview) -> None:
         """See BlobWriter."""
         if not self._is_open:
             raise ValueError("the writer is closed")
-        self._content += data
+        for piece in pieces:
+            self._content += piece
 
     async def save(self) -> bytes:
         """See BlobWriter."""

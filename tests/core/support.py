@@ -139,9 +139,9 @@ class _WrappedWriter:
     def offset(self) -> int:
         return self._inner.offset
 
-    async def write(self, data: bytes | bytearray | memoryview) -> None:
+    async def write(self, *pieces: bytes | bytearray | memoryview) -> None:
         await self._on_call("before", "write")
-        await self._inner.write(data)
+        await self._inner.write(*pieces)
         await self._on_call("after", "write")
 
     async def save(self) -> bytes:

@@ -126,14 +126,14 @@ async def main():
 asyncio.run(main())
 """
     trace = tmp_path / "trace"
-    calls = "trace=fsync,fdatasync,pwrite64,write"
+    calls = "trace=fsync,fdatasync,pwritev,write"
     command = ["strace", "-f", "-y", "-o", trace, "-e", calls, sys.executable, "-c", program, root, KEY]
     try:
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     except FileNotFoundError:
         pytest.skip("strace is not installed")
     lines = trace.read_text().splitlines()
-    wanted = (f'{KEY}>, "content"', "fdatasync(", "ab/cd>", '"committed"')
+    wanted = (f'{KEY}>, [{{iov_base="content"', "fdatasync(", "ab/cd>", '"committed"')
     positions = [next(number for number, line in enumerate(lines) if word in line) for word in wanted]
     assert KEY in lines[positions[1]]
     assert lines[positions[2]].split()[1].startswith("fsync(")
@@ -266,3 +266,17 @@ async def test_a_store_whose_directory_can_not_be_written_says_so(tmp_path: Path
 async def test_the_probe_of_a_check_is_removed(root: Path) -> None:
     await FilesystemStore(root).check()
     assert everything_below(root) == []
+
+
+@pytest.mark.parametrize("most", [1, 3, 4, 5, 100])
+def test_pieces_are_written_whole_however_little_the_system_takes_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    def sparing(fd: int, pieces: list[memoryview], offset: int) -> int:
+        return os.pwrite(fd, b"".join(pieces)[:most], offset)
+
+    monkeypatch.setattr(filesystem.os, "pwritev", sparing)
+    file = tmp_path / "file"
+    with file.open("wb") as out:
+        filesystem._pwrite(out.fileno(), [b"abcd", bytearray(b""), bytearray(b"efg"), memoryview(b"h")], 2)
+    assert file.read_bytes() == b"\0\0abcdefgh"
