@@ -126,7 +126,7 @@ async def main():
 asyncio.run(main())
 """
     trace = tmp_path / "trace"
-    calls = "trace=fsync,fdatasync,pwritev,write"
+    calls = "trace=fsync,fdatasync,pwritev,pwritev2,write"
     command = ["strace", "-f", "-y", "-o", trace, "-e", calls, sys.executable, "-c", program, root, KEY]
     try:
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
