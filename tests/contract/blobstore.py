@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -59,7 +60,8 @@ class BlobStoreContract:
         before = _open_files()
         yield driver.store
         assert driver.contents() == []
-        assert _open_files() == before
+        # Of what an earlier test left, the garbage collector may have closed some meanwhile.
+        assert sorted((Counter(_open_files()) - Counter(before)).elements()) == []
         await driver.store.close()
 
     @pytest.mark.parametrize("size", SIZES)
