@@ -27,7 +27,7 @@ T = TypeVar("T")
 _KEY: Final = re.compile(r"[0-9a-f]{32}")
 _THREADS: Final = 16
 _LARGE: Final = 64 << 20  # bytes of a blob
-_FEW: Final = 4  # readers that get pieces of CHUNK_SIZE at a time; others get
+_FEW: Final = 2  # readers that get pieces of CHUNK_SIZE at a time; others get
 _SMALL: Final = 256 << 10  # bytes
 _WRITE_BEHIND: Final = (
     16 << 20
