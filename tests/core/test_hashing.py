@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -16,17 +16,6 @@ from registry.core.hashing import HashStateInvalid, new_hash, restore_hash
 
 ALGORITHMS = ["sha256", "sha512"]
 CONTENT = random.Random(7).randbytes(70_000)
-
-
-@pytest.fixture
-def without_libcrypto(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Act on a machine whose libcrypto is not to be found, or fails its self-test."""
-    hashing._library.cache_clear()
-    hashing._function.cache_clear()
-    monkeypatch.setattr(hashing, "_passes_self_test", lambda _library: False)
-    yield
-    hashing._library.cache_clear()
-    hashing._function.cache_clear()
 
 
 def exported(algorithm: str, content: bytes = b"") -> bytes:

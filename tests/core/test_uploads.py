@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from uuid import uuid4
 
 import asyncpg
@@ -11,7 +10,7 @@ import pytest
 
 from mediatypes.digest import Digest
 from mediatypes.ranges import ByteRange
-from registry.core import hashing, session
+from registry.core import session
 from registry.core.services import Services
 from registry.core.session import PIECE
 from registry.errors import (
@@ -30,16 +29,6 @@ Sql = asyncpg.Connection
 LARGE = bytes(range(256)) * (4 * PIECE // 256) + b"end"
 
 both_stores = pytest.mark.parametrize("store", ["memory", "filesystem"], indirect=True)
-
-
-@pytest.fixture
-def without_libcrypto(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    hashing._library.cache_clear()
-    hashing._function.cache_clear()
-    monkeypatch.setattr(hashing, "_passes_self_test", lambda _library: False)
-    yield
-    hashing._library.cache_clear()
-    hashing._function.cache_clear()
 
 
 def pieces(content: bytes, size: int) -> list[bytes]:
