@@ -9,7 +9,7 @@ from bench.compare import Outcome
 from bench.kinds import BASE, HELP, LIMIT
 from bench.machine import machine
 from bench.uploads_memory import BOUND
-from bench.work import CLIENTS, MB, Measure, measures
+from bench.work import CLIENTS, MB, PULLS, Measure, measures
 from bench.wrk import CONNECTIONS, THREADS
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
@@ -25,9 +25,9 @@ def report(outcome: Outcome, memory: str, profile: str) -> str:
         f"Taken on {datetime.datetime.now(datetime.UTC):%Y-%m-%d} on {machine()}; the load generator shares its cores. "
         f"{rounds.capitalize()}: in each, every server starts with an empty directory, does all the work alone and is "
         f"stopped. Small GETs come from wrk ({CONNECTIONS} connections, {THREADS} threads, {scale.seconds} s after a "
-        f"second to warm up), all else from {CLIENTS} or fewer processes, or one per stream. Statuses, lengths and "
-        f"digests are checked. *{LIMIT}* keeps files under their paths, neither hashing nor syncing: the limit of disk "
-        "and load generator."
+        f"second to warm up), all else from {CLIENTS} or fewer processes, or one per stream; the large blob "
+        f"is pulled {PULLS} times, and the median counts. Statuses, lengths and digests are checked. "
+        f"*{LIMIT}* keeps files under their paths, neither hashing nor syncing: the limit of disk and load generator."
     )
     parts = [method, _table(["server", "version"], [[kind.name, kind.version] for kind in outcome.kinds])]
     if outcome.missing:

@@ -18,7 +18,8 @@ from bench.payload import Payload
 
 HOST = "127.0.0.1"
 LIMIT = 300.0  # seconds without a byte, after which a request has failed
-PIECE = 1 << 20
+PIECE = 1 << 20  # bytes of a body asked of the kernel at a time
+BUFFER = 64 << 10  # bytes read at a time elsewhere; less than PIECE, so that a large body is not copied through it
 NEXT = re.compile(r"<([^>]+)>")
 
 
@@ -46,7 +47,7 @@ class Connection:
         self._host = f"{HOST}:{port}"
         self._socket = socket.create_connection((HOST, port), timeout=LIMIT)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._reader = io.BufferedReader(self._socket.makefile("rb", buffering=0), PIECE)
+        self._reader = io.BufferedReader(self._socket.makefile("rb", buffering=0), BUFFER)
 
     def __enter__(self) -> Self:
         return self
@@ -115,7 +116,7 @@ class Connection:
         buffer = memoryview(bytearray(min(size, PIECE)))
         left = size
         while left:
-            count = self._reader.readinto(buffer[: min(left, PIECE)])
+            count = self._reader.readinto1(buffer[: min(left, PIECE)])
             if not count:
                 raise WrongAnswer(f"The connection ended {left} bytes before the end of the body.")
             sink(buffer[:count])

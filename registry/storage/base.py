@@ -15,7 +15,7 @@ from mediatypes.ranges import ByteRange
 
 StorageKey = NewType("StorageKey", str)
 
-CHUNK_SIZE = 4 << 20
+CHUNK_SIZE = 768 << 10
 """Bytes that a driver reads or hands out at a time, at most."""
 
 

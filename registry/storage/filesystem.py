@@ -14,7 +14,7 @@ import fcntl
 import os
 import re
 import stat
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
@@ -26,9 +26,10 @@ T = TypeVar("T")
 
 _KEY: Final = re.compile(r"[0-9a-f]{32}")
 _THREADS: Final = 16
-_LARGE: Final = 64 << 20  # bytes of a blob
-_FEW: Final = 2  # readers that get pieces of CHUNK_SIZE at a time; others get
+_LARGE: Final = 2 << 20  # bytes of a blob
+_FEW: Final = 16  # readers that get pieces of CHUNK_SIZE at a time; others get
 _SMALL: Final = 256 << 10  # bytes
+_READ_AHEAD: Final = 4 << 20  # bytes that the disk is asked for beyond a piece it had to bring
 _WRITE_BEHIND: Final = (
     16 << 20
 )  # bytes after which the disk begins to work, so that the sync at the end finds little left
@@ -51,27 +52,25 @@ class FilesystemStore:
         return FileWriter(self._disk, self._path(key), fd, offset)
 
     async def read(self, key: StorageKey, span: ByteRange) -> AsyncGenerator[bytes, None]:
-        """See BlobStore. The next piece is read while the last one is used.
+        """See BlobStore. What the kernel has in memory is read at once, what the disk must bring in a thread.
 
         A server queues several pieces for each client that reads slowly: only a few readers at once get large ones.
         """
         fd = await self._disk.open(os.open, self._path(key), os.O_RDONLY | _OPEN)
         self._readers += 1
         size = CHUNK_SIZE if self._readers <= _FEW else _SMALL
-        ahead: asyncio.Task[bytes] | None = None
         try:
             for position in range(span.start, span.stop, size):
-                piece = await (ahead or self._disk.start(_pread, fd, position, min(position + size, span.stop)))
-                following = position + size
-                stop = min(following + size, span.stop)
-                ahead = self._disk.start(_pread, fd, following, stop) if following < span.stop else None
+                stop = min(position + size, span.stop)
+                if _is_in_memory(fd, stop - 1):
+                    with _translated_errors():
+                        piece = _pread(fd, position, stop)
+                else:
+                    piece = await self._disk.run(_pread_ahead, fd, position, stop)
                 yield piece
         finally:
             self._readers -= 1
-            if ahead is None or ahead.done():
-                os.close(fd)
-            else:
-                ahead.add_done_callback(lambda _: os.close(fd))
+            os.close(fd)
 
     async def holds(self, key: StorageKey, size: int) -> bool:
         """See BlobStore."""
@@ -81,9 +80,9 @@ class FilesystemStore:
             return False
 
     def local_path(self, key: StorageKey, size: int) -> Path | None:
-        """See BlobStore. None for a large blob while few are read: granian sends a file slower than large pieces of it."""
+        """See BlobStore. None for a large blob: granian sends a file slower than pieces of it."""
         path = self._path(key)
-        if size >= _LARGE and self._readers < _FEW:
+        if size >= _LARGE:
             return None
         try:
             return path if _is_file_of(path.lstat(), size) else None
@@ -172,7 +171,8 @@ class _Disk:
         """Return what `call` returns. Cancellation waits for the call's end: no thread uses a file that was closed."""
         working = asyncio.get_running_loop().run_in_executor(self._threads, call, *args)
         try:
-            return await asyncio.shield(working)
+            with _translated_errors():
+                return await asyncio.shield(working)
         except asyncio.CancelledError:
             while not working.done():
                 with contextlib.suppress(asyncio.CancelledError):  # a second one must not cut the wait short
@@ -180,11 +180,6 @@ class _Disk:
             if not working.cancelled():
                 working.exception()  # nobody is left to be told
             raise
-        except FileNotFoundError as error:
-            raise ObjectMissing("the file of an object is missing") from error
-        except OSError as error:
-            reason = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror
-            raise StorageError(f"the file system failed: {reason}") from error
 
     async def open(self, call: Callable[..., int], *args: object) -> int:
         """Return the file descriptor that `call` opens. Cancellation closes it: nobody is left who would."""
@@ -197,15 +192,20 @@ class _Disk:
             raise
         return opened[0]
 
-    def start(self, call: Callable[..., T], *args: object) -> asyncio.Task[T]:
-        """Begin `run` and return it as a task, whose error may stay unasked for."""
-        task = asyncio.create_task(self.run(call, *args))
-        task.add_done_callback(lambda done: done.cancelled() or done.exception())
-        return task
-
     def close(self) -> None:
         """End the threads when their calls have ended."""
         self._threads.shutdown(wait=False)
+
+
+@contextlib.contextmanager
+def _translated_errors() -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise ObjectMissing("the file of an object is missing") from error
+    except OSError as error:
+        reason = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror
+        raise StorageError(f"the file system failed: {reason}") from error
 
 
 def _open_locked(path: Path, offset: int) -> int:
@@ -256,6 +256,20 @@ def _begin_to_write(fd: int, offset: int, length: int) -> None:
 
 def _is_file_of(found: os.stat_result, size: int) -> bool:
     return stat.S_ISREG(found.st_mode) and found.st_size == size
+
+
+def _is_in_memory(fd: int, position: int) -> bool:
+    """Say whether the byte can be read without the disk: the kernel reads ahead in order, so it has those before as well."""
+    try:
+        return os.preadv(fd, [bytearray(1)], position, os.RWF_NOWAIT) == 1
+    except OSError:  # it isn't there, or this file system can't tell
+        return False
+
+
+def _pread_ahead(fd: int, position: int, stop: int) -> bytes:
+    with contextlib.suppress(OSError):  # advice, as above
+        os.posix_fadvise(fd, stop, _READ_AHEAD, os.POSIX_FADV_WILLNEED)
+    return _pread(fd, position, stop)
 
 
 def _pread(fd: int, position: int, stop: int) -> bytes:

@@ -144,7 +144,7 @@ async def test_a_read_that_is_cancelled_while_it_opens_its_file_closes_it(
 
 @pytest.mark.parametrize("times", [1, 2])
 @pytest.mark.parametrize("piece", [0, 1])
-async def test_a_cancelled_read_closes_its_file_after_its_thread_has_ended(
+async def test_a_cancelled_read_of_a_cold_disk_closes_its_file_after_its_thread_has_ended(
     store: FilesystemStore, gate: Gate, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, times: int, piece: int
 ) -> None:
     key = await stored(store, bytes(3 * CHUNK_SIZE))
@@ -164,6 +164,7 @@ async def test_a_cancelled_read_closes_its_file_after_its_thread_has_ended(
         return (gated if position == piece * CHUNK_SIZE else watched)(fd, position, stop)
 
     monkeypatch.setattr(filesystem, "_pread", stopping)
+    monkeypatch.setattr(filesystem, "_is_in_memory", lambda fd, position: False)
 
     async def read_all() -> None:
         async with contextlib.aclosing(store.read(key, ByteRange(0, 3 * CHUNK_SIZE))) as pieces:
@@ -172,27 +173,4 @@ async def test_a_cancelled_read_closes_its_file_after_its_thread_has_ended(
 
     await cancelled(asyncio.create_task(read_all()), gate, times=times)
     assert failures == []
-    assert open_files(tmp_path) == []
-
-
-async def test_a_read_that_is_given_up_closes_its_file_after_its_thread_has_ended(
-    store: FilesystemStore, gate: Gate, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    key = await stored(store, bytes(3 * CHUNK_SIZE))
-    pread = filesystem._pread
-    gated = gate.before(pread)
-    monkeypatch.setattr(
-        filesystem, "_pread", lambda fd, position, stop: (gated if position else pread)(fd, position, stop)
-    )
-    pieces = store.read(key, ByteRange(0, 3 * CHUNK_SIZE))
-    assert len(await anext(pieces)) == CHUNK_SIZE
-    await gate.arrival()
-    closing = asyncio.create_task(pieces.aclose())
-    for _ in range(5):
-        await asyncio.sleep(0)
-    assert len(open_files(tmp_path)) == 1
-    gate.open()
-    await closing
-    await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}), return_exceptions=True)
-    await asyncio.sleep(0)
     assert open_files(tmp_path) == []

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import random
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -238,20 +241,54 @@ async def test_only_a_few_readers_at_once_get_large_pieces(root: Path) -> None:
     assert [len(piece) async for piece in store.read(KEY, ByteRange(0, size))] == [CHUNK_SIZE] * 3
 
 
-async def test_a_large_blob_is_a_file_to_send_only_while_many_are_read(
-    root: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("in_memory", [True, False])
+async def test_only_what_the_disk_must_bring_is_read_in_a_thread(
+    root: Path, monkeypatch: pytest.MonkeyPatch, in_memory: bool
 ) -> None:
+    store, content = FilesystemStore(root), random.Random(1).randbytes(2 * CHUNK_SIZE + 7)
+    await write(store, KEY, content)
+    threads: list[str] = []
+    pread = filesystem._pread
+
+    def watched(fd: int, position: int, stop: int) -> bytes:
+        threads.append(threading.current_thread().name)
+        return pread(fd, position, stop)
+
+    monkeypatch.setattr(filesystem, "_pread", watched)
+    monkeypatch.setattr(filesystem, "_is_in_memory", lambda fd, position: in_memory)
+    assert b"".join([piece async for piece in store.read(KEY, ByteRange(0, len(content)))]) == content
+    assert [name == threading.main_thread().name for name in threads] == [in_memory] * 3
+
+
+async def test_bytes_just_written_are_in_memory_and_those_beyond_the_end_are_not(root: Path) -> None:
+    await write(FilesystemStore(root), KEY, b"content")
+    with (root / KEY[:2] / KEY[2:4] / KEY).open("rb") as file:
+        assert filesystem._is_in_memory(file.fileno(), 6)
+        assert not filesystem._is_in_memory(file.fileno(), 7)
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+async def test_a_disk_that_fails_in_a_read_is_said_by_a_storage_error(
+    root: Path, monkeypatch: pytest.MonkeyPatch, in_memory: bool
+) -> None:
+    store = FilesystemStore(root)
+    await write(store, KEY, b"content")
+    monkeypatch.setattr(filesystem, "_is_in_memory", lambda fd, position: in_memory)
+
+    def failing(fd: int, position: int, stop: int) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(filesystem, "_pread", failing)
+    with pytest.raises(StorageError, match="the file system failed: Input/output error"):
+        await anext(store.read(KEY, ByteRange(0, 7)))
+
+
+async def test_a_large_blob_is_no_file_to_send(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(filesystem, "_LARGE", 100)
     store = FilesystemStore(root)
-    await write(store, KEY, bytes(100))
-    assert store.local_path(KEY, 100) is None
-    readers = [store.read(KEY, ByteRange(0, 100)) for _ in range(filesystem._FEW)]
-    for reader in readers:
-        await anext(reader)
-    assert store.local_path(KEY, 100) is not None
-    for reader in readers:
-        await reader.aclose()
-    assert store.local_path(KEY, 100) is None
+    for size, is_file in ((99, True), (100, False)):
+        await write(store, key := new_key(), bytes(size))
+        assert (store.local_path(key, size) is not None) == is_file
 
 
 async def test_a_store_whose_directory_can_not_be_written_says_so(tmp_path: Path) -> None:
