@@ -32,30 +32,24 @@ class Location(NamedTuple):
 
 
 # (resource, method) -> the specification's number. Where one method serves several numbers the first stands for all;
-# `catalog` and `end-14` (upload cancel) are of Docker's API and of the draft.
-ENDPOINTS: Final = {
+# `catalog` and `end-14` (upload cancel) are of Docker's API and of the draft. HEAD goes wherever GET does.
+_NUMBERS: Final = {
     (Resource.BASE, "GET"): "end-1",
-    (Resource.BASE, "HEAD"): "end-1",
     (Resource.BLOB, "GET"): "end-2",
-    (Resource.BLOB, "HEAD"): "end-2",
     (Resource.MANIFEST, "GET"): "end-3",
-    (Resource.MANIFEST, "HEAD"): "end-3",
     (Resource.UPLOADS, "POST"): "end-4",
     (Resource.UPLOAD, "PATCH"): "end-5",
     (Resource.UPLOAD, "PUT"): "end-6",
     (Resource.MANIFEST, "PUT"): "end-7",
     (Resource.TAGS, "GET"): "end-8",
-    (Resource.TAGS, "HEAD"): "end-8",
     (Resource.MANIFEST, "DELETE"): "end-9",
     (Resource.BLOB, "DELETE"): "end-10",
     (Resource.REFERRERS, "GET"): "end-12",
-    (Resource.REFERRERS, "HEAD"): "end-12",
     (Resource.UPLOAD, "GET"): "end-13",
-    (Resource.UPLOAD, "HEAD"): "end-13",
     (Resource.UPLOAD, "DELETE"): "end-14",
     (Resource.CATALOG, "GET"): "catalog",
-    (Resource.CATALOG, "HEAD"): "catalog",
 }
+ENDPOINTS: Final = _NUMBERS | {(of, "HEAD"): number for (of, method), number in _NUMBERS.items() if method == "GET"}
 
 _BY_COLLECTION: Final = {
     "manifests": Resource.MANIFEST,

@@ -12,10 +12,12 @@ from registry.config import Deletion, Settings, Sparse, load_settings
 from registry.core.blobs import Blobs
 from registry.core.cleanup import Cleanup
 from registry.core.health import Health
-from registry.core.listings import Referrers, Repositories, Tags
 from registry.core.manifests import Manifests
 from registry.core.policy import DeletionRule, SparseRule
+from registry.core.referrers import Referrers
+from registry.core.repositories import Repositories
 from registry.core.services import Services
+from registry.core.tags import Tags
 from registry.core.uploads import Uploads
 from registry.db.pool import Database
 from registry.http.app import create_app
@@ -44,7 +46,7 @@ def create_server(settings: Settings) -> App:
     services = create_services(settings, db, store)
     access = OpenAccess(external_url=settings.external_url, any_host=settings.insecure_open)
     router = Router(services, access, Links(settings.external_url))
-    app = create_app(services, router)
+    app = create_app(services, router, access)
     tasks: list[asyncio.Task[None]] = []
 
     @app.before_serving

@@ -47,7 +47,6 @@ _connections = Gauge(
     registry=_registry,
     multiprocess_mode="livesum",
 )
-_used, _idle = _connections.labels("used"), _connections.labels("idle")
 
 
 class _Request(NamedTuple):
@@ -61,8 +60,25 @@ class _Request(NamedTuple):
 
 _request_series: Final[dict[tuple[str, str, int], _Request]] = {}
 _transaction_series: Final[dict[tuple[str, str], Callable[[float], None]]] = {}
-_pools: Final[list[Callable[[], tuple[int, int]]]] = []
-_published: Final = [(0, 0)]
+
+
+class _Pool:
+    """The connections of this process: told when their number changes."""
+
+    def __init__(self) -> None:
+        self.usage: Callable[[], tuple[int, int]] = lambda: (0, 0)
+        self._told = (0, 0)
+        self._used, self._idle = _connections.labels("used"), _connections.labels("idle")
+
+    def tell(self) -> None:
+        usage = self.usage()
+        if usage != self._told:
+            self._told = in_use, opened = usage
+            self._used.set(in_use)
+            self._idle.set(opened - in_use)
+
+
+_pool: Final = _Pool()
 
 
 def observe_request(endpoint: str, method: str, status: int, seconds: float, received: int, sent: int) -> None:
@@ -82,7 +98,7 @@ def observe_transaction(name: str, outcome: str, seconds: float) -> None:
     if observe is None:
         observe = _transaction_series[name, outcome] = _transactions.labels(name, outcome).observe
     observe(seconds)
-    _publish_pool()
+    _pool.tell()
 
 
 def set_uploads_open(count: int) -> None:
@@ -92,12 +108,12 @@ def set_uploads_open(count: int) -> None:
 
 def watch_pool(usage: Callable[[], tuple[int, int]]) -> None:
     """Tell the connections of this process from now on; `usage` returns those in use and those open."""
-    _pools[:] = [usage]
+    _pool.usage = usage
 
 
 def exposition() -> bytes:
     """Return the metrics of all workers, in the text format that CONTENT_TYPE names."""
-    _publish_pool()
+    _pool.tell()
     directory = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
     if directory is None:
         return generate_latest(_registry)
@@ -118,15 +134,6 @@ def _series_of_request(endpoint: str, method: str, status: int) -> _Request:
     if known == method:
         _request_series[endpoint, method, status] = series
     return series
-
-
-def _publish_pool() -> None:
-    for pool in _pools:
-        usage = pool()
-        if usage != _published[0]:
-            in_use, opened = _published[0] = usage
-            _used.set(in_use)
-            _idle.set(opened - in_use)
 
 
 def _forget_dead_workers(directory: Path) -> None:

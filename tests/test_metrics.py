@@ -36,9 +36,9 @@ def increase(before: Samples, name: str, /, **labels: str) -> float:
 @pytest.fixture(autouse=True)
 def pool() -> Iterator[None]:
     """Leave no pool watched."""
-    kept = list(metrics._pools)
+    kept = metrics._pool.usage
     yield
-    metrics._pools[:] = kept
+    metrics._pool.usage = kept
 
 
 def test_a_request_is_counted_with_its_bytes_and_its_duration() -> None:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from registry.core.blobs import Blobs
 from registry.core.cleanup import Cleanup
 from registry.core.health import Health
-from registry.core.listings import Referrers, Repositories, Tags
 from registry.core.manifests import Manifests
+from registry.core.referrers import Referrers
+from registry.core.repositories import Repositories
+from registry.core.tags import Tags
 from registry.core.uploads import Uploads
 
 

@@ -15,11 +15,13 @@ from werkzeug.routing import MapAdapter
 
 from mediatypes.endpoints import locate
 from registry import metrics
+from registry.auth.open_access import OpenAccess
 from registry.core.services import Services
 from registry.errors import InternalError, MethodUnsupported, RegistryError, RequestInvalid
-from registry.http.call import ClientLeft, Reply, Stream, request_id_of, unless_stalled
+from registry.http.call import request_id_of
 from registry.http.errors import render
 from registry.http.exchange import Exchange
+from registry.http.reply import ClientLeft, Reply, Stream, unless_stalled
 from registry.http.routes import Router
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -82,13 +84,18 @@ class Application(Quart):
         return self.url_map.bind("localhost", default_method=request.method, path_info=request.path)
 
 
-def create_app(services: Services, router: Router) -> Quart:
+def create_app(services: Services, router: Router, access: OpenAccess) -> Quart:
     """Return the application; its life is the caller's (`compose`)."""
     app = Application("registry", static_folder=None)
     # Limits are each route's own: these two cut uploads and downloads (DESIGN, decision 2).
     app.config.update(MAX_CONTENT_LENGTH=None, RESPONSE_TIMEOUT=None, BODY_TIMEOUT=None)
     app.url_map.merge_slashes = False
+    _add_protocol(app, router)
+    _add_own_routes(app, services, access)
+    return app
 
+
+def _add_protocol(app: Quart, router: Router) -> None:
     async def protocol(rest: str = "") -> Response:
         del rest
         exchange = _exchange()
@@ -98,9 +105,17 @@ def create_app(services: Services, router: Router) -> Quart:
     for rule in ("/v2", "/v2/", "/v2/<path:rest>"):
         app.add_url_rule(rule, rule, protocol, methods=_METHODS, provide_automatic_options=False, strict_slashes=True)
 
+    @app.errorhandler(HTTPException)
+    async def not_routed(error: HTTPException) -> Response:
+        if _exchange() is not None:
+            return await protocol()  # the router's answer is the same for both doors, and knows each resource's methods
+        return _refused(_refusal_of(error))
+
+
+def _add_own_routes(app: Quart, services: Services, access: OpenAccess) -> None:
     @app.get("/health", provide_automatic_options=False)
     async def health() -> Response:
-        return _response(Reply(200, [("Content-Type", "application/json")], b'{"status":"ok"}'))
+        return _own(Reply(200, [("Content-Type", "application/json")], b'{"status":"ok"}'))
 
     @app.get("/ready", provide_automatic_options=False)
     async def ready() -> Response:
@@ -110,34 +125,36 @@ def create_app(services: Services, router: Router) -> Quart:
         headers = [("Content-Type", "application/json")]
         if not is_ready:
             headers.append(("Retry-After", "1"))
-        return _response(Reply(200 if is_ready else 503, headers, body))
+        return _own(Reply(200 if is_ready else 503, headers, body))
 
     @app.get("/metrics", provide_automatic_options=False)
     async def exposition() -> Response:
-        router.require_access({name.lower(): value for name, value in request.headers.items()})
-        return _response(Reply(200, [("Content-Type", metrics.CONTENT_TYPE)], metrics.exposition()))
+        access.require({name.lower(): value for name, value in request.headers.items()})
+        return _own(Reply(200, [("Content-Type", metrics.CONTENT_TYPE)], metrics.exposition()))
 
     @app.errorhandler(RegistryError)
     async def refused(error: RegistryError) -> Response:
-        reply = render(error, _request_id(), request.path)
-        exchange = _exchange()
-        if exchange is not None:
-            exchange.reply = reply
-        reply.headers.append(("X-Request-ID", _request_id()))
-        return _response(reply)
-
-    @app.errorhandler(HTTPException)
-    async def not_routed(error: HTTPException) -> Response:
-        if _exchange() is not None:
-            return await protocol()  # the router's answer is the same for both doors, and knows each resource's methods
-        return await refused(_refusal_of(error))
+        return _refused(error)
 
     @app.errorhandler(Exception)
     async def failed(_error: Exception) -> Response:
         _log.exception("request failed", request_id=_request_id(), path=request.path)
-        return await refused(InternalError())
+        return _refused(InternalError())
 
-    return app
+
+def _refused(error: RegistryError) -> Response:
+    reply = render(error, _request_id(), request.path)
+    exchange = _exchange()
+    if exchange is not None:
+        exchange.reply = reply
+    reply.headers.append(("X-Request-ID", _request_id()))
+    return _own(reply)
+
+
+def _own(reply: Reply) -> Response:
+    """Return what was not the router's answer."""
+    reply.complete(request.method)
+    return _response(reply)
 
 
 def _refusal_of(error: HTTPException) -> RegistryError:

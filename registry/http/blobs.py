@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from mediatypes.endpoints import Location
 from registry.core.services import Services
-from registry.http.call import Call, Reply
+from registry.http.call import Call
 from registry.http.conditional import content_reply
 from registry.http.links import Links
 from registry.http.parse import digest_of, name_of
+from registry.http.reply import Reply
 
 
 async def pull(services: Services, call: Call, at: Location, _links: Links) -> Reply:

@@ -1,4 +1,4 @@
-"""A request and its answer, free of any server's and framework's types: both doors make the one and send the other."""
+"""A request, free of any server's and framework's types: both doors make one."""
 
 from __future__ import annotations
 
@@ -6,20 +6,15 @@ import asyncio
 import contextlib
 import random
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, Final
 from urllib.parse import parse_qs
 
 from registry.errors import BodyIncomplete, RequestInvalid
 
 Receive = Callable[[], Awaitable[Any]]
-Send = Callable[[Any], Awaitable[None]]
-Headers = list[tuple[str, str]]
 
-_IDLE_SECONDS: Final = 60.0  # a body of which nothing moves for so long has nobody at its other end any more
-_SMALL_BODY: Final = 16 << 10  # bytes
+IDLE_SECONDS: Final = 60.0  # a body of which nothing moves for so long has nobody at its other end any more
 _LENGTH: Final = re.compile(r"[0-9]{1,19}", re.ASCII)
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 
@@ -37,7 +32,7 @@ class Body:
         """Yield the pieces. Raise BodyIncomplete where the client vanishes or sends less than it announced."""
         while not self.finished:
             try:
-                async with asyncio.timeout(_IDLE_SECONDS):
+                async with asyncio.timeout(IDLE_SECONDS):
                     message = await self._receive()
             except TimeoutError:
                 message = {"type": "http.disconnect"}
@@ -132,60 +127,3 @@ class Call:
         if self._query is None:
             self._query = Query(self.raw_query)
         return self._query
-
-
-@dataclass(slots=True)
-class Stream:
-    """A reply's body that is read from storage; `file` where all of it is exactly a local file's content."""
-
-    chunks: AsyncGenerator[bytes, None]
-    size: int
-    file: Path | None = None
-
-    async def until_left(self, body: Body) -> AsyncGenerator[bytes, None]:
-        """Yield the pieces; raise ClientLeft where the one who asked, by a request with `body`, has gone."""
-        async with contextlib.aclosing(self.chunks), body.watched() as gone:
-            async for piece in self.chunks:
-                if gone():
-                    raise ClientLeft
-                yield piece
-
-    async def begin(self) -> None:
-        """Read the first piece, so that what fails then is an answer of its own and not half of another one."""
-        self.chunks = _joined(await anext(self.chunks), self.chunks)
-
-
-async def _joined(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    async with contextlib.aclosing(rest):
-        yield first
-        async for piece in rest:
-            yield piece
-
-
-class ClientLeft(Exception):
-    """A client has gone, or doesn't take what it asked for."""
-
-
-def unless_stalled(send: Send) -> Send:
-    """Return `send` that raises ClientLeft where a body, or a piece of one, is not taken in time."""
-
-    async def timed(message: Any) -> None:
-        if len(message.get("body", b"")) <= _SMALL_BODY:  # it fits into every buffer
-            await send(message)
-            return
-        try:
-            async with asyncio.timeout(_IDLE_SECONDS):
-                await send(message)
-        except TimeoutError:
-            raise ClientLeft from None
-
-    return timed
-
-
-@dataclass(slots=True)
-class Reply:
-    """An answer. A reply to HEAD has headers as GET would have them, and no body."""
-
-    status: int
-    headers: Headers = field(default_factory=list)
-    body: bytes | Stream = b""

@@ -8,7 +8,8 @@ from pathlib import Path
 from mediatypes.digest import Digest
 from mediatypes.ranges import ByteRange, UnsatisfiableRange, parse_range
 from registry.errors import RangeUnsatisfiable
-from registry.http.call import Call, Headers, Reply, Stream
+from registry.http.call import Call
+from registry.http.reply import Headers, Reply, Stream
 
 Source = Callable[[ByteRange], bytes | AsyncGenerator[bytes, None]]
 
@@ -24,11 +25,10 @@ def content_reply(
     span = _span(call, etag, size)
     headers = [*identity, ("Content-Type", media_type), ("Accept-Ranges", "bytes")]
     part = span if span is not None else ByteRange(0, size)
-    headers.append(("Content-Length", str(len(part))))
     if span is not None:
         headers.append(("Content-Range", f"bytes {span.start}-{span.stop - 1}/{size}"))
     status = 200 if span is None else 206
-    if call.method == "HEAD" or not part:
+    if not part:
         return Reply(status, headers)
     content = source(part)
     if isinstance(content, bytes):

@@ -8,7 +8,7 @@ import msgspec
 
 from registry import errors
 from registry.errors import RegistryError
-from registry.http.call import Headers, Reply
+from registry.http.reply import Headers, Reply
 
 STATUS: Final[dict[type[RegistryError], int]] = {
     errors.NameInvalid: 400,
@@ -47,8 +47,7 @@ def render(error: RegistryError, request_id: str, here: str) -> Reply:
         "errors": [{"code": error.code, "message": error.message, "detail": {**error.detail, "request_id": request_id}}]
     }
     content = msgspec.json.encode(document)
-    described: Headers = [("Content-Type", "application/json"), ("Content-Length", str(len(content)))]
-    return Reply(STATUS[type(error)], [*described, *_extra_headers(error, here)], content)
+    return Reply(STATUS[type(error)], [("Content-Type", "application/json"), *_extra_headers(error, here)], content)
 
 
 def _extra_headers(error: RegistryError, here: str) -> Headers:

@@ -9,7 +9,8 @@ import structlog
 
 from mediatypes.endpoints import Location
 from registry import metrics
-from registry.http.call import Call, Receive, Reply
+from registry.http.call import Call, Receive
+from registry.http.reply import Reply
 from registry.http.routes import Router
 
 _DISCARDED: Final = 16 << 20  # bytes, and

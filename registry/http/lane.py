@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from mediatypes.endpoints import Resource, locate
-from registry.http.call import ClientLeft, Receive, Reply, Send, Stream, unless_stalled
+from registry.http.call import Receive
 from registry.http.exchange import Exchange
+from registry.http.reply import ClientLeft, Reply, Send, Stream, unless_stalled
 from registry.http.routes import Router
 
 App = Callable[[Any, Any, Any], Awaitable[None]]

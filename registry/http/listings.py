@@ -6,16 +6,17 @@ import msgspec
 
 from mediatypes.endpoints import Location
 from mediatypes.oci import IMAGE_INDEX
-from registry.core.listings import MAX_PAGE
+from registry.core.pages import MAX_PAGE
 from registry.core.services import Services
-from registry.http.call import Call, Headers, Reply
+from registry.http.call import Call
 from registry.http.links import Links
 from registry.http.parse import digest_of, limit_of, name_of
+from registry.http.reply import Headers, Reply
 
 
-async def base(_services: Services, call: Call, _at: Location, _links: Links) -> Reply:
+async def base(_services: Services, _call: Call, _at: Location, _links: Links) -> Reply:
     """Say that this is a registry (end-1)."""
-    return _json(call, {}, [])
+    return _json({}, [])
 
 
 async def catalog(services: Services, call: Call, _at: Location, links: Links) -> Reply:
@@ -25,7 +26,7 @@ async def catalog(services: Services, call: Call, _at: Location, links: Links) -
         after=call.query.one("last") or "", limit=MAX_PAGE if limit is None else limit
     )
     headers = [links.next_page("/v2/_catalog", n=limit, last=page.next_after)] if page.next_after else []
-    return _json(call, {"repositories": page.items}, headers)
+    return _json({"repositories": page.items}, headers)
 
 
 async def tags(services: Services, call: Call, at: Location, links: Links) -> Reply:
@@ -33,7 +34,7 @@ async def tags(services: Services, call: Call, at: Location, links: Links) -> Re
     name, limit = name_of(at.name), limit_of(call)
     page = await services.tags.page(name, after=call.query.one("last") or "", limit=limit)
     headers = [links.next_page(f"/v2/{name}/tags/list", n=limit, last=page.next_after)] if page.next_after else []
-    return _json(call, {"name": name, "tags": page.items}, headers)
+    return _json({"name": name, "tags": page.items}, headers)
 
 
 async def referrers(services: Services, call: Call, at: Location, links: Links) -> Reply:
@@ -53,10 +54,8 @@ async def referrers(services: Services, call: Call, at: Location, links: Links) 
         "mediaType": IMAGE_INDEX,
         "manifests": [msgspec.Raw(descriptor) for descriptor in page.items],
     }
-    return _json(call, index, headers, content_type=IMAGE_INDEX)
+    return _json(index, headers, content_type=IMAGE_INDEX)
 
 
-def _json(call: Call, document: object, headers: Headers, *, content_type: str = "application/json") -> Reply:
-    content = msgspec.json.encode(document)
-    described: Headers = [("Content-Type", content_type), ("Content-Length", str(len(content)))]
-    return Reply(200, [*described, *headers], b"" if call.method == "HEAD" else content)
+def _json(document: object, headers: Headers, *, content_type: str = "application/json") -> Reply:
+    return Reply(200, [("Content-Type", content_type), *headers], msgspec.json.encode(document))

@@ -7,10 +7,11 @@ from mediatypes.endpoints import Location
 from registry.core.manifests import MAX_MANIFEST_SIZE
 from registry.core.services import Services
 from registry.errors import ManifestTooLarge
-from registry.http.call import Call, Headers, Reply
+from registry.http.call import Call
 from registry.http.conditional import content_reply
 from registry.http.links import Links
 from registry.http.parse import name_of, reference_of, tag_of
+from registry.http.reply import Headers, Reply
 
 
 async def pull(services: Services, call: Call, at: Location, _links: Links) -> Reply:

@@ -9,9 +9,10 @@ from mediatypes.endpoints import Location
 from mediatypes.names import RepositoryName
 from registry.core.services import Services
 from registry.errors import DigestInvalid
-from registry.http.call import Call, Headers, Reply
+from registry.http.call import Call
 from registry.http.links import Links
 from registry.http.parse import algorithm_of, chunk_of, digest_of, name_of, upload_of
+from registry.http.reply import Headers, Reply
 
 
 async def start(services: Services, call: Call, at: Location, links: Links) -> Reply:

@@ -12,7 +12,7 @@ import pytest
 from mediatypes.digest import Digest
 from mediatypes.names import parse_tag
 from mediatypes.oci import DOCKER_MANIFEST, IMAGE_MANIFEST, NON_DISTRIBUTABLE
-from registry.core import listings
+from registry.core import referrers
 from registry.core.services import Services
 from registry.db.manifests import INLINE_SIZE
 from registry.errors import (
@@ -296,7 +296,7 @@ async def test_pushing_again_under_another_type_changes_every_answer(services: S
 async def test_pages_of_referrers_are_bounded_in_bytes_and_lose_none(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listings, "REFERRERS_BYTES", 10_000)
+    monkeypatch.setattr(referrers, "REFERRERS_BYTES", 10_000)
     config, subject = await push_blob(services, b"{}"), Digest.of(b"subject")
     expected = set()
     for number in range(12):

@@ -12,7 +12,7 @@ from mediatypes.digest import Digest
 from mediatypes.names import RepositoryName
 from registry.auth.open_access import OpenAccess
 from registry.core.services import Services
-from registry.http import call
+from registry.http import reply
 from registry.http.app import create_app
 from registry.http.lane import App, Lane
 from registry.http.links import Links
@@ -29,8 +29,9 @@ both_drivers = pytest.mark.parametrize("store", ["memory", "filesystem"], indire
 
 @pytest.fixture(params=["lane", "quart"])
 def app(request: pytest.FixtureRequest, services: Services) -> App:
-    router = Router(services, OpenAccess(external_url=None, any_host=False), Links(None))
-    quart = create_app(services, router)
+    access = OpenAccess(external_url=None, any_host=False)
+    router = Router(services, access, Links(None))
+    quart = create_app(services, router, access)
     return Lane(router, quart) if request.param == "lane" else quart
 
 
@@ -99,7 +100,7 @@ async def test_a_blob_that_the_storage_has_lost_is_unavailable(
 async def test_a_client_that_takes_nothing_is_left(
     app: App, services: Services, monkeypatch: pytest.MonkeyPatch, store: BlobStore
 ) -> None:
-    monkeypatch.setattr(call, "_IDLE_SECONDS", 0.05)
+    monkeypatch.setattr(reply, "IDLE_SECONDS", 0.05)
     digest = await push(services)
     taken: list[dict[str, Any]] = []
 
