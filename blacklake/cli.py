@@ -97,36 +97,45 @@ def serve(
 @migrate.command
 def up(*, data_dir: DataDir = None, config: Config = None) -> None:
     """Bring the schema up to what this version needs."""
-    _change_schema(data_dir, config, "up")
+    with _upkeep():
+        from registry.upkeep import bring_schema_up
+
+        print(bring_schema_up(_settings(config, data_dir=data_dir)))
 
 
 @migrate.command
 def down(
-    revision: Annotated[str, Parameter(help="Revision to go back to; `base` drops all metadata.")],
+    revision: Annotated[str, Parameter(help="Revision to go back to; `base` is before the first.")],
     *,
+    yes: Annotated[bool, Parameter(negative=(), help="Go back without asking.")] = False,
+    lose_data: Annotated[bool, Parameter(negative=(), help="Go back even where that loses data.")] = False,
     data_dir: DataDir = None,
     config: Config = None,
 ) -> None:
-    """Undo revisions of the schema."""
-    _change_schema(data_dir, config, "down", revision)
+    """Undo revisions of the schema, after asking."""
+    with _upkeep():
+        from registry.upkeep import bring_schema_down
+
+        settings = _settings(config, data_dir=data_dir)
+        print(bring_schema_down(settings, revision, lose_data=lose_data, agree=(lambda _: True) if yes else _agree))
 
 
 @migrate.command
 def status(*, data_dir: DataDir = None, config: Config = None) -> None:
-    """Tell the schema's revision and version."""
-    _change_schema(data_dir, config, "status")
+    """Tell the schema's version, the oldest code that fits it, and what is pending."""
+    with _upkeep():
+        from registry.upkeep import schema_status
+
+        print(schema_status(_settings(config, data_dir=data_dir)))
 
 
 @migrate.command
 def postgres(*, data_dir: DataDir = None, config: Config = None) -> None:
     """Move the embedded database to the newest PostgreSQL here; the old one is kept."""
-    with _server_side():
-        from registry.upkeep import UpkeepFailed, move_postgres
+    with _upkeep():
+        from registry.upkeep import move_postgres
 
-        try:
-            move_postgres(_settings(config, data_dir=data_dir), say=print)
-        except UpkeepFailed as error:
-            raise Refused(str(error)) from error
+        move_postgres(_settings(config, data_dir=data_dir), say=print)
 
 
 @app.command(name="config")
@@ -156,16 +165,27 @@ def version() -> None:
     print(__version__)
 
 
-def _change_schema(
-    data_dir: Path | None, config: Path | None, act: Literal["up", "down", "status"], revision: str = ""
-) -> None:
+@contextlib.contextmanager
+def _upkeep() -> Iterator[None]:
+    """Say why work on the database could not be done."""
     with _server_side():
-        from registry.upkeep import UpkeepFailed, change_schema
+        from registry.upkeep import DecisionNeeded, UpkeepFailed
 
         try:
-            print(change_schema(_settings(config, data_dir=data_dir), act, revision))
+            yield
+        except DecisionNeeded as error:
+            raise Refused(str(error), _USAGE) from error
         except UpkeepFailed as error:
             raise Refused(str(error)) from error
+
+
+def _agree(question: str) -> bool:
+    """Ask the person at the terminal; refuse where there is none."""
+    from registry.upkeep import DecisionNeeded
+
+    if not sys.stdin.isatty():
+        raise DecisionNeeded(f"{question} Nobody is here to ask: say --yes")
+    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
 
 @contextlib.contextmanager

@@ -3,34 +3,51 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
-from typing import Literal
+from collections.abc import Callable, Iterator, Sequence
 
 from registry.config import Settings
 from registry.datadir import DataDirectory, DataDirectoryUnusable
 from registry.db import migrate
 from registry.db.embedded import EmbeddedPostgres, EmbeddedPostgresFailed
 from registry.db.major_upgrade import migrate_postgres
+from registry.db.schema import SCHEMA_VERSION
 
 
 class UpkeepFailed(Exception):
     """The work could not be done; the message says why and what to do."""
 
 
-def change_schema(settings: Settings, act: Literal["up", "down", "status"], revision: str = "") -> str:
-    """Bring the schema up, or down to `revision`, or leave it; return its state in words. Raise UpkeepFailed."""
+class DecisionNeeded(UpkeepFailed):
+    """Nobody can be asked whether to go on; the message says how to say so beforehand."""
+
+
+def schema_status(settings: Settings) -> str:
+    """Return the schema's state, and what is pending, in words. Raise UpkeepFailed."""
     with _translated(), _database(settings) as url:
-        if act == "up":
-            state = migrate.upgrade(url)
-        elif act == "down":
-            state = migrate.downgrade(url, revision)
-        else:
-            state = migrate.status(url)
-    if not state.revision:
-        return "the database has no schema yet"
-    return (
-        f"revision {state.revision}, version {state.version}, for code written for version {state.oldest_code} or later"
-    )
+        return _described(migrate.status(url))
+
+
+def bring_schema_up(settings: Settings) -> str:
+    """Run the revisions that are missing; return the schema's state in words. Raise UpkeepFailed."""
+    with _translated(), _database(settings) as url:
+        return _described(migrate.upgrade(url))
+
+
+def bring_schema_down(settings: Settings, revision: str, *, lose_data: bool, agree: Callable[[str], bool]) -> str:
+    """Go back to `revision`; return the schema's state in words.
+
+    `agree` gets a question that names what will be undone, and may raise DecisionNeeded. Raise UpkeepFailed also where that
+    would lose data and `lose_data` is false.
+    """
+    with _translated(), _database(settings) as url:
+        state = migrate.status(url)
+        undone = migrate.undone_by(state, revision)
+        at_stake = [one for one in undone if one.loses]
+        if at_stake and not lose_data:
+            raise migrate.DataAtStake(at_stake)
+        if undone and not agree(_question(undone)):
+            return f"nothing was changed\n{_described(state)}"
+        return _described(migrate.downgrade(url, revision, lose_data=lose_data))
 
 
 def move_postgres(settings: Settings, *, say: Callable[[str], None]) -> None:
@@ -72,3 +89,24 @@ def _translated() -> Iterator[None]:
         yield
     except (DataDirectoryUnusable, EmbeddedPostgresFailed, migrate.SchemaUnusable) as error:
         raise UpkeepFailed(str(error)) from error
+
+
+def _described(state: migrate.SchemaState) -> str:
+    """Return the schema's version, the oldest code that fits it, and what is pending."""
+    lines = [
+        f"revision {state.revision}, version {state.version}, for code written for version {state.oldest_code} or later"
+        if state.revision
+        else "the database has no schema yet"
+    ]
+    if state.version > SCHEMA_VERSION:
+        lines.append(f"newer code has migrated it; this code was written for version {SCHEMA_VERSION}")
+    elif steps := migrate.pending(state):
+        lines += [f"pending: {step.id} {step.title}" for step in steps]
+    else:
+        lines.append("nothing is pending")
+    return "\n".join(lines)
+
+
+def _question(undone: Sequence[migrate.Revision]) -> str:
+    lost = [f"; {one.loses} will be lost" for one in undone if one.loses]
+    return f"This undoes {', '.join(one.id for one in undone)}{''.join(lost)}. Go on?"

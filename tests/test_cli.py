@@ -15,8 +15,9 @@ from registry.config import Settings
 from registry.db.binaries import initialise, installations
 
 OLDEST, NEWEST = min(installations()), max(installations())
-NO_SCHEMA = "the database has no schema yet\n"
-CURRENT = "revision 0001, version 1, for code written for version 1 or later\n"
+NO_SCHEMA = "the database has no schema yet\npending: 0001 Repositories, blobs, uploads, manifests, tags.\n"
+CURRENT = "revision 0001, version 1, for code written for version 1 or later\nnothing is pending\n"
+BASE = ("migrate", "down", "base", "--yes", "--lose-data")
 
 
 def blacklake(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -139,7 +140,8 @@ def test_the_embedded_schema_goes_up_and_down(tmp_path: Path) -> None:
     assert printed("migrate", "status", *place) == NO_SCHEMA
     assert printed("migrate", "up", *place) == CURRENT
     assert printed("migrate", *place) == CURRENT
-    assert printed("migrate", "down", "base", *place) == NO_SCHEMA
+    assert printed("migrate", "down", "0001", *place) == CURRENT  # nothing to undo, nothing to ask
+    assert printed(*BASE, *place) == NO_SCHEMA
     assert "nonsense" in refused("migrate", "down", "nonsense", *place, code=1)
     assert printed("migrate", *place) == CURRENT
     assert printed("migrate", "postgres", *place).endswith(f"is of PostgreSQL {NEWEST}, the newest version embedded\n")
@@ -150,8 +152,41 @@ def test_the_schema_of_a_database_of_ones_own_goes_up_and_down(empty_database_ur
     assert printed("migrate", "status", **place) == NO_SCHEMA
     assert printed("migrate", **place) == CURRENT
     assert printed("migrate", "status", **place) == CURRENT
-    assert printed("migrate", "down", "base", **place) == NO_SCHEMA
+    assert printed(*BASE, **place) == NO_SCHEMA
     assert not (tmp_path / "unused").exists()
+
+
+def test_going_back_that_loses_data_is_refused_until_it_is_said(database_url: str) -> None:
+    said = refused("migrate", "down", "base", "--yes", code=1, BLACKLAKE_DATABASE_URL=database_url)
+    assert said.startswith("undoing 0001 loses all repositories, manifests, tags, uploads, and which blobs are stored")
+    assert said.endswith("--lose-data\n")
+    assert printed("migrate", "status", BLACKLAKE_DATABASE_URL=database_url) == CURRENT
+
+
+def test_going_back_without_a_terminal_to_ask_at_needs_yes(database_url: str) -> None:
+    said = refused("migrate", "down", "base", "--lose-data", code=2, BLACKLAKE_DATABASE_URL=database_url)
+    assert said.startswith("This undoes 0001; all repositories")
+    assert "say --yes" in said
+    assert printed("migrate", "status", BLACKLAKE_DATABASE_URL=database_url) == CURRENT
+
+
+@pytest.mark.parametrize(("answer", "left"), [("y", NO_SCHEMA), ("n", CURRENT), ("", CURRENT)])
+def test_going_back_asks_at_a_terminal(database_url: str, answer: str, left: str) -> None:
+    ours, theirs = os.openpty()
+    os.write(ours, answer.encode() + b"\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "blacklake", "migrate", "down", "base", "--lose-data"],
+        env=os.environ | {"BLACKLAKE_DATABASE_URL": database_url},
+        check=True,
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    os.close(ours)
+    os.close(theirs)
+    changed = "" if left == NO_SCHEMA else "nothing was changed\n"
+    assert done.stdout.endswith(f"will be lost. Go on? [y/N] {changed}{left}")
+    assert printed("migrate", "status", BLACKLAKE_DATABASE_URL=database_url) == left
 
 
 def test_a_database_that_can_not_be_reached_exits_with_1() -> None:

@@ -7,9 +7,9 @@ with it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from importlib.resources import files
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import asyncpg
@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
@@ -26,6 +27,7 @@ from sqlalchemy.pool import NullPool
 from registry.db.schema import SCHEMA_VERSION, misfit
 
 _LOCK: Final = 0x626C61636B6C  # "blackl": the advisory lock under which one node migrates while the others wait.
+_REVISIONS: Final = Path(__file__).with_name("migrations")
 _LIMITS: Final = ("SET lock_timeout = '5s'", "SET statement_timeout = '10min'")
 
 
@@ -41,22 +43,75 @@ class SchemaState(NamedTuple):
     oldest_code: int
 
 
+class DataAtStake(SchemaUnusable):
+    """Going back would lose data, and nobody has said that it may."""
+
+    def __init__(self, revisions: Sequence[Revision]) -> None:
+        listed = "; ".join(f"undoing {revision.id} loses {revision.loses}" for revision in revisions)
+        super().__init__(f"{listed}. Back up first, then repeat the command with --lose-data")
+
+
+class Revision(NamedTuple):
+    """A step of the schema: its name, its title, and what undoing it loses (None: nothing)."""
+
+    id: str
+    title: str
+    loses: str | None
+
+
 def upgrade(url: str) -> SchemaState:
     """Run the revisions that are missing and return the state. Waits while another node migrates.
 
     A schema that newer code has migrated stays as it is: `check` says whether this code can work with it.
     """
 
-    def up(config: Config, version: int) -> None:
-        if version <= SCHEMA_VERSION:
+    def up(config: Config, state: SchemaState) -> None:
+        if state.version <= SCHEMA_VERSION:
             command.upgrade(config, "head")
 
     return _run(url, lambda connection: _migrate(connection, up))
 
 
-def downgrade(url: str, revision: str) -> SchemaState:
-    """Undo revisions down to `revision` (`base` undoes all, which drops all metadata)."""
-    return _run(url, lambda connection: _migrate(connection, lambda config, _: command.downgrade(config, revision)))
+def downgrade(url: str, revision: str, *, lose_data: bool = False) -> SchemaState:
+    """Undo revisions down to `revision` (`base` undoes all) and return the state.
+
+    Raise DataAtStake where that would lose data and `lose_data` is false; nothing is undone then.
+    """
+
+    def down(config: Config, state: SchemaState) -> None:
+        # Asked again under the lock: another node may have migrated since the caller looked.
+        at_stake = [undone for undone in undone_by(state, revision) if undone.loses]
+        if at_stake and not lose_data:
+            raise DataAtStake(at_stake)
+        command.downgrade(config, revision)
+
+    return _run(url, lambda connection: _migrate(connection, down))
+
+
+def pending(state: SchemaState) -> list[Revision]:
+    """Return the revisions that `upgrade` would run, in its order; none where newer code has migrated."""
+    if state.version > SCHEMA_VERSION:
+        return []
+    scripts = ScriptDirectory(str(_REVISIONS))
+    return [_described(script) for script in scripts.iterate_revisions("heads", state.revision or "base")][::-1]
+
+
+def undone_by(state: SchemaState, revision: str) -> list[Revision]:
+    """Return the revisions that `downgrade` to `revision` would undo, in its order.
+
+    Raise SchemaUnusable where `revision` is none, is above the schema's, or where newer code has migrated.
+    """
+    scripts = ScriptDirectory(str(_REVISIONS))
+    known = [script.revision for script in scripts.walk_revisions()]
+    if state.revision and state.revision not in known:
+        raise SchemaUnusable(
+            f"revision {state.revision} is of newer code than this, which can't undo it; use the Blacklake that made it"
+        )
+    below = known[known.index(state.revision) :] if state.revision else []
+    if revision != "base" and revision not in below:
+        choices = ", ".join(["base", *reversed(below)])
+        raise SchemaUnusable(f"{revision!r} is no revision that the schema can go back to; those are {choices}")
+    return [_described(script) for script in scripts.iterate_revisions(state.revision or "base", revision)]
 
 
 def status(url: str) -> SchemaState:
@@ -98,19 +153,19 @@ async def _connect(url: str) -> asyncpg.Connection[asyncpg.Record]:
         ) from error
 
 
-def _migrate(connection: Connection, act: Callable[[Config, int], None]) -> SchemaState:
+def _migrate(connection: Connection, act: Callable[[Config, SchemaState], None]) -> SchemaState:
     # The wait for the lock is bounded by the other node's migration, not by lock_timeout: that is set afterwards.
     connection.execute(sa.text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})
     connection.commit()
     try:
         for limit in _LIMITS:
             connection.execute(sa.text(limit))
-        version = _state(connection).version
+        state = _state(connection)
         connection.commit()
         config = Config()
-        config.set_main_option("script_location", str(files("registry.db") / "migrations"))
+        config.set_main_option("script_location", str(_REVISIONS))
         config.attributes["connection"] = connection
-        act(config, version)
+        act(config, state)
         connection.commit()
         return _state(connection)
     finally:
@@ -125,3 +180,8 @@ def _state(connection: Connection) -> SchemaState:
         return SchemaState("", 0, 0)
     row = connection.execute(sa.text("SELECT version, oldest_code FROM schema_state")).one()
     return SchemaState(revision, row.version, row.oldest_code)
+
+
+def _described(script: Script) -> Revision:
+    loses: str | None = script.module.LOSES
+    return Revision(script.revision, script.doc, loses)

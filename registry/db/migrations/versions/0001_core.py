@@ -8,6 +8,7 @@ from alembic import op
 
 revision = "0001"
 down_revision = None
+LOSES = "all repositories, manifests, tags, uploads, and which blobs are stored where"
 
 UP = (
     """
