@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -74,8 +73,6 @@ def test_when_the_supervisor_is_killed_all_ends_and_a_new_start_serves_what_was_
     registry.process.kill()
     registry.process.wait()
     all_gone(family)
-    with socket.create_server(("127.0.0.1", registry.port)):
-        pass  # the port is free
     registry.start()
     assert_served(registry.url, pushed)
     assert registry.stop() == 0
