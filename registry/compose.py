@@ -41,7 +41,12 @@ def create_asgi() -> App:
 def create_server(settings: Settings) -> App:
     """Return the ASGI application: Quart, and before it the lane for plain reads unless that is switched off."""
     assert settings.database_url is not None  # the supervisor sets it when PostgreSQL is embedded
-    db = Database(settings.database_url, size=settings.database_pool_size, timeout=settings.database_timeout)
+    db = Database(
+        settings.database_url,
+        size=settings.database_pool_size,
+        timeout=settings.database_timeout,
+        pooled=settings.database_direct_url is not None,
+    )
     store = create_store(settings)
     services = create_services(settings, db, store)
     access = OpenAccess(external_url=settings.external_url, any_host=settings.insecure_open)

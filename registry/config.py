@@ -84,6 +84,13 @@ class Settings(BaseSettings):
     database_url: str | None = Field(
         None, description="PostgreSQL 15 or later, as postgresql://user:password@host/database; embedded without it."
     )
+    database_direct_url: str | None = Field(
+        None,
+        description=(
+            "The same database without the pooler (pgbouncer in transaction mode) that `database_url` then leads through;"
+            " for migrations."
+        ),
+    )
     database_pool_size: int = Field(10, ge=2, le=200, description="Connections to PostgreSQL of each worker, at most.")
     database_timeout: float = Field(
         10.0, ge=0.1, le=3600, description="Seconds that a statement, or the wait for a connection, may take."
@@ -130,12 +137,25 @@ class Settings(BaseSettings):
             raise ValueError("this is neither file:///path nor memory:")
         return storage
 
-    @field_validator("database_url")
+    @field_validator("database_url", "database_direct_url")
     @classmethod
     def _refuse_other_databases(cls, url: str | None) -> str | None:
         if url is not None and urlsplit(url).scheme not in ("postgresql", "postgres"):
             raise ValueError("this is not postgresql://user:password@host/database")
         return url
+
+    @property
+    def session_url(self) -> str | None:
+        """Where to find a session of PostgreSQL's own: the database without a pooler."""
+        return self.database_direct_url or self.database_url
+
+    @model_validator(mode="after")
+    def _refuse_direct_url_alone(self) -> Settings:
+        if self.database_direct_url is not None and self.database_url is None:
+            raise ValueError(
+                "database_direct_url names the database behind a pooler; database_url, the pooler's, is missing"
+            )
+        return self
 
     @model_validator(mode="after")
     def _refuse_memory_of_many(self) -> Settings:

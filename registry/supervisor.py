@@ -168,9 +168,9 @@ class _Supervisor:
             self._stack.callback(self._postgres.stop)
             self._start_postgres(self._postgres)
             self._settings = self._settings.model_copy(update={"database_url": self._postgres.url})
-        if self._settings.database_url is not None:
+        if self._settings.session_url is not None:
             _log.debug("looking at the schema")
-            bring_schema_up(self._settings.database_url, self._settings.migrate)
+            bring_schema_up(self._settings.session_url, self._settings.migrate)
         self._metrics = _metrics_directory(self._data.run)
         self._stack.callback(shutil.rmtree, self._metrics, ignore_errors=True)
         _log.debug("starting the HTTP server")

@@ -59,8 +59,8 @@ def move_postgres(settings: Settings, *, say: Callable[[str], None]) -> None:
 @contextlib.contextmanager
 def _database(settings: Settings) -> Iterator[str]:
     """Yield the database's URL; the embedded one runs for so long, which it can't beside a server."""
-    if settings.database_url is not None:
-        yield settings.database_url
+    if settings.session_url is not None:
+        yield settings.session_url
         return
     with _data_directory(settings) as data:
         embedded = EmbeddedPostgres(data.postgres, lock_fd=data.lock_fd)

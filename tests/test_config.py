@@ -162,6 +162,14 @@ def test_a_file_that_can_not_be_used_is_named(tmp_path: Path, file: Path) -> Non
     assert refusal(file).startswith(f"the configuration file {file} is not TOML: ")
 
 
+def test_a_direct_url_without_that_of_a_pooler_is_refused() -> None:
+    direct = "postgresql://host/database"
+    assert "database_url, the pooler's, is missing" in refusal(database_direct_url=direct)
+    assert load_settings(database_url="postgresql://pooler/database").session_url == "postgresql://pooler/database"
+    assert load_settings(database_url="postgresql://pooler/database", database_direct_url=direct).session_url == direct
+    assert "database_direct_url: " in refusal(database_url=direct, database_direct_url="mysql://host/database")
+
+
 def test_passwords_are_masked_wherever_settings_are_shown() -> None:
     url = "postgresql://user:s3cret@host:5432/database?sslmode=require"
     settings = load_settings(database_url=url)
@@ -207,6 +215,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "server": st.sampled_from(HttpServer),
     "external_url": st.none() | st.just("https://registry.example.org/path"),
     "database_url": st.none() | TEXT.map("postgresql://host/{}".format),
+    "database_direct_url": st.none() | TEXT.map("postgresql://host/{}".format),
     "database_pool_size": st.integers(2, 200),
     "database_timeout": st.floats(0.1, 3600),
     "migrate": st.sampled_from(Migrate),
@@ -221,7 +230,11 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
 }
 
 
-@given(values=st.fixed_dictionaries({"insecure_open": st.just(True)}, optional=FIELDS))
+def has_a_pooler_if_need_be(values: dict[str, Any]) -> bool:
+    return values.get("database_direct_url") is None or values.get("database_url") is not None
+
+
+@given(values=st.fixed_dictionaries({"insecure_open": st.just(True)}, optional=FIELDS).filter(has_a_pooler_if_need_be))
 def test_a_child_process_finds_the_very_settings_in_its_environment(values: dict[str, Any]) -> None:
     with environment({}):
         settings = Settings(**values)

@@ -28,6 +28,8 @@ from registry.db.schema import SCHEMA_VERSION, misfit
 
 _LOCK: Final = 0x626C61636B6C  # "blackl": the advisory lock under which one node migrates while the others wait.
 _REVISIONS: Final = Path(__file__).with_name("migrations")
+# A pooler refuses to start such a session: it could not keep the lock, and the limits, to this session.
+_SESSION: Final = {"application_name": "blacklake migrate", "idle_in_transaction_session_timeout": "10min"}
 _LIMITS: Final = ("SET lock_timeout = '5s'", "SET statement_timeout = '10min'")
 
 
@@ -145,11 +147,16 @@ def _run(url: str, work: Callable[[Connection], SchemaState]) -> SchemaState:
 
 async def _connect(url: str) -> asyncpg.Connection[asyncpg.Record]:
     try:
-        return await asyncpg.connect(url)
+        return await asyncpg.connect(url, server_settings=_SESSION)
+    except asyncpg.ProtocolViolationError as error:
+        raise SchemaUnusable(
+            f"the database's schema could not be read or changed: {error}; if this is pgbouncer, name the database behind it in"
+            " BLACKLAKE_DATABASE_DIRECT_URL"
+        ) from error
     except (asyncpg.PostgresError, OSError, ValueError) as error:
         raise SchemaUnusable(
-            f"the database's schema could not be read or changed: {error}; check BLACKLAKE_DATABASE_URL, and that its"
-            " PostgreSQL runs and lets this user in"
+            f"the database's schema could not be read or changed: {error}; check BLACKLAKE_DATABASE_URL (or"
+            " BLACKLAKE_DATABASE_DIRECT_URL), and that its PostgreSQL runs and lets this user in"
         ) from error
 
 

@@ -4,6 +4,9 @@ Work runs in `read` (statements that needn't agree, no transaction), in `stateme
 by itself: a third of the round trips) or in `transaction`; each has a name that is a metric's label. They repeat the work
 after a lost connection or a deadlock, as long as nothing can have been committed: work must therefore be free of other
 effects. What stays unavailable is `Unavailable`, never asyncpg's error.
+
+Behind a pooler that hands out PostgreSQL's sessions by transaction (docs/decisions/0003) all three are transactions, which
+carry their time limits with them, and no statement outlives the one that prepared it.
 """
 
 from __future__ import annotations
@@ -26,6 +29,9 @@ _Way: TypeAlias = Literal["read", "statement", "transaction"]
 
 _ATTEMPTS: Final = 4
 _BACKOFF: Final = 0.05  # seconds, doubled at each attempt, with full jitter
+
+_LIMITS: Final = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
+_CACHED_STATEMENTS: Final = 100  # of each connection, asyncpg's default
 
 _LOST: Final = (
     asyncpg.PostgresConnectionError,
@@ -54,15 +60,19 @@ class TransactionSpoiled(Exception):
 class Database:
     """A pool of connections that heals by itself."""
 
-    def __init__(self, url: str, *, size: int, timeout: float) -> None:
+    def __init__(self, url: str, *, size: int, timeout: float, pooled: bool = False) -> None:
+        """Connect to `url` by up to `size` connections; `timeout` is in seconds. `pooled`: `url` is a pooler's."""
         self._url = url
         self._size = size
         self._timeout = timeout
+        self._pooled = pooled
+        self._limits = {name: str(int(timeout * 1000)) for name in _LIMITS}
+        limits = "; ".join(f"SET LOCAL {name} = {value}" for name, value in self._limits.items())
+        self._begin = f"BEGIN; {limits}" if pooled else "BEGIN"
         self._pool: asyncpg.Pool | None = None
 
     async def open(self) -> None:
         """Make the pool; connections are made when they are needed."""
-        milliseconds = str(int(self._timeout * 1000))
         self._pool = await asyncpg.create_pool(
             self._url,
             min_size=0,
@@ -72,12 +82,9 @@ class Database:
             max_inactive_connection_lifetime=0,
             # No session state is ever set, so nothing needs resetting: that saves a round trip at each release.
             reset=_keep_session,
-            server_settings={
-                "application_name": "blacklake",
-                "statement_timeout": milliseconds,
-                "lock_timeout": milliseconds,
-                "idle_in_transaction_session_timeout": milliseconds,
-            },
+            # A pooler refuses start-up parameters that it doesn't track, and prepared statements are of one session.
+            server_settings={"application_name": "blacklake"} | ({} if self._pooled else self._limits),
+            statement_cache_size=0 if self._pooled else _CACHED_STATEMENTS,
         )
 
     async def close(self) -> None:
@@ -112,19 +119,20 @@ class Database:
 
     async def _attempt(self, name: str, work: Callable[[Connection], Awaitable[T]], way: _Way) -> T:
         started = time.perf_counter()
+        transacting = way == "transaction" or self._pooled
         for attempt in range(_ATTEMPTS):
             if attempt:
                 await asyncio.sleep(random.uniform(0, _BACKOFF * 2**attempt))
             committing = False
             try:
                 async with self._acquired() as conn:
-                    if way == "transaction":
-                        await conn.execute("BEGIN")
-                    committing = way == "statement"
+                    if transacting:
+                        await conn.execute(self._begin)
+                    committing = way == "statement" and not transacting
                     result = await _undone_on_error(conn, work)
-                    if way == "transaction":
-                        committing = True
-                        if await conn.execute("COMMIT") != "COMMIT":
+                    if transacting:
+                        committing = way != "read"
+                        if await conn.execute("COMMIT") != "COMMIT" and way != "read":
                             raise TransactionSpoiled(name)
                 metrics.observe_transaction(name, "done", time.perf_counter() - started)
                 return result
