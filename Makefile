@@ -47,7 +47,7 @@ bench: install
 	$(BIN)/python -m bench
 
 soak: install
-	$(BIN)/python -m pytest tests/faults --soak
+	$(BIN)/python -m pytest tests/faults tests/db/test_statements.py --soak
 
 clean:
 	rm -rf .venv .venv-3.13 build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
