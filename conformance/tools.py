@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-Group = Literal["suite", "clients", "peers"]
+Group = Literal["suite", "clients", "storage", "peers"]
 
 _ENVIRONMENT: Final = {"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false"}
 
@@ -68,6 +68,8 @@ GO_TOOLS: Final = (
     GoTool("helm", "helm.sh/helm/v3", "cmd/helm", "v3.22.0", "clients"),
     GoTool("cosign", "github.com/sigstore/cosign/v2", "cmd/cosign", "v2.6.5", "clients"),
     GoTool("cosign", "github.com/sigstore/cosign/v3", "cmd/cosign", "v3.1.3", "clients"),
+    GoTool("versitygw", "github.com/versity/versitygw", "cmd/versitygw", "v1.8.0", "storage"),
+    GoTool("minio", "github.com/minio/minio", "", "v0.0.0-20260212201848-7aac2a2c5b7c", "storage"),
     GoTool("registry", "github.com/distribution/distribution/v3", "cmd/registry", "v3.1.2", "peers"),
     GoTool("olareg", "github.com/olareg/olareg", "cmd/olareg", "v0.1.2", "peers"),
 )
@@ -160,7 +162,7 @@ def chosen(names: list[str]) -> tuple[list[GoTool], list[str]]:
     Raise KeyError for a name that is neither.
     """
     if not names:
-        names = ["suite", "clients"]
+        names = ["suite", "clients", "storage"]
     known = {tool.name for tool in GO_TOOLS} | {tool.group for tool in GO_TOOLS} | set(SYSTEM_TOOLS)
     if unknown := [name for name in names if name not in known]:
         raise KeyError(f"{', '.join(unknown)}: no such tool; there are {', '.join(sorted(known))}")
@@ -171,7 +173,7 @@ def chosen(names: list[str]) -> tuple[list[GoTool], list[str]]:
 def main(arguments: list[str]) -> int:
     """Build what is missing and name what has to be installed; return 1 when something couldn't be built."""
     parser = argparse.ArgumentParser(prog=_HELP, description="Build the tools that are missing.")
-    parser.add_argument("names", nargs="*", help="tools, or the groups suite, clients, peers; by default the first two")
+    parser.add_argument("names", nargs="*", help="tools, or groups (suite, clients, storage, peers); else all but peers")
     try:
         built, installed = chosen(parser.parse_args(arguments).names)
     except KeyError as error:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from registry import metrics
 from registry.auth.open_access import OpenAccess
@@ -29,6 +27,7 @@ from registry.logs import configure_logging
 from registry.storage.base import BlobStore
 from registry.storage.filesystem import FilesystemStore
 from registry.storage.memory import MemoryStore
+from registry.storage_url import FileLocation, MemoryLocation, S3Location, parse_storage
 
 
 def create_asgi() -> App:
@@ -94,5 +93,12 @@ def create_store(settings: Settings) -> BlobStore:
     """Return the driver that BLACKLAKE_STORAGE names."""
     if settings.storage is None:
         return FilesystemStore(settings.data_dir / "blobs")
-    url = urlsplit(settings.storage)
-    return MemoryStore() if url.scheme == "memory" else FilesystemStore(Path(unquote(url.path)))
+    match parse_storage(settings.storage):
+        case MemoryLocation():
+            return MemoryStore()
+        case FileLocation(root):
+            return FilesystemStore(root)
+        case S3Location() as location:
+            from registry.storage.s3 import S3Store  # boto3 takes its time and memory: only who needs it imports it
+
+            return S3Store(location)

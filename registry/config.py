@@ -16,6 +16,8 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from registry.storage_url import parse_storage
+
 PREFIX: Final = "BLACKLAKE_"
 """Every environment variable of Blacklake begins with it."""
 
@@ -98,7 +100,8 @@ class Settings(BaseSettings):
     migrate: Migrate = Field(Migrate.AUTO, description="auto: a start brings the schema up to date; never: it must be.")
     storage: str | None = Field(
         None,
-        description="Where blobs lie: file:///path, or memory: (lost at exit). `blobs` in the data directory without it.",
+        description="Where blobs lie: file:///path, s3://bucket/prefix?endpoint=…&region=…&path_style=true, or memory: (lost at"
+        " exit). `blobs` in the data directory without it.",
     )
     sparse: Sparse = Field(
         Sparse.REFUSE,
@@ -132,9 +135,7 @@ class Settings(BaseSettings):
     @field_validator("storage")
     @classmethod
     def _refuse_unknown_storage(cls, storage: str | None) -> str | None:
-        url = urlsplit(storage or "memory:")
-        if url.scheme != "memory" and not (url.scheme == "file" and not url.netloc and url.path):
-            raise ValueError("this is neither file:///path nor memory:")
+        parse_storage(storage or "memory:")
         return storage
 
     @field_validator("database_url", "database_direct_url")

@@ -159,6 +159,17 @@ class ManifestTooLarge(RegistryError):
         super().__init__(f"the manifest is larger than {limit} bytes; put what is large into a blob", {"limit": limit})
 
 
+class BlobTooLarge(RegistryError):
+    code = ErrorCode.SIZE_INVALID
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"the storage takes {limit} bytes of a blob whose size isn't known at first; push it in one request that"
+            " says its Content-Length",
+            {"limit": limit},
+        )
+
+
 class ManifestBlobUnknown(RegistryError):
     """A manifest names content that its repository doesn't hold; the detail lists all of it."""
 

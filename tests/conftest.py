@@ -19,11 +19,20 @@ from registry.db.pool import Database
 from registry.storage.base import BlobStore
 from registry.storage.filesystem import FilesystemStore
 from registry.storage.memory import MemoryStore
+from tests import s3_servers
 from tests.cluster import Cluster
+from tests.s3_servers import S3Server
 
 pytest.register_assert_rewrite("tests.contract.blobstore")
 
 _numbers = itertools.count(1)
+
+
+def pytest_report_header() -> str:
+    """Say which S3 servers the storage is tried on."""
+    found = s3_servers.available()
+    missing = "" if found != ["moto"] else " (versitygw and MinIO are not built: `python -m conformance tools storage`)"
+    return f"S3 servers: {', '.join(found)}{missing}"
 
 
 @pytest.fixture(autouse=True)
@@ -32,6 +41,17 @@ def no_settings_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.upper().startswith("BLACKLAKE_"):
             monkeypatch.delenv(name)
+    for name, value in s3_servers.CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(scope="session", params=s3_servers.available())
+def s3_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """Return an S3 server of this run: versitygw and MinIO in turn, or moto's where those aren't built."""
+    directory = tmp_path_factory.mktemp(request.param) / "data"
+    directory.mkdir()
+    with s3_servers.running(request.param, directory) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from registry.db import uploads
 from registry.db.pool import Database
 from registry.db.uploads import LEASE_SECONDS, UploadRow
 from registry.errors import BodyIncomplete, SizeMismatch, Unavailable, UploadOutOfOrder
-from registry.storage.base import BlobStore, BlobWriter, StorageKey
+from registry.storage.base import MAX_UNSAVED_PARTS, BlobStore, BlobWriter, StorageKey
 
 PIECE: Final = 1 << 20
 """Bytes that are hashed and written at a time. An upload holds two pieces, and a third while it waits."""
@@ -48,18 +48,28 @@ class UploadSession:
         # None: nothing is known of the bytes that are there already; they are read again at the end.
         self._hash: RunningHash | None = _running_hash(row)
         self._ended = False
+        self._saved_at, self._saved = 0.0, 0  # when, and how many bytes
         self._patience: asyncio.Timeout | None = None  # while bytes are received
         self._waiting_since: float | None = None  # for bytes of the client
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def open(cls, db: Database, store: BlobStore, row: UploadRow) -> AsyncIterator[UploadSession]:
-        """Hold the upload of `row`, renewing its lease, until the block ends; then give back what is still held."""
+    async def open(
+        cls, db: Database, store: BlobStore, row: UploadRow, *, size: int | None
+    ) -> AsyncIterator[UploadSession]:
+        """Hold the upload of `row`, renewing its lease, until the block ends; then give back what is still held.
+
+        `size` is the whole blob's, in bytes, where it is known.
+        """
         session = cls(db, store, row)
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(session._release)
             session._writer = await store.open_writer(
-                StorageKey(row.storage_key), offset=row.received, state=row.writer_state
+                StorageKey(row.storage_key),
+                offset=row.received,
+                state=row.writer_state,
+                size=size,
+                epoch=row.lease_epoch,
             )
             stack.push_async_callback(session._writer.close)
             stack.callback(asyncio.create_task(session._renew()).cancel)
@@ -99,7 +109,7 @@ class UploadSession:
 
     async def save(self, *, release: bool) -> None:
         """Make what was received durable and save it in the row. Raise LeaseLost."""
-        state = await self._writer.save()
+        state = await self._writer.save(last=release)
         row = self.row._replace(
             received=self.received,
             writer_state=state,
@@ -107,6 +117,7 @@ class UploadSession:
             algorithm=self._hash.algorithm if self._hash is not None else self.row.algorithm,
         )
         if not await self._db.statement("save_upload", lambda conn: uploads.save(conn, row, release=release)):
+            await self._writer.withdraw()
             raise LeaseLost
         self._ended = release
 
@@ -125,23 +136,19 @@ class UploadSession:
         self._ended = True
 
     async def _take_all(self, body: AsyncIterator[bytes]) -> None:
-        clock = asyncio.get_running_loop().time
-        saved_at = clock()
         pieces: list[bytes | bytearray] = []
         size = 0
         taking: asyncio.Task[None] | None = None
+        self._saved_at, self._saved = asyncio.get_running_loop().time(), self.received
         try:
-            async for data in body:
+            async for data, ends_part in self._in_parts(body):
                 _add(pieces, data)
                 size += len(data)
-                if size < PIECE:
+                if size < PIECE and not ends_part:
                     continue
                 if taking is not None:
                     await taking
-                if clock() - saved_at > _SAVE_SECONDS:
-                    with contextlib.suppress(Unavailable):  # the next one may go well, and the last one must
-                        await self.save(release=False)
-                    saved_at = clock()
+                await self._save_now_and_then()
                 taking = asyncio.create_task(self._take(pieces, size))
                 pieces, size = [], 0
         finally:
@@ -149,6 +156,36 @@ class UploadSession:
                 await taking
             if pieces:
                 await self._take(pieces, size)
+
+    async def _in_parts(self, body: AsyncIterator[bytes]) -> AsyncIterator[tuple[bytes, bool]]:
+        """Yield the body's pieces, cut where a part of the writer's ends, and whether one ends there."""
+        part_size, position = self._writer.part_size, self.received
+        async for data in body:
+            rest = data
+            while part_size is not None and len(rest) >= (left := part_size - position % part_size):
+                yield rest[:left], True
+                rest, position = rest[left:], position + left
+            if rest:
+                yield rest, False
+            position += len(rest)
+
+    async def _save_now_and_then(self) -> None:
+        """Save what was received so far where that costs little and is due."""
+        clock = asyncio.get_running_loop().time
+        part_size = self._writer.part_size
+        if part_size is not None and self.received % part_size:
+            return
+        unsaved = (self.received - self._saved) // part_size if part_size is not None else 0
+        if unsaved < MAX_UNSAVED_PARTS // 2 and clock() - self._saved_at <= _SAVE_SECONDS:
+            return
+        try:
+            await self.save(release=False)
+            self._saved = self.received
+        except Unavailable:
+            if unsaved >= MAX_UNSAVED_PARTS - 2:
+                raise
+            # The next one may go well, and the last one must.
+        self._saved_at = clock()
 
     async def _pieces(self, body: AsyncIterator[bytes], stop: int | None) -> AsyncIterator[bytes]:
         """Yield the body's pieces, noting since when one is waited for. Raise SizeMismatch beyond `stop`."""

@@ -20,8 +20,16 @@ from registry.core.session import LeaseLost, UploadSession
 from registry.db import blobs, objects, repositories, uploads
 from registry.db.pool import Connection, Database
 from registry.db.uploads import UploadRow
-from registry.errors import DigestMismatch, RegistryError, Unavailable, UploadOutOfOrder, UploadUnknown
-from registry.storage.base import BlobStore, ObjectMissing, StorageError, StorageKey, WriterBusy, new_key
+from registry.errors import BlobTooLarge, DigestMismatch, RegistryError, Unavailable, UploadOutOfOrder, UploadUnknown
+from registry.storage.base import (
+    BlobStore,
+    ObjectMissing,
+    ObjectTooLarge,
+    StorageError,
+    StorageKey,
+    WriterBusy,
+    new_key,
+)
 
 _OVERTAKEN_SECONDS: Final = 60.0
 """A request that holds the lease of a cancelled upload may still write: its object is deleted when it has noticed."""
@@ -53,7 +61,7 @@ class Uploads:
         `chunk` is what Content-Range says. What arrives before the client vanishes is kept for resuming. Raise
         UploadUnknown, UploadOutOfOrder, SizeMismatch.
         """
-        async with self._leased(name, upload_id) as session:
+        async with self._leased(name, upload_id, rest=None) as session:
             await session.receive(body, chunk)
             await session.save(release=True)
             return session.received
@@ -66,22 +74,26 @@ class Uploads:
         body: AsyncIterator[bytes],
         *,
         chunk: ByteRange | None,
+        length: int | None = None,
     ) -> None:
         """Append the last chunk, which may be empty, and make the blob (end-6).
 
-        Raise DigestMismatch, after which the session and its bytes are gone, or what `append` raises.
+        `length` is the body's, in bytes, where the client said it. Raise DigestMismatch, after which the session and its bytes
+        are gone, or what `append` raises.
         """
-        async with self._leased(name, upload_id) as session:
+        async with self._leased(name, upload_id, rest=length) as session:
             if session.received == 0:
                 session.hash_with(digest.algorithm)
             await session.receive(body, chunk)
             await self._complete(session, digest)
 
-    async def push(self, name: RepositoryName, digest: Digest, body: AsyncIterator[bytes]) -> None:
-        """Make a blob of one request's body (end-4b). Nothing stays where it fails."""
+    async def push(
+        self, name: RepositoryName, digest: Digest, body: AsyncIterator[bytes], *, length: int | None = None
+    ) -> None:
+        """Make a blob of one request's body, of `length` bytes where that is known (end-4b). Nothing stays where it fails."""
         row = await self._create(name, digest.algorithm, lease_epoch=1)
         try:
-            async with self._held(name, row) as session:
+            async with self._held(name, row, size=length) as session:
                 await session.receive(body, None)
                 await self._complete(session, digest)
         except BaseException:
@@ -124,19 +136,19 @@ class Uploads:
         return row
 
     @contextlib.asynccontextmanager
-    async def _leased(self, name: RepositoryName, upload_id: UUID) -> AsyncIterator[UploadSession]:
+    async def _leased(self, name: RepositoryName, upload_id: UUID, *, rest: int | None) -> AsyncIterator[UploadSession]:
         row = await self._db.statement(
             "take_upload_lease", lambda conn: uploads.take_lease(conn, name, upload_id=upload_id)
         )
         if row is None:
             raise await self._overtaken(name, upload_id)
-        async with self._held(name, row) as session:
+        async with self._held(name, row, size=None if rest is None else row.received + rest) as session:
             yield session
 
     @contextlib.asynccontextmanager
-    async def _held(self, name: RepositoryName, row: UploadRow) -> AsyncIterator[UploadSession]:
+    async def _held(self, name: RepositoryName, row: UploadRow, *, size: int | None) -> AsyncIterator[UploadSession]:
         try:
-            async with UploadSession.open(self._db, self._store, row) as session:
+            async with UploadSession.open(self._db, self._store, row, size=size) as session:
                 yield session
         except WriterBusy as error:
             raise await self._overtaken(name, row.id) from error
@@ -145,6 +157,8 @@ class Uploads:
             if await self._db.transaction("disown_object", lambda conn: objects.add_unnamed(conn, row.storage_key)):
                 await self._delete_object(row.storage_key)
             raise await self._overtaken(name, row.id) from error
+        except ObjectTooLarge as error:
+            raise BlobTooLarge(error.limit) from error
         except ObjectMissing as error:
             # The storage lost what the row says is there: this upload can't be continued by anyone. Or another request has
             # the upload by now, and discarded what we had not saved.

@@ -31,6 +31,7 @@ STATUS: Final[dict[type[RegistryError], int]] = {
     errors.EndpointUnknown: 404,
     errors.MethodUnsupported: 405,
     errors.DeletionDisabled: 405,
+    errors.BlobTooLarge: 413,
     errors.ManifestTooLarge: 413,
     errors.MediaTypeUnsupported: 415,
     errors.RangeUnsatisfiable: 416,

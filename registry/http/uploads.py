@@ -26,7 +26,7 @@ async def start(services: Services, call: Call, at: Location, links: Links) -> R
             return _created(links, name, wanted)
     elif digest is not None:
         wanted = digest_of(digest)
-        await services.uploads.push(name, wanted, aiter(call.body))
+        await services.uploads.push(name, wanted, aiter(call.body), length=call.body.announced)
         return _created(links, name, wanted)
     upload_id = await services.uploads.start(name, algorithm=algorithm_of(query.one("digest-algorithm")))
     return Reply(202, _progress(links, name, upload_id, 0))
@@ -48,7 +48,8 @@ async def finish(services: Services, call: Call, at: Location, links: Links) -> 
     if text is None:
         raise DigestInvalid("", "is missing: finish an upload with ?digest=<digest of the whole blob>")
     digest = digest_of(text)
-    await services.uploads.finish(name, upload_id, digest, aiter(call.body), chunk=chunk_of(call))
+    chunk, length = chunk_of(call), call.body.announced
+    await services.uploads.finish(name, upload_id, digest, aiter(call.body), chunk=chunk, length=length)
     return _created(links, name, digest)
 
 

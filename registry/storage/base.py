@@ -6,10 +6,11 @@ interprets. A key is committed in a row before its first byte is written, so tha
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import NewType, Protocol
+from typing import Final, NewType, Protocol
 
 from mediatypes.ranges import ByteRange
 
@@ -17,6 +18,11 @@ StorageKey = NewType("StorageKey", str)
 
 CHUNK_SIZE = 768 << 10
 """Bytes that a driver reads or hands out at a time, at most."""
+
+MAX_UNSAVED_PARTS: Final = 64
+
+
+_KEY: Final = re.compile(r"[0-9a-f]{32}")
 
 
 class StorageError(Exception):
@@ -31,9 +37,24 @@ class WriterBusy(StorageError):
     """Another process holds the key's writer."""
 
 
+class ObjectTooLarge(StorageError):
+    """A blob has more bytes than the storage takes of one whose size it wasn't told."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the storage takes no more than {limit} bytes of a blob whose size is not said at first")
+        self.limit = limit
+
+
 def new_key() -> StorageKey:
     """Return a key that was never used: 32 random hexadecimal digits."""
     return StorageKey(secrets.token_hex(16))
+
+
+def place_of(key: StorageKey) -> str:
+    """Return the key below two levels of directories. Raise ValueError for what is no key."""
+    if _KEY.fullmatch(key) is None:
+        raise ValueError(f"{key!r} is no storage key")
+    return f"{key[:2]}/{key[2:4]}/{key}"
 
 
 class BlobWriter(Protocol):
@@ -47,14 +68,28 @@ class BlobWriter(Protocol):
     def offset(self) -> int:
         """Bytes accepted so far, counted from the beginning of the blob."""
 
+    @property
+    def part_size(self) -> int | None:
+        """The bytes at whose multiples `save` costs little; None where it always does.
+
+        Where there are parts, the caller begins less than MAX_UNSAVED_PARTS beyond the last state that it has kept: a writer
+        that overtakes it keeps away from as many.
+        """
+
     async def write(self, *pieces: bytes | bytearray | memoryview) -> None:
         """Append the pieces, a few dozen at most. Raise StorageError when they can't be written.
 
         They are not kept after the return.
         """
 
-    async def save(self) -> bytes:
-        """Make everything accepted durable; return the driver's state for `open_writer` (b"" where it needs none)."""
+    async def save(self, *, last: bool = False) -> bytes:
+        """Make everything accepted durable; return the driver's state for `open_writer` (b"" where it needs none).
+
+        `last` says that this writer will only be closed.
+        """
+
+    async def withdraw(self) -> None:
+        """Remove what the last `save` put beside the bytes: its state was not kept, since another writer goes on."""
 
     async def commit(self) -> None:
         """Make the blob durable and readable. Afterwards nothing can be appended and `close` does nothing more."""
@@ -69,11 +104,15 @@ class BlobStore(Protocol):
     Every method may be cancelled. It ends when nothing works for it any more, and neither a writer nor a file stays open.
     """
 
-    async def open_writer(self, key: StorageKey, *, offset: int = 0, state: bytes = b"") -> BlobWriter:
+    async def open_writer(
+        self, key: StorageKey, *, offset: int = 0, state: bytes = b"", size: int | None = None, epoch: int = 1
+    ) -> BlobWriter:
         """Begin to write `key`, or go on at `offset` with the `state` of the `save` that belongs to it.
 
-        Bytes that an earlier writer left beyond `offset` are discarded. Raise WriterBusy while another writer holds the
-        key, ObjectMissing where fewer than `offset` bytes are there.
+        `size` is that of the whole blob, where it is known. `epoch` grows with each writer of the key: one with a smaller
+        epoch may still be at work in another process, and does no harm. Bytes that an earlier writer left beyond `offset` are
+        discarded. Raise WriterBusy while another writer holds the key and the driver can see it, ObjectMissing where fewer
+        than `offset` bytes are there.
         """
 
     def read(self, key: StorageKey, span: ByteRange) -> AsyncGenerator[bytes, None]:

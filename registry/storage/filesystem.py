@@ -12,19 +12,15 @@ import contextlib
 import errno
 import fcntl
 import os
-import re
 import stat
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 from mediatypes.ranges import ByteRange
-from registry.storage.base import CHUNK_SIZE, ObjectMissing, StorageError, StorageKey, WriterBusy
+from registry.storage.base import CHUNK_SIZE, ObjectMissing, StorageError, StorageKey, WriterBusy, place_of
+from registry.storage.threads import Threads
 
-T = TypeVar("T")
-
-_KEY: Final = re.compile(r"[0-9a-f]{32}")
 _THREADS: Final = 16
 _LARGE: Final = 2 << 20  # bytes of a blob
 _FEW: Final = 16  # readers that get pieces of CHUNK_SIZE at a time; others get
@@ -45,9 +41,11 @@ class FilesystemStore:
         self._durable: set[Path] = set()  # directories that are known to be durable in their parents
         self._readers = 0
 
-    async def open_writer(self, key: StorageKey, *, offset: int = 0, state: bytes = b"") -> FileWriter:
+    async def open_writer(
+        self, key: StorageKey, *, offset: int = 0, state: bytes = b"", size: int | None = None, epoch: int = 1
+    ) -> FileWriter:
         """See BlobStore. A writer holds an exclusive flock on its file."""
-        del state
+        del state, size, epoch
         fd = await self._disk.open(self._open_for_writing, self._path(key), offset)
         return FileWriter(self._disk, self._path(key), fd, offset)
 
@@ -108,9 +106,7 @@ class FilesystemStore:
         return _open_locked(path, offset)
 
     def _path(self, key: StorageKey) -> Path:
-        if _KEY.fullmatch(key) is None:
-            raise ValueError(f"{key!r} is no storage key")
-        return self._root / key[:2] / key[2:4] / key
+        return self._root / place_of(key)
 
 
 class FileWriter:
@@ -129,6 +125,11 @@ class FileWriter:
         """See BlobWriter."""
         return self._offset
 
+    @property
+    def part_size(self) -> int | None:
+        """See BlobWriter."""
+        return None
+
     async def write(self, *pieces: bytes | bytearray | memoryview) -> None:
         """See BlobWriter."""
         await self._disk.run(_pwrite, self._open_fd, pieces, self._offset)
@@ -137,11 +138,15 @@ class FileWriter:
             begun, self._begun = self._begun, self._offset
             await self._disk.run(_begin_to_write, self._open_fd, begun, self._offset - begun)
 
-    async def save(self) -> bytes:
+    async def save(self, *, last: bool = False) -> bytes:
         """See BlobWriter. The file's length is all there is to know."""
+        del last
         await self._disk.run(_sync, self._open_fd, None if self._is_listed else self._path.parent)
         self._is_listed = True
         return b""
+
+    async def withdraw(self) -> None:
+        """See BlobWriter: nothing lies beside."""
 
     async def commit(self) -> None:
         """See BlobWriter."""
@@ -161,25 +166,9 @@ class FileWriter:
         return self._fd
 
 
-class _Disk:
-    """Runs blocking calls in threads of its own, and makes their errors StorageErrors."""
-
+class _Disk(Threads):
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(_THREADS, "disk")
-
-    async def run(self, call: Callable[..., T], *args: object) -> T:
-        """Return what `call` returns. Cancellation waits for the call's end: no thread uses a file that was closed."""
-        working = asyncio.get_running_loop().run_in_executor(self._threads, call, *args)
-        try:
-            with _translated_errors():
-                return await asyncio.shield(working)
-        except asyncio.CancelledError:
-            while not working.done():
-                with contextlib.suppress(asyncio.CancelledError):  # a second one must not cut the wait short
-                    await asyncio.wait([working])
-            if not working.cancelled():
-                working.exception()  # nobody is left to be told
-            raise
+        super().__init__(_THREADS, "disk", _translated_errors)
 
     async def open(self, call: Callable[..., int], *args: object) -> int:
         """Return the file descriptor that `call` opens. Cancellation closes it: nobody is left who would."""
@@ -191,10 +180,6 @@ class _Disk:
                 os.close(fd)
             raise
         return opened[0]
-
-    def close(self) -> None:
-        """End the threads when their calls have ended."""
-        self._threads.shutdown(wait=False)
 
 
 @contextlib.contextmanager

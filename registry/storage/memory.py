@@ -16,9 +16,11 @@ class MemoryStore:
         self._objects: dict[StorageKey, bytearray] = {}
         self._writing: set[StorageKey] = set()
 
-    async def open_writer(self, key: StorageKey, *, offset: int = 0, state: bytes = b"") -> MemoryWriter:
+    async def open_writer(
+        self, key: StorageKey, *, offset: int = 0, state: bytes = b"", size: int | None = None, epoch: int = 1
+    ) -> MemoryWriter:
         """See BlobStore."""
-        del state
+        del state, size, epoch
         if key in self._writing:
             raise WriterBusy("another request is writing the object")
         held = self._objects.get(key, bytearray())
@@ -72,6 +74,11 @@ class MemoryWriter:
         """See BlobWriter."""
         return len(self._content)
 
+    @property
+    def part_size(self) -> int | None:
+        """See BlobWriter."""
+        return None
+
     async def write(self, *pieces: bytes | bytearray | memoryview) -> None:
         """See BlobWriter."""
         if not self._is_open:
@@ -79,11 +86,15 @@ class MemoryWriter:
         for piece in pieces:
             self._content += piece
 
-    async def save(self) -> bytes:
+    async def save(self, *, last: bool = False) -> bytes:
         """See BlobWriter."""
+        del last
         if not self._is_open:
             raise ValueError("the writer is closed")
         return b""
+
+    async def withdraw(self) -> None:
+        """See BlobWriter: nothing lies beside."""
 
     async def commit(self) -> None:
         """See BlobWriter."""

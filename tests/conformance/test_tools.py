@@ -91,9 +91,9 @@ def test_a_build_that_another_process_has_ended_first_is_taken(programs: Path, c
     assert build(crane).read_text() == "first"
 
 
-def test_without_names_the_suite_and_the_clients_are_meant() -> None:
+def test_without_names_all_but_the_peers_are_meant() -> None:
     built, installed = chosen([])
-    assert {tool.group for tool in built} == {"suite", "clients"}
+    assert {tool.group for tool in built} == {"suite", "clients", "storage"}
     assert installed == list(tools.SYSTEM_TOOLS)
 
 

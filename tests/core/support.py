@@ -94,9 +94,11 @@ class WrappedStore:
         self.inner = inner
         self.on_call = on_call
 
-    async def open_writer(self, key: StorageKey, *, offset: int = 0, state: bytes = b"") -> BlobWriter:
+    async def open_writer(
+        self, key: StorageKey, *, offset: int = 0, state: bytes = b"", size: int | None = None, epoch: int = 1
+    ) -> BlobWriter:
         await self.on_call("before", "open_writer")
-        writer = await self.inner.open_writer(key, offset=offset, state=state)
+        writer = await self.inner.open_writer(key, offset=offset, state=state, size=size, epoch=epoch)
         try:
             await self.on_call("after", "open_writer")
         except BaseException:
@@ -139,16 +141,23 @@ class _WrappedWriter:
     def offset(self) -> int:
         return self._inner.offset
 
+    @property
+    def part_size(self) -> int | None:
+        return self._inner.part_size
+
     async def write(self, *pieces: bytes | bytearray | memoryview) -> None:
         await self._on_call("before", "write")
         await self._inner.write(*pieces)
         await self._on_call("after", "write")
 
-    async def save(self) -> bytes:
+    async def save(self, *, last: bool = False) -> bytes:
         await self._on_call("before", "save")
-        state = await self._inner.save()
+        state = await self._inner.save(last=last)
         await self._on_call("after", "save")
         return state
+
+    async def withdraw(self) -> None:
+        await self._inner.withdraw()
 
     async def commit(self) -> None:
         await self._on_call("before", "commit")

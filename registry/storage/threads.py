@@ -1,0 +1,38 @@
+"""Blocking calls in threads of a driver's own, so that the event loop never waits for a disk or a server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class Threads:
+    """Runs blocking calls; what they raise goes through `translated`, which makes StorageErrors of it."""
+
+    def __init__(self, count: int, name: str, translated: Callable[[], AbstractContextManager[None]]) -> None:
+        self._executor = ThreadPoolExecutor(count, name)
+        self._translated = translated
+
+    async def run(self, call: Callable[..., T], *args: object) -> T:
+        """Return what `call` returns. Cancellation waits for the call's end: no thread uses what was closed."""
+        working = asyncio.get_running_loop().run_in_executor(self._executor, call, *args)
+        try:
+            with self._translated():
+                return await asyncio.shield(working)
+        except asyncio.CancelledError:
+            while not working.done():
+                with contextlib.suppress(asyncio.CancelledError):  # a second one must not cut the wait short
+                    await asyncio.wait([working])
+            if not working.cancelled():
+                working.exception()  # nobody is left to be told
+            raise
+
+    def close(self) -> None:
+        """End the threads when their calls have ended."""
+        self._executor.shutdown(wait=False)
