@@ -173,7 +173,9 @@ def chosen(names: list[str]) -> tuple[list[GoTool], list[str]]:
 def main(arguments: list[str]) -> int:
     """Build what is missing and name what has to be installed; return 1 when something couldn't be built."""
     parser = argparse.ArgumentParser(prog=_HELP, description="Build the tools that are missing.")
-    parser.add_argument("names", nargs="*", help="tools, or groups (suite, clients, storage, peers); else all but peers")
+    parser.add_argument(
+        "names", nargs="*", help="tools, or groups (suite, clients, storage, peers); else all but peers"
+    )
     try:
         built, installed = chosen(parser.parse_args(arguments).names)
     except KeyError as error:
