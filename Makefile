@@ -7,7 +7,7 @@ PYTHONS := python3.11 python3.12 python3.13 python3
 PYENV := $(wildcard $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions)
 TESTS := tests
 
-.PHONY: install serve test test-3.13 check conformance clients bench soak clean
+.PHONY: install serve test test-3.13 check conformance clients bench image soak clean
 
 install: $(VENV)/installed
 
@@ -45,6 +45,10 @@ clients: install
 
 bench: install
 	$(BIN)/python -m bench
+
+# As root, with buildah and debootstrap: builds the container image twice from nothing and runs it.
+image: install
+	$(BIN)/python -m pytest tests/deploy/test_image.py --image
 
 soak: install
 	$(BIN)/python -m pytest tests/faults tests/db/test_statements.py --soak
