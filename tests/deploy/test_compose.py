@@ -1,0 +1,117 @@
+"""The compose file: it fits the specification, its parts fit each other, and nothing in it is open or secret by mistake."""
+
+from __future__ import annotations
+
+import re
+import stat
+import subprocess
+import tomllib
+from configparser import ConfigParser
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import jsonschema
+import pytest
+import yaml
+
+from registry.config import load_settings
+from tests.deploy.modules import schema
+from tests.deploy.proxy import CONFIGURATION
+from tests.docs.commands import ROOT
+
+PLACE = ROOT / "deploy" / "compose"
+NODES = ("node-1", "node-2")
+
+
+@pytest.fixture
+def compose() -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load((PLACE / "compose.yaml").read_text())
+    return document
+
+
+@pytest.fixture
+def secrets(tmp_path: Path) -> Path:
+    """Return the directory of secrets that the script makes."""
+    subprocess.run([PLACE / "make-secrets", tmp_path / "secrets"], check=True)
+    return tmp_path / "secrets"
+
+
+def test_it_fits_the_compose_specification(compose: dict[str, Any]) -> None:
+    specification = schema("github.com/compose-spec/compose-go/v2", "v2.9.0", "schema/compose-spec.json")
+    jsonschema.Draft7Validator(specification).validate(compose)
+    compose["services"]["nginx"]["port"] = []
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.Draft7Validator(specification).validate(compose)
+
+
+def test_nginx_asks_the_nodes_of_the_file(compose: dict[str, Any]) -> None:
+    text = CONFIGURATION.read_text()
+    assert re.findall(r"^ +server ([\w-]+):5000 ", text, re.MULTILINE) == list(NODES)
+    (volume,) = compose["services"]["nginx"]["volumes"]
+    assert (PLACE / volume.split(":")[0]).resolve() == CONFIGURATION
+    (published,) = compose["services"]["nginx"]["ports"]
+    host, port, inner = published.split(":")
+    assert f"listen {inner};" in text
+    assert [urlsplit(compose["services"][node]["environment"]["BLACKLAKE_EXTERNAL_URL"]).port for node in NODES] == (
+        [int(port)] * 2
+    )
+    assert host == "127.0.0.1"
+
+
+def test_what_is_open_says_so_and_is_published_on_loopback_only(compose: dict[str, Any]) -> None:
+    assert "WARNING: THERE IS NO AUTHENTICATION YET" in (PLACE / "compose.yaml").read_text()
+    published = [port for service in compose["services"].values() for port in service.get("ports", [])]
+    assert [port.startswith("127.0.0.1:") for port in published] == [True]
+    assert compose["networks"]["back"] == {"internal": True}
+
+
+def test_every_service_waits_for_services_that_are_there_and_reads_secrets_that_are_made(
+    compose: dict[str, Any], secrets: Path
+) -> None:
+    for service in compose["services"].values():
+        for name, how in service.get("depends_on", {}).items():
+            waited = compose["services"][name]
+            healthy = how["condition"] == "service_healthy"
+            assert not healthy or "healthcheck" in waited or waited["build"]["dockerfile"] == "deploy/docker/Dockerfile"
+        assert set(service.get("secrets", [])) <= set(compose["secrets"])
+    named = {secret["file"] for secret in compose["secrets"].values()}
+    assert named == {f"secrets/{file.name}" for file in secrets.iterdir()}
+
+
+def test_nodes_have_a_read_only_root_and_no_capability(compose: dict[str, Any]) -> None:
+    dockerfile = (ROOT / "deploy" / "docker" / "Dockerfile").read_text()
+    for name in (*NODES, "migrate"):
+        node = compose["services"][name]
+        assert (node["read_only"], node["cap_drop"], node["security_opt"]) == (
+            True,
+            ["ALL"],
+            ["no-new-privileges:true"],
+        )
+        (writable,) = node["tmpfs"]
+        place, options = writable.split(":")
+        assert f"VOLUME {place}\n" in dockerfile
+        assert f"USER {options.split(',')[0].removeprefix('uid=')}:" in dockerfile
+
+
+def test_secrets_are_different_each_time_kept_and_closed_to_others(secrets: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    subprocess.run([PLACE / "make-secrets", other], check=True)
+    before = {file.name: file.read_text() for file in secrets.iterdir()}
+    assert all((other / name).read_text() != text for name, text in before.items())
+    subprocess.run([PLACE / "make-secrets", secrets], check=True, stdout=subprocess.DEVNULL)
+    assert {file.name: file.read_text() for file in secrets.iterdir()} == before
+    assert stat.S_IMODE(secrets.stat().st_mode) == 0o700
+
+
+def test_the_services_secrets_are_one_another_s(secrets: Path) -> None:
+    url = urlsplit(load_settings(secrets / "blacklake.toml").database_url or "")
+    assert (url.username, url.hostname, url.path) == ("blacklake", "postgres", "/blacklake")
+    assert url.password == (secrets / "postgres_password").read_text()
+    assert list(tomllib.loads((secrets / "blacklake.toml").read_text())) == ["database_url"]
+    credentials = ConfigParser()
+    credentials.read(secrets / "aws_credentials")
+    assert dict(credentials["default"]) == {
+        "aws_access_key_id": (secrets / "s3_user").read_text(),
+        "aws_secret_access_key": (secrets / "s3_password").read_text(),
+    }
