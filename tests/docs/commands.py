@@ -3,6 +3,8 @@
 ```sh           run as it stands, from the project's directory
 ```sh client    run in an empty directory while a server listens
 ```sh example   run in an empty directory, with the names that stand for the reader's own replaced
+```sh elsewhere needs a cluster or a server of the reader's: only its form and the files that it names are checked
+```sql          run on a database with the registry's schema
 ```toml         a file, named by the comment in its first line
 """
 
