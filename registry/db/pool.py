@@ -3,7 +3,8 @@
 Work runs in `read` (statements that needn't agree, no transaction), in `statement` (one that changes something and commits
 by itself: a third of the round trips) or in `transaction`; each has a name that is a metric's label. They repeat the work
 after a lost connection or a deadlock, as long as nothing can have been committed: work must therefore be free of other
-effects. What stays unavailable is `Unavailable`, never asyncpg's error.
+effects. What stays unavailable is `Unavailable`, never asyncpg's error; and while nobody answers, work fails at once
+(`registry.db.breaker`).
 
 Behind a pooler that hands out PostgreSQL's sessions by transaction (docs/decisions/0003) all three are transactions, which
 carry their time limits with them, and no statement outlives the one that prepared it.
@@ -21,6 +22,7 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from registry import metrics
+from registry.db.breaker import Breaker
 from registry.errors import Unavailable
 
 Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
@@ -30,6 +32,7 @@ _Way: TypeAlias = Literal["read", "statement", "transaction"]
 _ATTEMPTS: Final = 4
 _BACKOFF: Final = 0.05  # seconds, doubled at each attempt, with full jitter
 
+_GRACE: Final = 5  # seconds for PostgreSQL to say itself that a statement has taken too long
 _LIMITS: Final = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
 _CACHED_STATEMENTS: Final = 100  # of each connection, asyncpg's default
 
@@ -50,6 +53,19 @@ _LOST: Final = (
 )
 _CONTENDED: Final = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 _NOT_COMMITTED: Final = (*_CONTENDED, asyncpg.ReadOnlySQLTransactionError, asyncpg.InsufficientResourcesError)
+# That nobody is there. Other errors are PostgreSQL's answer: of a statement too slow, say, which says nothing of the others.
+_AWAY: Final = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    OSError,  # TimeoutError too: no connection came, or not even the statement's own time limit was answered
+)
 _SLOW: Final = (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError, TimeoutError)
 
 
@@ -70,6 +86,7 @@ class Database:
         limits = "; ".join(f"SET LOCAL {name} = {value}" for name, value in self._limits.items())
         self._begin = f"BEGIN; {limits}" if pooled else "BEGIN"
         self._pool: asyncpg.Pool | None = None
+        self._breaker = Breaker("the database", _AWAY)
 
     async def open(self) -> None:
         """Make the pool; connections are made when they are needed."""
@@ -77,7 +94,7 @@ class Database:
             self._url,
             min_size=0,
             max_size=self._size,
-            command_timeout=self._timeout + 5,
+            command_timeout=self._timeout + _GRACE,
             timeout=self._timeout,
             max_inactive_connection_lifetime=0,
             # No session state is ever set, so nothing needs resetting: that saves a round trip at each release.
@@ -118,9 +135,19 @@ class Database:
         return await self._attempt(name, work, "transaction")
 
     async def _attempt(self, name: str, work: Callable[[Connection], Awaitable[T]], way: _Way) -> T:
+        try:
+            with self._breaker.watching() as probes:
+                return await self._repeated(name, work, way, attempts=1 if probes else _ATTEMPTS)
+        except Unavailable:
+            if self._breaker.is_open and self._pool is not None:
+                # None of the connections is used again: where a machine has vanished, each would be waited for in vain.
+                await self._pool.expire_connections()
+            raise
+
+    async def _repeated(self, name: str, work: Callable[[Connection], Awaitable[T]], way: _Way, *, attempts: int) -> T:
         started = time.perf_counter()
         transacting = way == "transaction" or self._pooled
-        for attempt in range(_ATTEMPTS):
+        for attempt in range(attempts):
             if attempt:
                 await asyncio.sleep(random.uniform(0, _BACKOFF * 2**attempt))
             committing = False
