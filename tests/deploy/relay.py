@@ -1,0 +1,73 @@
+"""The way to another server, which can be cut and mended: a TCP relay that keeps its port."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import threading
+from collections.abc import Iterator
+
+
+class Relay:
+    """Forwards connections from `port` to another port of the loopback address, unless it is cut."""
+
+    def __init__(self, target: int) -> None:
+        self._target = target
+        self._open: set[socket.socket] = set()
+        self._cut = False
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+
+    def cut(self) -> None:
+        """End every connection, and each new one at once, until `mend`."""
+        self._cut = True
+        for sock in list(self._open):
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
+    def mend(self) -> None:
+        """Forward again."""
+        self._cut = False
+
+    def close(self) -> None:
+        """End for good."""
+        self.cut()
+        self._listener.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                if self._cut:
+                    client.close()
+                    continue
+                self._threads.append(threading.Thread(target=self._forward, args=(client,)))
+                self._threads[-1].start()
+
+    def _forward(self, client: socket.socket) -> None:
+        """Copy in both directions until either side ends."""
+        with client, contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self._target)) as server:
+            self._open.add(client)
+            other = {client: server, server: client}
+            while True:
+                for source in select.select([client, server], [], [])[0]:
+                    data = source.recv(1 << 16)
+                    if not data:
+                        return
+                    other[source].sendall(data)
+
+
+@contextlib.contextmanager
+def relaying(target: int) -> Iterator[Relay]:
+    """Run a relay to a port of the loopback address."""
+    relay = Relay(target)
+    try:
+        yield relay
+    finally:
+        relay.close()
