@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from registry.storage_url import parse_storage
+from registry.storage_url import MemoryLocation, parse_storage
 
 PREFIX: Final = "BLACKLAKE_"
 """Every environment variable of Blacklake begins with it."""
@@ -135,7 +135,8 @@ class Settings(BaseSettings):
     @field_validator("storage")
     @classmethod
     def _refuse_unknown_storage(cls, storage: str | None) -> str | None:
-        parse_storage(storage or "memory:")
+        if storage is not None:
+            parse_storage(storage)
         return storage
 
     @field_validator("database_url", "database_direct_url")
@@ -160,7 +161,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _refuse_memory_of_many(self) -> Settings:
-        if self.workers > 1 and (self.storage or "").startswith("memory:"):
+        if self.workers > 1 and self.storage and isinstance(parse_storage(self.storage), MemoryLocation):
             raise ValueError("storage memory: is of one process; it needs workers = 1")
         return self
 

@@ -57,10 +57,14 @@ def parse_storage(text: str) -> StorageLocation:
 
 
 def _s3(bucket: str, path: str, query: str) -> S3Location:
-    if _BUCKET.fullmatch(bucket) is None:
-        raise ValueError(f"{bucket!r} is no bucket's name: s3://bucket/prefix")
     given = dict(parse_qsl(query, keep_blank_values=True))
     endpoint, region = given.pop("endpoint", None), given.pop("region", None)
+    if "@" in bucket or (endpoint is not None and "@" in urlsplit(endpoint).netloc):
+        raise ValueError(
+            "credentials don't belong into the URL: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile, hold them"
+        )
+    if _BUCKET.fullmatch(bucket) is None:
+        raise ValueError(f"{bucket!r} is no bucket's name: s3://bucket/prefix")
     style, encryption, key = given.pop("path_style", None), given.pop("encryption", None), given.pop("kms_key", None)
     if given:
         known = "endpoint, region, path_style, encryption, kms_key"

@@ -97,8 +97,11 @@ def test_settings_that_can_not_be_used_exit_with_2(arguments: list[str], said: s
 @pytest.mark.parametrize(
     ("variables", "said"),
     [
-        ({"BLACKLAKE_STORAGE": "ftp://host/path"}, "storage: Value error, this is neither file:///path nor memory:"),
-        ({"BLACKLAKE_STORAGE": "file://host/path"}, "neither file:///path nor memory:"),
+        (
+            {"BLACKLAKE_STORAGE": "ftp://host/path"},
+            "storage: Value error, this is none of file:///path, s3://bucket/prefix and memory:",
+        ),
+        ({"BLACKLAKE_STORAGE": "file://host/path"}, "none of file:///path, s3://bucket/prefix and memory:"),
         ({"BLACKLAKE_STORAGE": "memory:", "BLACKLAKE_WORKERS": "2"}, "it needs workers = 1"),
         ({"BLACKLAKE_DATABASE_URL": "mysql://u:s3cret@h/d"}, "not postgresql://"),
         ({"BLACKLAKE_EXTERNAL_URL": "registry.example:5000"}, "not http://host or https://host"),

@@ -41,6 +41,8 @@ def test_a_location_is_read(text: str, location: StorageLocation) -> None:
         ("file:relative", "none of file:///path"),
         ("s3://", "is no bucket's name"),
         ("s3://UPPER", "is no bucket's name"),
+        ("s3://KEY:secret@models", "credentials don't belong into the URL"),
+        ("s3://models?endpoint=http://user:secret@127.0.0.1:7070", "credentials don't belong into the URL"),
         ("s3://models?endpoint=127.0.0.1:7070", "neither http:// nor https://"),
         ("s3://models?path_style=yes", "path_style is true or false"),
         ("s3://models?encryption=rot13", "encryption is one of AES256"),

@@ -17,7 +17,7 @@ from registry.db import uploads
 from registry.db.pool import Database
 from registry.db.uploads import LEASE_SECONDS, UploadRow
 from registry.errors import BodyIncomplete, SizeMismatch, Unavailable, UploadOutOfOrder
-from registry.storage.base import MAX_UNSAVED_PARTS, BlobStore, BlobWriter, StorageKey
+from registry.storage.base import MAX_UNSAVED_PARTS, BlobStore, BlobWriter, StorageError, StorageKey
 
 PIECE: Final = 1 << 20
 """Bytes that are hashed and written at a time. An upload holds two pieces, and a third while it waits."""
@@ -117,14 +117,14 @@ class UploadSession:
             algorithm=self._hash.algorithm if self._hash is not None else self.row.algorithm,
         )
         if not await self._db.statement("save_upload", lambda conn: uploads.save(conn, row, release=release)):
-            await self._writer.withdraw()
+            with contextlib.suppress(StorageError):
+                await self._writer.withdraw()
             raise LeaseLost
         self._ended = release
 
     async def commit(self, algorithm: str) -> Digest:
         """Make the blob durable and readable, and return its digest by `algorithm`."""
-        await self._writer.commit()
-        running = self._hash
+        running = self._hash if await self._writer.commit() else None
         if running is None or running.algorithm != algorithm:
             running = new_hash(algorithm)
             async for piece in self._store.read(StorageKey(self.row.storage_key), ByteRange(0, self.received)):
@@ -134,6 +134,11 @@ class UploadSession:
     def end(self) -> None:
         """Note that the row is gone: there is no lease to give back."""
         self._ended = True
+
+    async def tidy(self) -> None:
+        """Remove what lies beside the blob, which is recorded; where that fails now it goes with the blob."""
+        with contextlib.suppress(StorageError):
+            await self._writer.tidy()
 
     async def _take_all(self, body: AsyncIterator[bytes]) -> None:
         pieces: list[bytes | bytearray] = []

@@ -191,7 +191,9 @@ class Uploads:
 
         is_ours = await self._db.transaction("finish_upload", record)
         session.end()
-        if not is_ours:
+        if is_ours:
+            await session.tidy()
+        else:
             await self._delete_object(row.storage_key)
 
     async def _replace_lost(self, conn: Connection, digest: Digest, size: int, storage_key: str) -> bool:

@@ -1,7 +1,8 @@
 """What a storage driver does: keep blobs' bytes under opaque keys.
 
-The database decides which key holds which blob and when bytes may go; a driver never lists, never renames and never
-interprets. A key is committed in a row before its first byte is written, so that no byte is without an owner.
+The database decides which key holds which blob and when bytes may go; a driver lists no more than what belongs to one key,
+never renames and never interprets. A key is committed in a row before its first byte is written, so that no byte is without
+an owner.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ CHUNK_SIZE = 768 << 10
 """Bytes that a driver reads or hands out at a time, at most."""
 
 MAX_UNSAVED_PARTS: Final = 64
+"""Parts that a writer may begin beyond the last state that was kept, so that who overtakes it knows which numbers to avoid."""
 
 
 _KEY: Final = re.compile(r"[0-9a-f]{32}")
@@ -34,7 +36,11 @@ class ObjectMissing(StorageError):
 
 
 class WriterBusy(StorageError):
-    """Another process holds the key's writer."""
+    """Another request holds the key's writer, of this process or, on a disk, of any."""
+
+
+class ObjectExists(StorageError):
+    """Another writer has made the object."""
 
 
 class ObjectTooLarge(StorageError):
@@ -91,8 +97,14 @@ class BlobWriter(Protocol):
     async def withdraw(self) -> None:
         """Remove what the last `save` put beside the bytes: its state was not kept, since another writer goes on."""
 
-    async def commit(self) -> None:
-        """Make the blob durable and readable. Afterwards nothing can be appended and `close` does nothing more."""
+    async def commit(self) -> bool:
+        """Make the blob durable and readable. Afterwards nothing can be appended and `close` does nothing more.
+
+        Return False where an earlier commit of the key had done that: of its bytes nothing is known but how many they are.
+        """
+
+    async def tidy(self) -> None:
+        """Remove what lies beside the blob of a commit that has been recorded."""
 
     async def close(self) -> None:
         """Let the key go, keeping what was saved. Bytes after the last `save` may or may not be kept."""

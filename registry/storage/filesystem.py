@@ -60,7 +60,7 @@ class FilesystemStore:
         try:
             for position in range(span.start, span.stop, size):
                 stop = min(position + size, span.stop)
-                if _is_in_memory(fd, stop - 1):
+                if _is_in_memory(fd, position) and _is_in_memory(fd, stop - 1):
                     with _translated_errors():
                         piece = _pread(fd, position, stop)
                 else:
@@ -148,10 +148,14 @@ class FileWriter:
     async def withdraw(self) -> None:
         """See BlobWriter: nothing lies beside."""
 
-    async def commit(self) -> None:
+    async def commit(self) -> bool:
         """See BlobWriter."""
         await self.save()
         await self.close()
+        return True
+
+    async def tidy(self) -> None:
+        """See BlobWriter: nothing lies beside."""
 
     async def close(self) -> None:
         """See BlobWriter. Closing the file lets its lock go."""
@@ -244,7 +248,7 @@ def _is_file_of(found: os.stat_result, size: int) -> bool:
 
 
 def _is_in_memory(fd: int, position: int) -> bool:
-    """Say whether the byte can be read without the disk: the kernel reads ahead in order, so it has those before as well."""
+    """Say whether the byte can be read without the disk. The kernel that holds both ends of a piece mostly holds all of it."""
     try:
         return os.preadv(fd, [bytearray(1)], position, os.RWF_NOWAIT) == 1
     except OSError:  # it isn't there, or this file system can't tell

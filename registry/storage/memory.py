@@ -96,10 +96,14 @@ class MemoryWriter:
     async def withdraw(self) -> None:
         """See BlobWriter: nothing lies beside."""
 
-    async def commit(self) -> None:
+    async def commit(self) -> bool:
         """See BlobWriter."""
         await self.save()
         await self.close()
+        return True
+
+    async def tidy(self) -> None:
+        """See BlobWriter: nothing lies beside."""
 
     async def close(self) -> None:
         """See BlobWriter."""

@@ -22,12 +22,15 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import boto3
 import msgspec
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, IncompleteReadError
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+from urllib3.exceptions import HTTPError
 
 from mediatypes.ranges import ByteRange
 from registry.storage.base import (
     CHUNK_SIZE,
     MAX_UNSAVED_PARTS,
+    ObjectExists,
     ObjectMissing,
     ObjectTooLarge,
     StorageError,
@@ -50,8 +53,10 @@ _READ_SECONDS: Final = 60
 _PARTS: Final = 10_000  # of a multipart upload (S3's limit)
 _PART: Final = 64 << 20  # bytes of one where the blob's size is not known: 640 GB then
 _SMALL_PART: Final = 8 << 20  # bytes of one where it is, at least
+_LARGEST_PART: Final = 1 << 30  # bytes; two of them lie in temporary files during an upload
 _IN_MEMORY: Final = 8 << 20  # bytes of a part being gathered; more go to a file
-_MISSING: Final = ("404", "NoSuchKey", "NoSuchUpload", "NotFound", "InvalidRange")
+_OVERTAKEN: Final = 8  # writers in a row; a part number used twice costs the upload, never a wrong byte
+_MISSING: Final = ("NoSuchKey", "NoSuchUpload", "InvalidRange", "InvalidPart")
 
 
 class _Part(msgspec.Struct, array_like=True, frozen=True):
@@ -71,7 +76,7 @@ class _State(msgspec.Struct, array_like=True):
     next_number: int = 1
     parts: list[_Part] = []
     tail: str = ""  # names of objects beside the blob's, without the key: the bytes after the last part, and
-    stale: str = ""  # those that this state replaced
+    stale: list[str] = []  # those that were replaced
 
     @property
     def assembled(self) -> int:
@@ -131,10 +136,15 @@ class S3Store:
 
     async def holds(self, key: StorageKey, size: int) -> bool:
         """See BlobStore."""
+        name = self._name(key)
         try:
-            found = await self.call("head_object", Key=self._name(key))
+            found = await self.call("head_object", Key=name)
         except ObjectMissing:
-            return False
+            try:  # in S3's own words, which an answer to HEAD has none of
+                (await self._opened(name, 0, 1)).close()
+            except ObjectMissing:
+                return False
+            raise StorageError("S3 answered 404 to HEAD of an object that it has") from None
         return bool(found["ContentLength"] == size)
 
     def local_path(self, key: StorageKey, size: int) -> Path | None:
@@ -153,8 +163,8 @@ class S3Store:
     async def check(self) -> None:
         """See BlobStore."""
         name, content = f"{self._location.prefix}check.{secrets.token_hex(8)}", secrets.token_bytes(16)
-        await self.call("put_object", Key=name, Body=content, **self.encryption)
         try:
+            await self.call("put_object", Key=name, Body=content, **self.encryption)
             body = await self._opened(name, 0, len(content))
             try:
                 if await self._threads.run(body.read) != content:
@@ -255,12 +265,13 @@ class S3Writer:
         # An overtaken holder may still send parts, at most MAX_UNSAVED_PARTS: their numbers are not used again.
         overtaken = max(0, epoch - state.epoch - state.is_last)
         state.is_contested = state.is_contested or overtaken > 0
-        state.next_number += MAX_UNSAVED_PARTS * overtaken
+        state.next_number += MAX_UNSAVED_PARTS * min(overtaken, _OVERTAKEN)
         state.epoch, state.is_last = epoch, False
         self._spool = _new_spool()
         self._spooled = 0
         self._offset = 0
         self._sending: asyncio.Task[None] | None = None
+        self._is_assembled = False
         self._is_open = True
         self._is_abandoned = False
 
@@ -277,19 +288,27 @@ class S3Writer:
     async def resume(self, offset: int) -> None:
         """Go on at `offset`, with what the state says. Raise ObjectMissing where S3 hasn't got that any more."""
         state = self._state
-        if state.upload_id:
-            await self._store.call("list_parts", Key=self._name, UploadId=state.upload_id, MaxParts=1)
-        if state.tail:
-            size = offset - state.assembled
-            await self._store.fetch(self._name + state.tail, self._spool, size)
-            self._spooled = size
         self._offset = offset
-        await self._drop_stale()
+        try:
+            if state.upload_id:
+                await self._store.call("list_parts", Key=self._name, UploadId=state.upload_id, MaxParts=1)
+            if state.tail:
+                self._spooled = offset - state.assembled
+                await self._store.fetch(self._name + state.tail, self._spool, self._spooled)
+        except ObjectMissing:
+            if offset == 0 or not await self._store.holds(self._key, offset):
+                raise
+            self._is_assembled = True  # by an earlier commit, which could not be recorded
+        for stale in state.stale:  # the state that no longer names them was kept
+            await self._store.call("delete_object", Key=self._name + stale)
+        state.stale = []
 
     async def write(self, *pieces: bytes | bytearray | memoryview) -> None:
         """See BlobWriter."""
         self._require_open()
         left = [memoryview(piece) for piece in pieces if len(piece)]
+        if left and self._is_assembled:
+            raise ObjectMissing("the object is assembled already")
         while left:
             room = self._state.part_size - self._spooled
             taken: list[memoryview] = []
@@ -312,26 +331,38 @@ class S3Writer:
         self._require_open()
         await self._sent()
         state = self._state
-        await self._drop_stale()
-        if not self._is_abandoned:
-            state.stale, state.tail = state.tail, ""
+        if not self._is_abandoned and not self._is_assembled:
+            state.stale += [state.tail] if state.tail else []
+            state.tail = ""
             if self._spooled:
                 state.tail = f".{secrets.token_hex(8)}"
                 await self._store.send("put_object", self._spool, Key=self._name + state.tail, **self._store.encryption)
         state.is_last = last
         return msgspec.msgpack.encode(state)
 
-    async def commit(self) -> None:
-        """See BlobWriter."""
+    async def commit(self) -> bool:
+        """See BlobWriter. Of all who may try, the first makes the object: S3 refuses to replace it."""
         self._require_open()
         await self._sent()
-        if not self._is_abandoned:
-            if self._state.upload_id:
-                await self._complete()
-            else:
-                await self._store.send("put_object", self._spool, Key=self._name, **self._store.encryption)
-            await self._drop_tails()
+        is_ours = not self._is_assembled
+        if is_ours and not self._is_abandoned:
+            try:
+                await self._make_object()
+            except (ObjectExists, ObjectMissing):
+                if not await self._store.holds(self._key, self._offset):
+                    raise ObjectMissing("another writer has made the object, or S3 has lost parts of it") from None
+                is_ours = False
         await self.close()
+        return is_ours
+
+    async def tidy(self) -> None:
+        """See BlobWriter."""
+        if self._state.is_contested:
+            await self._store.end_uploads(self._name)
+            await self._store.delete_all(f"{self._name}.")
+        else:
+            for name in filter(None, [*self._state.stale, self._state.tail]):
+                await self._store.call("delete_object", Key=self._name + name)
 
     async def withdraw(self) -> None:
         """See BlobWriter."""
@@ -344,9 +375,7 @@ class S3Writer:
             self._is_open = False
             self._store.forget(self._key)
             if self._sending is not None:
-                await asyncio.wait([self._sending])
-                if not self._sending.cancelled():
-                    self._sending.exception()  # nobody asks for it
+                await _ended(self._sending)
             self._spool.close()
 
     def abandon(self) -> None:
@@ -387,39 +416,24 @@ class S3Writer:
             await asyncio.shield(self._sending)
             self._sending = None
 
-    async def _complete(self) -> None:
-        """Have S3 assemble the parts. A second answer to the same request may be that it is done."""
+    async def _make_object(self) -> None:
         state = self._state
+        if not state.upload_id:
+            await self._store.send("put_object", self._spool, Key=self._name, IfNoneMatch="*", **self._store.encryption)
+            return
         if self._spooled:
             await self._send_part()
             await self._sent()
         parts: list[CompletedPartTypeDef] = [
             {"PartNumber": part.number, "ETag": part.etag, "ChecksumCRC32": part.crc32} for part in state.parts
         ]
-        try:
-            await self._store.call(
-                "complete_multipart_upload",
-                Key=self._name,
-                UploadId=state.upload_id,
-                MultipartUpload={"Parts": parts},
-            )
-        except ObjectMissing:
-            if not await self._store.holds(self._key, self._offset):
-                raise
-
-    async def _drop_stale(self) -> None:
-        if self._state.stale:
-            await self._store.call("delete_object", Key=self._name + self._state.stale)
-            self._state.stale = ""
-
-    async def _drop_tails(self) -> None:
-        """Delete what lies beside the blob: a session that is not recorded as finished is swept as a whole later."""
-        await self._drop_stale()
-        if self._state.is_contested:
-            await self._store.end_uploads(self._name)
-            await self._store.delete_all(f"{self._name}.")
-        elif self._state.tail:
-            await self._store.call("delete_object", Key=self._name + self._state.tail)
+        await self._store.call(
+            "complete_multipart_upload",
+            Key=self._name,
+            UploadId=state.upload_id,
+            MultipartUpload={"Parts": parts},
+            IfNoneMatch="*",
+        )
 
 
 def _client(location: S3Location) -> S3Client:
@@ -448,22 +462,39 @@ def _translated_errors() -> Iterator[None]:
         yield
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "")
-        if code in _MISSING:
+        # An answer to HEAD has no body, hence no code of S3's own; any other bare 404 is of something in between.
+        if code in _MISSING or (code == "404" and error.operation_name == "HeadObject"):
             raise ObjectMissing("an object or an unfinished upload is missing in S3") from error
+        if code == "PreconditionFailed":
+            raise ObjectExists("another writer has made the object") from error
         raise StorageError(f"S3 refused {error.operation_name}: {code}") from error
-    except IncompleteReadError as error:
-        raise StorageError("S3 closed a connection in the middle of an object") from error
-    except BotoCoreError as error:
-        raise StorageError(f"S3 doesn't answer: {error}") from error
+    except (BotoCoreError, ResponseParserError, HTTPError) as error:
+        raise StorageError(f"S3 doesn't answer: {type(error).__name__}") from error
     except OSError as error:
         raise StorageError(f"a part could not be gathered or sent: {error.strerror or error}") from error
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    """Wait for the end of a task whose outcome nobody asks for, whatever happens to the one who waits."""
+    was_cancelled = False
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            was_cancelled = True
+    if not task.cancelled():
+        task.exception()
+    if was_cancelled:
+        raise asyncio.CancelledError
 
 
 def _part_size(size: int | None) -> int:
     """Return the bytes of each part: a multiple of 1 MiB with which the blob stays far below the limit of parts."""
     if size is None:
         return _PART
-    return max(_SMALL_PART, -(-size // (_PARTS - 1000) // (1 << 20)) << 20)
+    if size > _PARTS // 2 * _LARGEST_PART:
+        raise ObjectTooLarge(_PARTS // 2 * _LARGEST_PART)
+    return max(_SMALL_PART, -(-size // (_PARTS // 2) // (1 << 20)) << 20)
 
 
 def _decoded(state: bytes, offset: int) -> _State:

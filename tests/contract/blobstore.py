@@ -156,7 +156,8 @@ class BlobStoreContract:
         await writer.write(b"beyond")
         await writer.close()
         resumed = await store.open_writer(key, offset=saved, state=state)
-        await resumed.commit()
+        assert await resumed.commit()
+        await resumed.tidy()
         assert driver.contents() == [saved]
         with pytest.raises(ObjectMissing):
             await read(store, key, saved + 1)

@@ -159,10 +159,14 @@ class _WrappedWriter:
     async def withdraw(self) -> None:
         await self._inner.withdraw()
 
-    async def commit(self) -> None:
+    async def commit(self) -> bool:
         await self._on_call("before", "commit")
-        await self._inner.commit()
+        is_ours = await self._inner.commit()
         await self._on_call("after", "commit")
+        return is_ours
+
+    async def tidy(self) -> None:
+        await self._inner.tidy()
 
     async def close(self) -> None:
         await self._inner.close()

@@ -11,13 +11,15 @@ import asyncpg
 import pytest
 
 from mediatypes.digest import Digest
+from mediatypes.ranges import ByteRange
 from registry.compose import create_services
 from registry.config import Settings
 from registry.core.services import Services
+from registry.db import blobs
 from registry.db.pool import Database
-from registry.errors import BlobTooLarge, BodyIncomplete, DigestMismatch, UploadOutOfOrder, UploadUnknown
+from registry.errors import BlobTooLarge, BodyIncomplete, DigestMismatch, Unavailable, UploadOutOfOrder, UploadUnknown
 from registry.storage import s3
-from registry.storage.base import BlobStore, StorageKey
+from registry.storage.base import BlobStore, StorageKey, new_key
 from registry.storage.s3 import S3Store
 from registry.storage_url import S3Location
 from tests.core.support import NAME, Gate, body, clean, read_blob, vanishing
@@ -121,6 +123,46 @@ async def test_a_node_that_was_overtaken_does_no_harm(
     await other_services.uploads.finish(NAME, upload, Digest.of(content), body(content[half:]), chunk=None)
     assert await read_blob(services, Digest.of(content)) == content
     assert s3_server.contents(location) == [len(content)]
+
+
+@pytest.mark.parametrize("size", [5, 2 * PART], ids=["one request", "parts"])
+async def test_an_overtaken_writer_that_commits_last_changes_no_blob(
+    store: BlobStore, location: S3Location, size: int
+) -> None:
+    key, other = new_key(), S3Store(location)
+    late = await store.open_writer(key, epoch=1)
+    await late.write(b"e" * size)
+    writer = await other.open_writer(key, epoch=2)
+    await writer.write(b"g" * size)
+    assert await writer.commit()
+    assert not await late.commit()
+    pieces = [piece async for piece in store.read(key, ByteRange(0, size))]
+    assert b"".join(pieces) == b"g" * size
+    await other.close()
+
+
+@pytest.mark.parametrize("size", [5, PART, PART + 5], ids=["end", "part", "part and end"])
+async def test_a_finish_that_could_not_be_recorded_can_be_repeated(
+    services: Services,
+    monkeypatch: pytest.MonkeyPatch,
+    content: bytes,
+    s3_server: S3Server,
+    location: S3Location,
+    size: int,
+) -> None:
+    upload, digest = await services.uploads.start(NAME), Digest.of(content[:size])
+    await services.uploads.append(NAME, upload, body(content[:size]), chunk=None)
+
+    async def away(*_: object, **__: object) -> bool:
+        raise Unavailable("the database")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(blobs, "insert", away)
+        with pytest.raises(Unavailable):
+            await services.uploads.finish(NAME, upload, digest, body(), chunk=None)
+    await services.uploads.finish(NAME, upload, digest, body(), chunk=None)
+    assert await read_blob(services, digest) == content[:size]
+    assert s3_server.contents(location) == [size]
 
 
 async def test_nothing_is_left_of_uploads_that_fail(

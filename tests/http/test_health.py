@@ -186,13 +186,17 @@ def test_every_worker_is_in_the_count(two_workers: Client) -> None:
         with mine.session:
             return mine.get("/v2/").status_code
 
-    before = requests_of(scraped(two_workers), "end-1", "GET", 200)
+    metrics_directory = Path((two_workers.registry.directory / "run" / "metrics-directory").read_text())
+
+    def both_have_answered() -> bool:
+        assert set(pool.map(ask, range(50))) == {200}
+        return len({path.name.rpartition("_")[2] for path in metrics_directory.glob("counter_*.db")}) == 2
+
     with ThreadPoolExecutor(8) as pool:
+        wait_until(both_have_answered)  # the registry is ready when the first of them is
+        before = requests_of(scraped(two_workers), "end-1", "GET", 200)
         assert set(pool.map(ask, range(200))) == {200}
     wait_until(lambda: requests_of(scraped(two_workers), "end-1", "GET", 200) == before + 200)
-    metrics_directory = Path((two_workers.registry.directory / "run" / "metrics-directory").read_text())
-    workers = {path.name.rpartition("_")[2] for path in metrics_directory.glob("counter_*.db")}
-    assert len(workers) == 2
 
 
 def test_an_upload_goes_on_at_whichever_worker_comes_next(two_workers: Client) -> None:
