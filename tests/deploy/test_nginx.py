@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -12,7 +10,7 @@ from typing import NamedTuple
 import pytest
 import requests
 
-from tests.deploy.proxy import listener, nginx, proxying
+from tests.deploy.nodes import two_nodes
 from tests.lifecycle.artifact import MANIFEST, digest
 from tests.lifecycle.serving import Registry
 
@@ -35,27 +33,11 @@ def log(node: Registry) -> str:
     return node.log_text().replace('": "', '":"')
 
 
-@contextlib.contextmanager
-def cluster(directory: Path, database_url: str, sock: socket.socket) -> Iterator[Behind]:
-    url = f"http://127.0.0.1:{sock.getsockname()[1]}"
-    shared = {"database_url": database_url, "storage": f"file://{directory}/blobs", "external_url": url}
-    with Registry(directory / "one", **shared) as one, Registry(directory / "two", **shared) as two:
-        one.start(wait=False)
-        two.start(wait=False)
-        one.wait_until_listening()
-        two.wait_until_listening()
-        with proxying(sock, directory / "nginx", (one.port, two.port)) as proxy:
-            yield Behind(proxy, (one, two), directory)
-        running = [node for node in (one, two) if node.is_running]
-        assert [node.stop() for node in running] == [0] * len(running)
-
-
 @pytest.fixture
 def behind(tmp_path: Path, database_url: str) -> Iterator[Behind]:
     """Return two nodes on one PostgreSQL and one directory, and nginx before them."""
-    nginx()
-    with listener() as sock, cluster(tmp_path, database_url, sock) as made:
-        yield made
+    with two_nodes(tmp_path, database_url, f"file://{tmp_path}/blobs") as (url, nodes):
+        yield Behind(url, nodes, tmp_path)
 
 
 def upload(behind: Behind, chunks: list[bytes]) -> tuple[str, list[str]]:

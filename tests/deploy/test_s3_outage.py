@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from tests import s3_servers
-from tests.deploy.proxy import listener, nginx, proxying
+from tests.deploy.nodes import two_nodes
 from tests.deploy.relay import Relay, relaying
 from tests.lifecycle.artifact import assert_served, digest, push
 from tests.lifecycle.serving import Registry, eventually
@@ -31,29 +31,20 @@ class Nodes(NamedTuple):
 @pytest.fixture
 def nodes(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Nodes]:
     """Return two nodes on one PostgreSQL and one S3 server, and nginx before them."""
-    nginx()
     for name, value in s3_servers.CREDENTIALS.items():
         monkeypatch.setenv(name, value)
     (tmp_path / "s3").mkdir()
     with (
         s3_servers.running(s3_servers.available()[0], tmp_path / "s3") as server,
         relaying(urlsplit(server.endpoint).port or 0) as way,
-        listener() as sock,
     ):
         storage = (
             f"s3://{server.make_bucket().bucket}/p?endpoint=http://127.0.0.1:{way.port}"
             f"&region={s3_servers.REGION}&path_style=true"
         )
-        url = f"http://127.0.0.1:{sock.getsockname()[1]}"
-        shared = {"database_url": database_url, "storage": storage, "external_url": url}
-        with Registry(tmp_path / "one", **shared) as one, Registry(tmp_path / "two", **shared) as two:
-            one.start(wait=False)
-            two.start(wait=False)
-            one.wait_until_listening()
-            two.wait_until_listening()
-            with proxying(sock, tmp_path / "nginx", (one.port, two.port)) as proxy:
-                yield Nodes(proxy, (one, two), way)
-            assert [one.stop(), two.stop()] == [0, 0]
+        with two_nodes(tmp_path, database_url, storage) as (url, both):
+            yield Nodes(url, both, way)
+            assert all(node.is_running for node in both)
 
 
 def test_manifests_are_served_blobs_wait_and_an_upload_goes_on_afterwards(nodes: Nodes) -> None:
