@@ -37,7 +37,7 @@ class BuildFailed(Exception):
 
 @dataclass(frozen=True)
 class GoTool:
-    """A program written in Go: package `module`/`package` at `version`, named like the package's last part."""
+    """A program written in Go: package `module`/`package` at `version`; `name` is ours, whatever Go calls it."""
 
     name: str
     module: str
@@ -70,6 +70,7 @@ GO_TOOLS: Final = (
     GoTool("cosign", "github.com/sigstore/cosign/v3", "cmd/cosign", "v3.1.3", "clients"),
     GoTool("versitygw", "github.com/versity/versitygw", "cmd/versitygw", "v1.8.0", "storage"),
     GoTool("minio", "github.com/minio/minio", "", "v0.0.0-20260212201848-7aac2a2c5b7c", "storage"),
+    GoTool("toxiproxy", "github.com/Shopify/toxiproxy/v2", "cmd/server", "v2.12.0", "storage"),
     GoTool("registry", "github.com/distribution/distribution/v3", "cmd/registry", "v3.1.2", "peers"),
     GoTool("olareg", "github.com/olareg/olareg", "cmd/olareg", "v0.1.2", "peers"),
 )
@@ -147,6 +148,8 @@ def _compile(go: str, tool: GoTool, place: Path) -> None:
         refusal = _run([go, "build", "-o", str(output / tool.name), package], place, {"GOFLAGS": "-mod=mod"})
     if refusal is not None:
         raise BuildFailed(f"{tool} can't be built:\n{refusal}")
+    for program in output.iterdir():  # the one there is
+        program.rename(output / tool.name)
 
 
 def _run(command: list[str], place: Path, more: dict[str, str]) -> str | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from conformance import tools
-from conformance.tools import GO_TOOLS, BuildFailed, GoTool, ToolMissing, build, chosen, go_tool, main, path_of
+from conformance.tools import BuildFailed, ToolMissing, build, chosen, go_tool, main, path_of
 
 GO = """\
 #!/bin/sh
@@ -78,6 +78,13 @@ def test_a_failed_build_leaves_nothing_and_tells_what_go_said(programs: Path, ca
     assert list(cache.iterdir()) == []
 
 
+def test_a_program_that_go_calls_otherwise_gets_the_tools_name(programs: Path, cache: Path) -> None:
+    put_go(programs, 'printf built >"$GOBIN/server"')
+    toxiproxy = go_tool("toxiproxy")
+    assert build(toxiproxy).read_text() == "built"
+    assert [entry.name for entry in (cache / f"toxiproxy@{toxiproxy.version}").iterdir()] == ["toxiproxy"]
+
+
 def test_where_deprecation_cannot_be_checked_a_module_requires_the_version(programs: Path) -> None:
     put_go(programs, "echo loading deprecation: 403 >&2; exit 1")
     assert build(go_tool("olareg")).read_text() == "built"
@@ -106,8 +113,3 @@ def test_an_unknown_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["crone"])
     assert "crone: no such tool" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("tool", GO_TOOLS, ids=str)
-def test_each_tool_is_called_like_what_go_builds(tool: GoTool) -> None:
-    assert f"{tool.module}/{tool.package}".rstrip("/").rpartition("/")[2] == tool.name
