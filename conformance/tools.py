@@ -6,7 +6,7 @@
     ├── cosign@v3.1.3/cosign
     └── .olareg-k2j4x/              being built; renamed when it is whole
 
-Tools written in Go are built at the versions below, the others are what the system has installed.
+Tools written in Go are built at the versions below, those of npm are installed at theirs, the others are what the system has.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class ToolMissing(Exception):
 
 
 class BuildFailed(Exception):
-    """A program can't be built; the message is what `go` said."""
+    """A program can't be built; the message is what `go` or `npm` said."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,24 @@ class GoTool:
         return f"{self.name} {self.version}"
 
 
+@dataclass(frozen=True)
+class NpmTool:
+    """A program of an npm package, which runs on Node; `name` is the command's."""
+
+    name: str
+    package: str
+    version: str
+    group: Group
+
+    @property
+    def path(self) -> Path:
+        """Where the program lies once it is installed."""
+        return directory() / f"{self.name}@{self.version}" / "node_modules" / ".bin" / self.name
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}"
+
+
 GO_TOOLS: Final = (
     GoTool(
         "conformance",
@@ -70,10 +88,14 @@ GO_TOOLS: Final = (
     GoTool("cosign", "github.com/sigstore/cosign/v3", "cmd/cosign", "v3.1.3", "clients"),
     GoTool("versitygw", "github.com/versity/versitygw", "cmd/versitygw", "v1.8.0", "storage"),
     GoTool("minio", "github.com/minio/minio", "", "v0.0.0-20260212201848-7aac2a2c5b7c", "storage"),
+    GoTool("fake-gcs-server", "github.com/fsouza/fake-gcs-server", "", "v1.56.1", "storage"),
     GoTool("toxiproxy", "github.com/Shopify/toxiproxy/v2", "cmd/server", "v2.12.0", "storage"),
     GoTool("registry", "github.com/distribution/distribution/v3", "cmd/registry", "v3.1.2", "peers"),
     GoTool("olareg", "github.com/olareg/olareg", "cmd/olareg", "v0.1.2", "peers"),
 )
+
+NPM_TOOLS: Final = (NpmTool("azurite-blob", "azurite", "3.37.0", "storage"),)
+"""Programs that nothing needs where Node isn't installed."""
 
 SYSTEM_TOOLS: Final = ("skopeo", "podman", "buildah")
 """Programs that Debian and Ubuntu have as packages of the same names."""
@@ -96,7 +118,7 @@ def path_of(name: str, version: str | None = None) -> Path:
         if found is None:
             raise ToolMissing(f"{name} is missing; on Debian and Ubuntu: apt-get install {name}")
         return Path(found)
-    tool = go_tool(name, version)
+    tool = next((tool for tool in NPM_TOOLS if tool.name == name), None) or go_tool(name, version)
     if not tool.path.exists():
         raise ToolMissing(f"{tool} is missing; `{_HELP} {name}` builds it")
     return tool.path
@@ -110,36 +132,60 @@ def go_tool(name: str, version: str | None = None) -> GoTool:
     return entries[-1]
 
 
-def build(tool: GoTool) -> Path:
-    """Build a tool unless it is there, and return its path. Raise ToolMissing without Go, BuildFailed.
+def build(tool: GoTool | NpmTool) -> Path:
+    """Build or install a tool unless it is there, and return its path. Raise ToolMissing without Go or npm, BuildFailed.
 
     Several processes may build the same one: each builds for itself, and the first to end keeps its work.
     """
     if tool.path.exists():
         return tool.path
-    go = shutil.which("go")
-    if go is None:
-        raise ToolMissing(
-            f"{tool} has to be built and `go` is missing; install Go 1.26 or later, on Debian and Ubuntu: apt-get"
-            " install golang (1.21 and later fetch what they need)"
-        )
+    builder = _require_builder(tool)
     directory().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{tool.name}-", dir=directory(), ignore_cleanup_errors=True) as place:
-        _compile(go, tool, Path(place))
         new = Path(place, "bin")
+        new.mkdir()
+        if isinstance(tool, NpmTool):
+            _install(builder, tool, new)
+        else:
+            _compile(builder, tool, Path(place))
         try:
-            new.rename(tool.path.parent)
+            new.rename(directory() / f"{tool.name}@{tool.version}")
         except OSError:
             if not tool.path.exists():
                 raise
     return tool.path
 
 
+def _require_builder(tool: GoTool | NpmTool) -> str:
+    """Return the path of what builds the tool. Raise ToolMissing."""
+    if isinstance(tool, NpmTool):
+        npm = shutil.which("npm")
+        if npm is None:
+            raise ToolMissing(
+                f"{tool} has to be installed and `npm` is missing; on Debian and Ubuntu: apt-get install npm"
+            )
+        return npm
+    go = shutil.which("go")
+    if go is None:
+        raise ToolMissing(
+            f"{tool} has to be built and `go` is missing; install Go 1.26 or later, on Debian and Ubuntu: apt-get"
+            " install golang (1.21 and later fetch what they need)"
+        )
+    return go
+
+
+def _install(npm: str, tool: NpmTool, output: Path) -> None:
+    """Put the package and all that it needs into the directory `node_modules` of `output`; no script of theirs runs."""
+    options = ["--prefix", str(output), "--ignore-scripts", "--omit=dev", "--no-audit", "--no-fund", "--loglevel=error"]
+    refusal = _run([npm, "install", *options, f"{tool.package}@{tool.version}"], output, {})
+    if refusal is not None:
+        raise BuildFailed(f"{tool} can't be installed:\n{refusal}")
+
+
 def _compile(go: str, tool: GoTool, place: Path) -> None:
     """Put the program into the directory `bin` of `place`."""
     package = f"{tool.module}/{tool.package}".rstrip("/")
     output = place / "bin"
-    output.mkdir()
     refusal = _run([go, "install", f"{package}@{tool.version}"], place, {"GOBIN": str(output)})
     if refusal is not None and "deprecation" in refusal:
         # `go install` asks for a module's newest version to learn whether it is deprecated, and not every proxy
@@ -153,23 +199,24 @@ def _compile(go: str, tool: GoTool, place: Path) -> None:
 
 
 def _run(command: list[str], place: Path, more: dict[str, str]) -> str | None:
-    """Run `go` and return what it said when it failed."""
+    """Run a builder and return what it said when it failed."""
     environment = os.environ | _ENVIRONMENT | more
     done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, check=False)
     return None if done.returncode == 0 else (done.stderr or done.stdout).strip()
 
 
-def chosen(names: list[str]) -> tuple[list[GoTool], list[str]]:
-    """Return the Go tools and the system's that `names` mean: tools and groups; all but the peers when empty.
+def chosen(names: list[str]) -> tuple[list[GoTool | NpmTool], list[str]]:
+    """Return the tools to build and the system's that `names` mean: tools and groups; all but the peers when empty.
 
     Raise KeyError for a name that is neither.
     """
     if not names:
         names = ["suite", "clients", "storage"]
-    known = {tool.name for tool in GO_TOOLS} | {tool.group for tool in GO_TOOLS} | set(SYSTEM_TOOLS)
+    tools: tuple[GoTool | NpmTool, ...] = (*GO_TOOLS, *NPM_TOOLS)
+    known = {tool.name for tool in tools} | {tool.group for tool in tools} | set(SYSTEM_TOOLS)
     if unknown := [name for name in names if name not in known]:
         raise KeyError(f"{', '.join(unknown)}: no such tool; there are {', '.join(sorted(known))}")
-    built = [tool for tool in GO_TOOLS if tool.name in names or tool.group in names]
+    built = [tool for tool in tools if tool.name in names or tool.group in names]
     return built, [name for name in SYSTEM_TOOLS if name in names or "clients" in names]
 
 
@@ -194,8 +241,8 @@ def main(arguments: list[str]) -> int:
     return 1 if failures else 0
 
 
-def _told(tool: GoTool) -> bool:
-    """Build a tool with a line of progress; say whether it is there afterwards."""
+def _told(tool: GoTool | NpmTool) -> bool:
+    """Build a tool with a line of progress; say whether it is there afterwards, or nobody needs it here."""
     if tool.path.exists():
         print(f"{tool}: {tool.path}")
         return True
@@ -206,6 +253,6 @@ def _told(tool: GoTool) -> bool:
     except (ToolMissing, BuildFailed) as error:
         print("failed", flush=True)
         print(error, file=sys.stderr)
-        return False
+        return isinstance(tool, NpmTool) and isinstance(error, ToolMissing)
     print(f"{time.monotonic() - begun:.0f} s", flush=True)
     return True

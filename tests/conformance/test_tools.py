@@ -98,6 +98,28 @@ def test_a_build_that_another_process_has_ended_first_is_taken(programs: Path, c
     assert build(crane).read_text() == "first"
 
 
+def test_an_npm_package_is_installed_with_nothing_of_its_scripts_run(programs: Path, cache: Path) -> None:
+    (programs / "npm").write_text(
+        '#!/bin/sh\n/bin/mkdir -p "$3/node_modules/.bin"; echo "$@" >"$3/node_modules/.bin/azurite-blob"\n'
+    )
+    (programs / "npm").chmod(0o755)
+    (azurite,) = (tool for tool in tools.NPM_TOOLS if tool.name == "azurite-blob")
+    said = build(azurite).read_text()
+    assert "--ignore-scripts" in said
+    assert said.endswith(f" azurite@{azurite.version}\n")
+    assert path_of("azurite-blob") == azurite.path
+    assert [entry.name for entry in cache.iterdir()] == [f"azurite-blob@{azurite.version}"]
+
+
+def test_what_npm_would_install_is_named_where_npm_is_missing_and_nothing_fails(
+    programs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["azurite-blob"]) == 0
+    assert "apt-get install npm" in capsys.readouterr().err
+    with pytest.raises(ToolMissing, match="`python -m conformance tools azurite-blob` builds it"):
+        path_of("azurite-blob")
+
+
 def test_without_names_all_but_the_peers_are_meant() -> None:
     built, installed = chosen([])
     assert {tool.group for tool in built} == {"suite", "clients", "storage"}
