@@ -6,7 +6,7 @@ import asyncio
 
 from registry import metrics
 from registry.auth.open_access import OpenAccess
-from registry.config import Deletion, Settings, Sparse, load_settings
+from registry.config import Deletion, Redirect, Settings, Sparse, load_settings
 from registry.core.blobs import Blobs
 from registry.core.cleanup import Cleanup
 from registry.core.health import Health
@@ -21,6 +21,7 @@ from registry.db.pool import Database
 from registry.http.app import create_app
 from registry.http.lane import App, Lane
 from registry.http.links import Links
+from registry.http.redirects import Redirects
 from registry.http.routes import Router
 from registry.jobs.cleaning import clean_forever
 from registry.logs import configure_logging
@@ -49,7 +50,7 @@ def create_server(settings: Settings) -> App:
     store = create_store(settings)
     services = create_services(settings, db, store)
     access = OpenAccess(external_url=settings.external_url, any_host=settings.insecure_open)
-    router = Router(services, access, Links(settings.external_url))
+    router = Router(services, access, Links(settings.external_url, create_redirects(settings)))
     app = create_app(services, router, access)
     tasks: list[asyncio.Task[None]] = []
 
@@ -86,6 +87,17 @@ def create_services(settings: Settings, db: Database, store: BlobStore) -> Servi
         repositories=Repositories(db),
         tags=Tags(db, deletion),
         uploads=Uploads(db, store),
+    )
+
+
+def create_redirects(settings: Settings) -> Redirects | None:
+    """Return who is sent to the storage; None where nobody is."""
+    if settings.redirect is Redirect.NEVER:
+        return None
+    return Redirects(
+        always=settings.redirect is Redirect.ALWAYS,
+        spared=[agent.strip() for agent in settings.redirect_except.split(",") if agent.strip()],
+        secure=(settings.external_url or "").startswith("https://"),
     )
 
 

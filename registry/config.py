@@ -48,6 +48,14 @@ class Deletion(StrEnum):
     OFF = "off"
 
 
+class Redirect(StrEnum):
+    """Whether pulls of blobs are answered by redirects to the storage, where it can be reached."""
+
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
 class Migrate(StrEnum):
     """Whether a starting server brings the database's schema up to date."""
 
@@ -102,6 +110,14 @@ class Settings(BaseSettings):
         None,
         description="Where blobs lie: file:///path, s3://bucket/prefix?endpoint=…&region=…&path_style=true, or memory: (lost at"
         " exit). `blobs` in the data directory without it.",
+    )
+    redirect: Redirect = Field(
+        Redirect.AUTO,
+        description="Pulls of blobs in S3: auto (redirect clients that can follow), always, or never (send the bytes).",
+    )
+    redirect_except: str = Field(
+        "Mozilla/,Wget/,Python-urllib/",
+        description="Beginnings of User-Agents that `redirect=auto` leaves out, separated by commas.",
     )
     sparse: Sparse = Field(
         Sparse.REFUSE,

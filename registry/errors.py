@@ -164,8 +164,8 @@ class BlobTooLarge(RegistryError):
 
     def __init__(self, limit: int) -> None:
         super().__init__(
-            f"the storage takes {limit} bytes of a blob whose size isn't known at first; push it in one request that"
-            " says its Content-Length",
+            f"the storage takes no more than {limit} bytes of this upload; more of a blob that is pushed in one request with"
+            " a Content-Length, or by part_sizes=growing in BLACKLAKE_STORAGE",
             {"limit": limit},
         )
 

@@ -50,6 +50,10 @@ class Blobs:
         """Return the file that holds exactly the blob, where the storage has one."""
         return self._store.local_path(blob.key, blob.size)
 
+    async def signed_url(self, blob: Blob) -> str | None:
+        """Return where clients may fetch the blob from the storage itself; None where they can't."""
+        return await self._store.signed_url(blob.key)
+
     async def mount(self, name: RepositoryName, digest: Digest, *, source: RepositoryName | None) -> bool:
         """Link a blob of `source` (None: of any repository) into `name`; return False where it is not there (end-11)."""
 

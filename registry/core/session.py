@@ -48,7 +48,9 @@ class UploadSession:
         # None: nothing is known of the bytes that are there already; they are read again at the end.
         self._hash: RunningHash | None = _running_hash(row)
         self._ended = False
-        self._saved_at, self._saved = 0.0, 0  # when, and how many bytes
+        self._saved_at = 0.0
+        self._has_saved = False
+        self._unsaved_parts = 0  # that were begun since
         self._patience: asyncio.Timeout | None = None  # while bytes are received
         self._waiting_since: float | None = None  # for bytes of the client
 
@@ -73,7 +75,12 @@ class UploadSession:
             )
             stack.push_async_callback(session._writer.close)
             stack.callback(asyncio.create_task(session._renew()).cancel)
-            yield session
+            try:
+                yield session
+            except LeaseLost:
+                if not session._has_saved:
+                    await session._withdraw()
+                raise
 
     @property
     def received(self) -> int:
@@ -116,9 +123,9 @@ class UploadSession:
             hash_state=self._hash.export() if self._hash is not None else None,
             algorithm=self._hash.algorithm if self._hash is not None else self.row.algorithm,
         )
+        self._has_saved = True  # or it may be so: where the database goes away meanwhile, nobody knows
         if not await self._db.statement("save_upload", lambda conn: uploads.save(conn, row, release=release)):
-            with contextlib.suppress(StorageError):
-                await self._writer.withdraw()
+            await self._withdraw()
             raise LeaseLost
         self._ended = release
 
@@ -144,18 +151,19 @@ class UploadSession:
         pieces: list[bytes | bytearray] = []
         size = 0
         taking: asyncio.Task[None] | None = None
-        self._saved_at, self._saved = asyncio.get_running_loop().time(), self.received
+        self._saved_at = asyncio.get_running_loop().time()
+        was_end = False
         try:
-            async for data, ends_part in self._in_parts(body):
+            async for data, is_end in self._in_parts(body):
                 _add(pieces, data)
                 size += len(data)
-                if size < PIECE and not ends_part:
+                if size < PIECE and not is_end:
                     continue
                 if taking is not None:
                     await taking
-                await self._save_now_and_then()
+                    await self._save_now_and_then(at_part_end=was_end)
                 taking = asyncio.create_task(self._take(pieces, size))
-                pieces, size = [], 0
+                pieces, size, was_end = [], 0, is_end
         finally:
             if taking is not None:
                 await taking
@@ -164,30 +172,31 @@ class UploadSession:
 
     async def _in_parts(self, body: AsyncIterator[bytes]) -> AsyncIterator[tuple[bytes, bool]]:
         """Yield the body's pieces, cut where a part of the writer's ends, and whether one ends there."""
-        part_size, position = self._writer.part_size, self.received
+        position = self.received
+        end = self._writer.part_end(position)
         async for data in body:
             rest = data
-            while part_size is not None and len(rest) >= (left := part_size - position % part_size):
-                yield rest[:left], True
-                rest, position = rest[left:], position + left
+            while end is not None and position + len(rest) >= end:
+                yield rest[: end - position], True
+                rest, position = rest[end - position :], end
+                end = self._writer.part_end(position)
             if rest:
                 yield rest, False
             position += len(rest)
 
-    async def _save_now_and_then(self) -> None:
+    async def _save_now_and_then(self, *, at_part_end: bool) -> None:
         """Save what was received so far where that costs little and is due."""
         clock = asyncio.get_running_loop().time
-        part_size = self._writer.part_size
-        if part_size is not None and self.received % part_size:
+        if not at_part_end and self._writer.part_end(self.received) is not None:
             return
-        unsaved = (self.received - self._saved) // part_size if part_size is not None else 0
-        if unsaved < MAX_UNSAVED_PARTS // 2 and clock() - self._saved_at <= _SAVE_SECONDS:
+        self._unsaved_parts += at_part_end
+        if self._unsaved_parts < MAX_UNSAVED_PARTS // 2 and clock() - self._saved_at <= _SAVE_SECONDS:
             return
         try:
             await self.save(release=False)
-            self._saved = self.received
+            self._unsaved_parts = 0
         except Unavailable:
-            if unsaved >= MAX_UNSAVED_PARTS - 2:
+            if self._unsaved_parts >= MAX_UNSAVED_PARTS - 2:
                 raise
             # The next one may go well, and the last one must.
         self._saved_at = clock()
@@ -217,6 +226,10 @@ class UploadSession:
             await self._writer.write(*pieces)
         finally:
             await hashing
+
+    async def _withdraw(self) -> None:
+        with contextlib.suppress(StorageError):
+            await self._writer.withdraw()
 
     async def _release(self) -> None:
         if not self._ended:

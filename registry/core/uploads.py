@@ -35,6 +35,14 @@ _OVERTAKEN_SECONDS: Final = 60.0
 """A request that holds the lease of a cancelled upload may still write: its object is deleted when it has noticed."""
 
 
+class _AlreadyRecorded(Exception):
+    """Rolls back: a blob lies under `key`. Whether the storage has it is asked while no transaction is open."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+
+
 class Uploads:
     """The verbs of end-4 (start, push), end-5 (append), end-6 (finish), end-13 (status) and end-14 (cancel)."""
 
@@ -176,35 +184,41 @@ class Uploads:
             if await self._discard(session.row):
                 session.end()
             raise DigestMismatch(str(digest), str(actual))
+        is_ours = await self._record(session, digest)
+        session.end()
+        if is_ours:
+            await session.tidy()
+        else:
+            await self._delete_object(session.row.storage_key)
+
+    async def _record(self, session: UploadSession, digest: Digest) -> bool:
+        """Make the upload a blob of its repository; return False where that lies under another key already.
+
+        One that the storage has lost lies where it was just pushed from now on. Its old key is not listed for deletion: perhaps
+        its disk is only away for a while, and it is the better copy.
+        """
         row = session.row
+        known, is_lost = "", False  # where the blob lies already, and whether the storage has it no more
 
         async def record(conn: Connection) -> bool:
             if not await uploads.drop(conn, row):
                 raise LeaseLost
             is_ours = await blobs.insert(conn, digest, size=session.received, storage_key=row.storage_key)
-            if not is_ours:
-                is_ours = await self._replace_lost(conn, digest, session.received, row.storage_key)
+            if not is_ours and (key := await blobs.key_of(conn, digest)) != known:
+                raise _AlreadyRecorded(key)
+            if not is_ours and is_lost:
+                is_ours = await blobs.move(conn, digest, old_key=known, new_key=row.storage_key)
             if not is_ours:
                 await objects.add(conn, row.storage_key)
             await blobs.link(conn, digest, repository_id=row.repository_id)
             return is_ours
 
-        is_ours = await self._db.transaction("finish_upload", record)
-        session.end()
-        if is_ours:
-            await session.tidy()
-        else:
-            await self._delete_object(row.storage_key)
-
-    async def _replace_lost(self, conn: Connection, digest: Digest, size: int, storage_key: str) -> bool:
-        """Let a blob that the storage has lost lie where it was just pushed; return False where nothing is lost.
-
-        The old key is not listed for deletion: perhaps its disk is only away for a while, and it is the better copy.
-        """
-        recorded = await blobs.key_of(conn, digest)
-        if await self._store.holds(StorageKey(recorded), size):
-            return False
-        return await blobs.move(conn, digest, old_key=recorded, new_key=storage_key)
+        while True:
+            try:
+                return await self._db.transaction("finish_upload", record)
+            except _AlreadyRecorded as already:
+                known = already.key
+                is_lost = not await self._store.holds(StorageKey(known), session.received)
 
     async def _discard(self, row: UploadRow) -> bool:
         """End a session whose lease was ours last, and delete its bytes; return False where another request has it."""

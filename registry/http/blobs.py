@@ -8,13 +8,13 @@ from registry.http.call import Call
 from registry.http.conditional import content_reply
 from registry.http.links import Links
 from registry.http.parse import digest_of, name_of
-from registry.http.reply import Reply
+from registry.http.reply import Reply, Stream
 
 
-async def pull(services: Services, call: Call, at: Location, _links: Links) -> Reply:
-    """Answer GET and HEAD of a blob, whole or in part."""
+async def pull(services: Services, call: Call, at: Location, links: Links) -> Reply:
+    """Answer GET and HEAD of a blob, whole or in part; or send the client to the storage, where the range goes with it."""
     blob = await services.blobs.find(name_of(at.name), digest_of(at.reference))
-    return content_reply(
+    reply = content_reply(
         call,
         digest=blob.digest,
         media_type="application/octet-stream",
@@ -22,6 +22,12 @@ async def pull(services: Services, call: Call, at: Location, _links: Links) -> R
         source=lambda part: services.blobs.read(blob, part),
         file=services.blobs.local_path(blob),
     )
+    if links.redirects is None or call.method != "GET" or not isinstance(reply.body, Stream):
+        return reply
+    url = await links.redirects.target(call, lambda: services.blobs.signed_url(blob))
+    if url is None:
+        return reply
+    return Reply(307, [("Location", url), ("Docker-Content-Digest", str(blob.digest)), ("Cache-Control", "no-store")])
 
 
 async def delete(services: Services, _call: Call, at: Location, _links: Links) -> Reply:

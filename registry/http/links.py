@@ -8,11 +8,14 @@ from __future__ import annotations
 from urllib.parse import urlencode
 from uuid import UUID
 
+from registry.http.redirects import Redirects
+
 
 class Links:
-    """Makes the URLs that answers name. `base` is the external URL, "" for relative ones."""
+    """Makes the URLs that answers name: relative ones without an external URL. `redirects` says who is sent to the storage."""
 
-    def __init__(self, external_url: str | None) -> None:
+    def __init__(self, external_url: str | None, redirects: Redirects | None = None) -> None:
+        self.redirects = redirects
         self._base = (external_url or "").rstrip("/")
 
     def manifest(self, name: str, reference: str) -> str:

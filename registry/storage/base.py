@@ -20,7 +20,10 @@ StorageKey = NewType("StorageKey", str)
 CHUNK_SIZE = 768 << 10
 """Bytes that a driver reads or hands out at a time, at most."""
 
-MAX_UNSAVED_PARTS: Final = 64
+URL_SECONDS: Final = 3600
+"""Seconds for which a signed URL holds; a transfer that has begun goes on beyond."""
+
+MAX_UNSAVED_PARTS: Final = 16
 """Parts that a writer may begin beyond the last state that was kept, so that who overtakes it knows which numbers to avoid."""
 
 
@@ -74,9 +77,8 @@ class BlobWriter(Protocol):
     def offset(self) -> int:
         """Bytes accepted so far, counted from the beginning of the blob."""
 
-    @property
-    def part_size(self) -> int | None:
-        """The bytes at whose multiples `save` costs little; None where it always does.
+    def part_end(self, position: int) -> int | None:
+        """Return where the part ends that holds the byte at `position`: there `save` costs little. None where it always does.
 
         Where there are parts, the caller begins less than MAX_UNSAVED_PARTS beyond the last state that it has kept: a writer
         that overtakes it keeps away from as many.
@@ -95,7 +97,7 @@ class BlobWriter(Protocol):
         """
 
     async def withdraw(self) -> None:
-        """Remove what the last `save` put beside the bytes: its state was not kept, since another writer goes on."""
+        """Remove what only this writer knows of: what it made since the last state that was kept, since another goes on."""
 
     async def commit(self) -> bool:
         """Make the blob durable and readable. Afterwards nothing can be appended and `close` does nothing more.
@@ -123,8 +125,8 @@ class BlobStore(Protocol):
 
         `size` is that of the whole blob, where it is known. `epoch` grows with each writer of the key: one with a smaller
         epoch may still be at work in another process, and does no harm. Bytes that an earlier writer left beyond `offset` are
-        discarded. Raise WriterBusy while another writer holds the key and the driver can see it, ObjectMissing where fewer
-        than `offset` bytes are there.
+        discarded. Raise WriterBusy while another writer holds the key and the driver can see it. Raise ObjectMissing where
+        `state` is not that of `offset` bytes; where they are not there any more, now or when the writer needs them.
         """
 
     def read(self, key: StorageKey, span: ByteRange) -> AsyncGenerator[bytes, None]:
@@ -135,6 +137,9 @@ class BlobStore(Protocol):
 
     def local_path(self, key: StorageKey, size: int) -> Path | None:
         """Return the file whose `size` bytes are exactly the blob, for a server that sends files; None where there is none."""
+
+    async def signed_url(self, key: StorageKey) -> str | None:
+        """Return a URL under which anyone may fetch the blob for URL_SECONDS; None where only this server has the bytes."""
 
     async def delete(self, key: StorageKey) -> None:
         """Remove what is under `key`: a blob or what an unfinished writer left. Nothing there is no error.

@@ -87,6 +87,11 @@ class FilesystemStore:
         except OSError:
             return None
 
+    async def signed_url(self, key: StorageKey) -> str | None:
+        """See BlobStore."""
+        del key
+        return None
+
     async def delete(self, key: StorageKey) -> None:
         """See BlobStore."""
         with contextlib.suppress(ObjectMissing):
@@ -125,9 +130,9 @@ class FileWriter:
         """See BlobWriter."""
         return self._offset
 
-    @property
-    def part_size(self) -> int | None:
-        """See BlobWriter."""
+    def part_end(self, position: int) -> int | None:
+        """See BlobWriter: there are no parts."""
+        del position
         return None
 
     async def write(self, *pieces: bytes | bytearray | memoryview) -> None:

@@ -49,6 +49,11 @@ class MemoryStore:
         del key, size
         return None
 
+    async def signed_url(self, key: StorageKey) -> str | None:
+        """See BlobStore."""
+        del key
+        return None
+
     async def delete(self, key: StorageKey) -> None:
         """See BlobStore."""
         self._objects.pop(key, None)
@@ -74,9 +79,9 @@ class MemoryWriter:
         """See BlobWriter."""
         return len(self._content)
 
-    @property
-    def part_size(self) -> int | None:
-        """See BlobWriter."""
+    def part_end(self, position: int) -> int | None:
+        """See BlobWriter: there are no parts."""
+        del position
         return None
 
     async def write(self, *pieces: bytes | bytearray | memoryview) -> None:

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -26,13 +26,24 @@ class Threads:
             with self._translated():
                 return await asyncio.shield(working)
         except asyncio.CancelledError:
-            while not working.done():
-                with contextlib.suppress(asyncio.CancelledError):  # a second one must not cut the wait short
-                    await asyncio.wait([working])
-            if not working.cancelled():
-                working.exception()  # nobody is left to be told
+            with contextlib.suppress(asyncio.CancelledError):  # a second one
+                await ended(working)
             raise
 
     def close(self) -> None:
         """End the threads when their calls have ended."""
         self._executor.shutdown(wait=False)
+
+
+async def ended(working: asyncio.Future[Any]) -> None:
+    """Wait for the end of work whose outcome nobody asks for; cancellation doesn't cut that short."""
+    was_cancelled = False
+    while not working.done():
+        try:
+            await asyncio.wait([working])
+        except asyncio.CancelledError:
+            was_cancelled = True
+    if not working.cancelled():
+        working.exception()
+    if was_cancelled:
+        raise asyncio.CancelledError

@@ -120,6 +120,9 @@ class WrappedStore:
     def local_path(self, key: StorageKey, size: int) -> Path | None:
         return self.inner.local_path(key, size)
 
+    async def signed_url(self, key: StorageKey) -> str | None:
+        return await self.inner.signed_url(key)
+
     async def delete(self, key: StorageKey) -> None:
         await self.on_call("before", "delete")
         await self.inner.delete(key)
@@ -141,9 +144,8 @@ class _WrappedWriter:
     def offset(self) -> int:
         return self._inner.offset
 
-    @property
-    def part_size(self) -> int | None:
-        return self._inner.part_size
+    def part_end(self, position: int) -> int | None:
+        return self._inner.part_end(position)
 
     async def write(self, *pieces: bytes | bytearray | memoryview) -> None:
         await self._on_call("before", "write")

@@ -18,7 +18,7 @@ from registry.core.services import Services
 from registry.db import blobs
 from registry.db.pool import Database
 from registry.errors import BlobTooLarge, BodyIncomplete, DigestMismatch, Unavailable, UploadOutOfOrder, UploadUnknown
-from registry.storage import s3
+from registry.storage import s3_writer
 from registry.storage.base import BlobStore, StorageKey, new_key
 from registry.storage.s3 import S3Store
 from registry.storage_url import S3Location
@@ -35,8 +35,8 @@ def location(s3_server: S3Server) -> S3Location:
 
 @pytest.fixture
 async def store(location: S3Location, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[BlobStore]:
-    monkeypatch.setattr(s3, "_PART", PART)
-    monkeypatch.setattr(s3, "_SMALL_PART", PART)
+    monkeypatch.setattr(s3_writer, "_PART", PART)
+    monkeypatch.setattr(s3_writer, "_SMALL_PART", PART)
     made = S3Store(location)
     yield made
     await made.close()
@@ -195,7 +195,7 @@ async def test_an_upload_that_the_storage_has_lost_is_unknown(
 async def test_more_parts_than_s3_takes_are_refused(
     services: Services, content: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(s3, "_PARTS", 2)
+    monkeypatch.setattr(s3_writer, "_PARTS", 2)
     upload = await services.uploads.start(NAME)
     with pytest.raises(BlobTooLarge) as caught:
         await services.uploads.append(NAME, upload, body(content), chunk=None)

@@ -1,0 +1,45 @@
+"""Which pulls of a blob are answered by a redirect to the storage, so that its bytes don't pass through this server."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Awaitable, Callable, Sequence
+from urllib.parse import urlsplit
+
+from registry.http.call import Call
+
+
+class Redirects:
+    """Decides for each pull; a client that can't follow gets the bytes from here."""
+
+    def __init__(self, *, always: bool, spared: Sequence[str] = (), secure: bool = False) -> None:
+        """Redirect every client, or all but those that would fail.
+
+        `spared` are beginnings of User-Agents that fail; `secure` says that clients reach us by https.
+        """
+        self._always = always
+        self._spared = tuple(spared)
+        self._secure = secure
+
+    async def target(self, call: Call, signed_url: Callable[[], Awaitable[str | None]]) -> str | None:
+        """Return where the client of `call` is sent; None where it isn't. `signed_url` returns None where there is none."""
+        if not self._always and self._spared and call.headers.get("user-agent", "").startswith(self._spared):
+            return None
+        url = await signed_url()
+        return url if url is not None and (self._always or self._can_follow(call, url)) else None
+
+    def _can_follow(self, call: Call, url: str) -> bool:
+        target, here = urlsplit(url), urlsplit("//" + call.headers.get("host", ""))
+        if target.scheme == "http" and self._secure:
+            return False  # clients refuse, or would send in the clear what was asked for by https
+        if _is_loopback(target.hostname) and not _is_loopback(here.hostname):
+            return False  # the storage is on this machine, the client elsewhere
+        # Many clients send their credentials along to another port of the same host; S3 refuses two kinds at once.
+        return "authorization" not in call.headers or target.hostname != here.hostname
+
+
+def _is_loopback(host: str | None) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,238 @@
+"""A bucket of S3 as the driver sees it: requests in threads, StorageErrors instead of boto3's, and nothing of blobs."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import email.utils
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from tempfile import SpooledTemporaryFile
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+from urllib3.exceptions import HTTPError
+
+from registry.storage.base import CHUNK_SIZE, ObjectExists, ObjectMissing, StorageError
+from registry.storage.threads import Threads
+from registry.storage_url import S3Location
+
+if TYPE_CHECKING:
+    from botocore.response import StreamingBody
+    from types_boto3_s3 import S3Client
+
+ATTEMPTS: Final = 4
+_REQUESTS: Final = 16  # requests of one process at a time that send and fetch little, and
+_PARTS: Final = 16  # those that send a part: none of the others waits for these
+_DISK: Final = 4  # threads that gather parts
+_CONNECTIONS: Final = 64  # that are kept open; a read under way has one of its own
+_CONNECT_SECONDS: Final = 5
+_READ_SECONDS: Final = 60
+_CLOCK_SECONDS: Final = 60.0  # after which S3 is asked again what time it is
+_CLOCK_AHEAD: Final = 300.0  # seconds; S3 itself refuses from 900 on
+_IN_MEMORY: Final = 8 << 20  # bytes of a spool; more go to a file
+_MISSING: Final = ("NoSuchKey", "NoSuchUpload", "InvalidRange", "InvalidPart")
+
+T = TypeVar("T")
+Spool = SpooledTemporaryFile[bytes]
+
+
+def new_spool() -> Spool:
+    """Return a place for the bytes of one part."""
+    return SpooledTemporaryFile(_IN_MEMORY)
+
+
+class Bucket:
+    """Requests to one bucket. Each raises ObjectMissing for what isn't there, else StorageError."""
+
+    def __init__(self, location: S3Location) -> None:
+        self.location = location
+        self._client = new_client(location)
+        self._client.meta.events.register("after-call.s3", self._note_clock)
+        self._requests = Threads(_REQUESTS, "s3", _translated_errors)
+        self._parts = Threads(_PARTS, "s3-part", _translated_errors)
+        self._disk = Threads(_DISK, "s3-spool", _translated_errors)
+        self._clock_ahead = 0.0  # seconds by which S3's clock is ahead of ours, as its last answer says
+        self._clock_asked = -_CLOCK_SECONDS
+
+    async def run(self, call: Callable[..., T], *args: object) -> T:
+        """Return what a call returns that may block."""
+        return await self._requests.run(call, *args)
+
+    async def call(self, operation: str, **parameters: Any) -> Any:
+        """Return S3's answer to an operation on the bucket."""
+        method = getattr(self._client, operation)
+        return await self._requests.run(lambda: method(Bucket=self.location.bucket, **parameters))
+
+    async def put(self, name: str, content: Spool, **parameters: Any) -> None:
+        """Make an object of what was gathered."""
+        await self._send(self._requests, "put_object", content, Key=name, **parameters, **self.encryption)
+
+    async def put_part(self, name: str, upload_id: str, number: int, content: Spool) -> tuple[str, str]:
+        """Send a part; return its ETag and its checksum."""
+        where = {"Key": name, "UploadId": upload_id, "PartNumber": number}
+        return await self._send(self._parts, "upload_part", content, **where)
+
+    async def gather(self, spool: Spool, pieces: list[memoryview]) -> None:
+        """Append pieces to what is gathered."""
+        await self._disk.run(spool.writelines, pieces)
+
+    async def fetch(self, name: str, spool: Spool, size: int) -> None:
+        """Append an object of `size` bytes to what is gathered. Raise ObjectMissing where it has others."""
+        left = size
+        with contextlib.closing(await self.opened(name, 0, size)) as body:
+            while left and (piece := await self.read(body, min(CHUNK_SIZE, left))):
+                await self._disk.run(spool.write, piece)
+                left -= len(piece)
+        if left:
+            raise ObjectMissing("the end of an unfinished upload is shorter than what was saved of it")
+
+    async def opened(self, name: str, start: int, stop: int) -> StreamingBody:
+        """Return the bytes from `start` up to `stop` of an object, to be read and closed."""
+        opened: list[StreamingBody] = []
+
+        def get() -> None:
+            answer = self._client.get_object(Bucket=self.location.bucket, Key=name, Range=f"bytes={start}-{stop - 1}")
+            opened.append(answer["Body"])
+
+        try:
+            await self._requests.run(get)
+        except BaseException:
+            for body in opened:  # cancelled: nobody is left who would
+                body.close()
+            raise
+        return opened[0]
+
+    async def read(self, body: StreamingBody, size: int) -> bytes:
+        """Return the next `size` bytes of what was opened, fewer where it ends."""
+        return await self.run(body.read, size)
+
+    async def holds(self, name: str, size: int) -> bool:
+        """Say whether an object of exactly `size` bytes is there."""
+        try:
+            found = await self.call("head_object", Key=name)
+        except ObjectMissing:
+            try:  # in S3's own words, which an answer to HEAD has none of
+                (await self.opened(name, 0, 1)).close()
+            except ObjectMissing:
+                return False
+            raise StorageError("S3 answered 404 to HEAD of an object that it has") from None
+        return bool(found["ContentLength"] == size)
+
+    async def delete(self, name: str) -> None:
+        """Delete an object, if it is there."""
+        await self.call("delete_object", Key=name)
+
+    async def delete_all(self, prefix: str) -> None:
+        """Delete every object whose name begins with `prefix`."""
+        more: dict[str, str] = {}
+        while True:
+            listed = await self.call("list_objects_v2", Prefix=prefix, **more)
+            for found in listed.get("Contents", []):
+                await self.delete(found["Key"])
+            if not listed.get("IsTruncated"):
+                return
+            more = {"ContinuationToken": listed["NextContinuationToken"]}
+
+    async def end_upload(self, name: str, upload_id: str) -> None:
+        """End a multipart upload, if it is there."""
+        with contextlib.suppress(ObjectMissing):
+            await self.call("abort_multipart_upload", Key=name, UploadId=upload_id)
+
+    async def end_uploads(self, name: str) -> None:
+        """End every multipart upload of an object."""
+        more: dict[str, str] = {}
+        while True:
+            listed = await self.call("list_multipart_uploads", Prefix=name, **more)
+            for upload in listed.get("Uploads", []):
+                await self.end_upload(upload["Key"], upload["UploadId"])
+            if not listed.get("IsTruncated"):
+                return
+            more = {"KeyMarker": listed["NextKeyMarker"], "UploadIdMarker": listed["NextUploadIdMarker"]}
+
+    async def clock_agrees(self) -> bool:
+        """Say whether S3's clock and ours are near enough for what is signed here to hold there."""
+        if time.monotonic() - self._clock_asked > _CLOCK_SECONDS:
+            self._clock_asked = time.monotonic()
+            with contextlib.suppress(StorageError):  # its refusal has a date too
+                await self.call("head_bucket")
+        return abs(self._clock_ahead) < _CLOCK_AHEAD
+
+    @property
+    def encryption(self) -> dict[str, str]:
+        """The parameters of a request that makes an object."""
+        given = {"ServerSideEncryption": self.location.encryption, "SSEKMSKeyId": self.location.kms_key}
+        return {name: value for name, value in given.items() if value is not None}
+
+    def close(self) -> None:
+        """End the threads when their calls have ended, and the connections."""
+        for threads in (self._requests, self._parts, self._disk):
+            threads.close()
+        self._client.close()
+
+    async def _send(self, threads: Threads, operation: str, content: Spool, **parameters: Any) -> tuple[str, str]:
+        method = getattr(self._client, operation)
+
+        def send() -> tuple[str, str]:
+            crc32 = _crc32(content)
+            answer = method(Bucket=self.location.bucket, Body=content, ChecksumCRC32=crc32, **parameters)
+            return answer["ETag"], crc32
+
+        return await threads.run(send)
+
+    def _note_clock(self, parsed: dict[str, Any], **_: Any) -> None:
+        with contextlib.suppress(KeyError, TypeError, ValueError):  # an answer without a date says nothing
+            told = email.utils.parsedate_to_datetime(parsed["ResponseMetadata"]["HTTPHeaders"]["date"])
+            self._clock_ahead = told.timestamp() - time.time()
+
+
+def new_client(location: S3Location, *, endpoint: str | None = None) -> S3Client:
+    """Return a client for the location; `endpoint` instead of its own where one is given."""
+    styles: dict[bool | None, Literal["path", "virtual", "auto"]] = {True: "path", False: "virtual", None: "auto"}
+    return boto3.session.Session().client(
+        "s3",
+        endpoint_url=endpoint or location.endpoint,
+        region_name=location.region,
+        config=Config(
+            signature_version="s3v4",
+            # Every body has a checksum of our own; to sign it as well would hash it once more.
+            s3={"addressing_style": styles[location.path_style], "payload_signing_enabled": False},
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+            retries={"mode": "standard", "max_attempts": ATTEMPTS},
+            connect_timeout=_CONNECT_SECONDS,
+            read_timeout=_READ_SECONDS,
+            max_pool_connections=_CONNECTIONS,
+        ),
+    )
+
+
+@contextlib.contextmanager
+def _translated_errors() -> Iterator[None]:
+    try:
+        yield
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "")
+        # An answer to HEAD has no body, hence no code of S3's own; any other bare 404 is of something in between.
+        if code in _MISSING or (code == "404" and error.operation_name == "HeadObject"):
+            raise ObjectMissing("an object or an unfinished upload is missing in S3") from error
+        if code == "PreconditionFailed":
+            raise ObjectExists("another writer has made the object") from error
+        raise StorageError(f"S3 refused {error.operation_name}: {code}") from error
+    except (BotoCoreError, ResponseParserError, HTTPError) as error:
+        raise StorageError(f"S3 doesn't answer: {type(error).__name__}") from error
+    except OSError as error:
+        raise StorageError(f"a part could not be gathered or sent: {error.strerror or error}") from error
+
+
+def _crc32(content: Spool) -> str:
+    content.seek(0)
+    checksum = 0
+    while piece := content.read(1 << 20):
+        checksum = zlib.crc32(piece, checksum)
+    content.seek(0)
+    return base64.b64encode(checksum.to_bytes(4, "big")).decode()
