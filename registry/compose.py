@@ -28,7 +28,14 @@ from registry.logs import configure_logging
 from registry.storage.base import BlobStore
 from registry.storage.filesystem import FilesystemStore
 from registry.storage.memory import MemoryStore
-from registry.storage_url import FileLocation, MemoryLocation, S3Location, parse_storage
+from registry.storage_url import (
+    AzureLocation,
+    FileLocation,
+    GoogleLocation,
+    MemoryLocation,
+    S3Location,
+    parse_storage,
+)
 
 
 def create_asgi() -> App:
@@ -114,3 +121,7 @@ def create_store(settings: Settings) -> BlobStore:
             from registry.storage.s3 import S3Store  # boto3 takes its time and memory: only who needs it imports it
 
             return S3Store(location)
+        case AzureLocation() | GoogleLocation() as location:
+            from registry.storage.cloud import CloudStore  # likewise
+
+            return CloudStore(location)

@@ -19,7 +19,8 @@ from registry.db.pool import Database
 from registry.storage.base import BlobStore
 from registry.storage.filesystem import FilesystemStore
 from registry.storage.memory import MemoryStore
-from tests import s3_servers
+from tests import cloud_servers, s3_servers
+from tests.cloud_servers import CloudServer
 from tests.cluster import Cluster
 from tests.s3_servers import S3Server
 
@@ -28,11 +29,15 @@ pytest.register_assert_rewrite("tests.contract.blobstore")
 _numbers = itertools.count(1)
 
 
-def pytest_report_header() -> str:
-    """Say which S3 servers the storage is tried on."""
+def pytest_report_header() -> list[str]:
+    """Say which servers the storage is tried on."""
     found = s3_servers.available()
     missing = "" if found != ["moto"] else " (versitygw and MinIO are not built: `python -m conformance tools storage`)"
-    return f"S3 servers: {', '.join(found)}{missing}"
+    emulators = [name for name in cloud_servers.NAMES if cloud_servers.missing(name) is None]
+    return [
+        f"S3 servers: {', '.join(found)}{missing}",
+        f"emulators of Azure and Google: {', '.join(emulators) or 'none'}",
+    ]
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +46,7 @@ def no_settings_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.upper().startswith("BLACKLAKE_"):
             monkeypatch.delenv(name)
-    for name, value in s3_servers.CREDENTIALS.items():
+    for name, value in {**s3_servers.CREDENTIALS, **cloud_servers.CREDENTIALS}.items():
         monkeypatch.setenv(name, value)
 
 
@@ -51,6 +56,18 @@ def s3_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     directory = tmp_path_factory.mktemp(request.param) / "data"
     directory.mkdir()
     with s3_servers.running(request.param, directory) as server:
+        yield server
+
+
+@pytest.fixture(scope="session", params=cloud_servers.NAMES)
+def cloud_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudServer]:
+    """Return an emulator of this run: Azurite and fake-gcs-server in turn. CI has the second at least."""
+    missing = cloud_servers.missing(request.param)
+    if missing is not None:
+        if request.param == "fake-gcs-server" and "CI" in os.environ:
+            pytest.fail(missing)
+        pytest.skip(missing)
+    with cloud_servers.running(request.param, tmp_path_factory.mktemp(request.param)) as server:
         yield server
 
 

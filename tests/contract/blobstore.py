@@ -21,6 +21,9 @@ import pytest
 from mediatypes.ranges import ByteRange
 from registry.storage.base import CHUNK_SIZE, BlobStore, ObjectMissing, StorageKey, WriterBusy, new_key
 
+PATIENCE = 30.0
+"""Seconds after which what should be closed is taken for left open."""
+
 SIZES = [0, 1, CHUNK_SIZE - 1, CHUNK_SIZE, CHUNK_SIZE + 1, 3 * CHUNK_SIZE + 17]
 
 
@@ -64,8 +67,7 @@ class BlobStoreContract:
         assert driver.contents() == []
         await driver.store.close()
         gc.collect()  # urllib3 closes the idle connections of a client when the client is collected
-        # Of what an earlier test left, the garbage collector may have closed some meanwhile.
-        assert sorted((Counter(_open_files()) - Counter(before)).elements()) == []
+        assert await _left_open(before) == []
 
     @pytest.mark.parametrize("size", SIZES)
     async def test_what_was_committed_is_read_back(self, store: BlobStore, size: int) -> None:
@@ -352,7 +354,9 @@ class BlobStoreContract:
     async def test_a_read_that_is_given_up_holds_nothing(self, store: BlobStore) -> None:
         key = await store_blob(store, noise(3 * CHUNK_SIZE))
         pieces = store.read(key, ByteRange(0, 3 * CHUNK_SIZE))
-        assert await anext(pieces) == noise(3 * CHUNK_SIZE)[:CHUNK_SIZE]
+        first = await anext(pieces)
+        assert 0 < len(first) <= CHUNK_SIZE
+        assert noise(3 * CHUNK_SIZE).startswith(first)
         await pieces.aclose()
         await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}), return_exceptions=True)
         await asyncio.sleep(0)
@@ -389,6 +393,17 @@ async def _cancel(task: asyncio.Task[object], turns: int) -> None:
 
 def _content(path: Path) -> bytes:
     return path.read_bytes()
+
+
+async def _left_open(before: list[str]) -> list[str]:
+    """Return what is open and wasn't before, once that is nothing or stays something: libraries close in threads of theirs."""
+    left = None
+    until = asyncio.get_running_loop().time() + PATIENCE
+    while left is None or (left and asyncio.get_running_loop().time() < until):
+        # Of what an earlier test left, the garbage collector may have closed some meanwhile.
+        left = sorted((Counter(_open_files()) - Counter(before)).elements())
+        await asyncio.sleep(0.01)
+    return left
 
 
 def _open_files() -> list[str]:
