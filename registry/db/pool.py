@@ -13,9 +13,10 @@ carry their time limits with them, and no statement outlives the one that prepar
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final, Literal, TypeAlias, TypeVar
 
 import asyncpg
@@ -64,9 +65,13 @@ _AWAY: Final = (
     asyncpg.TooManyConnectionsError,
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
-    OSError,  # TimeoutError too: no connection came, or not even the statement's own time limit was answered
+    OSError,  # TimeoutError too: nobody let a new connection in, or not even the statement's own time limit was answered
 )
 _SLOW: Final = (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError, TimeoutError)
+
+
+class _NoneFree(Exception):
+    """Other work held every connection for too long; that says nothing of the database."""
 
 
 class TransactionSpoiled(Exception):
@@ -76,17 +81,32 @@ class TransactionSpoiled(Exception):
 class Database:
     """A pool of connections that heals by itself."""
 
-    def __init__(self, url: str, *, size: int, timeout: float, pooled: bool = False) -> None:
-        """Connect to `url` by up to `size` connections; `timeout` is in seconds. `pooled`: `url` is a pooler's."""
+    def __init__(
+        self,
+        url: str,
+        *,
+        size: int,
+        timeout: float,
+        pooled: bool = False,
+        attempts: int = _ATTEMPTS,
+        what: str = "the database",
+    ) -> None:
+        """Connect to `url` by up to `size` connections; `timeout` is in seconds. `pooled`: `url` is a pooler's.
+
+        Work is tried up to `attempts` times. Errors and logs call the database `what`.
+        """
         self._url = url
         self._size = size
         self._timeout = timeout
         self._pooled = pooled
+        self._attempts = attempts
+        self._what = what
         self._limits = {name: str(int(timeout * 1000)) for name in _LIMITS}
         limits = "; ".join(f"SET LOCAL {name} = {value}" for name, value in self._limits.items())
         self._begin = f"BEGIN; {limits}" if pooled else "BEGIN"
         self._pool: asyncpg.Pool | None = None
-        self._breaker = Breaker("the database", _AWAY)
+        self._free = asyncio.Semaphore(size)  # the pool waits for a free connection and for a new one by one time limit
+        self._breaker = Breaker(what, _AWAY)
 
     async def open(self) -> None:
         """Make the pool; connections are made when they are needed."""
@@ -137,7 +157,7 @@ class Database:
     async def _attempt(self, name: str, work: Callable[[Connection], Awaitable[T]], way: _Way) -> T:
         try:
             with self._breaker.watching() as probes:
-                return await self._repeated(name, work, way, attempts=1 if probes else _ATTEMPTS)
+                return await self._repeated(name, work, way, attempts=1 if probes else self._attempts)
         except Unavailable:
             if self._breaker.is_open and self._pool is not None:
                 # None of the connections is used again: where a machine has vanished, each would be waited for in vain.
@@ -152,7 +172,7 @@ class Database:
                 await asyncio.sleep(random.uniform(0, _BACKOFF * 2**attempt))
             committing = False
             try:
-                async with self._acquired() as conn:
+                async with self._connection() as conn:
                     if transacting:
                         await conn.execute(self._begin)
                     committing = way == "statement" and not transacting
@@ -163,21 +183,35 @@ class Database:
                             raise TransactionSpoiled(name)
                 metrics.observe_transaction(name, "done", time.perf_counter() - started)
                 return result
+            except _NoneFree:
+                metrics.observe_transaction(name, "timeout", time.perf_counter() - started)
+                raise Unavailable(f"{self._what} (all connections to it are in use)") from None
             except _SLOW as error:
                 metrics.observe_transaction(name, "timeout", time.perf_counter() - started)
-                raise Unavailable("the database (it takes too long)") from error
+                raise Unavailable(f"{self._what} (it takes too long)") from error
             except (*_LOST, *_CONTENDED) as error:
                 metrics.observe_transaction(name, "repeated", time.perf_counter() - started)
                 if committing and not isinstance(error, _NOT_COMMITTED):
-                    raise Unavailable("the database (it went away during a commit)") from error
+                    raise Unavailable(f"{self._what} (it went away during a commit)") from error
                 cause = error
         metrics.observe_transaction(name, "unavailable", time.perf_counter() - started)
-        raise Unavailable("the database") from cause
+        raise Unavailable(self._what) from cause
 
-    def _acquired(self) -> asyncpg.pool.PoolAcquireContext[asyncpg.Record]:
+    @contextlib.asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        """Lend a connection. Raise _NoneFree where none is given back in time, TimeoutError where no new one comes."""
         if self._pool is None:
-            raise Unavailable("the database (this process is starting or ending)")
-        return self._pool.acquire(timeout=self._timeout)
+            raise Unavailable(f"{self._what} (this process is starting or ending)")
+        try:
+            async with asyncio.timeout(self._timeout if self._free.locked() else None):
+                await self._free.acquire()
+        except TimeoutError:
+            raise _NoneFree from None
+        try:
+            async with self._pool.acquire(timeout=self._timeout) as conn:
+                yield conn
+        finally:
+            self._free.release()
 
 
 async def _undone_on_error(conn: Connection, work: Callable[[Connection], Awaitable[T]]) -> T:

@@ -97,6 +97,15 @@ def test_a_probe_that_is_cancelled_says_nothing_and_the_next_one_goes(line: Line
     assert line.try_it() is True
 
 
+def test_a_probe_that_got_no_turn_says_nothing_either(line: Line) -> None:
+    line.fail(LIMIT)
+    line.now += PAUSE
+    with pytest.raises(Unavailable), line.breaker.watching():
+        raise Unavailable("the line (all connections to it are in use)") from None
+    assert line.breaker.is_open
+    assert line.try_it() is True
+
+
 def test_an_answer_to_work_that_began_before_closes_it(line: Line) -> None:
     with line.breaker.watching():
         line.fail(LIMIT)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -12,6 +13,7 @@ import asyncpg
 import pytest
 
 from registry.db import pool
+from registry.db.breaker import LIMIT
 from registry.db.embedded import EmbeddedPostgres
 from registry.db.pool import Connection, Database
 from registry.errors import BlobUnknown, Unavailable
@@ -184,7 +186,9 @@ async def test_a_lock_that_takes_too_long_is_unavailable(impatient: Database, sq
     await impatient.transaction("go on", lambda conn: add(conn, 1))
 
 
-async def test_a_connection_that_takes_too_long_to_come_is_unavailable(impatient: Database) -> None:
+async def test_work_that_gets_no_connection_in_time_is_unavailable_and_says_nothing_of_the_database(
+    impatient: Database,
+) -> None:
     ends = asyncio.Event()
 
     async def hold(conn: Connection) -> None:
@@ -192,10 +196,47 @@ async def test_a_connection_that_takes_too_long_to_come_is_unavailable(impatient
 
     holders = [asyncio.create_task(impatient.read("hold", hold)) for _ in range(2)]
     await asyncio.sleep(0)
-    with pytest.raises(Unavailable, match="too long"):
-        await impatient.read("wait", lambda conn: conn.fetchval("SELECT 1"))
+    waiting = [impatient.read("wait", lambda conn: conn.fetchval("SELECT 1")) for _ in range(2 * LIMIT)]
+    refusals = await asyncio.gather(*waiting, return_exceptions=True)
+    assert {str(refusal) for refusal in refusals} == {
+        "the database (all connections to it are in use) is unavailable at the moment; try again"
+    }
     ends.set()
     await asyncio.gather(*holders)
+    assert await impatient.read("go on", lambda conn: conn.fetchval("SELECT 1")) == 1
+
+
+async def test_as_many_as_there_are_connections_work_at_once_and_the_others_after_them(impatient: Database) -> None:
+    at_work, most = 0, 0
+
+    async def work(conn: Connection) -> None:
+        nonlocal at_work, most
+        at_work += 1
+        most = max(most, at_work)
+        await conn.execute("SELECT pg_sleep(0.005)")
+        at_work -= 1
+
+    tasks = [asyncio.create_task(impatient.read("work", work)) for _ in range(20)]
+    await asyncio.sleep(0)
+    for task in tasks[::3]:
+        task.cancel()  # whether it works or waits: its turn is another's then
+    await asyncio.wait(tasks)
+    assert most == 2
+    assert [task.exception() for task in tasks if not task.cancelled()] == [None] * 13
+    assert impatient.usage[0] == 0
+
+
+async def test_a_database_that_lets_nobody_in_is_away() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        db = Database(f"postgresql://x@127.0.0.1:{silent.getsockname()[1]}/x", size=2, timeout=0.1, attempts=1)
+        await db.open()
+        for _ in range(LIMIT):
+            with pytest.raises(Unavailable, match="too long"):
+                await db.read("try", lambda conn: conn.fetchval("SELECT 1"))
+        with pytest.raises(Unavailable) as refusal:
+            await db.read("try", lambda conn: conn.fetchval("SELECT 1"))
+        assert refusal.value.__cause__ is None  # nobody was asked
+        await db.close()
 
 
 async def test_a_transaction_that_does_nothing_for_too_long_is_unavailable(impatient: Database, sql: Sql) -> None:
