@@ -245,7 +245,11 @@ class S3Writer:
         with spool:
             etag, crc32 = "", ""
             if not self._is_abandoned:
-                etag, crc32 = await self._bucket.put_part(self._name, self._state.upload_id, number, spool)
+                try:
+                    etag, crc32 = await self._bucket.put_part(self._name, self._state.upload_id, number, spool)
+                except ObjectMissing:  # was the upload ended by a deletion?
+                    if not self._is_abandoned:
+                        raise
         self._state.parts.append(Part(number, etag, crc32))
 
     async def _sent(self) -> None:

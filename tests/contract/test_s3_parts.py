@@ -217,6 +217,22 @@ async def test_of_an_unfinished_upload_nothing_is_left_when_it_is_deleted(cluste
     assert cluster.parts(key) == []
 
 
+@pytest.mark.parametrize("end", ["close", "commit"])
+async def test_a_deletion_while_a_part_is_on_its_way_leaves_nothing(cluster: Cluster, content: bytes, end: str) -> None:
+    for turns in range(6):
+        key = new_key()
+        writer = await cluster.one.open_writer(key, size=len(content))
+        await writer.write(content[:PART])
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await cluster.one.delete(key)
+        await writer.write(content[PART : 2 * PART + 1])
+        await writer.save()
+        await getattr(writer, end)()
+        assert cluster.sizes(key) == []
+        assert cluster.parts(key) == []
+
+
 async def overtaken(cluster: Cluster, content: bytes, saved: int) -> tuple[BlobWriter, BlobWriter, StorageKey]:
     """Return a writer that has saved so many bytes of the content, and one of the other node that goes on there."""
     key = new_key()
