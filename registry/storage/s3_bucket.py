@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
 from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
@@ -223,6 +223,10 @@ def _translated_errors() -> Iterator[None]:
         if code == "PreconditionFailed":
             raise ObjectExists("another writer has made the object") from error
         raise StorageError(f"S3 refused {error.operation_name}: {code}") from error
+    except (NoCredentialsError, PartialCredentialsError) as error:
+        raise StorageError(
+            "there are no credentials for S3: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile or role"
+        ) from error
     except (BotoCoreError, ResponseParserError, HTTPError) as error:
         raise StorageError(f"S3 doesn't answer: {type(error).__name__}") from error
     except OSError as error:
