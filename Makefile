@@ -36,6 +36,7 @@ check: install
 	$(BIN)/lint-imports
 
 conformance: install
+	$(BIN)/python -m conformance tools suite versitygw minio
 	$(BIN)/python -m conformance suite --matrix
 	$(BIN)/python -m conformance ledger
 

@@ -1,14 +1,30 @@
-"""The setups in which the official suite runs: every door on every server on every Python, on both storage drivers."""
+"""The setups in which the official suite runs: every door on every server on every Python, on both storage drivers.
+
+And clusters, in which two nodes of either kind take turns on each S3 server, with redirects and without.
+"""
 
 from __future__ import annotations
 
 from itertools import product
-from typing import Final
+from typing import Final, get_args
 
+from conformance.cluster import ClusterSetup, Redirect, S3Name
 from conformance.server import NEWEST_PYTHON, THIS_PYTHON, Door, HttpServer, Setup
 
 _DOORS: Final[tuple[Door, ...]] = ("lane", "quart")
 _SERVERS: Final[tuple[HttpServer, ...]] = ("granian", "hypercorn")
+_S3_SERVERS: Final[tuple[S3Name, ...]] = get_args(S3Name)
+_REDIRECTS: Final[tuple[Redirect, ...]] = ("always", "never")
+
+_PAIRWISE: Final = (
+    (0, 0, 0, 0, 0),
+    (1, 1, 1, 0, 0),
+    (1, 1, 0, 1, 0),
+    (1, 0, 1, 0, 1),
+    (0, 1, 0, 1, 1),
+    (0, 0, 1, 1, 1),
+)
+"""Six rows in which every two columns hold every two values."""
 
 
 def setups(pythons: tuple[str, ...] = (THIS_PYTHON, NEWEST_PYTHON), *, turned: bool = False) -> list[Setup]:
@@ -22,3 +38,11 @@ def setups(pythons: tuple[str, ...] = (THIS_PYTHON, NEWEST_PYTHON), *, turned: b
         odd = (door == "quart") ^ (server == "hypercorn") ^ (python != pythons[0]) ^ turned
         found.append(Setup(door, server, python, "memory" if odd else "file"))
     return found
+
+
+def clusters(pythons: tuple[str, ...] = (THIS_PYTHON, NEWEST_PYTHON)) -> list[ClusterSetup]:
+    """Return clusters in which every two choices of S3 server, redirects, door, server and Python meet."""
+    rows = [
+        ClusterSetup(_S3_SERVERS[a], _REDIRECTS[b], _DOORS[c], _SERVERS[d], pythons[e]) for a, b, c, d, e in _PAIRWISE
+    ]
+    return list(dict.fromkeys(rows))

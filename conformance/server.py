@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -76,6 +76,16 @@ class Server:
         """The URL below which it answers, without a slash at the end."""
         return f"http://{self.host}"
 
+    @property
+    def nodes(self) -> tuple[Server, ...]:
+        """The server itself, which is one node."""
+        return (self,)
+
+    @property
+    def logs(self) -> dict[str, Path]:
+        """Its log, under the name that tells it from other files."""
+        return {"server.log": self.log}
+
 
 @contextmanager
 def serving(setup: Setup | None = None, **settings: str) -> Iterator[Server]:
@@ -84,26 +94,35 @@ def serving(setup: Setup | None = None, **settings: str) -> Iterator[Server]:
     `settings` are those of the server in lower case (`sparse="allow"`); the caller's BLACKLAKE_* variables don't count.
     Raise PythonMissing or ServerFailed.
     """
-    setup = setup or Setup()
+    with (
+        tempfile.TemporaryDirectory(prefix="blacklake-") as home,
+        node(setup or Setup(), Path(home), settings) as server,
+    ):
+        yield server
+
+
+@contextmanager
+def node(
+    setup: Setup, directory: Path, settings: Mapping[str, str], environment: Mapping[str, str] | None = None
+) -> Iterator[Server]:
+    """Run Blacklake as `serving` does, in a directory of the caller's and with more variables in its environment."""
     program = program_of(setup.python)
-    with tempfile.TemporaryDirectory(prefix="blacklake-") as home:
-        directory = Path(home)
-        log = directory / "log"
-        options = ["--port", "0", "--data-dir", str(directory / "data"), "--server", setup.server]
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [program, "serve", *options],
-                cwd=directory,
-                env=_environment(setup, settings),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,  # Ctrl-C reaches us, who then stop the server.
-            )
-        try:
-            yield Server(_wait(process, log, setup), directory, log)
-        finally:
-            _stop(process, log, setup)
+    log = directory / "log"
+    options = ["--port", "0", "--data-dir", str(directory / "data"), "--server", setup.server]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [program, "serve", *options],
+            cwd=directory,
+            env=_environment(setup, settings) | dict(environment or {}),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,  # Ctrl-C reaches us, who then stop the server.
+        )
+    try:
+        yield Server(_wait(process, log, setup), directory, log)
+    finally:
+        _stop(process, log, setup)
 
 
 @cache
@@ -141,12 +160,13 @@ def _interpreter(python: str) -> str:
     raise PythonMissing(f"python{python} is not at hand")
 
 
-def _environment(setup: Setup, settings: dict[str, str]) -> dict[str, str]:
-    foreign = {name: value for name, value in os.environ.items() if not name.startswith(("BLACKLAKE_", "PG"))}
+def _environment(setup: Setup, settings: Mapping[str, str]) -> dict[str, str]:
+    ours = ("BLACKLAKE_", "PG", "AWS_")
+    foreign = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     chosen = {"fast_lane": str(setup.door == "lane").lower()}
     if setup.storage == "memory":
         chosen["storage"] = "memory:"
-    return foreign | {f"BLACKLAKE_{name.upper()}": value for name, value in (chosen | settings).items()}
+    return foreign | {f"BLACKLAKE_{name.upper()}": value for name, value in {**chosen, **settings}.items()}
 
 
 def _wait(process: subprocess.Popen[bytes], log: Path, setup: Setup) -> str:

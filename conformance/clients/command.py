@@ -7,23 +7,25 @@ import os
 import re
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Final, get_args
 
 from conformance.clients.matrix import CLIENTS, Outcome, run, table
+from conformance.cluster import MISSING, Cluster, ClusterSetup, started
 from conformance.server import (
     NEWEST_PYTHON,
     THIS_PYTHON,
     Door,
     HttpServer,
-    PythonMissing,
+    Server,
     Setup,
     Storage,
     program_of,
-    serving,
 )
 
 _COMPLAINT: Final = re.compile(r'"level":"(?:error|critical)"|"status":5\d\d|^Traceback ')
+
+_AT_ONCE: Final = 32
+"""No more requests than that are ever on their way: four pushes at once, of five layers each, are the most."""
 
 _PAIRWISE: Final = ((0, 0, 0, 0), (0, 1, 1, 1), (1, 0, 1, 1), (1, 1, 0, 1), (1, 1, 1, 0))
 """Five rows in which every two columns hold every two values."""
@@ -33,7 +35,8 @@ def main(arguments: list[str]) -> int:
     """Run the matrix; return 1 when an outcome is bad."""
     parser = argparse.ArgumentParser(prog="python -m conformance clients", description=__doc__)
     where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument("--serve", action="store_true", help="start Blacklake in five setups, one after the other")
+    where.add_argument("--serve", action="store_true", help="start five nodes and two clusters, one after the other")
+    where.add_argument("--cluster", action="store_true", help="start the two clusters only")
     where.add_argument("--setup", action="append", type=_setup, help="start it as DOOR,SERVER,PYTHON,STORAGE instead")
     where.add_argument("--url", metavar="HOST:PORT", help="take a registry that runs there and speaks plain HTTP")
     names = [client.name for client in CLIENTS]
@@ -42,16 +45,16 @@ def main(arguments: list[str]) -> int:
     if chosen.url:
         return _end([(chosen.url, _against(chosen.url, chosen.url, chosen.only))])
     results, missing = [], False
-    for setup in chosen.setup or pairwise():
+    for setup in chosen.setup or [*([] if chosen.cluster else pairwise()), *clusters()]:
         try:
             program_of(setup.python)
-        except PythonMissing as error:
+            # Clients reach it also through proxies on other ports, which only relative Locations lead back to.
+            with started(setup, external_url="") as server:
+                outcomes = _against(str(setup), server.host, chosen.only)
+                results.append((str(setup), [*outcomes, *complaints(server)]))
+        except MISSING as error:
             print(f"{setup}: left out, {error}")
             missing = True
-            continue
-        with serving(setup) as server:
-            outcomes = _against(str(setup), server.host, chosen.only)
-            results.append((str(setup), [*outcomes, *complaints(server.log)]))
     code = _end(results)
     return 1 if missing and os.environ.get("CI") == "true" else code
 
@@ -63,11 +66,26 @@ def pairwise() -> list[Setup]:
     return list(dict.fromkeys(Setup(doors[a], servers[b], pythons[c], storages[d]) for a, b, c, d in _PAIRWISE))
 
 
-def complaints(log: Path) -> list[Outcome]:
-    """Return a failure when a server's log holds an error, a traceback or an answer of 500 or more."""
-    lines = log.read_text(errors="replace").splitlines()
-    found = [line for line in lines if _COMPLAINT.search(line)]
-    return [Outcome("server", "its log", "failed", "\n".join(found[:20]))] if found else []
+def clusters() -> list[ClusterSetup]:
+    """Return two clusters that differ in everything."""
+    return [
+        ClusterSetup("versitygw", "auto", "lane", "granian", THIS_PYTHON),
+        ClusterSetup("minio", "never", "quart", "hypercorn", NEWEST_PYTHON),
+    ]
+
+
+def complaints(server: Server | Cluster) -> list[Outcome]:
+    """Return what is wrong by the logs: an error, a traceback or a 5xx of a node, or nodes that took no turns."""
+    found = []
+    for node in server.nodes:
+        lines = node.log.read_text(errors="replace").splitlines()
+        if bad := [line for line in lines if _COMPLAINT.search(line)]:
+            found.append(Outcome("server", "its log", "failed", "\n".join(bad[:20])))
+    if isinstance(server, Cluster):
+        print(f"-- {server.traffic()}", flush=True)
+        if untrue := list(server.problems(_AT_ONCE)):
+            found.append(Outcome("nginx", "its log", "failed", "\n".join(untrue)))
+    return found
 
 
 def _setup(text: str) -> Setup:

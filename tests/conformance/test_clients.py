@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from conformance.clients.client import Client
-from conformance.clients.command import complaints, pairwise
+from conformance.clients.command import clusters, complaints, pairwise
 from conformance.clients.matrix import CLIENTS, Outcome
 from conformance.clients.scenarios import AFTERWARDS, SCENARIOS
-from conformance.server import NEWEST_PYTHON, THIS_PYTHON
+from conformance.cluster import Cluster, ClusterSetup
+from conformance.server import NEWEST_PYTHON, THIS_PYTHON, Server
 
 
 @pytest.mark.skipif(
@@ -36,10 +37,33 @@ def test_a_client_does_a_scenario_or_says_why_not(client: type[Client]) -> None:
 def test_an_error_in_a_servers_log_is_a_failure(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_text('{"level":"info","event":"request","status":404}\n')
-    assert complaints(log) == []
+    server = Server("127.0.0.1:1", tmp_path, log)
+    assert complaints(server) == []
     for line in ('{"level":"error","event":"storage failed"}', '{"level":"info","status":503}', "Traceback (most"):
         log.write_text(f"fine\n{line}\n")
-        assert [outcome.reason for outcome in complaints(log)] == [line]
+        assert [outcome.reason for outcome in complaints(server)] == [line]
+
+
+def test_both_clusters_share_no_choice() -> None:
+    one, other = (astuple(setup) for setup in clusters())
+    assert not set(one) & set(other) - {NEWEST_PYTHON}
+
+
+def test_an_error_of_either_node_and_of_their_turns_is_a_failure(tmp_path: Path) -> None:
+    nodes = Server("127.0.0.1:1", tmp_path, tmp_path / "one"), Server("127.0.0.1:2", tmp_path, tmp_path / "two")
+    for node in nodes:
+        node.log.write_text("fine\n")
+    (tmp_path / "nginx").mkdir()
+    access = tmp_path / "nginx" / "access.log"
+    access.write_text("127.0.0.1:1\t200\tGET /v2/ HTTP/1.1\n127.0.0.1:2\t200\tGET /v2/ HTTP/1.1\n")
+    cluster = Cluster(ClusterSetup(redirect="never"), "127.0.0.1:3", tmp_path, nodes)
+    assert complaints(cluster) == []
+    nodes[1].log.write_text("Traceback (most\n")
+    access.write_text("127.0.0.1:1\t200\tGET /v2/ HTTP/1.1\n")
+    assert [outcome.reason for outcome in complaints(cluster)] == [
+        "Traceback (most",
+        "the node at 127.0.0.1:2 took no request",
+    ]
 
 
 def test_a_missing_client_fails_in_ci_only(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from itertools import combinations, product
 
-from conformance.matrix import setups
+from conformance.cluster import ClusterSetup
+from conformance.matrix import clusters, setups
 from conformance.server import Setup
 
 PYTHONS = ("3.11", "3.13")
@@ -34,3 +35,18 @@ def test_one_python_is_run_once() -> None:
 
 def test_a_setup_reads_as_a_line() -> None:
     assert str(Setup("quart", "hypercorn", "3.13", "memory")) == "quart, hypercorn, Python 3.13, memory"
+    setup = ClusterSetup("minio", "never", "lane", "granian", "3.11")
+    assert str(setup) == "two: lane, granian, Python 3.11, minio, redirect never"
+
+
+def test_every_two_choices_of_a_cluster_meet() -> None:
+    choices = {
+        "s3": ("versitygw", "minio"),
+        "redirect": ("always", "never"),
+        "door": CHOICES["door"],
+        "server": CHOICES["server"],
+        "python": PYTHONS,
+    }
+    for names in combinations(choices, 2):
+        met = {tuple(getattr(setup, name) for name in names) for setup in clusters(PYTHONS)}
+        assert met == set(product(*(choices[name] for name in names)))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from conformance.results import Results, ResultsUnusable, read
-from conformance.suite import ALL, DEFAULT, Profile, problems
+from conformance.suite import ALL, DEFAULT, REDIRECTED, Profile, problems
 
 SUMMARY = """\
 config:
@@ -77,6 +77,13 @@ def test_sparse_manifests_are_the_only_thing_that_the_default_leaves_out(tmp_pat
         "switched off: data.sparse; expected: nothing",
     ]
     assert found(left(tmp_path), DEFAULT)
+
+
+def test_a_header_of_blobs_is_the_only_thing_that_redirects_leave_out(tmp_path: Path) -> None:
+    results = left(tmp_path, SUMMARY.replace("delete: true", "delete: true, digestHeader: false"))
+    assert found(results, REDIRECTED) == []
+    assert found(results) == ["switched off: apis.blobs.digestHeader; expected: nothing"]
+    assert found(left(tmp_path), REDIRECTED) == ["switched off: nothing; expected: apis.blobs.digestHeader"]
 
 
 def test_a_flag_that_is_off_is_seen_however_deep_it_lies(tmp_path: Path) -> None:
