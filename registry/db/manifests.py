@@ -77,20 +77,28 @@ _USERS: Final = """
 SELECT manifest FROM manifest_references
 WHERE digest = $2 AND repository_id = $1 AND manifest <> $2 ORDER BY manifest LIMIT $3
 """
-# A page ends before it holds more than $5 descriptors or $6 bytes of them, but has one at least.
-_REFERRERS: Final = """
+
+
+def _page_of_referrers(condition: str = "") -> str:
+    """Return the statement; a page ends before it holds more than $4 descriptors or $5 bytes of them, but has one at least."""
+    return f"""
 SELECT digest, referrer, candidates FROM (
     SELECT digest, referrer, count(*) OVER () AS candidates, row_number() OVER (ORDER BY digest) AS position,
         sum(length(referrer)) OVER (ORDER BY digest) AS total
     FROM (
         SELECT digest, referrer FROM manifests
-        WHERE repository_id = $1 AND subject = $2 AND digest > $3 AND ($4::text IS NULL OR artifact_type = $4)
-        ORDER BY digest LIMIT $5 + 1
+        WHERE repository_id = $1 AND subject = $2 AND digest > $3{condition}
+        ORDER BY digest LIMIT $4 + 1
     ) AS candidate
 ) AS counted
-WHERE position = 1 OR (position <= $5 AND total <= $6)
+WHERE position = 1 OR (position <= $4 AND total <= $5)
 ORDER BY digest
 """
+
+
+_REFERRERS: Final = _page_of_referrers()
+# A statement of its own: a plan that serves both can't go by the type's index.
+_REFERRERS_OF_TYPE: Final = _page_of_referrers(" AND artifact_type = $6")
 
 
 async def look_up(conn: Connection, questions: Sequence[ManifestQuestion]) -> list[ManifestRow | None]:
@@ -164,6 +172,10 @@ async def referrers(
 
     At most `limit` of them, and at most `max_bytes` of descriptors beyond the first.
     """
-    rows = await conn.fetch(_REFERRERS, repository_id, subject.to_bytes(), after, artifact_type, limit, max_bytes)
+    page = (repository_id, subject.to_bytes(), after, limit, max_bytes)
+    if artifact_type is None:
+        rows = await conn.fetch(_REFERRERS, *page)
+    else:
+        rows = await conn.fetch(_REFERRERS_OF_TYPE, *page, artifact_type)
     more = bool(rows) and rows[0]["candidates"] > len(rows)
     return [(row["digest"], row["referrer"]) for row in rows], more

@@ -7,6 +7,7 @@ with it.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -28,9 +29,14 @@ from registry.db.schema import SCHEMA_VERSION, misfit
 
 _LOCK: Final = 0x626C61636B6C  # "blackl": the advisory lock under which one node migrates while the others wait.
 _REVISIONS: Final = Path(__file__).with_name("migrations")
+_POLL: Final = 0.1  # seconds between looks whether the lock is free
 # A pooler refuses to start such a session: it could not keep the lock, and the limits, to this session.
-_SESSION: Final = {"application_name": "blacklake migrate", "idle_in_transaction_session_timeout": "10min"}
-_LIMITS: Final = ("SET lock_timeout = '5s'", "SET statement_timeout = '10min'")
+_SESSION: Final = {
+    "application_name": "blacklake migrate",
+    "idle_in_transaction_session_timeout": "10min",
+    "lock_timeout": "5s",
+    "statement_timeout": "10min",
+}
 
 
 class SchemaUnusable(Exception):
@@ -161,12 +167,12 @@ async def _connect(url: str) -> asyncpg.Connection[asyncpg.Record]:
 
 
 def _migrate(connection: Connection, act: Callable[[Config, SchemaState], None]) -> SchemaState:
-    # The wait for the lock is bounded by the other node's migration, not by lock_timeout: that is set afterwards.
-    connection.execute(sa.text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})
+    # Asked for again and again: a statement that waits has a snapshot, and CREATE INDEX CONCURRENTLY waits for its end.
+    while not connection.scalar(sa.text("SELECT pg_try_advisory_lock(:key)"), {"key": _LOCK}):
+        connection.commit()
+        time.sleep(_POLL)
     connection.commit()
     try:
-        for limit in _LIMITS:
-            connection.execute(sa.text(limit))
         state = _state(connection)
         connection.commit()
         config = Config()

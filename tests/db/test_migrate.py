@@ -22,7 +22,7 @@ from tests.db.statements import statements
 DEBIAN = Path("/usr/lib/postgresql")
 WHEEL = sorted(binaries.installations())
 VERSIONS = sorted({15, 16, 18, *WHEEL})  # the oldest that is supported, and what the wheel has
-CURRENT = SchemaState("0001", SCHEMA_VERSION, 1)
+CURRENT = SchemaState("0002", SCHEMA_VERSION, 1)
 FIRST = SchemaState("", 0, 0)
 
 
@@ -182,8 +182,11 @@ asyncio.run(main(*sys.argv[1:]))
 """
     until_somebody_waits = """
         DO $$ BEGIN
-            WHILE NOT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted) LOOP
-                PERFORM pg_sleep(0.01);
+            WHILE NOT EXISTS (
+                SELECT FROM pg_stat_activity
+                WHERE datname = current_database() AND application_name = 'blacklake migrate' AND query LIKE 'COMMIT%'
+            ) LOOP
+                PERFORM pg_sleep(0.01), pg_stat_clear_snapshot();
             END LOOP;
         END $$
     """

@@ -53,7 +53,7 @@ def upgrade():
     op.execute("UPDATE schema_state SET version = {version}, oldest_code = {version} - 1")
 def downgrade():
     op.execute("ALTER TABLE manifests ADD COLUMN artifact_type text")
-    op.execute("UPDATE schema_state SET version = {version} - 1, oldest_code = {version} - 2")
+    op.execute("UPDATE schema_state SET version = {version} - 1, oldest_code = {oldest}")
 """,
 }
 CATALOGUE = """
@@ -77,7 +77,7 @@ def newer_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     below = REVISIONS[-1]
     for version, (revision, text) in enumerate(FUTURE.items(), SCHEMA_VERSION + 1):
         (place / "versions" / f"{revision}_later.py").write_text(
-            text.format(revision=revision, below=below, version=version)
+            text.format(revision=revision, below=below, version=version, oldest=OLDEST)
         )
         below = revision
     monkeypatch.setattr(migrate, "_REVISIONS", place)
@@ -138,6 +138,34 @@ def test_a_revision_that_is_undone_leaves_what_was_before_and_can_be_run_again(
     assert catalogue(url) == before
     up_to(url, revision)
     assert catalogue(url) == after
+
+
+async def test_an_index_is_made_while_pushes_go_on_and_anew_where_it_was_broken_off(
+    database: Database, database_url: str, sql: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    await push(database, b"before", "v1")
+    await asyncio.to_thread(migrate.downgrade, database_url, "0001")
+    await sql.execute("CREATE INDEX manifests_subject_type ON manifests (digest)")  # as one of its name lies in the way
+    under_way = sql.transaction()
+    await under_way.start()
+    await sql.execute("UPDATE manifests SET pushed_at = now()")
+    upgraded = asyncio.create_task(asyncio.to_thread(migrate.upgrade, database_url))
+    waits = """
+        SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%INDEX CONCURRENTLY%'
+    """
+    for _ in range(1500):
+        if await database.read("look", lambda conn: conn.fetchval(waits)):
+            break
+        await asyncio.sleep(0.02)
+    else:
+        pytest.fail("the migration does not wait for the transaction")
+    await push(database, b"beside", "v2")
+    assert not upgraded.done()
+    await under_way.commit()
+    assert (await upgraded).revision == REVISIONS[-1]
+    index = "SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indisvalid AND indexrelid = $1::regclass"
+    assert "(repository_id, subject, artifact_type, digest)" in await sql.fetchval(index, "manifests_subject_type")
 
 
 async def test_code_goes_on_beside_a_schema_that_was_expanded_under_it_and_one_that_was_rolled_back(

@@ -30,7 +30,9 @@ INSERT INTO repositories (name) SELECT 'team/model' || n FROM generate_series(1,
 INSERT INTO blobs (digest, size, storage_key) SELECT digest, n, 'key' || n FROM numbers;
 INSERT INTO repository_blobs (repository_id, digest) SELECT repository_id, digest FROM numbers;
 INSERT INTO manifests (repository_id, digest, media_type, artifact_type, subject, referrer, size, content)
-    SELECT repository_id, digest, 'type', 'artifact', earlier, '{{}}', 2, '{{}}' FROM numbers;
+    SELECT repository_id, digest, 'type', CASE WHEN n % ({size} / 10) = 0 THEN 'rare' ELSE 'artifact' END,
+        CASE WHEN n % 2 = 0 THEN digest(0) ELSE earlier END, '{{}}', 2, '{{}}'
+    FROM numbers;
 INSERT INTO tags (repository_id, name, digest)
     SELECT repository_id, 'v' || n, digest FROM numbers WHERE n <= {tags} OR n > {size};
 INSERT INTO manifest_references (digest, repository_id, manifest) SELECT earlier, repository_id, digest FROM numbers;
@@ -76,6 +78,7 @@ NAMES = [f"team/model{number % 500 + 1}" for number in range(128)]
 DIGESTS = [packed(number) for number in range(1, 129)]
 REPOSITORY = 1
 ONE = "team/model1"
+POPULAR = packed(0)  # the subject of every second manifest
 NO_ID = "00000000-0000-0000-0000-000000000000"
 
 HOT: dict[str, tuple[Any, ...]] = {
@@ -98,8 +101,10 @@ HOT: dict[str, tuple[Any, ...]] = {
     "manifests._LOCK_TAGS": (REPOSITORY, packed(1)),
     "manifests._DELETE": (REPOSITORY, packed(1)),
     "manifests._USERS": (REPOSITORY, packed(20), 10),
-    "manifests._REFERRERS": (REPOSITORY, packed(20), b"", None, 500, 3 << 20),
-    "manifests._REFERRERS filtered": (REPOSITORY, packed(20), b"", "artifact", 500, 3 << 20),
+    "manifests._REFERRERS": (REPOSITORY, packed(20), b"", 500, 3 << 20),
+    "manifests._REFERRERS of a popular subject": (REPOSITORY, POPULAR, b"", 20, 3 << 20),
+    "manifests._REFERRERS_OF_TYPE": (REPOSITORY, POPULAR, b"", 20, 3 << 20, "artifact"),
+    "manifests._REFERRERS_OF_TYPE that is rare": (REPOSITORY, POPULAR, b"", 500, 3 << 20, "rare"),
     "repositories._PAGE": ("team/model5", 101),
     "repositories._PAGE from the start": ("", 101),
     "repositories._ID": (ONE,),
@@ -182,6 +187,8 @@ def test_every_statement_that_a_request_runs_is_among_the_hot_ones() -> None:
         "objects._ADD",
         "schema._STATE",  # a single row
         "uploads._COUNT",  # for /metrics; counts every row
+        "replicas._PRIMARY",  # no tables: where a server's log ends
+        "replicas._REPLICA",
     }
 
 
