@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
@@ -22,8 +23,13 @@ from registry.core.session import PIECE
 from registry.db import uploads
 from registry.db.pool import Database
 from registry.errors import BodyIncomplete, DigestMismatch, SizeMismatch, UploadOutOfOrder, UploadUnknown
+from registry.storage import s3_writer
+from registry.storage.base import BlobStore
 from registry.storage.memory import MemoryStore
+from registry.storage.s3 import S3Store
 from tests.core.support import NAME, OTHER, body, clean, contents, read_blob, vanishing
+from tests.properties.filled import filled
+from tests.s3_servers import S3Server
 
 T = TypeVar("T")
 
@@ -31,7 +37,7 @@ NODES = st.integers(0, 1)
 ALGORITHMS = st.sampled_from(["sha256", "sha512"])
 DATA = st.one_of(
     st.binary(max_size=30),
-    st.sampled_from([PIECE - 1, PIECE, PIECE + 1, 2 * PIECE + 3]).map(lambda size: bytes([size % 251]) * size),
+    st.sampled_from([PIECE - 1, PIECE, PIECE + 1, 2 * PIECE + 3]).map(filled),
 )
 PIECES = st.lists(DATA, max_size=3)
 
@@ -45,7 +51,7 @@ class UploadMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
-        self.store = MemoryStore()
+        self.stores = self.make_stores()
         self.databases = [Database(self.url, size=3, timeout=10) for _ in range(2)]
         self.nodes: list[Services] = []
         self.sessions: dict[UUID, bytes] = {}
@@ -53,12 +59,20 @@ class UploadMachine(RuleBasedStateMachine):
         self.dead_holders: set[UUID] = set()
         self.do(self._open())
 
+    def make_stores(self) -> list[BlobStore]:
+        """Return what the two nodes store into."""
+        return [MemoryStore()] * 2
+
+    def stored(self) -> list[int]:
+        """Return the sizes of all that is stored."""
+        return [len(content) for content in contents(self.stores[0])]
+
     async def _open(self) -> None:
         self.sql = await asyncpg.connect(self.url)
         await self.sql.execute("TRUNCATE repositories, blobs, dead_objects CASCADE")
-        for database in self.databases:
+        for database, store in zip(self.databases, self.stores, strict=True):
             await database.open()
-            self.nodes.append(create_services(Settings(database_url=self.url), database, self.store))
+            self.nodes.append(create_services(Settings(database_url=self.url), database, store))
 
     def do(self, work: Coroutine[Any, Any, T]) -> T:
         return self.runner.run(work)
@@ -217,15 +231,38 @@ class UploadMachine(RuleBasedStateMachine):
             assert self.do(self.nodes[0].cleanup.expire_uploads()) == len(self.sessions)
             self.do(self.sql.execute("UPDATE dead_objects SET due_at = now()"))
             self.do(clean(self.nodes[1]))
-            assert contents(self.store) == sorted(self.blobs.values())
+            assert sorted(self.stored()) == sorted(map(len, self.blobs.values()))
         finally:
             self.do(self._close())
             self.runner.close()
 
+    async def close_stores(self) -> None:
+        for store in self.stores:
+            await store.close()
+
     async def _close(self) -> None:
+        await self.close_stores()
         await self.sql.close()
         for database in self.databases:
             await database.close()
+
+
+class S3UploadMachine(UploadMachine):
+    """The nodes share a bucket."""
+
+    both: list[BlobStore]
+    in_bucket: Callable[[], list[int]]
+
+    def make_stores(self) -> list[BlobStore]:
+        return self.both
+
+    def stored(self) -> list[int]:
+        return self.in_bucket()
+
+    async def close_stores(self) -> None:
+        """Leave them to the next example, empty."""
+        for (key,) in await self.sql.fetch("SELECT storage_key FROM blobs"):
+            await self.stores[0].delete(key)
 
 
 def test_uploads_do_what_a_dict_of_bytes_would_do(database_url: str) -> None:
@@ -233,3 +270,23 @@ def test_uploads_do_what_a_dict_of_bytes_would_do(database_url: str) -> None:
         url = database_url
 
     run_state_machine_as_test(Machine, settings=settings(max_examples=40, stateful_step_count=25, deadline=None))
+
+
+def test_uploads_of_two_nodes_on_one_bucket_do_the_same(
+    database_url: str, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch, pytestconfig: pytest.Config
+) -> None:
+    for size in ("_PART", "_SMALL_PART"):
+        monkeypatch.setattr(s3_writer, size, 5 << 20)  # bytes; S3 takes no smaller part
+
+    location = s3_server.make_bucket()
+    nodes: list[BlobStore] = [S3Store(location), S3Store(location)]
+
+    class Machine(S3UploadMachine):
+        url = database_url
+        both = nodes
+        in_bucket = staticmethod(partial(s3_server.contents, location))
+
+    examples = 200 if pytestconfig.getoption("--soak", False) else 4
+    run_state_machine_as_test(Machine, settings=settings(max_examples=examples, stateful_step_count=25, deadline=None))
+    for node in nodes:
+        asyncio.run(node.close())
