@@ -1,4 +1,4 @@
-"""The command line: `blacklake serve|migrate|config|version`.
+"""The command line: `blacklake serve|migrate|admin|config|version`.
 
 Each command imports what it needs when it runs, so that the client side works without the server's packages.
 """
@@ -40,6 +40,10 @@ app = App(
 )
 migrate = App(name="migrate", help="Bring the database's schema up or down; by default up.")
 app.command(migrate)
+admin = App(name="admin", help="Look after an installation.")
+app.command(admin)
+storage = App(name="storage", help="Check where blobs lie, and set up a bucket.")
+admin.command(storage)
 
 
 class Refused(Exception):
@@ -136,6 +140,33 @@ def postgres(*, data_dir: DataDir = None, config: Config = None) -> None:
         from registry.upkeep import move_postgres
 
         move_postgres(_settings(config, data_dir=data_dir), say=print)
+
+
+@storage.command
+def check(*, data_dir: DataDir = None, config: Config = None) -> int:
+    """Try all that the registry does with its storage: credentials, permissions, clock, checksums, signed URLs, deletion."""
+    with _server_side():
+        from registry.storage_upkeep import check_storage
+
+        return 0 if check_storage(_settings(config, data_dir=data_dir), say=print) else 1
+
+
+@storage.command
+def setup(
+    *,
+    versioning: Annotated[bool, Parameter(help="Keep old versions of what is deleted.")] = True,
+    data_dir: DataDir = None,
+    config: Config = None,
+) -> int:
+    """Let the bucket end unfinished uploads that nobody goes on with, and keep old versions. No object expires by that."""
+    with _server_side():
+        from registry.storage_upkeep import NothingToSetUp, set_up_storage
+
+        settings = _settings(config, data_dir=data_dir)
+        try:
+            return 0 if set_up_storage(settings, versioning=versioning, say=print) else 1
+        except NothingToSetUp as error:
+            raise Refused(str(error), _USAGE) from error
 
 
 @app.command(name="config")

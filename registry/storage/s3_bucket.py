@@ -33,7 +33,7 @@ _CONNECTIONS: Final = 64  # that are kept open; a read under way has one of its 
 _CONNECT_SECONDS: Final = 5
 _READ_SECONDS: Final = 60
 _CLOCK_SECONDS: Final = 60.0  # after which S3 is asked again what time it is
-_CLOCK_AHEAD: Final = 300.0  # seconds; S3 itself refuses from 900 on
+CLOCK_AHEAD: Final = 300.0  # seconds; S3 itself refuses from 900 on
 _IN_MEMORY: Final = 8 << 20  # bytes of a spool; more go to a file
 _MISSING: Final = ("NoSuchKey", "NoSuchUpload", "InvalidRange", "InvalidPart")
 
@@ -56,7 +56,7 @@ class Bucket:
         self._requests = Threads(_REQUESTS, "s3", _translated_errors)
         self._parts = Threads(_PARTS, "s3-part", _translated_errors)
         self._disk = Threads(_DISK, "s3-spool", _translated_errors)
-        self._clock_ahead = 0.0  # seconds by which S3's clock is ahead of ours, as its last answer says
+        self.clock_ahead = 0.0  # seconds by which S3's clock is ahead of ours, as its last answer says
         self._clock_asked = -_CLOCK_SECONDS
 
     async def run(self, call: Callable[..., T], *args: object) -> T:
@@ -160,7 +160,7 @@ class Bucket:
             self._clock_asked = time.monotonic()
             with contextlib.suppress(StorageError):  # its refusal has a date too
                 await self.call("head_bucket")
-        return abs(self._clock_ahead) < _CLOCK_AHEAD
+        return abs(self.clock_ahead) < CLOCK_AHEAD
 
     @property
     def encryption(self) -> dict[str, str]:
@@ -187,7 +187,7 @@ class Bucket:
     def _note_clock(self, parsed: dict[str, Any], **_: Any) -> None:
         with contextlib.suppress(KeyError, TypeError, ValueError):  # an answer without a date says nothing
             told = email.utils.parsedate_to_datetime(parsed["ResponseMetadata"]["HTTPHeaders"]["date"])
-            self._clock_ahead = told.timestamp() - time.time()
+            self.clock_ahead = told.timestamp() - time.time()
 
 
 def new_client(location: S3Location, *, endpoint: str | None = None) -> S3Client:
@@ -220,6 +220,8 @@ def _translated_errors() -> Iterator[None]:
         # An answer to HEAD has no body, hence no code of S3's own; any other bare 404 is of something in between.
         if code in _MISSING or (code == "404" and error.operation_name == "HeadObject"):
             raise ObjectMissing("an object or an unfinished upload is missing in S3") from error
+        if code == "NoSuchBucket":
+            raise StorageError("there is no such bucket in S3: make it first") from error
         if code == "PreconditionFailed":
             raise ObjectExists("another writer has made the object") from error
         raise StorageError(f"S3 refused {error.operation_name}: {code}") from error
