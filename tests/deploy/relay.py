@@ -10,11 +10,12 @@ from collections.abc import Iterator
 
 
 class Relay:
-    """Forwards connections from `port` to another port of the loopback address, unless it is cut."""
+    """Forwards connections from `port` to another port of the loopback address, or to a unix socket, unless it is cut."""
 
-    def __init__(self, target: int) -> None:
+    def __init__(self, target: int | str) -> None:
         self._target = target
         self._open: set[socket.socket] = set()
+        self._frozen: set[socket.socket] = set()
         self._cut = False
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -31,6 +32,10 @@ class Relay:
     def mend(self) -> None:
         """Forward again."""
         self._cut = False
+
+    def freeze(self) -> None:
+        """Let nothing pass any more over the connections that are open, as if the other machine had vanished; new ones work."""
+        self._frozen |= self._open
 
     def close(self) -> None:
         """End for good."""
@@ -52,20 +57,32 @@ class Relay:
 
     def _forward(self, client: socket.socket) -> None:
         """Copy in both directions until either side ends."""
-        with client, contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self._target)) as server:
+        with client, contextlib.suppress(OSError), self._connected() as server:
             self._open.add(client)
             other = {client: server, server: client}
             while True:
                 for source in select.select([client, server], [], [])[0]:
                     data = source.recv(1 << 16)
+                    while client in self._frozen:
+                        if not (client.recv(1 << 16)):
+                            return
                     if not data:
                         return
                     other[source].sendall(data)
 
+    def _connected(self) -> socket.socket:
+        if isinstance(self._target, int):
+            return socket.create_connection(("127.0.0.1", self._target))
+        with contextlib.ExitStack() as stack:
+            server = stack.enter_context(socket.socket(socket.AF_UNIX))
+            server.connect(self._target)
+            stack.pop_all()  # the caller's from here on
+        return server
+
 
 @contextlib.contextmanager
-def relaying(target: int) -> Iterator[Relay]:
-    """Run a relay to a port of the loopback address."""
+def relaying(target: int | str) -> Iterator[Relay]:
+    """Run a relay to a port of the loopback address, or to a unix socket."""
     relay = Relay(target)
     try:
         yield relay

@@ -13,8 +13,9 @@ from registry.db.binaries import binaries, installations, run
 from registry.db.embedded import EmbeddedPostgres
 from tests.faults.exchange import Exchange
 from tests.faults.ledger import Key, Ledger
+from tests.faults.stored import Directory, Stored
 from tests.faults.uploads import Uploads
-from tests.faults.wire import Gone
+from tests.faults.wire import Gone, Ports
 
 T = TypeVar("T")
 
@@ -42,14 +43,16 @@ class Object(NamedTuple):
 
 
 class Checker:
-    """Checks the registry at `port`, which keeps its database and its blobs in `data` unless `database` is its URL."""
+    """Checks the registry at `ports`, which keeps its database and its blobs in `data` unless they are named."""
 
-    def __init__(self, ledger: Ledger, port: int, data: Path, database: str | None = None) -> None:
+    def __init__(
+        self, ledger: Ledger, ports: Ports, data: Path, database: str | None = None, stored: Stored | None = None
+    ) -> None:
         self._ledger = ledger
         self._database = database or EmbeddedPostgres(data / "postgres").url
-        self._blobs = data / "blobs"
+        self._stored = stored or Directory(data / "blobs")
         self._patience = _PATIENCE
-        self._exchange = Exchange(ledger, port)
+        self._exchange = Exchange(ledger, ports)
         self._uploads = Uploads(self._exchange)
 
     def __enter__(self) -> Self:
@@ -124,7 +127,7 @@ class Checker:
                     self._ledger.violate(f"{repository} lists the tags {listed}, pulled were {present}")
 
     def _compare_storage(self) -> None:
-        """Every blob's row has its bytes, every file its row: bytes come first and rows second, keys before both."""
+        """Every blob's row has its bytes, all that is stored has a row: bytes come first and rows second, keys before both."""
         deadline = time.monotonic() + 2  # what a request did whose client had gone may just be ending
         while problems := list(self._storage_problems()):
             if time.monotonic() > deadline:
@@ -134,18 +137,18 @@ class Checker:
             time.sleep(_PAUSE)
 
     def _storage_problems(self) -> Iterable[str]:
-        files = {path.name: path.stat().st_size for path in list(self._blobs.rglob("*")) if path.is_file()}
+        whole, pieces = self._stored.found()
         rows = self._objects()
         known = {digest.partition(":")[2] for digest in self._ledger.contents}
         for row in rows:
-            if row.table == "blob" and files.get(row.key) != row.size:
-                yield f"a blob's file is wrong: {row}, on disk {files.get(row.key)} bytes"
+            if row.table == "blob" and whole.get(row.key) != row.size:
+                yield f"a blob's bytes are wrong: {row}, stored are {whole.get(row.key)}"
             if row.table == "blob" and row.digest[2:] not in known:
                 yield f"a blob that nobody pushed: {row}"
-            if row.table == "upload" and files.get(row.key, 0) < row.size:
-                yield f"an upload's file is too short: {row}, on disk {files.get(row.key)} bytes"
-        for orphan in files.keys() - {row.key for row in rows}:
-            yield f"a file that no row names: {orphan}, {files[orphan]} bytes"
+            if row.table == "upload" and max(pieces.get(row.key, 0), whole.get(row.key, 0)) < row.size:
+                yield f"an upload has too few bytes: {row}, stored are {pieces.get(row.key)}"
+        for orphan in (whole.keys() | pieces.keys()) - {row.key for row in rows}:
+            yield f"something is stored that no row names: {orphan}, {whole.get(orphan)} bytes and {pieces.get(orphan)}"
 
     def _objects(self) -> list[Object]:
         lines = _sql(self._database, _OBJECTS).splitlines()

@@ -16,7 +16,7 @@ from tests.faults.documents import INDEX, MANIFEST, doomed_tag, index, manifest,
 from tests.faults.exchange import Exchange, Unavailable
 from tests.faults.ledger import KINDS, Content, Key, Ledger, now
 from tests.faults.uploads import BLOB, TWO_CHUNKS, Uploads
-from tests.faults.wire import Gone
+from tests.faults.wire import Gone, Ports
 
 SHARED: Final = "soak/shared"
 
@@ -34,11 +34,11 @@ def home(number: int) -> str:
 
 
 class Client:
-    """Acts as `rng` decides. `number` names its repository."""
+    """Acts as `rng` decides. `number` names its repository; `large` adds blobs of several parts of a storage that has parts."""
 
-    def __init__(self, ledger: Ledger, port: int, number: int, rng: random.Random) -> None:
+    def __init__(self, ledger: Ledger, ports: Ports, number: int, rng: random.Random, *, large: bool = False) -> None:
         self._ledger = ledger
-        self._exchange = Exchange(ledger, port)
+        self._exchange = Exchange(ledger, ports)
         self._uploads = Uploads(self._exchange)
         self._wire = self._exchange.wire
         self._home = home(number)
@@ -63,6 +63,8 @@ class Client:
             (self.delete_manifest, 3),
             (self.push_shared_blob, 8),
             (self.move_shared_tag, 10),
+            (self.push_large_blob, 5 * large),
+            (self.push_blob_in_large_chunks, large),
         )
 
     def close(self) -> None:
@@ -89,6 +91,19 @@ class Client:
 
     def push_blob(self) -> None:
         self.push(self._home, self._new_content())
+
+    def push_large_blob(self) -> None:
+        """Push a blob of several parts: of at least 8 MiB each where its size is known at first."""
+        content = Content.make(f"{self._rng.getrandbits(64)}", self._rng.randint(9 << 20, 30 << 20))
+        ways = (self._uploads.in_one_request, self._uploads.in_two_requests)
+        self._ledger.contents[content.digest] = content
+        self._rng.choice(ways)(self._home, content)
+
+    def push_blob_in_large_chunks(self) -> None:
+        """Push a blob of two parts, of 64 MiB where its size is not known."""
+        content = Content.make(f"{self._rng.getrandbits(64)}", (64 << 20) + self._rng.randint(1, 20 << 20))
+        ways = (partial(self._uploads.in_chunks, chunks=self._rng.randint(2, 3)), self._uploads.in_a_stream)
+        self._rng.choice(ways)(self._home, content)
 
     def push_shared_blob(self) -> None:
         content = Content.make(f"shared {self._rng.randrange(_SHARED_BLOBS)}", 100_000)
@@ -154,7 +169,12 @@ class Client:
         if not keys:
             return
         key, since = self._rng.choice(keys), now()
-        found = self._exchange.look(key)
+        content = self._ledger.contents.get(key.name)
+        if content is not None and content.size and self._rng.random() < 0.3:
+            start = self._rng.randrange(content.size)
+            found = self._exchange.look_at_part(key, start, self._rng.randint(start + 1, content.size))
+        else:
+            found = self._exchange.look(key)
         if found not in self._ledger.readable(key, since):
             self._ledger.violate(f"{key} read {found}, allowed {self._ledger.readable(key, since)}")
 

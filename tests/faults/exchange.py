@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Sequence
 
 from tests.faults.ledger import Key, Ledger
-from tests.faults.wire import Answer, Gone, Unreachable, Wire
+from tests.faults.wire import Answer, Gone, Ports, Unreachable, Wire
 
 
 class Unavailable(Gone):
@@ -15,11 +15,11 @@ class Unavailable(Gone):
 
 
 class Exchange:
-    """Sends requests to the registry at `port`, one after another, and keeps the ledger of them."""
+    """Sends requests to the registry at `ports`, one after another, and keeps the ledger of them."""
 
-    def __init__(self, ledger: Ledger, port: int) -> None:
+    def __init__(self, ledger: Ledger, ports: Ports) -> None:
         self.ledger = ledger
-        self.wire = Wire(port, ledger.violate)
+        self.wire = Wire(ports, ledger.violate)
 
     def look(self, key: Key) -> str | None:
         """Read a key; return the digest of what is there, None for nothing. Complain about wrong bytes, raise Gone."""
@@ -42,6 +42,20 @@ class Exchange:
                     f"{key} is served as {answer.headers['content-type']} with {len(answer.body)} bytes"
                 )
         return digest
+
+    def look_at_part(self, key: Key, start: int, stop: int) -> str | None:
+        """Read the bytes from `start` up to `stop` of a blob that holds as many; return and complain as `look` does."""
+        path = f"/v2/{key.repository}/blobs/{key.name}"
+        answer = self.wire.request("GET", path, headers={"Range": f"bytes={start}-{stop - 1}"})
+        if answer.status == 404:
+            return None
+        content = self.ledger.contents[key.name]
+        if not self.expect(answer, f"pull bytes {start}-{stop - 1} of {key}", 206):
+            raise Unavailable
+        said = answer.headers.get("content-range")
+        if answer.body != content.data[start:stop] or said != f"bytes {start}-{stop - 1}/{content.size}":
+            self.ledger.violate(f"bytes {start}-{stop - 1} of {key} are served wrong: {said}, {len(answer.body)} bytes")
+        return key.name
 
     def tags(self, repository: str) -> list[str]:
         """Return the tags that a repository lists; none where it is not known. Raise Gone."""

@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from tests.faults.report import write_outcome
+from tests.faults.report import KILLS, kills, write_section
 from tests.faults.soak import VICTIMS, soak
 
 ROUNDS: Final = 300
@@ -27,6 +27,6 @@ def test_kills(tmp_path: Path, pytestconfig: pytest.Config, capsys: pytest.Captu
 
     outcome = soak(tmp_path, rounds, seed, say)
     if is_long and rounds == ROUNDS:
-        write_outcome(outcome)
+        write_section(KILLS, kills(outcome))
     assert outcome.violations == [], f"with --soak-seed {seed}"
     assert outcome.rounds == rounds

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.faults import rounds
+from tests.faults.kinds import KINDS
 from tests.faults.ledger import NEVER, Key, Ledger, Register, now
-from tests.faults.report import rendered, write_outcome
+from tests.faults.report import FAULTS, KILLS, faults, kills, write_section
 from tests.faults.soak import VICTIMS, Outcome, plan
 
 TAG = Key("tag", "team/bert", "v1")
@@ -86,14 +88,26 @@ def test_forty_eight_rounds_meet_every_victim_in_every_setting_and_a_seed_repeat
     assert plans == [plan(number, "seed") for number in range(48)]
 
 
-def test_the_outcome_replaces_the_pages_last_section(tmp_path: Path) -> None:
+def test_as_many_rounds_as_there_are_kinds_of_faults_meet_each_and_a_seed_repeats_them() -> None:
+    for is_brief in (True, False):
+        plans = [rounds.plan(number, "seed", brief=is_brief) for number in range(len(KINDS))]
+        assert [planned.kinds[0].name for planned in plans] == list(KINDS)
+        assert plans == [rounds.plan(number, "seed", brief=is_brief) for number in range(len(KINDS))]
+        assert all(len({kind.of for kind in planned.kinds} & {"bucket", "disk"}) < 2 for planned in plans)
+
+
+def test_an_outcome_replaces_its_section_of_the_page_and_no_other(tmp_path: Path) -> None:
     page = tmp_path / "soak.md"
-    page.write_text("# The soak\n\n## The last outcome\n\nNone yet.\n")
+    page.write_text(f"# The soak\n\n{KILLS}\n\nNone yet.\n\n{FAULTS}\n\nNone yet.\n")
     outcome = Outcome("abc", rounds=7, violations=["a blob was lost"])
     outcome.kills["a worker"] = 3
+    other = rounds.Outcome("def", rounds=9)
+    other.recoveries["S3 down"] += [1.0, 2.0, 4.5]
     for _ in range(2):
-        write_outcome(outcome, page)
-    assert page.read_text() == f"# The soak\n\n## The last outcome\n\n{rendered(outcome)}"
+        write_section(KILLS, kills(outcome), page)
+        write_section(FAULTS, faults(other), page)
+    assert page.read_text() == f"# The soak\n\n{KILLS}\n\n{kills(outcome)}\n{FAULTS}\n\n{faults(other)}"
     assert "| Rounds | 7 in" in page.read_text()
     assert "| `kill -9` of a worker | 3 |" in page.read_text()
     assert "\n```\na blob was lost\n```\n" in page.read_text()
+    assert "| S3 down | 3 | 2.0 s | 4.5 s |" in page.read_text()

@@ -10,21 +10,24 @@ from typing import Final, Self
 
 from tests.faults.client import Client
 from tests.faults.ledger import Ledger
+from tests.faults.wire import Ports
 
 CLIENTS: Final = 4
 
 
 class Traffic:
-    """Clients on the registry at `port` for as long as the block lasts; the same `seed` makes them wish the same."""
+    """Clients on the registry at `ports` for as long as the block lasts; the same `seed` makes them wish the same."""
 
-    def __init__(self, ledger: Ledger, port: int, seed: str, clients: int = CLIENTS) -> None:
+    def __init__(self, ledger: Ledger, ports: Ports, seed: str, *, large: bool = False) -> None:
         self._ledger = ledger
         self._over = threading.Event()
         self._threads = [
             threading.Thread(
-                target=self._run, args=(Client(ledger, port, n, random.Random(f"{seed} {n}")),), daemon=True
+                target=self._run,
+                args=(Client(ledger, ports, n, random.Random(f"{seed} {n}"), large=large),),
+                daemon=True,
             )
-            for n in range(clients)
+            for n in range(CLIENTS)
         ]
 
     def __enter__(self) -> Self:

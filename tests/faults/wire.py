@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 from collections.abc import Callable, Iterable
 from http.client import HTTPConnection, HTTPException
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
+from urllib.parse import urlsplit
+
+Ports: TypeAlias = int | tuple[int, ...]
+"""The port of a registry, or those of its nodes, which are asked in turn."""
 
 PIECE: Final = 64 << 10
 """Bytes that are sent at a time, so that a kill meets bodies half-way."""
@@ -35,16 +40,16 @@ class Answer(NamedTuple):
 
 
 class Wire:
-    """Sends requests one after another over a connection that is kept alive.
+    """Sends requests one after another over connections that are kept alive, one for each node.
 
     `complain` hears of answers that no request deserves: a 5xx other than 503, a 503 without Retry-After, an error that
     is not the specification's JSON.
     """
 
-    def __init__(self, port: int, complain: Callable[[str], None]) -> None:
-        self._port = port
+    def __init__(self, ports: Ports, complain: Callable[[str], None]) -> None:
+        self._ports = itertools.cycle((ports,) if isinstance(ports, int) else ports)
         self._complain = complain
-        self._connection: HTTPConnection | None = None
+        self._connections: dict[int, HTTPConnection] = {}
 
     def request(
         self,
@@ -55,47 +60,70 @@ class Wire:
         *,
         streamed: bool = False,
     ) -> Answer:
-        """Send a request and return its answer; `streamed` sends the body without its length. Raise Gone."""
+        """Send a request and return its answer, the storage's where we are sent there. Raise Gone.
+
+        `streamed` sends the body without its length.
+        """
         fields = dict(headers or {})
         if not streamed and (body or method in ("POST", "PUT", "PATCH")):
             fields["Content-Length"] = str(len(body))
         pieces = _pieces(body) if body or streamed else None
-        connection = self._connected()
+        port, connection = self._connected()
         try:
             connection.request(method, path, pieces, fields, encode_chunked=streamed)
             reply = connection.getresponse()
             answer = Answer(reply.status, {name.lower(): value for name, value in reply.getheaders()}, reply.read())
         except (OSError, HTTPException) as error:
-            self.close()
+            self._connections.pop(port).close()
             raise Gone(str(error)) from error
         self._judge(f"{method} {path}", answer)
-        return answer
+        return self._followed(path, fields, answer) if answer.status == 307 else answer
 
     def vanish(self, method: str, path: str, body: bytes, announced: int) -> None:
         """Announce `announced` bytes, send `body` and close the connection. Raise Gone when that fails already."""
-        connection = self._connected()
+        port, connection = self._connected()
         try:
             connection.request(method, path, _pieces(body), {"Content-Length": str(announced)})
         except (OSError, HTTPException) as error:
             raise Gone(str(error)) from error
         finally:
-            self.close()
+            self._connections.pop(port).close()
 
     def close(self) -> None:
-        """End the connection; the next request makes another."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        """End the connections; the next request makes another."""
+        while self._connections:
+            self._connections.popitem()[1].close()
 
-    def _connected(self) -> HTTPConnection:
-        if self._connection is None:
-            connection = HTTPConnection("127.0.0.1", self._port, timeout=_TIMEOUT)
+    def _connected(self) -> tuple[int, HTTPConnection]:
+        """Return the port whose turn it is, and a connection to it."""
+        port = next(self._ports)
+        if port not in self._connections:
+            connection = HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT)
             try:
                 connection.connect()
             except OSError as error:
                 raise Unreachable(str(error)) from error
-            self._connection = connection
-        return self._connection
+            self._connections[port] = connection
+        return port, self._connections[port]
+
+    def _followed(self, path: str, fields: dict[str, str], redirect: Answer) -> Answer:
+        """Return what the storage answers to a pull; it may refuse while it is in trouble, but knows what the registry does."""
+        target = urlsplit(redirect.headers["location"])
+        connection = HTTPConnection(target.netloc, timeout=_TIMEOUT)
+        try:
+            connection.request("GET", f"{target.path}?{target.query}", headers=fields)
+            reply = connection.getresponse()
+            headers = {name.lower(): value for name, value in reply.getheaders()}
+            answer = Answer(reply.status, {**headers, "docker-content-digest": redirect.digest}, reply.read())
+        except (OSError, HTTPException) as error:
+            raise Gone(str(error)) from error
+        finally:
+            connection.close()
+        if answer.status == 404:
+            self._complain(f"GET {path} leads to what the storage does not know: {answer.body[:300]!r}")
+        if answer.status not in (200, 206):
+            raise Gone(f"the storage answers {answer.status} {answer.body[:300]!r}")
+        return answer
 
     def _judge(self, what: str, answer: Answer) -> None:
         shown = f"{what}: {answer.status} {answer.body[:300]!r}"
