@@ -41,7 +41,7 @@ capabilities: {drop: [ALL]}
 
 {{- define "blacklake.volumes" -}}
 - name: data
-  emptyDir: {sizeLimit: 64Mi}
+  emptyDir: {sizeLimit: {{ .Values.storage.spoolSize }}}
 - name: database
   secret:
     secretName: {{ required "database.secretName: a Secret that has blacklake.toml" .Values.database.secretName }}
