@@ -158,8 +158,8 @@ class Database:
         try:
             with self._breaker.watching() as probes:
                 return await self._repeated(name, work, way, attempts=1 if probes else self._attempts)
-        except Unavailable:
-            if self._breaker.is_open and self._pool is not None:
+        except Unavailable as error:
+            if self._pool is not None and (self._breaker.is_open or isinstance(error.__cause__, TimeoutError)):
                 # None of the connections is used again: where a machine has vanished, each would be waited for in vain.
                 await self._pool.expire_connections()
             raise

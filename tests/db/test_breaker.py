@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 import asyncpg
 import pytest
@@ -17,6 +18,7 @@ from registry.db.embedded import EmbeddedPostgres
 from registry.db.pool import Connection, Database
 from registry.errors import BlobUnknown, Unavailable
 from registry.storage.memory import MemoryStore
+from tests.deploy.relay import relaying
 
 Sql = asyncpg.Connection
 
@@ -216,3 +218,22 @@ async def test_once_open_it_uses_no_connection_from_before(database: Database, m
         with pytest.raises(Unavailable):
             await database.read("ask", vanish)
     assert await database.read("probe", session) not in before
+
+
+async def test_where_a_machine_has_vanished_only_work_under_way_waits_for_it(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "_GRACE", 0.2)
+    behind = urlsplit(database_url)
+    host, port = parse_qs(behind.query)["host"][0], parse_qs(behind.query)["port"][0]
+    with relaying(f"{host}/.s.PGSQL.{port}") as way:
+        db = Database(
+            urlunsplit(behind._replace(netloc=f"{behind.username}@127.0.0.1:{way.port}", query="")), size=5, timeout=0.5
+        )
+        await db.open()
+        await asyncio.gather(*(db.read("look", lambda conn: conn.execute("SELECT pg_sleep(0.1)")) for _ in range(5)))
+        way.freeze()
+        with pytest.raises(Unavailable):
+            await db.read("ask", count)
+        assert await db.read("ask", count) == 1
+        await db.close()
