@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Final
 
 from registry import metrics
 from registry.auth.open_access import OpenAccess
 from registry.config import Deletion, Redirect, Settings, Sparse, load_settings
 from registry.core.blobs import Blobs
 from registry.core.cleanup import Cleanup
+from registry.core.contents import Contents
 from registry.core.health import Health
 from registry.core.manifests import Manifests
 from registry.core.policy import DeletionRule, SparseRule
@@ -18,12 +20,14 @@ from registry.core.services import Services
 from registry.core.tags import Tags
 from registry.core.uploads import Uploads
 from registry.db.pool import Database
+from registry.db.replicas import Replicas
 from registry.http.app import create_app
 from registry.http.lane import App, Lane
 from registry.http.links import Links
 from registry.http.redirects import Redirects
 from registry.http.routes import Router
 from registry.jobs.cleaning import clean_forever
+from registry.jobs.watching import watch_forever
 from registry.logs import configure_logging
 from registry.storage.base import BlobStore
 from registry.storage.filesystem import FilesystemStore
@@ -36,6 +40,9 @@ from registry.storage_url import (
     S3Location,
     parse_storage,
 )
+
+_REPLICA_CONNECTIONS: Final = 4  # of each worker to each replica
+_REPLICA_TIMEOUT: Final = 1.0  # seconds
 
 
 def create_asgi() -> App:
@@ -55,7 +62,8 @@ def create_server(settings: Settings) -> App:
         pooled=settings.database_direct_url is not None,
     )
     store = create_store(settings)
-    services = create_services(settings, db, store)
+    replicas = create_replicas(settings, db)
+    services = create_services(settings, db, store, replicas)
     access = OpenAccess(external_url=settings.external_url, any_host=settings.insecure_open)
     router = Router(services, access, Links(settings.external_url, create_redirects(settings)))
     app = create_app(services, router, access)
@@ -64,23 +72,46 @@ def create_server(settings: Settings) -> App:
     @app.before_serving
     async def start() -> None:
         await db.open()
+        await replicas.open()
         metrics.watch_pool(lambda: db.usage)
         # Not one of Quart's background tasks: those are waited for, and this one never ends by itself.
         tasks.append(asyncio.create_task(clean_forever(services.cleanup)))
+        if settings.database_replica_urls:
+            tasks.append(asyncio.create_task(watch_forever(replicas)))
 
     @app.after_serving
     async def stop() -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await replicas.close()
         await db.close()
         await store.close()
 
     return Lane(router, app) if settings.fast_lane else app
 
 
-def create_services(settings: Settings, db: Database, store: BlobStore) -> Services:
-    """Return the verbs over `db` and `store`."""
+def create_replicas(settings: Settings, db: Database) -> Replicas:
+    """Return the replicas of `db`. Each is tried once and for a second at most: the primary is the second attempt."""
+    return Replicas(
+        db,
+        [
+            Database(
+                url,
+                size=_REPLICA_CONNECTIONS,
+                timeout=min(settings.database_timeout, _REPLICA_TIMEOUT),
+                pooled=settings.database_direct_url is not None,
+                attempts=1,
+                what=f"replica {number} of the database",
+            )
+            for number, url in enumerate(settings.database_replica_urls, 1)
+        ],
+    )
+
+
+def create_services(settings: Settings, db: Database, store: BlobStore, replicas: Replicas | None = None) -> Services:
+    """Return the verbs over `db`, its `replicas` if it has any, and `store`."""
+    replicas = replicas if replicas is not None else Replicas(db)
     deletion = DeletionRule(
         enabled=settings.delete is not Deletion.OFF, asks_for_users=settings.delete is Deletion.REFUSE
     )
@@ -89,9 +120,9 @@ def create_services(settings: Settings, db: Database, store: BlobStore) -> Servi
         blobs=Blobs(db, store, deletion),
         cleanup=Cleanup(db, store, upload_ttl=settings.upload_ttl),
         health=Health(db, store),
-        manifests=Manifests(db, sparse=sparse, deletion=deletion, cache_bytes=settings.cache_bytes),
+        manifests=Manifests(db, Contents(replicas, cache_bytes=settings.cache_bytes), sparse=sparse, deletion=deletion),
         referrers=Referrers(db),
-        repositories=Repositories(db),
+        repositories=Repositories(db, replicas),
         tags=Tags(db, deletion),
         uploads=Uploads(db, store),
     )

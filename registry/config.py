@@ -9,12 +9,12 @@ import re
 import tomllib
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from registry.storage_url import MemoryLocation, parse_storage
 
@@ -70,6 +70,21 @@ class HttpServer(StrEnum):
     HYPERCORN = "hypercorn"
 
 
+def _listed(separator: str) -> BeforeValidator:
+    """Return what reads a list that is written with separators; a list stays as it is."""
+
+    def items(value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(item for part in re.split(separator, value) if (item := part.strip(" ,")))
+
+    return BeforeValidator(items)
+
+
+# A comma inside of a URL may separate hosts.
+_Urls = Annotated[tuple[str, ...], NoDecode, _listed(r",(?=\s*[a-z]+://)")]
+
+
 class InvalidSettings(ValueError):
     """Settings that can't be used; the message names each one and what it may be."""
 
@@ -99,6 +114,13 @@ class Settings(BaseSettings):
         description=(
             "The same database without the pooler (pgbouncer in transaction mode) that `database_url` then leads through;"
             " for migrations."
+        ),
+    )
+    database_replica_urls: _Urls = Field(
+        (),
+        description=(
+            "Replicas of that database, separated by commas: for manifests above 64 KiB, and for catalogs that may be stale"
+            " (`Cache-Control: max-stale`)."
         ),
     )
     database_pool_size: int = Field(10, ge=2, le=200, description="Connections to PostgreSQL of each worker, at most.")
@@ -155,12 +177,13 @@ class Settings(BaseSettings):
             parse_storage(storage)
         return storage
 
-    @field_validator("database_url", "database_direct_url")
+    @field_validator("database_url", "database_direct_url", "database_replica_urls")
     @classmethod
-    def _refuse_other_databases(cls, url: str | None) -> str | None:
-        if url is not None and urlsplit(url).scheme not in ("postgresql", "postgres"):
-            raise ValueError("this is not postgresql://user:password@host/database")
-        return url
+    def _refuse_other_databases(cls, given: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:
+        for url in (given,) if isinstance(given, str) else given or ():
+            if urlsplit(url).scheme not in ("postgresql", "postgres"):
+                raise ValueError("this is not postgresql://user:password@host/database")
+        return given
 
     @property
     def session_url(self) -> str | None:
@@ -172,6 +195,14 @@ class Settings(BaseSettings):
         if self.database_direct_url is not None and self.database_url is None:
             raise ValueError(
                 "database_direct_url names the database behind a pooler; database_url, the pooler's, is missing"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _refuse_replicas_alone(self) -> Settings:
+        if self.database_replica_urls and self.database_url is None:
+            raise ValueError(
+                "database_replica_urls names replicas of a database; database_url, the primary's, is missing"
             )
         return self
 
@@ -198,7 +229,7 @@ class Settings(BaseSettings):
     def shown(self) -> dict[str, str]:
         """Return each setting as text for people; a password in a URL is masked."""
         values = self.model_dump(mode="json")
-        return {name: "" if value is None else masked(_text(value)) for name, value in values.items()}
+        return {name: _shown(value) for name, value in values.items()}
 
 
 def masked(text: str) -> str:
@@ -253,14 +284,23 @@ def documentation() -> str:
     """Return the table of all settings in Markdown; the page about configuration holds it word for word."""
     lines = ["| Variable | In the file | Default | Meaning |", "|---|---|---|---|"]
     for name, field in Settings.model_fields.items():
-        default = "" if field.default is None else f"`{_text(field.default)}`"
+        default = "" if field.default in (None, ()) else f"`{_text(field.default)}`"
         lines.append(f"| `{PREFIX}{name.upper()}` | `{name}` | {default} | {field.description} |")
     return "\n".join(lines)
 
 
 def _text(value: object) -> str:
-    """Return a value as it is written in a variable: booleans as in TOML."""
+    """Return a value as it is written in a variable: booleans as in TOML, lists with commas."""
+    if isinstance(value, list):
+        return ",".join(map(str, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _shown(value: object) -> str:
+    """Return a value as people see it; each URL of a list is masked by itself."""
+    if isinstance(value, list):
+        return ", ".join(map(_shown, value))
+    return "" if value is None else masked(_text(value))
 
 
 def _environment() -> set[str]:

@@ -47,6 +47,19 @@ _connections = Gauge(
     registry=_registry,
     multiprocess_mode="livesum",
 )
+_replica_reads = Counter(
+    "blacklake_replica_reads",
+    "Reads that a replica of the database may answer, by who did; fallback: the primary, after a replica that could not.",
+    ("answered_by",),
+    registry=_registry,
+)
+_replica_lag = Gauge(
+    "blacklake_replica_lag_seconds",
+    "How old what a replica knows may be.",
+    ("replica",),
+    registry=_registry,
+    multiprocess_mode="mostrecent",
+)
 
 
 class _Request(NamedTuple):
@@ -99,6 +112,16 @@ def observe_transaction(name: str, outcome: str, seconds: float) -> None:
         observe = _transaction_series[name, outcome] = _transactions.labels(name, outcome).observe
     observe(seconds)
     _pool.tell()
+
+
+def count_replica_read(answered_by: str) -> None:
+    """Count a read that a replica may answer: `replica`, `fallback` or `primary` did."""
+    _replica_reads.labels(answered_by).inc()
+
+
+def set_replica_lag(replica: int, seconds: float) -> None:
+    """Tell how old what a replica knows may be; infinity where nobody knows."""
+    _replica_lag.labels(str(replica)).set(seconds)
 
 
 def set_uploads_open(count: int) -> None:

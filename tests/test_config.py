@@ -19,6 +19,7 @@ from registry.config import (
     HttpServer,
     InvalidSettings,
     Migrate,
+    Redirect,
     Settings,
     Sparse,
     is_loopback,
@@ -170,6 +171,20 @@ def test_a_direct_url_without_that_of_a_pooler_is_refused() -> None:
     assert "database_direct_url: " in refusal(database_url=direct, database_direct_url="mysql://host/database")
 
 
+def test_replicas_are_listed_with_commas_and_need_a_primary(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    two = ("postgresql://a:s3cret@one,other/d", "postgresql://b:s3cret@two/d")
+    monkeypatch.setenv("BLACKLAKE_DATABASE_REPLICA_URLS", f" {two[0]}, {two[1]},")
+    assert "database_url, the primary's, is missing" in refusal()
+    settings = load_settings(database_url="postgresql://primary/d")
+    assert settings.database_replica_urls == two
+    assert settings.shown()["database_replica_urls"] == "postgresql://a:***@one,other/d, postgresql://b:***@two/d"
+    monkeypatch.delenv("BLACKLAKE_DATABASE_REPLICA_URLS")
+    file.write_text(f'database_url = "postgresql://primary/d"\ndatabase_replica_urls = {list(two)}\n')
+    assert load_settings(file).database_replica_urls == two
+    refused = refusal(database_url="postgresql://primary/d", database_replica_urls="postgresql://a/d,mysql://b/d")
+    assert "database_replica_urls: " in refused
+
+
 def test_passwords_are_masked_wherever_settings_are_shown() -> None:
     url = "postgresql://user:s3cret@host:5432/database?sslmode=require"
     settings = load_settings(database_url=url)
@@ -207,6 +222,7 @@ TEXT = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=40
 )  # what an environment can hold
 
+REPLICAS = ["postgresql://host/database", "postgresql://u:p,q@one:5432,two:5433/database?sslmode=require"]
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "host": st.one_of(st.just("::1"), TEXT),
     "port": st.integers(0, 65535),
@@ -216,10 +232,13 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "external_url": st.none() | st.just("https://registry.example.org/path"),
     "database_url": st.none() | TEXT.map("postgresql://host/{}".format),
     "database_direct_url": st.none() | TEXT.map("postgresql://host/{}".format),
+    "database_replica_urls": st.lists(st.sampled_from(REPLICAS)).map(tuple),
     "database_pool_size": st.integers(2, 200),
     "database_timeout": st.floats(0.1, 3600),
     "migrate": st.sampled_from(Migrate),
     "storage": st.none() | TEXT.map("file:///{}".format),
+    "redirect": st.sampled_from(Redirect),
+    "redirect_except": TEXT,
     "sparse": st.sampled_from(Sparse),
     "delete": st.sampled_from(Deletion),
     "upload_ttl": st.integers(60, 315360000),
@@ -230,11 +249,14 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
 }
 
 
-def has_a_pooler_if_need_be(values: dict[str, Any]) -> bool:
-    return values.get("database_direct_url") is None or values.get("database_url") is not None
+def has_a_database_if_need_be(values: dict[str, Any]) -> bool:
+    needed = values.get("database_direct_url") is not None or values.get("database_replica_urls")
+    return not needed or values.get("database_url") is not None
 
 
-@given(values=st.fixed_dictionaries({"insecure_open": st.just(True)}, optional=FIELDS).filter(has_a_pooler_if_need_be))
+@given(
+    values=st.fixed_dictionaries({"insecure_open": st.just(True)}, optional=FIELDS).filter(has_a_database_if_need_be)
+)
 def test_a_child_process_finds_the_very_settings_in_its_environment(values: dict[str, Any]) -> None:
     with environment({}):
         settings = Settings(**values)

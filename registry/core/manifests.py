@@ -12,7 +12,7 @@ from mediatypes.digest import Digest
 from mediatypes.manifest import InvalidManifest, Manifest, parse_manifest, referrer_descriptor
 from mediatypes.names import RepositoryName, Tag
 from mediatypes.oci import MANIFEST_TYPES
-from registry.core.cache import ByteCache
+from registry.core.contents import Contents
 from registry.core.policy import DeletionRule, SparseRule
 from registry.db import blobs, manifests, repositories, tags
 from registry.db.lookups import Batcher
@@ -54,12 +54,12 @@ class PushedManifest:
 class Manifests:
     """The verbs of end-3 (pull), end-7 (push) and end-9 (delete)."""
 
-    def __init__(self, db: Database, *, sparse: SparseRule, deletion: DeletionRule, cache_bytes: int) -> None:
+    def __init__(self, db: Database, contents: Contents, *, sparse: SparseRule, deletion: DeletionRule) -> None:
         self._db = db
         self._sparse = sparse
         self._deletion = deletion
         self._parsing = asyncio.Semaphore(1)  # a hostile manifest of 4 MiB takes twenty times as much to read
-        self._contents = ByteCache(cache_bytes)
+        self._contents = contents
         # What a tag named last: only saves sending bytes that are here already; the answer always comes from the query.
         self._hints: OrderedDict[tuple[RepositoryName, Tag], bytes] = OrderedDict()
         self._lookups: Batcher[ManifestQuestion, ManifestRow | None] = Batcher(self._look_up)
@@ -75,15 +75,11 @@ class Manifests:
         row = await self._lookups.find(question)
         if row is None:
             raise ManifestUnknown(name, str(reference))
-        content = row.content if row.content is not None else self._contents.get(row.digest)
-        if content is None:
-            content = await self._large_content(row)
-            if content is None:  # deleted in between: a tag may name another one by now
-                return await self.resolve(name, reference)
-        if row.digest != question.known:
-            self._contents.put(row.digest, content)
-            if question.tag is not None:
-                self._remember(name, question.tag, row.digest)
+        content = await self._contents.of(row)
+        if content is None:  # deleted in between: a tag may name another one by now
+            return await self.resolve(name, reference)
+        if row.digest != question.known and question.tag is not None:
+            self._remember(name, question.tag, row.digest)
         return StoredManifest(Digest.from_bytes(row.digest), row.media_type, content)
 
     async def push(
@@ -163,12 +159,6 @@ class Manifests:
                 missing += [str(d) for d in manifest.blobs if d in manifest.required and d not in there]
         if missing:
             raise ManifestBlobUnknown(name, missing)
-
-    async def _large_content(self, row: ManifestRow) -> bytes | None:
-        return await self._db.read(
-            "read_large_manifest",
-            lambda conn: manifests.content(conn, repository_id=row.repository_id, digest=row.digest),
-        )
 
     def _remember(self, name: RepositoryName, tag: Tag, digest: bytes) -> None:
         self._hints[name, tag] = digest

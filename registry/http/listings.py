@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 
 from mediatypes.endpoints import Location
@@ -10,7 +12,7 @@ from registry.core.pages import MAX_PAGE
 from registry.core.services import Services
 from registry.http.call import Call
 from registry.http.links import Links
-from registry.http.parse import digest_of, limit_of, name_of
+from registry.http.parse import digest_of, limit_of, max_stale_of, name_of
 from registry.http.reply import Headers, Reply
 
 
@@ -20,12 +22,14 @@ async def base(_services: Services, _call: Call, _at: Location, _links: Links) -
 
 
 async def catalog(services: Services, call: Call, _at: Location, links: Links) -> Reply:
-    """List repositories."""
+    """List repositories; an answer that may be old says so (RFC 9111 §5.1)."""
     limit = limit_of(call)
     page = await services.repositories.page(
-        after=call.query.one("last") or "", limit=MAX_PAGE if limit is None else limit
+        after=call.query.one("last") or "", limit=MAX_PAGE if limit is None else limit, max_stale=max_stale_of(call)
     )
     headers = [links.next_page("/v2/_catalog", n=limit, last=page.next_after)] if page.next_after else []
+    if page.age:
+        headers.append(("Age", str(math.ceil(page.age))))
     return _json({"repositories": page.items}, headers)
 
 

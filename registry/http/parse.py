@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from uuid import UUID
 
 from mediatypes.digest import ALGORITHMS, Digest, InvalidDigest
@@ -93,3 +94,16 @@ def limit_of(call: Call) -> int | None:
     if not (text.isascii() and text.isdigit() and len(text) <= 10):
         raise PageInvalid("n", text, "is not a whole number of items")
     return int(text)
+
+
+def max_stale_of(call: Call) -> float:
+    """Return how many seconds old an answer may be: 0, unless `Cache-Control: max-stale` permits more (RFC 9111 §5.2.1.2)."""
+    found = 0.0
+    for directive in call.headers.get("cache-control", "").lower().split(","):
+        name, _, value = directive.strip().partition("=")
+        if name == "no-cache":
+            return 0.0
+        if name == "max-stale":
+            is_number = value.isascii() and value.isdigit() and len(value) <= 10
+            found = float(value) if is_number else 0.0 if value else math.inf
+    return found

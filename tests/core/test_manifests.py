@@ -14,7 +14,7 @@ from mediatypes.names import parse_tag
 from mediatypes.oci import DOCKER_MANIFEST, IMAGE_MANIFEST, NON_DISTRIBUTABLE
 from registry.core import referrers
 from registry.core.services import Services
-from registry.db.manifests import INLINE_SIZE
+from registry.db.manifests import INLINE_SIZE, ManifestRow
 from registry.errors import (
     BlobUnknown,
     DigestMismatch,
@@ -121,16 +121,17 @@ async def test_a_tag_that_moves_on_while_its_large_manifest_is_read_still_names_
 ) -> None:
     config = await push_blob(services, b"{}")
     large = await push_manifest(services, image(config, note="large " * INLINE_SIZE))
-    read_large = other_services.manifests._large_content
+    contents = other_services.manifests._contents
+    read_large = contents._large
     moved: list[Digest] = []
 
-    async def move_on_first(row: object) -> bytes | None:
+    async def move_on_first(row: ManifestRow) -> bytes | None:
         if not moved:
             moved.append(await push_manifest(services, image(config, note="next")))
             await services.manifests.delete(NAME, large)
         return await read_large(row)
 
-    monkeypatch.setattr(other_services.manifests, "_large_content", move_on_first)
+    monkeypatch.setattr(contents, "_large", move_on_first)
     assert (await other_services.manifests.resolve(NAME, V1)).digest == moved[0]
 
 
