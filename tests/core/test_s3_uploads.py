@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
 from uuid import UUID
 
 import asyncpg
@@ -21,7 +23,9 @@ from registry.errors import BlobTooLarge, BodyIncomplete, DigestMismatch, Unavai
 from registry.storage import s3_writer
 from registry.storage.base import BlobStore, StorageKey, new_key
 from registry.storage.s3 import S3Store
+from registry.storage.s3_writer import UploadState
 from registry.storage_url import S3Location
+from tests import s3_servers
 from tests.core.support import NAME, Gate, body, clean, read_blob, vanishing
 from tests.s3_servers import S3Server
 
@@ -200,3 +204,120 @@ async def test_more_parts_than_s3_takes_are_refused(
     with pytest.raises(BlobTooLarge) as caught:
         await services.uploads.append(NAME, upload, body(content), chunk=None)
     assert caught.value.detail == {"limit": 2 * PART}
+
+
+async def test_parts_that_grow_are_gone_on_with_by_another_node(
+    settings: Settings,
+    database: Database,
+    other_database: Database,
+    location: S3Location,
+    content: bytes,
+    s3_server: S3Server,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(s3_writer, "_PART", PART)
+    monkeypatch.setattr(s3_writer, "_GROWS_AFTER", 1)
+    first, second = (S3Store(replace(location, growing_parts=True)) for _ in range(2))
+    nodes = create_services(settings, database, first), create_services(settings, other_database, second)
+    upload, position = await nodes[0].uploads.start(NAME), 0
+    for number, size in enumerate([PART - 1, 2, PART, PART, len(content)]):
+        chunk = content[position : position + size]
+        position = await nodes[number % 2].uploads.append(NAME, upload, body(chunk), chunk=None)
+    await nodes[1].uploads.finish(NAME, upload, Digest.of(content), body(), chunk=None)
+    assert await read_blob(nodes[0], Digest.of(content)) == content
+    assert s3_server.contents(location) == [len(content)]
+    if s3_server.name != "moto":  # of whose objects nobody is told the parts
+        assert await asyncio.to_thread(part_sizes, s3_server, location) == [PART, 2 * PART, 12_345]
+    await first.close()
+    await second.close()
+
+
+def part_sizes(server: S3Server, location: S3Location) -> list[int]:
+    """Return the sizes of the parts that the one object in the bucket was assembled of."""
+    client = server.client()
+    (found,) = client.list_objects_v2(Bucket=location.bucket)["Contents"]
+    named = {"Bucket": location.bucket, "Key": found["Key"]}
+    count = client.head_object(**named, PartNumber=1)["PartsCount"]
+    sizes = [client.head_object(**named, PartNumber=number)["ContentLength"] for number in range(1, count + 1)]
+    client.close()
+    return sizes
+
+
+@pytest.mark.parametrize("index", [0, 1, 999, 1000, 1001, 2500, 5000, 9999])
+def test_growing_parts_begin_where_those_before_them_end(index: int) -> None:
+    state = UploadState(64 << 20, grows=True)
+    assert state.start_of(index) == sum(map(state.size_of, range(index)))
+    for position in (state.start_of(index), state.start_of(index + 1) - 1):
+        assert state.part_end(position) == state.start_of(index + 1)
+    assert state.start_of(10_000) > 6 << 40
+
+
+async def test_a_request_without_bytes_or_out_of_order_fetches_nothing(
+    services: Services, content: bytes, s3_server: S3Server, location: S3Location
+) -> None:
+    upload = await services.uploads.start(NAME)
+    await services.uploads.append(NAME, upload, body(content[: PART + 7]), chunk=None)
+    before = await asyncio.to_thread(names, s3_server, location)
+    assert await services.uploads.append(NAME, upload, body(), chunk=None) == PART + 7
+    with pytest.raises(UploadOutOfOrder):
+        await services.uploads.append(NAME, upload, body(b"later"), chunk=ByteRange(PART + 8, PART + 13))
+    assert await asyncio.to_thread(names, s3_server, location) == before
+    await services.uploads.finish(NAME, upload, Digest.of(content), body(content[PART + 7 :]), chunk=None)
+    assert await read_blob(services, Digest.of(content)) == content
+    assert s3_server.contents(location) == [len(content)]
+
+
+def names(server: S3Server, location: S3Location) -> list[str]:
+    client = server.client()
+    found = client.list_objects_v2(Bucket=location.bucket)["Contents"]
+    client.close()
+    return [item["Key"] for item in found]
+
+
+async def test_of_a_node_that_notices_after_the_commit_nothing_is_left(
+    services: Services,
+    other_services: Services,
+    sql: asyncpg.Connection,
+    content: bytes,
+    s3_server: S3Server,
+    location: S3Location,
+) -> None:
+    """It begins a multipart upload that no state names when the blob is there already."""
+    upload = await services.uploads.start(NAME)
+    gate = Gate()
+
+    async def overtaken() -> None:
+        with pytest.raises(UploadUnknown):
+            await services.uploads.append(NAME, upload, gate.body(b"first", then=(content,)), chunk=None)
+
+    first = asyncio.create_task(overtaken())
+    await gate.arrival()
+    await sql.execute("UPDATE uploads SET lease_until = now() - interval '1 second'")
+    await other_services.uploads.finish(NAME, upload, Digest.of(content), body(content), chunk=None)
+    gate.open()
+    await first
+    assert await read_blob(services, Digest.of(content)) == content
+    assert s3_server.contents(location) == [len(content)]
+
+
+async def test_what_is_written_is_encrypted_as_the_location_says(tmp_path: Path, content: bytes) -> None:
+    with s3_servers.running("moto", tmp_path / "moto") as server:  # the one here that takes each kind
+        location = server.make_bucket()
+        store = S3Store(replace(location, encryption="aws:kms", kms_key="alias/models"))
+        for size in (5, 2 * PART):  # at once, and in parts
+            writer = await store.open_writer(new_key(), size=size)
+            await writer.write(content[:size])
+            await writer.commit()
+        writer = await store.open_writer(new_key())
+        await writer.write(b"the end of an unfinished upload")
+        await writer.save()
+        await writer.close()
+        await store.close()
+        assert await asyncio.to_thread(encryptions, server, location) == [("aws:kms", "alias/models")] * 3
+
+
+def encryptions(server: S3Server, location: S3Location) -> list[tuple[str, str]]:
+    client = server.client()
+    heads = [client.head_object(Bucket=location.bucket, Key=name) for name in names(server, location)]
+    client.close()
+    return [(head["ServerSideEncryption"], head["SSEKMSKeyId"]) for head in heads]
