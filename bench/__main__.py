@@ -1,4 +1,4 @@
-"""The command line: `python -m bench [--quick]`, `python -m bench uploads-memory`, `python -m bench profile`."""
+"""The command line: `python -m bench [--quick]`, and of it alone `python -m bench [--quick] s3|uploads-memory|profile`."""
 
 import argparse
 import signal
@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import kinds, report
+from bench import kinds, report, s3
 from bench.compare import compare
 from bench.errors import BenchmarkError
 from bench.profile import profile
@@ -21,6 +21,8 @@ def _arguments() -> argparse.Namespace:
     memory = commands.add_parser("uploads-memory", help="only: memory during large uploads at once")
     memory.add_argument("--size", type=int, default=FULL.upload, help="bytes of each upload (default: %(default)s)")
     memory.add_argument("--streams", type=int, default=STREAMS, help="uploads at once (default: %(default)s)")
+    memory.add_argument("--on", choices=s3.ROUNDS, help="an S3 server that blobs are stored in (default: files)")
+    commands.add_parser("s3", help="only: Blacklake and distribution v3 with their blobs in S3")
     commands.add_parser("profile", help="only: who uses the processor during manifest GETs by tag")
     return parser.parse_args()
 
@@ -45,17 +47,28 @@ def _run(arguments: argparse.Namespace, directory: Path) -> int:
         print(profile(kinds.ours(), directory, FULL.seconds))
         return 0
     if arguments.command == "uploads-memory":
-        memory = uploads_memory(kinds.ours(), directory, size=arguments.size, streams=arguments.streams)
+        how = {"size": arguments.size, "streams": arguments.streams}
+        if arguments.on:
+            memory = s3.uploads_memory_on(arguments.on, directory, **how)
+        else:
+            memory = uploads_memory(kinds.ours(), directory, **how)
         print(memory.markdown())
         return 0 if memory.bounded else 1
-    return _compare(QUICK if arguments.quick else FULL, directory)
+    scale = QUICK if arguments.quick else FULL
+    if arguments.command == "s3":
+        section, is_good = s3.section(scale, directory)
+        print(f"\n{section}")
+        if scale is FULL:
+            report.write_s3(section)
+        return 0 if is_good else 1
+    return _compare(scale, directory)
 
 
 def _compare(scale: Scale, directory: Path) -> int:
     found, missing = kinds.found()
     if missing:
         print(f"Missing here, so not measured: {', '.join(missing)} ({kinds.HELP}).")
-    outcome = compare(found, missing, scale, directory)
+    outcome = compare(found, scale, directory)
     bounded = False
     try:
         uploads = uploads_memory(kinds.ours(), directory, size=scale.upload)
@@ -66,12 +79,13 @@ def _compare(scale: Scale, directory: Path) -> int:
         shares = profile(kinds.ours(), directory, scale.seconds)
     except (BenchmarkError, OSError) as error:
         shares = f"Not measured: {error}"
-    page = report.report(outcome, memory, shares)
-    print(f"\n{page}")
+    on_s3, is_good = s3.section(scale, directory)
+    page = report.report(outcome, missing, scale, memory, shares)
+    print(f"\n{page}\n\n{on_s3}")
     if scale is FULL:
-        report.write(page)
+        report.write(page, on_s3)
     failed = any(note.startswith(kinds.OURS) for note in outcome.notes)
-    return 0 if bounded and not failed else 1
+    return 0 if bounded and is_good and not failed else 1
 
 
 if __name__ == "__main__":

@@ -10,12 +10,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from bench.errors import BenchmarkError
 from bench.servers import Kind
 from bench.wire import HOST
+from conformance.s3 import ACCESS_KEY, CREDENTIALS, REGION, SECRET_KEY
 
 BASE = "distribution v3"  # what ratios are relative to
 OURS = "Blacklake"
@@ -26,9 +28,10 @@ _DISTRIBUTION = """\
 version: 0.1
 log: {{level: error, accesslog: {{disabled: true}}}}
 storage:
-  filesystem: {{rootdirectory: {home}/data}}
+  {storage}
   delete: {{enabled: true}}
   cache: {{blobdescriptor: inmemory}}
+  redirect: {{disable: {no_redirects}}}
 http: {{addr: "{host}:{port}"}}
 """
 
@@ -79,10 +82,32 @@ def ours() -> Kind:
     return Kind(OURS, _output(program, "version"), command, ready="/ready")
 
 
-def _distribution(name: str, path: Path) -> Kind:
+def ours_on(storage: str, data: Path, *, redirects: bool) -> Kind:
+    """Return Blacklake with its blobs in a bucket (what BLACKLAKE_STORAGE says) and all else in the directory `data`."""
+    kind = ours()
+    settings = {"BLACKLAKE_STORAGE": storage, "BLACKLAKE_REDIRECT": "always" if redirects else "never"}
+
+    def command(_: Path, port: int) -> list[str]:
+        return kind.command(data, port)
+
+    return replace(kind, command=command, environment={**CREDENTIALS, **settings})
+
+
+def distribution_on(endpoint: str, bucket: str, *, redirects: bool) -> Kind:
+    """Return distribution v3 with all that it has in a bucket; raise BenchmarkError when it is missing."""
+    path = _search("registry")
+    if path is None:
+        raise BenchmarkError(f"{BASE} is missing ({HELP}).")
+    where = {"regionendpoint": endpoint, "region": REGION, "bucket": bucket, "forcepathstyle": True, "secure": False}
+    s3 = json.dumps({"accesskey": ACCESS_KEY, "secretkey": SECRET_KEY, **where})
+    return _distribution(BASE, path, storage=f"s3: {s3}", redirects=redirects)
+
+
+def _distribution(name: str, path: Path, *, storage: str | None = None, redirects: bool = False) -> Kind:
     def command(home: Path, port: int) -> list[str]:
-        file = home / "config.yml"
-        file.write_text(_DISTRIBUTION.format(home=home, host=HOST, port=port))
+        file, place = home / "config.yml", storage or f"filesystem: {{rootdirectory: {home}/data}}"
+        no_redirects = str(not redirects).lower()
+        file.write_text(_DISTRIBUTION.format(storage=place, no_redirects=no_redirects, host=HOST, port=port))
         return [str(path), "serve", str(file)]
 
     # Without this v3 looks for a collector of traces on a port where there is none.

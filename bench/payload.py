@@ -9,6 +9,7 @@ from pathlib import Path
 
 UNIT = 64 << 20  # bytes of the file that every large payload repeats: small enough to stay in the page cache
 TAIL = 4096
+CHUNK = 1 << 20  # bytes of a chunk of a body whose length is not said
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,17 @@ class Payload:
             for count in runs(self.size - len(self.tail)):
                 connection.sendfile(file, 0, count)
         connection.sendall(self.tail)
+
+    def stream(self, connection: socket.socket) -> None:
+        """Write the body in chunks (RFC 9112 §7.1), as a client does that doesn't say how long it is."""
+        with self.file.open("rb") as file:
+            for run in runs(self.size - len(self.tail)):
+                for start in range(0, run, CHUNK):
+                    count = min(CHUNK, run - start)
+                    connection.sendall(b"%x\r\n" % count, socket.MSG_MORE)
+                    connection.sendfile(file, start, count)
+                    connection.sendall(b"\r\n", socket.MSG_MORE)
+        connection.sendall(b"%x\r\n%b\r\n0\r\n\r\n" % (len(self.tail), self.tail))
 
 
 def runs(size: int) -> Iterator[int]:

@@ -20,6 +20,16 @@ def push_blob(connection: Connection, repository: str, body: bytes | Payload) ->
     return {"mediaType": LAYER, "digest": name, "size": size}
 
 
+def stream_blob(connection: Connection, repository: str, body: Payload) -> None:
+    """Push a blob with a POST, one PATCH of a length that is not said, and a PUT (spec: end-4a, end-5, end-6)."""
+    target = connection.request("POST", f"/v2/{repository}/blobs/uploads/", expect=202).target("location")
+    headers = {"Content-Type": LAYER}
+    sent = connection.request("PATCH", target, expect=202, headers=headers, body=body, streamed=True)
+    target = sent.target("location")
+    target += f"{'&' if '?' in target else '?'}digest={body.digest}"
+    connection.request("PUT", target, expect=201)
+
+
 def manifest(blobs: list[dict[str, object]]) -> bytes:
     """Return an OCI image manifest whose first blob is the config and whose others are the layers."""
     parts = {"schemaVersion": 2, "mediaType": MANIFEST, "config": blobs[0], "layers": blobs[1:]}

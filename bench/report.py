@@ -9,17 +9,17 @@ from bench.compare import Outcome
 from bench.kinds import BASE, HELP, LIMIT
 from bench.machine import machine
 from bench.uploads_memory import BOUND
-from bench.work import CLIENTS, MB, PULLS, Measure, measures
+from bench.work import CLIENTS, MB, PULLS, Measure, Scale
 from bench.wrk import CONNECTIONS, THREADS
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 START, END = "<!-- analysis -->", "<!-- /analysis -->"
+S3 = "## On S3"
 NONE = "-"
 
 
-def report(outcome: Outcome, memory: str, profile: str) -> str:
-    """Return the page without its hand-written part; memory and profile are what those measurements said."""
-    scale = outcome.scale
+def report(outcome: Outcome, missing: list[str], scale: Scale, memory: str, profile: str) -> str:
+    """Return the page without its hand-written part and S3; memory and profile are what those measurements said."""
     rounds = f"{scale.rounds} rounds" if scale.rounds > 1 else "one round"
     method = (
         f"Taken on {datetime.datetime.now(datetime.UTC):%Y-%m-%d} on {machine()}; the load generator shares its cores. "
@@ -29,19 +29,22 @@ def report(outcome: Outcome, memory: str, profile: str) -> str:
         f"is pulled {PULLS} times, and the median counts. Statuses, lengths and digests are checked. "
         f"*{LIMIT}* keeps files under their paths, neither hashing nor syncing: the limit of disk and load generator."
     )
-    parts = [method, _table(["server", "version"], [[kind.name, kind.version] for kind in outcome.kinds])]
-    if outcome.missing:
-        parts.append(f"Missing here, so not measured: {', '.join(outcome.missing)} ({HELP}).")
-    parts += [f"## Relative to {BASE}", "More than 1 is better, in every row.", _ratios(outcome)]
-    parts += ["## Figures", f"Median of {rounds} (least-most).", _figures(outcome)]
-    if outcome.notes:
-        parts += ["Not measured:", "\n".join(f"- {note}" for note in outcome.notes)]
+    parts = [method, table(["server", "version"], [[kind.name, kind.version] for kind in outcome.kinds])]
+    if missing:
+        parts.append(f"Missing here, so not measured: {', '.join(missing)} ({HELP}).")
+    parts += [f"## Relative to {BASE}", "More than 1 is better, in every row.", ratios(outcome)]
+    parts += ["## Figures", f"Median of {rounds} (least-most).", figures(outcome), *notes(outcome)]
     parts += [f"## {BOUND / MB:.0f} MB for eight uploads of 2 GiB", memory]
     parts += ["## Where the processor time goes", profile]
     return "\n\n".join(parts)
 
 
-def write(page: str) -> None:
+def notes(outcome: Outcome) -> list[str]:
+    """Return what could not be measured, as paragraphs."""
+    return ["Not measured:", "\n".join(f"- {note}" for note in outcome.notes)] if outcome.notes else []
+
+
+def write(page: str, s3: str) -> None:
     """Write the report into the documentation; what stands between the analysis markers there is kept."""
     analysis = f"{START}\n{END}"
     if PAGE.exists():
@@ -50,10 +53,18 @@ def write(page: str) -> None:
         if start and end:
             analysis = f"{START}{kept}{END}"
     head = "# Benchmarks\n\n`make bench` writes this page; only the analysis is written by hand and kept."
-    PAGE.write_text(f"{head}\n\n## Analysis\n\n{analysis}\n\n## How it was measured\n\n{page}\n")
+    PAGE.write_text(f"{head}\n\n## Analysis\n\n{analysis}\n\n## How it was measured\n\n{page}\n\n{S3}\n\n{s3}\n")
 
 
-def _figures(outcome: Outcome) -> str:
+def write_s3(s3: str) -> None:
+    """Replace the section on S3 in the documentation, which is the last one."""
+    page = PAGE.read_text().partition(f"\n{S3}\n")[0].rstrip()
+    PAGE.write_text(f"{page}\n\n{S3}\n\n{s3}\n")
+
+
+def figures(outcome: Outcome) -> str:
+    """Return a table of medians, with the least and the most."""
+
     def cell(_: Measure, figures: list[float], __: list[float]) -> str:
         middle = _number(median(figures))
         return middle if len(figures) == 1 else f"{middle} ({_number(min(figures))}-{_number(max(figures))})"
@@ -61,7 +72,9 @@ def _figures(outcome: Outcome) -> str:
     return _rows(outcome, cell)
 
 
-def _ratios(outcome: Outcome) -> str:
+def ratios(outcome: Outcome) -> str:
+    """Return a table of medians relative to those of BASE."""
+
     def cell(measure: Measure, figures: list[float], base: list[float]) -> str:
         if not base:
             return NONE
@@ -71,24 +84,24 @@ def _ratios(outcome: Outcome) -> str:
     return _rows(outcome, cell)
 
 
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """Return a Markdown table whose columns line up in a terminal as well."""
+    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
+    lines = [head, ["-" * width for width in widths], *rows]
+    return "\n".join(f"| {' | '.join(map(str.ljust, line, widths))} |" for line in lines)
+
+
 def _rows(outcome: Outcome, cell: Callable[[Measure, list[float], list[float]], str]) -> str:
     """Return a table of measures and servers; a cell gets a server's figures and those of the base."""
     rows = []
-    for key, measure in measures(outcome.scale).items():
+    for key, measure in outcome.measures.items():
         base = outcome.figures[BASE][key]
         row = [outcome.figures[kind.name][key] for kind in outcome.kinds]
         cells = [cell(measure, figures, base) if figures else NONE for figures in row]
         if set(cells) != {NONE}:
             rows.append([f"{measure.title}, {measure.unit}", *cells])
-    return _table(["", *(kind.name for kind in outcome.kinds)], rows)
+    return table(["", *(kind.name for kind in outcome.kinds)], rows)
 
 
 def _number(figure: float) -> str:
     return f"{figure:,.0f}" if figure >= 100 else f"{figure:.1f}"
-
-
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    """Return a Markdown table whose columns line up in a terminal as well."""
-    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
-    lines = [head, ["-" * width for width in widths], *rows]
-    return "\n".join(f"| {' | '.join(map(str.ljust, line, widths))} |" for line in lines)

@@ -118,7 +118,7 @@ def running(kind: Kind, directory: Path) -> Iterator[Server]:
 
 def _clean() -> dict[str, str]:
     """Return the environment without the settings of any of the servers, so that each runs with its defaults."""
-    settings = ("BLACKLAKE_", "REGISTRY_", "OTEL_", "PG")
+    settings = ("BLACKLAKE_", "REGISTRY_", "OTEL_", "PG", "AWS_")
     return {name: value for name, value in os.environ.items() if not name.startswith(settings)}
 
 

@@ -49,7 +49,9 @@ class UploadsMemory:
 _BLOBS = "/v2/bench/memory/blobs/"
 
 
-class _Sampler(threading.Thread):
+class Sampler(threading.Thread):
+    """Takes samples of a server's memory until `end`."""
+
     def __init__(self, server: Server) -> None:
         super().__init__(daemon=True)
         self._server = server
@@ -57,10 +59,12 @@ class _Sampler(threading.Thread):
         self.samples = [server.memory()]
 
     def run(self) -> None:
+        """Take them."""
         while not self._end.wait(INTERVAL):
             self.samples.append(self._server.memory())
 
     def end(self) -> None:
+        """Take no more."""
         self._end.set()
         self.join()
 
@@ -72,7 +76,7 @@ def uploads_memory(kind: Kind, directory: Path, *, size: int, streams: int = STR
         raise BenchmarkError(f"{streams} uploads of {size} bytes do not fit into the {free} bytes free in {directory}.")
     payloads = large(directory, size, streams)
     with running(kind, directory) as server:
-        sampler = _Sampler(server)
+        sampler = Sampler(server)
         sampler.start()
         try:
             jobs = [(server.port, "bench/memory", payload) for payload in payloads]

@@ -66,23 +66,28 @@ class Connection:
         expect: int,
         headers: Mapping[str, str] | None = None,
         body: bytes | Payload = b"",
+        streamed: bool = False,
         sink: Callable[[memoryview], object] | None = None,
     ) -> Response:
         """Send a request and return its answer; the answer's body goes to the sink piece by piece if there is one.
 
+        A large body is `streamed` when its length is not said: chunk by chunk.
         Raises WrongAnswer when the status is not the expected one or the body ends early.
         """
         size = len(body) if isinstance(body, bytes) else body.size
         lines = [f"{method} {target} HTTP/1.1", f"Host: {self._host}"]
         lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
-        if method in ("POST", "PUT"):
+        if streamed:
+            lines.append("Transfer-Encoding: chunked")
+        elif method in ("POST", "PUT"):
             lines.append(f"Content-Length: {size}")
         head = ("\r\n".join(lines) + "\r\n\r\n").encode()
         if isinstance(body, bytes):
             self._socket.sendall(head + body)
         else:
             self._socket.sendall(head)
-            body.send(self._socket)
+            send = body.stream if streamed else body.send
+            send(self._socket)
         return self._answer(f"{method} {target}", expect, sink)
 
     def _answer(self, request: str, expect: int, sink: Callable[[memoryview], object] | None) -> Response:

@@ -3,7 +3,7 @@
 import json
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -91,21 +91,28 @@ def measure(
     yield from _memory(server, "idle")
     steps: dict[str, Callable[[], float]] = {
         **_reads(server, scale),
-        "push": partial(_push, server, [payloads.whole]),
-        "pull": partial(_pull, server, payloads.whole),
-        "push-streams": partial(_push, server, payloads.parts),
-        "artifacts": partial(_artifacts, server, scale.artifacts),
+        "push": partial(push, server, [payloads.whole]),
+        "pull": partial(pull, server, payloads.whole),
+        "push-streams": partial(push, server, payloads.parts),
+        "artifacts": partial(artifacts, server, scale.artifacts),
     }
     if server.kind.registry:
         steps["retag"] = partial(_retag, server, scale.tags)
         steps["list"] = partial(_list, server, scale.tags, "")
         steps["pages"] = partial(_list, server, scale.tags, f"?n={PAGE}")
+    yield from take(server, steps, measures(scale), note)
+    yield from _memory(server, "loaded")
+
+
+def take(
+    server: Server, steps: Mapping[str, Callable[[], float]], rows: Mapping[str, Measure], note: Callable[[str], None]
+) -> Iterator[tuple[str, float]]:
+    """Take steps and yield (key, figure) as they come; what a server can't do or does wrong is noted."""
     for key, step in steps.items():
         try:
             yield key, step()
         except (BenchmarkError, OSError) as error:
-            note(f"{server.kind.name}, {measures(scale)[key].title}: {error}")
-    yield from _memory(server, "loaded")
+            note(f"{server.kind.name}, {rows[key].title}: {error}")
 
 
 def _memory(server: Server, when: str) -> Iterator[tuple[str, float]]:
@@ -145,7 +152,8 @@ def push_one(port: int, repository: str, payload: Payload) -> None:
         push_blob(connection, repository, payload)
 
 
-def _push(server: Server, payloads: list[Payload]) -> float:
+def push(server: Server, payloads: list[Payload]) -> float:
+    """Return the MB/s at which payloads are pushed at once, and check what is served then."""
     seconds = together(push_one, [(server.port, "bench/large", payload) for payload in payloads], limit=LIMIT)
     with Connection(server.port) as connection:
         for payload in payloads:
@@ -167,7 +175,8 @@ def pull_one(port: int, target: str, size: int) -> None:
         raise WrongAnswer(f"{target} served {length} bytes instead of {size}.")
 
 
-def _pull(server: Server, payload: Payload) -> float:
+def pull(server: Server, payload: Payload) -> float:
+    """Return the MB/s at which a blob that was pushed is pulled."""
     job = (server.port, f"/v2/bench/large/blobs/{payload.digest}", payload.size)
     seconds = [together(pull_one, [job], limit=LIMIT) for _ in range(PULLS)]
     return payload.size / MB / statistics.median(seconds)
@@ -183,7 +192,8 @@ def push_artifacts(port: int, numbers: range) -> None:
             push_manifest(connection, "bench/artifacts", f"v{number}", content)
 
 
-def _artifacts(server: Server, count: int) -> float:
+def artifacts(server: Server, count: int) -> float:
+    """Return the artifacts pushed per second, each with a config and two layers of its own."""
     seconds = together(push_artifacts, [(server.port, range(i, count, CLIENTS)) for i in range(CLIENTS)], limit=LIMIT)
     return count / seconds
 
