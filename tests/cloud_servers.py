@@ -6,13 +6,13 @@ import base64
 import contextlib
 import hashlib
 import hmac
+import re
 import secrets
-import socket
 import subprocess
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from email.utils import formatdate
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -22,9 +22,11 @@ from xml.etree import ElementTree as ET
 import msgspec
 import requests
 
+from conformance.ports import free_port
 from conformance.tools import ToolMissing, path_of
 from registry.storage.cloud_segments import LENGTH, Description, sizes_of
 from registry.storage_url import AzureLocation, GoogleLocation
+from tests.gcs_gateway import PUBLIC_HOST
 
 NAMES: Final = ("azurite-blob", "fake-gcs-server")
 ACCOUNT: Final = "devstoreaccount1"  # Azurite's own, like its key
@@ -60,14 +62,20 @@ class CloudServer(ABC):
     def content(self, location: Location, name: str) -> bytes:
         """Return an object's bytes."""
 
+    def description(self, location: Location, name: str) -> Description:
+        """Return what a blob's object says the blob is made of."""
+        whole = self.content(location, name)
+        (length,) = LENGTH.unpack(whole[: LENGTH.size])
+        found = msgspec.msgpack.decode(whole[LENGTH.size :][:length], type=Description)
+        assert len(whole) == LENGTH.size + length + found.end
+        return found
+
     def contents(self, location: Location) -> list[int]:
         """Return the sizes of all blobs, and of all other objects that belong to none."""
         sizes, found = self.objects(location), []
         for name in [name for name in sizes if name.endswith("/blob")]:
-            whole = self.content(location, name)
-            (length,) = LENGTH.unpack(whole[: LENGTH.size])
-            description = msgspec.msgpack.decode(whole[LENGTH.size :][:length], type=Description)
-            assert sizes.pop(name) == LENGTH.size + length + description.end
+            sizes.pop(name)
+            description = self.description(location, name)
             for segment, size in sizes_of(description.runs).items():
                 assert sizes.pop(f"{name.removesuffix('blob')}{segment}") == size
             found.append(description.size)
@@ -84,7 +92,8 @@ class Azurite(CloudServer):
 
     def storage(self, location: Location) -> str:
         assert isinstance(location, AzureLocation)
-        return f"azure://{location.container}/{location.prefix}?{urlencode({'account': ACCOUNT, 'endpoint': self.endpoint})}"
+        parameters = {"account": location.account, "endpoint": location.endpoint}
+        return f"azure://{location.container}/{location.prefix}?{urlencode(parameters)}"
 
     def objects(self, location: Location) -> dict[str, int]:
         assert isinstance(location, AzureLocation)
@@ -127,7 +136,7 @@ class FakeGcsServer(CloudServer):
 
     def storage(self, location: Location) -> str:
         assert isinstance(location, GoogleLocation)
-        return f"gs://{location.bucket}/{location.prefix}?{urlencode({'endpoint': self.endpoint})}"
+        return f"gs://{location.bucket}/{location.prefix}?{urlencode({'endpoint': location.endpoint})}"
 
     def objects(self, location: Location) -> dict[str, int]:
         assert isinstance(location, GoogleLocation)
@@ -155,42 +164,38 @@ def missing(name: str) -> str | None:
 def running(name: str, directory: Path) -> Iterator[CloudServer]:
     """Run an emulator that keeps what it stores in `directory` or in memory."""
     with contextlib.ExitStack() as stack:
-
-        def run(*command: object) -> None:
-            with (directory / "log").open("ab") as log:
-                process = subprocess.Popen([*map(str, command)], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-            stack.callback(process.wait, 30)
-            stack.callback(process.terminate)
-
-        port = _free_port()
-        server: CloudServer
         if name == Azurite.name:
-            listen = ("--blobHost", "127.0.0.1", "--blobPort", port)
-            run(path_of(name), *listen, "--location", directory, "--silent", "--disableTelemetry")
-            server = Azurite(f"http://127.0.0.1:{port}/{ACCOUNT}")
+            listen = ("--blobHost", "127.0.0.1", "--blobPort", 0, "--location", directory, "--disableTelemetry")
+            said = stack.enter_context(_program(directory / "log", path_of(name), *listen, "--silent"))
+            port = said(r"listens on http://127.0.0.1:(\d+)")
+            yield Azurite(f"http://127.0.0.1:{port}/{ACCOUNT}")
         else:
-            behind = _free_port()
-            listen = ("-scheme", "http", "-host", "127.0.0.1", "-port", behind, "-public-host", f"127.0.0.1:{port}")
-            run(path_of(name), *listen, "-backend", "memory")
-            run(sys.executable, Path(__file__).with_name("gcs_gateway.py"), port, behind)
-            server = FakeGcsServer(f"http://127.0.0.1:{port}")
-        _wait(server, directory / "log")
-        yield server
+            behind = free_port()
+            listen = ("-scheme", "http", "-host", "127.0.0.1", "-port", behind, "-public-host", PUBLIC_HOST)
+            said = stack.enter_context(_program(directory / "log", path_of(name), *listen, "-backend", "memory"))
+            said(r"server started at")
+            gateway = Path(__file__).with_name("gcs_gateway.py")
+            said = stack.enter_context(_program(directory / "gateway", sys.executable, gateway, behind))
+            port = said(r"^(\d+)$")
+            yield FakeGcsServer(f"http://127.0.0.1:{port}")
 
 
-def _wait(server: CloudServer, log: Path) -> None:
-    until = time.monotonic() + _READY_SECONDS
-    while True:
-        try:
-            server.make_location()
-            return
-        except (requests.ConnectionError, AssertionError) as error:
-            if time.monotonic() > until:
-                raise AssertionError(f"{server.name} did not start:\n{log.read_text()[-3000:]}") from error
-            time.sleep(0.1)
+@contextlib.contextmanager
+def _program(log: Path, *command: object) -> Iterator[Callable[[str], str]]:
+    """Run a program; yield what waits until it says something, and returns the last group of that."""
+    with log.open("wb") as output:
+        process = subprocess.Popen([*map(str, command)], stdout=output, stderr=output, stdin=subprocess.DEVNULL)
 
+    def said(pattern: str) -> str:
+        until = time.monotonic() + _READY_SECONDS
+        while (found := re.search(pattern, log.read_text(), re.MULTILINE)) is None:
+            if process.poll() is not None or time.monotonic() > until:
+                raise AssertionError(f"{command[0]} did not start:\n{log.read_text()[-3000:]}")
+            time.sleep(0.05)
+        return found[found.lastindex or 0]
 
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    try:
+        yield said
+    finally:
+        process.terminate()
+        process.wait(30)

@@ -3,7 +3,7 @@
     PUT /bucket/name      becomes an upload of the JSON API, and x-goog-if-generation-match a parameter of that
     404                   gets the body that Google's has
 
-Run as `python tests/gcs_gateway.py PORT PORT_BEHIND`.
+Run as `python tests/gcs_gateway.py PORT`, with the port of fake-gcs-server; the own one is printed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from typing import Final
 from urllib.parse import unquote, urlencode, urlsplit
 
 HOST: Final = "127.0.0.1"
-HOP_BY_HOP: Final = {"connection", "transfer-encoding", "date", "server"}
+PUBLIC_HOST: Final = "public.test"  # as fake-gcs-server is told
+HOP_BY_HOP: Final = {"connection", "transfer-encoding", "date", "host", "server"}
 MISSING: Final = "<?xml version='1.0' encoding='UTF-8'?><Error><Code>{}</Code><Message>It is missing.</Message></Error>"
 
 
@@ -48,6 +49,7 @@ class Handler(BaseHTTPRequestHandler):
         try:
             dropped = HOP_BY_HOP if body else {*HOP_BY_HOP, "content-length"}
             kept = {name: value for name, value in self.headers.items() if name.lower() not in dropped}
+            kept["Host"] = PUBLIC_HOST
             upstream.request(method, path, body, kept)
             answer = upstream.getresponse()
             return answer, answer.read()
@@ -85,6 +87,13 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
+class Gateway(ThreadingHTTPServer):
+    request_queue_size = 128
+
+
 if __name__ == "__main__":
-    port, Handler.upstream = int(sys.argv[1]), int(sys.argv[2])
-    ThreadingHTTPServer((HOST, port), Handler).serve_forever()
+    Handler.upstream = int(sys.argv[1])
+    with Gateway((HOST, 0), Handler) as gateway:
+        sys.stdout.write(f"{gateway.server_port}\n")
+        sys.stdout.flush()
+        gateway.serve_forever()

@@ -6,7 +6,7 @@ import obstore
 import pytest
 from obstore.store import MemoryStore
 
-from registry.storage import cloud_writer
+from registry.storage import cloud_place, cloud_writer
 from registry.storage.cloud import CloudStore
 from tests.cloud_servers import CloudServer
 from tests.contract.blobstore import BlobStoreContract, Driver
@@ -28,9 +28,10 @@ class TestCloudStore(BlobStoreContract):
 
 
 class TestCloudStoreOfSmallSegments(TestCloudStore):
-    """Whatever is longer than a few kilobytes is in segments, and goes on in the midst of one."""
+    """Whatever is longer is in segments, goes on in the midst of one, and has a description that is read in two requests."""
 
     @pytest.fixture(autouse=True)
     def small_segments(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(cloud_writer, "_SEGMENT", 100_000)
         monkeypatch.setattr(cloud_writer, "_LARGEST_END", 3)
+        monkeypatch.setattr(cloud_place, "_FIRST", 10)
