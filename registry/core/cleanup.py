@@ -35,7 +35,7 @@ class Cleanup:
 
         That one is tried again in a minute, and keeps no other from being deleted.
         """
-        keys = await self._db.transaction("claim_dead_objects", lambda conn: objects.claim(conn, limit=_BATCH))
+        keys, due_at = await self._db.transaction("claim_dead_objects", lambda conn: objects.claim(conn, limit=_BATCH))
         deleted = []
         failure: StorageError | None = None
         for key in keys:
@@ -45,7 +45,7 @@ class Cleanup:
             except StorageError as error:
                 failure = error
         if deleted:
-            await self._db.transaction("forget_objects", lambda conn: objects.forget(conn, deleted))
+            await self._db.transaction("forget_objects", lambda conn: objects.forget_claimed(conn, deleted, due_at))
         if failure is not None:
             raise failure
         return len(deleted)

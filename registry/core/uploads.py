@@ -238,4 +238,4 @@ class Uploads:
         """Delete an object that is listed as dead; where that fails now, the cleaning loop does it later."""
         with contextlib.suppress(StorageError, Unavailable):
             await self._store.delete(StorageKey(key))
-            await self._db.statement("forget_object", lambda conn: objects.forget(conn, [key]))
+            await self._db.statement("forget_object", lambda conn: objects.forget(conn, key))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
@@ -126,7 +127,8 @@ HOT: dict[str, tuple[Any, ...]] = {
     "uploads._EXPIRE": (86400.0, 100),
     "objects._CLAIM": (100,),
     "objects._ADD_UNNAMED": ("upload10",),
-    "objects._FORGET": (["dead10", "dead20"],),
+    "objects._FORGET": ("dead10",),
+    "objects._FORGET_CLAIMED": (["dead10", "dead20"], datetime(2030, 1, 1, tzinfo=UTC)),
 }  # fmt: skip
 
 
