@@ -30,6 +30,12 @@ _durations = Histogram(
 )
 _received = Counter("blacklake_received_bytes", "Bytes of request bodies.", ("endpoint",), registry=_registry)
 _sent = Counter("blacklake_sent_bytes", "Bytes of response bodies.", ("endpoint",), registry=_registry)
+_in_flight = Gauge(
+    "blacklake_in_flight_bytes",
+    "Bytes of the bodies, where their sizes are known, of all requests that run.",
+    registry=_registry,
+    multiprocess_mode="livesum",
+)
 _transactions = Histogram(
     "blacklake_transaction_duration_seconds",
     "Named units of work on the database, with the wait for a connection.",
@@ -103,6 +109,12 @@ def observe_request(endpoint: str, method: str, status: int, seconds: float, rec
         series.received(received)
     if sent:
         series.sent(sent)
+
+
+def add_in_flight(size: int) -> None:
+    """Count the bytes of a body that will be transferred; negative when it was, or was given up."""
+    if size:
+        _in_flight.inc(size)
 
 
 def observe_transaction(name: str, outcome: str, seconds: float) -> None:

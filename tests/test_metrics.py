@@ -55,6 +55,15 @@ def test_a_request_is_counted_with_its_bytes_and_its_duration() -> None:
     assert increase(before, "blacklake_request_duration_seconds_bucket", endpoint="end-4", method="POST", le="0.1") == 0
 
 
+def test_bytes_are_in_flight_until_they_have_arrived_or_were_given_up() -> None:
+    before = own()
+    metrics.add_in_flight(1000)
+    metrics.add_in_flight(0)
+    assert increase(before, "blacklake_in_flight_bytes") == 1000
+    metrics.add_in_flight(-1000)
+    assert increase(before, "blacklake_in_flight_bytes") == 0
+
+
 def test_methods_that_clients_invent_share_one_label_and_no_memory() -> None:
     before, held = own(), len(metrics._request_series)
     for number in range(50):

@@ -10,7 +10,7 @@ import structlog
 from mediatypes.endpoints import Location
 from registry import metrics
 from registry.http.call import Call, Receive
-from registry.http.reply import Reply
+from registry.http.reply import Reply, Stream
 from registry.http.routes import Router
 
 _DISCARDED: Final = 16 << 20  # bytes, and
@@ -21,7 +21,7 @@ _log = structlog.get_logger("registry.http")
 class Exchange:
     """Made from an ASGI scope; `answer` once, send the reply, then `finish` once, whatever happened."""
 
-    __slots__ = ("_endpoint", "_started", "call", "reply", "sent")
+    __slots__ = ("_endpoint", "_in_flight", "_started", "call", "reply", "sent")
 
     def __init__(self, scope: dict[str, Any], receive: Receive) -> None:
         self._started = time.perf_counter()
@@ -29,6 +29,8 @@ class Exchange:
         self.call = Call(scope["method"], scope["path"], scope["query_string"], scope["headers"], receive)
         self.reply = Reply(499)  # nothing was answered: the client had gone
         self.sent = 0
+        self._in_flight = 0
+        self._add_in_flight(self.call.body.announced or 0)
 
     async def answer(self, router: Router, at: Location | None) -> Reply:
         """Return the router's reply, when the request's body has been read or given up; `at` is what the path names."""
@@ -37,11 +39,14 @@ class Exchange:
         waits = "expect" in self.call.headers and not self.call.body.received
         if not self.call.body.finished and not waits and self.call.method not in ("GET", "HEAD"):
             await self.call.body.discard(_DISCARDED, _DISCARD_SECONDS)
+        if isinstance(self.reply.body, Stream):
+            self._add_in_flight(self.reply.body.size)
         return self.reply
 
     def finish(self) -> None:
         """Count and log the exchange: what changes something or fails at `info`, reads at `debug`."""
         seconds = time.perf_counter() - self._started
+        self._add_in_flight(-self._in_flight)
         call, status = self.call, self.reply.status
         metrics.observe_request(self._endpoint, call.method, status, seconds, call.body.received, self.sent)
         log = _log.debug if call.method in ("GET", "HEAD") and status < 500 else _log.info
@@ -56,3 +61,7 @@ class Exchange:
             received=call.body.received,
             sent=self.sent,
         )
+
+    def _add_in_flight(self, size: int) -> None:
+        self._in_flight += size
+        metrics.add_in_flight(size)

@@ -108,7 +108,7 @@ def test_a_node_without_database_is_not_ready_but_is_not_restarted() -> None:
 def test_the_number_of_nodes_follows_cpu_and_bytes() -> None:
     metrics = named(rendered(FULL), "HorizontalPodAutoscaler", "blacklake-blue")["spec"]["metrics"]
     assert [metric["type"] for metric in metrics] == ["Resource", "Pods"]
-    assert metrics[1]["pods"]["metric"]["name"] == "blacklake_bytes_per_second"
+    assert metrics[1]["pods"]["metric"]["name"] == "blacklake_in_flight_bytes"
     assert "replicas" not in named(rendered(FULL), "Deployment", "blacklake-blue")["spec"]
 
 
