@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from registry.storage_url import FileLocation, MemoryLocation, S3Location, StorageLocation, parse_storage
+from registry.storage_url import (
+    AzureLocation,
+    FileLocation,
+    GoogleLocation,
+    MemoryLocation,
+    S3Location,
+    StorageLocation,
+    parse_storage,
+)
 
 
 @pytest.mark.parametrize(
@@ -26,6 +34,14 @@ from registry.storage_url import FileLocation, MemoryLocation, S3Location, Stora
             "s3://models?path_style=false&encryption=aws:kms&kms_key=alias/models",
             S3Location("models", "", None, None, False, "aws:kms", "alias/models"),
         ),
+        ("azure://models", AzureLocation("models", "")),
+        ("azure://my-models/a/b/?account=team1", AzureLocation("my-models", "a/b/", "team1")),
+        (
+            "azure://models?account=team1&endpoint=http://127.0.0.1:10000/team1",
+            AzureLocation("models", "", "team1", "http://127.0.0.1:10000/team1"),
+        ),
+        ("gs://my_models.example.org/", GoogleLocation("my_models.example.org", "")),
+        ("gs://models/a?endpoint=http://127.0.0.1:4443", GoogleLocation("models", "a/", "http://127.0.0.1:4443")),
     ],
 )
 def test_a_location_is_read(text: str, location: StorageLocation) -> None:
@@ -49,6 +65,18 @@ def test_a_location_is_read(text: str, location: StorageLocation) -> None:
         ("s3://models?kms_key=k", "kms_key needs encryption=aws:kms"),
         ("s3://models?encryption=AES256&kms_key=k", "kms_key needs encryption=aws:kms"),
         ("s3://models?regoin=x", "regoin is no parameter of s3://; those are endpoint, region"),
+        ("azure://", "is no container's name"),
+        ("azure://two--hyphens", "is no container's name"),
+        (f"azure://{'a' * 64}", "is no container's name"),
+        ("azure://models?account=Team", "is no storage account's name"),
+        ("azure://models?key=secret", "key is no parameter of azure://; those are account, endpoint"),
+        ("azure://key@models", "credentials don't belong into the URL: AZURE_STORAGE_ACCOUNT_KEY"),
+        ("azure://models/a//b", "the prefix 'a//b' has other characters"),
+        ("azure://models/a/../b", "the prefix 'a/../b' has other characters"),
+        ("gs://UPPER", "is no bucket's name"),
+        ("gs://models?region=x", "region is no parameter of gs://; those are endpoint"),
+        ("gs://models?endpoint=http://user:secret@127.0.0.1", "credentials don't belong into the URL: GOOGLE_APPL"),
+        ("gs://models?endpoint=ftp://127.0.0.1", "neither http:// nor https://"),
     ],
 )
 def test_what_is_no_location_is_refused_with_what_it_may_be(text: str, message: str) -> None:

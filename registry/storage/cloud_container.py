@@ -29,6 +29,7 @@ _WHOLE_SECONDS: Final = 24 * 3600  # a client may read slowly
 _GATHERED: Final = CHUNK_SIZE // 2  # bytes that are read from a connection at least, before they are handed on
 _LISTED: Final = 1000  # names at a time
 _CODES: Final = (re.compile(r"<Code>(\w+)</Code>"), re.compile(r"(?:status code|code): (\d{3})"))
+_GENERIC: Final = re.compile(r"^Generic \w+ error: ")
 # Azure's and Google's own words for an object that isn't there; another 404 is of the container, or of something in between.
 _MISSING: Final = re.compile(r"<Code>(BlobNotFound|NoSuchKey)</Code>|The specified blob does not exist")
 
@@ -128,12 +129,17 @@ class Container:
         try:
             yield
         except (BaseError, FileNotFoundError, NotImplementedError, OSError, ValueError) as error:
-            if _MISSING.search(str(error)):
+            text = str(error).partition("\n\nDebug source:")[0]
+            if _MISSING.search(text):
                 raise ObjectMissing("an object is missing in the storage") from error
-            raise StorageError(f"{service} failed: {_code_of(error) or type(error).__name__}") from error
+            raise StorageError(f"{service} {_reason_of(text)}") from error
 
 
-def _code_of(error: Exception) -> str:
-    """Return the service's own word for what went wrong, or else the status of its answer, or else nothing."""
-    found = (pattern.search(str(error)) for pattern in _CODES)
-    return next((match[1] for match in found if match), "")
+def _reason_of(text: str) -> str:
+    """Return what is wrong: the service's own word or the status of its answer, silence, or what the settings lack."""
+    for pattern in _CODES:
+        if found := pattern.search(text):
+            return f"failed: {found[1]}"
+    if "Error performing" in text or "HTTP error" in text:
+        return "doesn't answer"
+    return f"can't be used: {_GENERIC.sub('', text)}"
