@@ -54,14 +54,14 @@ class OrasPy(Client):
             for name, media_type in types.items()
         ]
         options = {"files": files, "manifest_config": f"/dev/null:{artifact_type}", "disable_path_validation": True}
-        return _digest(self._registry.push(target, quiet=True, **options))
+        return digest_in(self._registry.push(target, quiet=True, **options))
 
     def pull_files(self, source: str, directory: Path) -> None:
         self._registry.pull(source, outdir=str(directory))
 
     def push_image(self, content: Content, target: str) -> str | None:
         layout = NewLayout(str(write_layout(content, self.scratch(), TAG)))
-        return _digest(layout.push_to_registry(self._registry, target, TAG))
+        return digest_in(layout.push_to_registry(self._registry, target, TAG))
 
     def push_whole_index(self, content: Content, target: str) -> str | None:
         return self.push_image(content, target)
@@ -80,10 +80,10 @@ class OrasPy(Client):
     def attach(self, subject: str, file: Path, media_type: str, artifact_type: str) -> str | None:
         url = f"http://{self._registry.get_container(subject).manifest_url()}"
         answer = self._registry.do_request(url, headers={"Accept": OCI_MANIFEST})
-        named = oras.oci.Subject(answer.headers["Content-Type"], _digest(answer), len(answer.content))
+        named = oras.oci.Subject(answer.headers["Content-Type"], digest_in(answer), len(answer.content))
         target = f"{subject.rpartition(':')[0]}:attached"
         options = {"manifest_config": f"/dev/null:{artifact_type}", "disable_path_validation": True}
-        return _digest(
+        return digest_in(
             self._registry.push(target, files=[f"{file}:{media_type}"], subject=named, quiet=True, **options)
         )
 
@@ -101,20 +101,20 @@ class OrasPy(Client):
         self._registry.delete_tags(repository, tag)
 
     def push_blob(self, repository: str, file: Path, digest: str) -> None:
-        _digest(self._registry.upload_blob(str(file), repository, oras.oci.NewLayer(str(file))))
+        digest_in(self._registry.upload_blob(str(file), repository, oras.oci.NewLayer(str(file))))
 
     def push_chunked(self, repository: str, file: Path, digest: str, size: int) -> None:
         layer = oras.oci.NewLayer(str(file))
-        _digest(self._registry.upload_blob(str(file), repository, layer, do_chunked=True, chunk_size=size))
+        digest_in(self._registry.upload_blob(str(file), repository, layer, do_chunked=True, chunk_size=size))
 
     def pull_blob(self, repository: str, digest: str) -> bytes:
         answer = self._registry.get_blob(repository, digest)
-        _digest(answer)
+        digest_in(answer)
         return bytes(answer.content)
 
 
-def _digest(answer: requests.Response) -> str:
-    """Return the digest that the registry has answered with."""
+def digest_in(answer: requests.Response) -> str:
+    """Return the digest that the registry has answered with, itself or when it redirected to where the content lies."""
     if answer.status_code not in {200, 201}:
         raise CommandFailed(f"{answer.request.method} {answer.url}: {answer.status_code} {answer.text[:500]}")
-    return answer.headers["Docker-Content-Digest"]
+    return [*answer.history, answer][0].headers["Docker-Content-Digest"]

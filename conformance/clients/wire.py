@@ -63,6 +63,11 @@ class Registry:
         answer = self.expect(200, "GET", f"{repository}/blobs/{digest}")
         return checked(f"the blob {repository}@{digest}", answer.content, digest)
 
+    def redirects(self, repository: str, digest: str) -> bool:
+        """Say whether a pull of a blob is answered by a redirect to where it lies."""
+        with self.request("GET", f"{repository}/blobs/{digest}", allow_redirects=False, stream=True) as answer:
+            return answer.is_redirect
+
     def put_blob(self, repository: str, content: bytes, digest: str) -> None:
         """Push a blob in two requests."""
         location = self.expect(202, "POST", f"{repository}/blobs/uploads/").headers["Location"]

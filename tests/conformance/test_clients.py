@@ -7,10 +7,12 @@ from itertools import combinations, product
 from pathlib import Path
 
 import pytest
+import requests
 
 from conformance.clients.client import Client
 from conformance.clients.command import clusters, complaints, pairwise
 from conformance.clients.matrix import CLIENTS, Outcome
+from conformance.clients.oras_py import digest_in
 from conformance.clients.scenarios import AFTERWARDS, SCENARIOS
 from conformance.cluster import Cluster, ClusterSetup
 from conformance.server import NEWEST_PYTHON, THIS_PYTHON, Server
@@ -64,6 +66,15 @@ def test_an_error_of_either_node_and_of_their_turns_is_a_failure(tmp_path: Path)
         "Traceback (most",
         "the node at 127.0.0.1:2 took no request",
     ]
+
+
+def test_the_digest_of_a_blob_is_the_registry_s_word_wherever_the_bytes_come_from() -> None:
+    redirect, answer = requests.Response(), requests.Response()
+    redirect.status_code, redirect.headers["Docker-Content-Digest"] = 307, "sha256:registry"
+    answer.status_code, answer.history = 200, [redirect]
+    assert digest_in(answer) == "sha256:registry"
+    answer.history, answer.headers["Docker-Content-Digest"] = [], "sha256:direct"
+    assert digest_in(answer) == "sha256:direct"
 
 
 def test_a_missing_client_fails_in_ci_only(monkeypatch: pytest.MonkeyPatch) -> None:
