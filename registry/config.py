@@ -130,8 +130,9 @@ class Settings(BaseSettings):
     migrate: Migrate = Field(Migrate.AUTO, description="auto: a start brings the schema up to date; never: it must be.")
     storage: str | None = Field(
         None,
-        description="Where blobs lie: file:///path, s3://bucket/prefix?endpoint=…&region=…&path_style=true, or memory: (lost at"
-        " exit). `blobs` in the data directory without it.",
+        description="Where blobs lie: file:///path, s3://bucket/prefix?endpoint=…&region=…&path_style=true,"
+        " azure://container/prefix?account=…, gs://bucket/prefix, or memory: (lost at exit). `blobs` in the data directory"
+        " without it.",
     )
     redirect: Redirect = Field(
         Redirect.AUTO,
