@@ -66,21 +66,27 @@ class Container:
         return await self._threads.run(read)
 
     async def stream(self, name: str, start: int, stop: int) -> AsyncGenerator[bytes, None]:
-        """Yield the bytes `start` to `stop` of an object in pieces of at most CHUNK_SIZE. Raise ObjectMissing for fewer."""
+        """Yield the bytes `start` to `stop` of an object in pieces of at most CHUNK_SIZE. Raise ObjectMissing for fewer.
 
-        def open_stream() -> Iterator[bytes]:
-            found = obstore.get(self._store, self._path(name), options={"range": (start, stop)})
-            return iter(found.stream(_GATHERED))
-
-        pieces = await self._threads.run(open_stream)
+        The library replaces a connection that breaks soon, this method one that breaks while a client reads slowly.
+        """
         position = start
         while position < stop:
-            piece = await self._threads.run(next, pieces, b"")
-            if not piece:
-                raise ObjectMissing(f"an object ends at byte {position}, before its recorded size")
-            position += len(piece)
-            for cut in range(0, len(piece), CHUNK_SIZE):
-                yield piece[cut : cut + CHUNK_SIZE]
+            begun = position
+            try:
+                pieces = await self._threads.run(self._open_stream, name, begun, stop)
+                while position < stop:
+                    piece = await self._threads.run(next, pieces, b"")
+                    if not piece:
+                        raise ObjectMissing(f"an object ends at byte {position}, before its recorded size")
+                    position += len(piece)
+                    for cut in range(0, len(piece), CHUNK_SIZE):
+                        yield piece[cut : cut + CHUNK_SIZE]
+            except ObjectMissing:
+                raise
+            except StorageError:
+                if position == begun:  # this connection has given nothing
+                    raise
 
     async def list(self, directory: str) -> AsyncGenerator[dict[str, int], None]:
         """Yield the names of the objects in a directory, some at a time, with the bytes of each."""
@@ -98,6 +104,10 @@ class Container:
         """Release the connections."""
         self._threads.close()
         self.__dict__.pop("_store", None)
+
+    def _open_stream(self, name: str, start: int, stop: int) -> Iterator[bytes]:
+        found = obstore.get(self._store, self._path(name), options={"range": (start, stop)})
+        return iter(found.stream(_GATHERED))
 
     def _path(self, name: str) -> str:
         return self._location.prefix + name

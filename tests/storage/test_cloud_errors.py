@@ -120,7 +120,11 @@ async def test_a_blobs_object_that_was_cut_is_missing(cloud_server: CloudServer)
     await store.close()
 
 
-async def test_a_read_goes_on_where_its_connection_broke(cloud_server: CloudServer) -> None:
+@pytest.mark.parametrize("retries", [0, 3], ids=["by the driver", "by the library"])
+async def test_a_read_goes_on_where_its_connection_broke(
+    cloud_server: CloudServer, monkeypatch: pytest.MonkeyPatch, retries: int
+) -> None:
+    monkeypatch.setattr(cloud_container, "_RETRIES", retries)
     location, key, content = cloud_server.make_location(), new_key(), bytes(range(251)) * 100_000
     there = urlsplit(cloud_server.endpoint)
     assert there.port is not None
