@@ -34,7 +34,7 @@ _CONNECT_SECONDS: Final = 5
 _READ_SECONDS: Final = 60
 _CLOCK_SECONDS: Final = 60.0  # after which S3 is asked again what time it is
 CLOCK_AHEAD: Final = 300.0  # seconds; S3 itself refuses from 900 on
-_IN_MEMORY: Final = 8 << 20  # bytes of a spool; more go to a file
+_IN_MEMORY: Final = 1 << 20  # bytes of a spool; more go to a file, which the kernel seldom needs to write before it is gone
 _MISSING: Final = ("NoSuchKey", "NoSuchUpload", "InvalidRange", "InvalidPart")
 
 T = TypeVar("T")

@@ -8,6 +8,7 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -245,3 +246,13 @@ def test_a_push_in_patches_writes_less_than_a_part_twice_for_each(
     traffic = node.traffic(partial(push_by_patches, ends, blob))
     assert_written_once(traffic, size, UNKNOWN_PART, tails=[end % UNKNOWN_PART for end in ends if end % UNKNOWN_PART])
     assert_served(node, blob)
+
+
+def test_eight_uploads_at_once_stay_within_bounded_memory(node: Node, blob: Path, size: int) -> None:
+    def push(url: str) -> None:
+        with ThreadPoolExecutor(8) as clients:
+            list(clients.map(lambda _: push_by_post(blob, url), range(8)))
+
+    traffic = node.traffic(push)
+    assert traffic.sent >= 8 * size
+    assert 0 < traffic.memory < MEMORY
