@@ -29,6 +29,7 @@ _WHOLE_SECONDS: Final = 24 * 3600  # a client may read slowly
 _GATHERED: Final = CHUNK_SIZE // 2  # bytes that are read from a connection at least, before they are handed on
 _LISTED: Final = 1000  # names at a time
 _CODES: Final = (re.compile(r"<Code>(\w+)</Code>"), re.compile(r"(?:status code|code): (\d{3})"))
+_UNCERTIFIED: Final = "No CA certificates were loaded"  # said nowhere else
 _GENERIC: Final = re.compile(r"^Generic \w+ error: ")
 # Azure's and Google's own words for an object that isn't there; another 404 is of the container, or of something in between.
 _MISSING: Final = re.compile(r"<Code>(BlobNotFound|NoSuchKey)</Code>|The specified blob does not exist")
@@ -139,7 +140,9 @@ class Container:
         try:
             yield
         except (BaseError, FileNotFoundError, NotImplementedError, OSError, ValueError) as error:
-            text = str(error).partition("\n\nDebug source:")[0]
+            text, _, source = str(error).partition("\n\nDebug source:")
+            if _UNCERTIFIED in source:
+                text = "the system has no CA certificates (the package ca-certificates)"
             if _MISSING.search(text):
                 raise ObjectMissing("an object is missing in the storage") from error
             raise StorageError(f"{service} {_reason_of(text)}") from error

@@ -32,6 +32,6 @@ class TestCloudStoreOfSmallSegments(TestCloudStore):
 
     @pytest.fixture(autouse=True)
     def small_segments(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(cloud_writer, "_SEGMENT", 100_000)
+        monkeypatch.setattr(cloud_writer, "_SEGMENT", 300_000)
         monkeypatch.setattr(cloud_writer, "_LARGEST_END", 3)
         monkeypatch.setattr(cloud_place, "_FIRST", 10)

@@ -94,6 +94,12 @@ async def test_credentials_that_are_none_are_said_when_they_are_used(monkeypatch
     await assert_all_fail(CloudStore(AzureLocation("models", "", "team")), "can't be used: Invalid Access Key: .+")
 
 
+async def test_a_system_without_certificates_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/dev/null")
+    monkeypatch.setenv("SSL_CERT_DIR", "/nowhere")
+    await assert_all_fail(CloudStore(AzureLocation("models", "", "team")), "can't be used: .+ ca-certificates.")
+
+
 @pytest.mark.parametrize("content", [b"", b"\0\0\0\1", b"\0\0\0\1\xc1", b"\xff" * 20])
 async def test_an_object_that_is_no_blobs_is_a_failure(cloud_server: CloudServer, content: bytes) -> None:
     location, key = cloud_server.make_location(), new_key()
