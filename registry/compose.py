@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from registry import metrics
 from registry.auth.open_access import OpenAccess
@@ -12,6 +12,7 @@ from registry.core.blobs import Blobs
 from registry.core.cleanup import Cleanup
 from registry.core.contents import Contents
 from registry.core.health import Health
+from registry.core.limits import MemoryCounter, RateLimit
 from registry.core.manifests import Manifests
 from registry.core.policy import DeletionRule, SparseRule
 from registry.core.referrers import Referrers
@@ -23,6 +24,7 @@ from registry.db.pool import Database
 from registry.db.replicas import Replicas
 from registry.http.app import create_app
 from registry.http.lane import App, Lane
+from registry.http.limits import Limits
 from registry.http.links import Links
 from registry.http.redirects import Redirects
 from registry.http.routes import Router
@@ -40,6 +42,9 @@ from registry.storage_url import (
     S3Location,
     parse_storage,
 )
+
+if TYPE_CHECKING:
+    from registry.db.redis import Redis
 
 _REPLICA_CONNECTIONS: Final = 4  # of each worker to each replica
 _REPLICA_TIMEOUT: Final = 1.0  # seconds
@@ -63,9 +68,11 @@ def create_server(settings: Settings) -> App:
     )
     store = create_store(settings)
     replicas = create_replicas(settings, db)
-    services = create_services(settings, db, store, replicas)
+    redis = create_redis(settings)
+    services = create_services(settings, db, store, replicas, redis)
     access = OpenAccess(external_url=settings.external_url, any_host=settings.insecure_open)
-    router = Router(services, access, Links(settings.external_url, create_redirects(settings)))
+    links = Links(settings.external_url, create_redirects(settings))
+    router = Router(services, access, links, create_limits(settings, redis))
     app = create_app(services, router, access)
     tasks: list[asyncio.Task[None]] = []
 
@@ -84,6 +91,8 @@ def create_server(settings: Settings) -> App:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if redis is not None:
+            await redis.close()
         await replicas.close()
         await db.close()
         await store.close()
@@ -109,9 +118,38 @@ def create_replicas(settings: Settings, db: Database) -> Replicas:
     )
 
 
-def create_services(settings: Settings, db: Database, store: BlobStore, replicas: Replicas | None = None) -> Services:
-    """Return the verbs over `db`, its `replicas` if it has any, and `store`."""
+def create_redis(settings: Settings) -> Redis | None:
+    """Return the way to Redis; None where nothing is shared by it."""
+    if settings.redis_url is None:
+        return None
+    from registry.db.redis import Redis  # its client takes its time and memory: only who needs it imports it
+
+    return Redis(settings.redis_url)
+
+
+def create_limits(settings: Settings, redis: Redis | None) -> Limits | None:
+    """Return what counts requests; None where nobody does."""
+    if not settings.rate_limit:
+        return None
+    shared = None
+    if redis is not None:
+        from registry.db.redis import RedisCounter
+
+        shared = RedisCounter(redis)
+    return Limits(RateLimit(settings.rate_limit, MemoryCounter(), shared), settings.trusted_proxies)
+
+
+def create_services(
+    settings: Settings, db: Database, store: BlobStore, replicas: Replicas | None = None, redis: Redis | None = None
+) -> Services:
+    """Return the verbs over `db`, its `replicas` and Redis if there are any, and `store`."""
     replicas = replicas if replicas is not None else Replicas(db)
+    shared = None
+    if redis is not None:
+        from registry.db.redis import RedisContents
+
+        shared = RedisContents(redis)
+    contents = Contents(replicas, cache_bytes=settings.cache_bytes, shared=shared)
     deletion = DeletionRule(
         enabled=settings.delete is not Deletion.OFF, asks_for_users=settings.delete is Deletion.REFUSE
     )
@@ -120,7 +158,7 @@ def create_services(settings: Settings, db: Database, store: BlobStore, replicas
         blobs=Blobs(db, store, deletion),
         cleanup=Cleanup(db, store, upload_ttl=settings.upload_ttl),
         health=Health(db, store),
-        manifests=Manifests(db, Contents(replicas, cache_bytes=settings.cache_bytes), sparse=sparse, deletion=deletion),
+        manifests=Manifests(db, contents, sparse=sparse, deletion=deletion),
         referrers=Referrers(db),
         repositories=Repositories(db, replicas),
         tags=Tags(db, deletion),

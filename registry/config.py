@@ -81,6 +81,7 @@ def _listed(separator: str) -> BeforeValidator:
     return BeforeValidator(items)
 
 
+_Items = Annotated[tuple[str, ...], NoDecode, _listed(",")]
 # A comma inside of a URL may separate hosts.
 _Urls = Annotated[tuple[str, ...], NoDecode, _listed(r",(?=\s*[a-z]+://)")]
 
@@ -156,6 +157,22 @@ class Settings(BaseSettings):
         description="Seconds after its last byte until an unfinished upload is removed.",
     )
     cache_bytes: int = Field(64 << 20, ge=0, description="Memory of each worker for immutable bytes of manifests.")
+    redis_url: str | None = Field(
+        None,
+        description=(
+            "Redis that nodes share counts of requests and manifests above 64 KiB by, as redis://:password@host:6379/0, rediss://…"
+            " or unix:///path. Nothing needs it."
+        ),
+    )
+    rate_limit: int = Field(
+        0, ge=0, le=1_000_000, description="Requests a minute that one client address may make; 0: as many as it likes."
+    )
+    trusted_proxies: _Items = Field(
+        (),
+        description=(
+            "Networks of the proxies whose X-Forwarded-For says who the client is, separated by commas (`10.0.0.0/8,::1/128`)."
+        ),
+    )
     fast_lane: bool = Field(True, description="Answer plain reads before Quart; off sends every request through Quart.")
     log_level: str = Field(
         "info",
@@ -185,6 +202,20 @@ class Settings(BaseSettings):
             if urlsplit(url).scheme not in ("postgresql", "postgres"):
                 raise ValueError("this is not postgresql://user:password@host/database")
         return given
+
+    @field_validator("redis_url")
+    @classmethod
+    def _refuse_other_stores(cls, url: str | None) -> str | None:
+        if url is not None and urlsplit(url).scheme not in ("redis", "rediss", "unix"):
+            raise ValueError("this is none of redis://host:port/number, rediss://host:port/number and unix:///path")
+        return url
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _refuse_no_networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        for network in networks:
+            ipaddress.ip_network(network)
+        return networks
 
     @property
     def session_url(self) -> str | None:

@@ -66,6 +66,12 @@ _replica_lag = Gauge(
     registry=_registry,
     multiprocess_mode="mostrecent",
 )
+_redis_operations = Counter(
+    "blacklake_redis_operations",
+    "What Redis was asked; skipped: it was not, since it does not answer.",
+    ("operation", "outcome"),
+    registry=_registry,
+)
 
 
 class _Request(NamedTuple):
@@ -134,6 +140,11 @@ def count_replica_read(answered_by: str) -> None:
 def set_replica_lag(replica: int, seconds: float) -> None:
     """Tell how old what a replica knows may be; infinity where nobody knows."""
     _replica_lag.labels(str(replica)).set(seconds)
+
+
+def count_redis_operation(operation: str, outcome: str) -> None:
+    """Count a question to Redis: `done`, `nothing` (found), `failed`, or `skipped`."""
+    _redis_operations.labels(operation, outcome).inc()
 
 
 def set_uploads_open(count: int) -> None:

@@ -134,6 +134,11 @@ def test_everything_that_is_wrong_is_said_at_once(monkeypatch: pytest.MonkeyPatc
         ("log_level", "infoX"),
         ("auth", "none"),
         ("external_url", "registry.example.org"),
+        ("redis_url", "http://host"),
+        ("rate_limit", -1),
+        ("rate_limit", 1_000_001),
+        ("trusted_proxies", "10.0.0.1/8"),
+        ("trusted_proxies", "10.0.0.0/8,localhost"),
     ],
 )
 def test_a_value_out_of_bounds_is_refused_by_its_name(name: str, value: object) -> None:
@@ -243,6 +248,9 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "delete": st.sampled_from(Deletion),
     "upload_ttl": st.integers(60, 315360000),
     "cache_bytes": st.integers(0),
+    "redis_url": st.none() | st.just("rediss://:p@host:6379/1"),
+    "rate_limit": st.integers(0, 1_000_000),
+    "trusted_proxies": st.lists(st.sampled_from(["10.0.0.0/8", "::1/128", "192.0.2.1"])).map(tuple),
     "fast_lane": st.booleans(),
     "log_level": st.sampled_from(["debug", "info", "warning", "error"]),
     "drain_timeout": st.integers(0),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from mediatypes.digest import Digest
 from registry.core.cache import ByteCache
@@ -10,13 +11,20 @@ from registry.db import manifests
 from registry.db.manifests import ManifestRow
 from registry.db.replicas import Replicas
 
+if TYPE_CHECKING:  # without Redis nothing of it is loaded
+    from registry.db.redis import RedisContents
+
 
 class Contents:
-    """Keeps contents in up to `cache_bytes` of memory. Digests are packed (Digest.to_bytes)."""
+    """Keeps contents in up to `cache_bytes` of memory; `shared` keeps large ones for all nodes.
 
-    def __init__(self, replicas: Replicas, *, cache_bytes: int) -> None:
+    Digests are packed (Digest.to_bytes).
+    """
+
+    def __init__(self, replicas: Replicas, *, cache_bytes: int, shared: RedisContents | None = None) -> None:
         self._replicas = replicas
         self._kept = ByteCache(cache_bytes)
+        self._shared = shared
 
     def __contains__(self, digest: bytes | None) -> bool:
         return digest in self._kept
@@ -31,13 +39,25 @@ class Contents:
         return content
 
     async def _large(self, row: ManifestRow) -> bytes | None:
-        digest = Digest.from_bytes(row.digest)
+        if self._shared is None:
+            return await self._stored(row)
+        content = await self._shared.get(row.digest)
+        if content is not None and await _is_of(row.digest, content):
+            return content
+        content = await self._stored(row)
+        if content is not None:
+            await self._shared.put(row.digest, content)
+        return content
 
-        async def is_right(content: bytes) -> bool:
-            return await asyncio.to_thread(Digest.of, content, digest.algorithm) == digest
-
+    async def _stored(self, row: ManifestRow) -> bytes | None:
         return await self._replicas.immutable(
             "read_large_manifest",
             lambda conn: manifests.content(conn, repository_id=row.repository_id, digest=row.digest),
-            is_right=is_right,
+            is_right=lambda content: _is_of(row.digest, content),
         )
+
+
+async def _is_of(digest: bytes, content: bytes) -> bool:
+    """Say whether a content that somebody else kept is the one of a digest."""
+    wanted = Digest.from_bytes(digest)
+    return await asyncio.to_thread(Digest.of, content, wanted.algorithm) == wanted

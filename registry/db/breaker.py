@@ -45,6 +45,11 @@ class Breaker:
         """Say whether work fails at once."""
         return self._next_probe is not None
 
+    @property
+    def probe_is_due(self) -> bool:
+        """Say whether the next unit of work would be a probe."""
+        return self._next_probe is not None and not self._probing and self._clock() >= self._next_probe
+
     @contextlib.contextmanager
     def watching(self) -> Iterator[bool]:
         """Watch a unit of work; yield whether it is a probe, which should try only once.
@@ -72,7 +77,7 @@ class Breaker:
     def _admit(self) -> bool:
         if self._next_probe is None:
             return False
-        if self._probing or self._clock() < self._next_probe:
+        if not self.probe_is_due:
             raise Unavailable(self._what)
         self._probing = True
         return True

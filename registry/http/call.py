@@ -99,14 +99,24 @@ class Query:
 
 
 class Call:
-    """One request. Header names are lower case; a header given twice holds both values, joined by a comma."""
+    """One request. Header names are lower case; a header given twice holds both values, joined by a comma.
 
-    __slots__ = ("_query", "body", "headers", "method", "path", "raw_query", "request_id")
+    `peer` is the address at the connection's other end, "" where the server doesn't know it.
+    """
+
+    __slots__ = ("_query", "body", "headers", "method", "path", "peer", "raw_query", "request_id")
 
     def __init__(
-        self, method: str, path: str, raw_query: bytes, headers: Iterable[tuple[bytes, bytes]], receive: Receive
+        self,
+        method: str,
+        path: str,
+        raw_query: bytes,
+        headers: Iterable[tuple[bytes, bytes]],
+        receive: Receive,
+        peer: str = "",
     ) -> None:
         self.method = method
+        self.peer = peer
         self.path = path
         self.raw_query = raw_query
         self._query: Query | None = None

@@ -26,7 +26,15 @@ class Exchange:
     def __init__(self, scope: dict[str, Any], receive: Receive) -> None:
         self._started = time.perf_counter()
         self._endpoint = "unknown"
-        self.call = Call(scope["method"], scope["path"], scope["query_string"], scope["headers"], receive)
+        peer = scope.get("client")
+        self.call = Call(
+            scope["method"],
+            scope["path"],
+            scope["query_string"],
+            scope["headers"],
+            receive,
+            peer[0] if peer else "",
+        )
         self.reply = Reply(499)  # nothing was answered: the client had gone
         self.sent = 0
         self._in_flight = 0

@@ -10,12 +10,20 @@ import structlog
 from mediatypes.endpoints import ENDPOINTS, Location, Resource, methods_of
 from registry.auth.open_access import OpenAccess
 from registry.core.services import Services
-from registry.errors import EndpointUnknown, InternalError, MethodUnsupported, RegistryError, Unavailable
+from registry.errors import (
+    EndpointUnknown,
+    InternalError,
+    MethodUnsupported,
+    RegistryError,
+    TooManyRequests,
+    Unavailable,
+)
 from registry.http import blobs, listings, manifests, uploads
 from registry.http.call import Call
 from registry.http.errors import render
+from registry.http.limits import Limits, quota_headers
 from registry.http.links import Links
-from registry.http.reply import Reply
+from registry.http.reply import Headers, Reply
 from registry.storage.base import StorageError
 
 Handler = Callable[[Services, Call, Location, Links], Awaitable[Reply]]
@@ -44,15 +52,22 @@ _log = structlog.get_logger("registry.http")
 class Router:
     """Answers calls below `/v2/`; every error becomes a reply here."""
 
-    def __init__(self, services: Services, access: OpenAccess, links: Links) -> None:
+    def __init__(self, services: Services, access: OpenAccess, links: Links, limits: Limits | None = None) -> None:
         self._services = services
+        self._limits = limits
         self._access = access
         self._links = links
 
     async def answer(self, call: Call, at: Location | None) -> tuple[str, Reply]:
         """Return the endpoint (`end-N`, "unknown" where there is none) of a call to `at`, and the complete reply."""
         endpoint = ENDPOINTS.get((at.resource, call.method), "unknown") if at else "unknown"
+        quota: Headers = []
         try:
+            if self._limits is not None:  # before anything is read or decided
+                standing = await self._limits.count(call)
+                quota = quota_headers(standing)
+                if standing.is_refused:
+                    raise TooManyRequests(standing.next_in)
             self._access.require(call.headers)
             reply = await self._handle(call, at)
             reply.complete(call.method)
@@ -71,6 +86,7 @@ class Router:
         reply.headers.append(("Docker-Distribution-Api-Version", "registry/2.0"))
         reply.headers.append(("X-Content-Type-Options", "nosniff"))  # no browser takes a blob for a page
         reply.headers.append(("X-Request-ID", call.request_id))
+        reply.headers += quota
         return endpoint, reply
 
     async def _handle(self, call: Call, at: Location | None) -> Reply:

@@ -1,0 +1,83 @@
+"""How many requests a client may make: a debt that grows by each request and falls with time (a leaky bucket, or GCRA)."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+WINDOW: Final = 60
+"""Seconds in which a client that has used up all its requests gets all of them back, one by one."""
+
+_MICRO: Final = 1_000_000
+_CLIENTS: Final = 65_536
+
+
+class Counter(Protocol):
+    """Counts what clients owe, in microseconds: a debt falls by itself as time passes."""
+
+    async def add(self, key: str, cost: int, most: int) -> int | None:
+        """Add `cost` to what `key` owes, unless it would owe more than `most` then; return what it owes, or would owe.
+
+        Of many that add at once none is lost. Return None where it can't be said now.
+        """
+
+
+class MemoryCounter:
+    """A `Counter` of this process, for up to `clients` keys: those that were not heard of for longest are forgotten first."""
+
+    def __init__(self, *, clients: int = _CLIENTS, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clients = clients
+        self._clock = clock
+        self._paid: OrderedDict[str, int] = OrderedDict()  # when each key will owe nothing any more
+
+    def __len__(self) -> int:
+        return len(self._paid)
+
+    async def add(self, key: str, cost: int, most: int) -> int:
+        """See Counter; it can always be said."""
+        now = int(self._clock() * _MICRO)
+        paid = max(self._paid.pop(key, now), now)
+        owed = paid - now + cost
+        self._paid[key] = paid + cost if owed <= most else paid
+        while len(self._paid) > self._clients or next(iter(self._paid.values()), math.inf) <= now:
+            self._paid.popitem(last=False)
+        return owed
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a client stands: the requests it has left of `limit`, and the seconds until it has one more."""
+
+    limit: int
+    remaining: int
+    next_in: int
+    is_refused: bool
+
+
+class RateLimit:
+    """Permits each client `limit` requests at once, and as many in each minute.
+
+    `shared` counts for all nodes, `local` for this process where that can't say.
+    """
+
+    def __init__(self, limit: int, local: MemoryCounter, shared: Counter | None = None) -> None:
+        self._limit = limit
+        self._most = WINDOW * _MICRO
+        self._cost = self._most // limit
+        self._local = local
+        self._shared = shared
+
+    async def count(self, client: str) -> Standing:
+        """Count a request of a client."""
+        owed = await self._shared.add(client, self._cost, self._most) if self._shared is not None else None
+        if owed is None:
+            owed = await self._local.add(client, self._cost, self._most)
+        if owed > self._most:
+            return Standing(self._limit, 0, math.ceil((owed - self._most) / _MICRO), is_refused=True)
+        remaining = (self._most - owed) // self._cost
+        next_at = self._most - (remaining + 1) * self._cost  # who owes no more than this has one more
+        return Standing(self._limit, remaining, math.ceil((owed - next_at) / _MICRO), is_refused=False)
