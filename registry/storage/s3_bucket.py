@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ReadTimeoutError,
+)
 from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
@@ -31,10 +37,12 @@ _PARTS: Final = 16  # those that send a part: none of the others waits for these
 _DISK: Final = 4  # threads that gather parts
 _CONNECTIONS: Final = 64  # that are kept open; a read under way has one of its own
 _CONNECT_SECONDS: Final = 5
-_READ_SECONDS: Final = 60
+_READ_SECONDS: Final = 20  # for an answer to begin or to go on, but for
+_ASSEMBLY_SECONDS: Final = 60  # that to the last request of a multipart upload: some servers copy all parts then
+_ASSEMBLY: Final = "complete_multipart_upload"
 _CLOCK_SECONDS: Final = 60.0  # after which S3 is asked again what time it is
 CLOCK_AHEAD: Final = 300.0  # seconds; S3 itself refuses from 900 on
-_IN_MEMORY: Final = 1 << 20  # bytes of a spool; more go to a file, which the kernel seldom needs to write before it is gone
+_IN_MEMORY: Final = 1 << 20  # bytes of a spool; more go to a file, which is mostly gone before the kernel writes it
 _MISSING: Final = ("NoSuchKey", "NoSuchUpload", "InvalidRange", "InvalidPart")
 
 T = TypeVar("T")
@@ -53,6 +61,8 @@ class Bucket:
         self.location = location
         self._client = new_client(location)
         self._client.meta.events.register("after-call.s3", self._note_clock)
+        self._client.meta.events.register("needs-retry.s3", self._forget_silent)
+        self._assembler = new_client(location, read_seconds=_ASSEMBLY_SECONDS)
         self._requests = Threads(_REQUESTS, "s3", _translated_errors)
         self._parts = Threads(_PARTS, "s3-part", _translated_errors)
         self._disk = Threads(_DISK, "s3-spool", _translated_errors)
@@ -65,7 +75,11 @@ class Bucket:
 
     async def call(self, operation: str, **parameters: Any) -> Any:
         """Return S3's answer to an operation on the bucket."""
-        method = getattr(self._client, operation)
+        client = self._client
+        if operation == _ASSEMBLY:
+            client = self._assembler
+            client.close()  # A connection that is idle may be a dead one, which would be waited for.
+        method = getattr(client, operation)
         return await self._requests.run(lambda: method(Bucket=self.location.bucket, **parameters))
 
     async def put(self, name: str, content: Spool, **parameters: Any) -> None:
@@ -109,7 +123,11 @@ class Bucket:
 
     async def read(self, body: StreamingBody, size: int) -> bytes:
         """Return the next `size` bytes of what was opened, fewer where it ends."""
-        return await self.run(body.read, size)
+        try:
+            return await self.run(body.read, size)
+        except StorageError as error:
+            self._forget_silent(error.__cause__)
+            raise
 
     async def holds(self, name: str, size: int) -> bool:
         """Say whether an object of exactly `size` bytes is there."""
@@ -173,6 +191,7 @@ class Bucket:
         for threads in (self._requests, self._parts, self._disk):
             threads.close()
         self._client.close()
+        self._assembler.close()
 
     async def _send(self, threads: Threads, operation: str, content: Spool, **parameters: Any) -> tuple[str, str]:
         method = getattr(self._client, operation)
@@ -184,14 +203,19 @@ class Bucket:
 
         return await threads.run(send)
 
+    def _forget_silent(self, caught_exception: BaseException | None = None, **_: Any) -> None:
+        """After an answer that never came, use no idle connection again: their machine may have vanished, too."""
+        if isinstance(caught_exception, ReadTimeoutError):
+            self._client.close()
+
     def _note_clock(self, parsed: dict[str, Any], **_: Any) -> None:
         with contextlib.suppress(KeyError, TypeError, ValueError):  # an answer without a date says nothing
             told = email.utils.parsedate_to_datetime(parsed["ResponseMetadata"]["HTTPHeaders"]["date"])
             self.clock_ahead = told.timestamp() - time.time()
 
 
-def new_client(location: S3Location, *, endpoint: str | None = None) -> S3Client:
-    """Return a client for the location; `endpoint` instead of its own where one is given."""
+def new_client(location: S3Location, *, endpoint: str | None = None, read_seconds: float = _READ_SECONDS) -> S3Client:
+    """Return a client for the location, or for another `endpoint` of it, that waits `read_seconds` for bytes."""
     styles: dict[bool | None, Literal["path", "virtual", "auto"]] = {True: "path", False: "virtual", None: "auto"}
     return boto3.session.Session().client(
         "s3",
@@ -205,7 +229,7 @@ def new_client(location: S3Location, *, endpoint: str | None = None) -> S3Client
             response_checksum_validation="when_required",
             retries={"mode": "standard", "max_attempts": ATTEMPTS},
             connect_timeout=_CONNECT_SECONDS,
-            read_timeout=_READ_SECONDS,
+            read_timeout=read_seconds,
             max_pool_connections=_CONNECTIONS,
         ),
     )

@@ -16,11 +16,18 @@ class Relay:
         self._target = target
         self._open: set[socket.socket] = set()
         self._frozen: set[socket.socket] = set()
+        self.unheard: set[socket.socket] = set()
+        """Frozen connections over which somebody has sent something since."""
         self._cut = False
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
+
+    @property
+    def connections(self) -> int:
+        """How many are open."""
+        return len(self._open)
 
     def cut(self) -> None:
         """End every connection, and each new one at once, until `mend`."""
@@ -57,18 +64,32 @@ class Relay:
 
     def _forward(self, client: socket.socket) -> None:
         """Copy in both directions until either side ends."""
-        with client, contextlib.suppress(OSError), self._connected() as server:
-            self._open.add(client)
+        with client, contextlib.suppress(OSError), self._connected() as server, self._listed(client):
             other = {client: server, server: client}
             while True:
                 for source in select.select([client, server], [], [])[0]:
                     data = source.recv(1 << 16)
-                    while client in self._frozen:
-                        if not (client.recv(1 << 16)):
-                            return
+                    if client in self._frozen:
+                        self._swallow(client, asked=source is client, more=bool(data))
+                        return
                     if not data:
                         return
                     other[source].sendall(data)
+
+    def _swallow(self, client: socket.socket, *, asked: bool, more: bool) -> None:
+        """Take what comes over a frozen connection until the client gives it up."""
+        while more or not asked:
+            if asked:
+                self.unheard.add(client)
+            asked, more = True, bool(client.recv(1 << 16))
+
+    @contextlib.contextmanager
+    def _listed(self, client: socket.socket) -> Iterator[None]:
+        self._open.add(client)
+        try:
+            yield
+        finally:
+            self._open.discard(client)
 
     def _connected(self) -> socket.socket:
         if isinstance(self._target, int):
