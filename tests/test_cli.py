@@ -101,9 +101,12 @@ def test_settings_that_can_not_be_used_exit_with_2(arguments: list[str], said: s
     [
         (
             {"BLACKLAKE_STORAGE": "ftp://host/path"},
-            "storage: Value error, this is none of file:///path, s3://bucket/prefix and memory:",
+            "storage: Value error, this is none of file:///path, s3://bucket/prefix, azure://container/prefix, gs://bucket/prefix",
         ),
-        ({"BLACKLAKE_STORAGE": "file://host/path"}, "none of file:///path, s3://bucket/prefix and memory:"),
+        (
+            {"BLACKLAKE_STORAGE": "file://host/path"},
+            "none of file:///path, s3://bucket/prefix, azure://container/prefix, gs://bucket/prefix",
+        ),
         ({"BLACKLAKE_STORAGE": "memory:", "BLACKLAKE_WORKERS": "2"}, "it needs workers = 1"),
         ({"BLACKLAKE_DATABASE_URL": "mysql://u:s3cret@h/d"}, "not postgresql://"),
         ({"BLACKLAKE_EXTERNAL_URL": "registry.example:5000"}, "not http://host or https://host"),
