@@ -7,6 +7,7 @@ from typing import Final
 
 from tests.faults.exchange import Exchange, Unavailable
 from tests.faults.ledger import Content, Key, Upload
+from tests.faults.wire import Answer
 
 TWO_CHUNKS: Final = 128
 """Bytes of a blob, at least, that is sent in parts."""
@@ -65,6 +66,8 @@ class Uploads:
         """Send a chunk, with Content-Range when `offset` is given; return False while another request holds the upload."""
         upload.sent = max(upload.sent, upload.acknowledged + len(data))
         answer = self._wire.request("PATCH", upload.location, data, BLOB | _range(offset, data), streamed=streamed)
+        if self._has_ended(upload, answer):
+            return False
         if not self._exchange.expect(answer, f"append to {upload.location}", 202, 416):
             raise Unavailable
         if answer.status == 416:
@@ -81,17 +84,17 @@ class Uploads:
         Only whoever resumes gives the `offset`: a request that was cut off may go on for a moment without its client.
         """
         digest = upload.content.digest
+        refused = () if offset is None else (404, 416) if upload.finishing else (416,)
         upload.finishing = True
         upload.sent = upload.content.size
         path = f"{upload.location}?digest={digest}"
         key = Key("blob", upload.repository, digest)
-        refused = () if offset is None else (416,)
         answer = self._exchange.write(
             [(key, digest)], lambda: self._wire.request("PUT", path, data, BLOB | _range(offset, data)), 201, *refused
         )
         if answer.status == 201:
             self.forget(upload)
-        return answer.status == 201
+        return answer.status == 201 or self._has_ended(upload, answer)
 
     def resume(self, upload: Upload, *, by_patch: bool = False) -> bool:
         """Go on with an upload from where it stands and finish it; return False while another request holds it."""
@@ -126,6 +129,17 @@ class Uploads:
         with self._ledger.lock:
             if upload in self._ledger.uploads:
                 self._ledger.uploads.remove(upload)
+
+    def _has_ended(self, upload: Upload, answer: Answer) -> bool:
+        """Say whether an upload is not known any more that was known a moment ago: then its blob must be there.
+
+        When it was asked how far the upload is, PostgreSQL may still have been at the commit of a request whose server was killed.
+        """
+        if answer.status != 404 or not upload.finishing:
+            return False
+        self.forget(upload)
+        self._judge_unknown(upload)
+        return True
 
     def _judge_unknown(self, upload: Upload) -> None:
         """Complain when an upload that nobody ended is not known, or one whose blob is not there either."""
