@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from conformance.server import ROOT
+from conformance.tether import tied
 from conformance.tools import ToolMissing
 
 CONFIGURATION: Final = ROOT / "deploy" / "nginx" / "blacklake.conf"
@@ -140,7 +141,7 @@ def proxying(sock: socket.socket, directory: Path, nodes: tuple[str, str], *, wo
     (directory / "nginx.conf").write_text(_MAIN.format(directory=directory, user=user, workers=workers))
     with (directory / "error.log").open("ab") as log:
         process = subprocess.Popen(
-            [program(), "-p", directory, "-c", directory / "nginx.conf"],
+            tied([program(), "-p", directory, "-c", directory / "nginx.conf"]),
             # As in an upgrade of nginx itself: it goes on with a socket that listens already, so connections can't be refused.
             env=os.environ | {"NGINX": f"{sock.fileno()};"},
             pass_fds=(sock.fileno(),),

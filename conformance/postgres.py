@@ -9,19 +9,25 @@ import importlib.util
 import os
 import re
 import secrets
+import shutil
+import signal
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Final
 
 from conformance.ports import free_port
+from conformance.tether import tied
 from conformance.tools import ToolMissing
 
 _DEBIAN: Final = Path("/usr/lib/postgresql")
 _USER: Final = "blacklake"
-_START: Final = 60  # seconds until it accepts connections
+_START: Final = 60.0  # seconds until it accepts connections
+_STOP: Final = 30.0  # seconds from SIGINT to SIGKILL
+_POLL: Final = 0.05  # seconds between two looks
 SETTINGS: Final = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -31,7 +37,7 @@ SETTINGS: Final = {
 
 
 class PostgresFailed(Exception):
-    """PostgreSQL can't be made, started or stopped; the message is what its programs said."""
+    """PostgreSQL can't be made or started; the message is what its programs said."""
 
 
 @contextmanager
@@ -55,17 +61,27 @@ def running(directory: Path) -> Iterator[str]:
         "--no-sync",
     )
     port = free_port()
-    options = " ".join(f"-c {name}='{value}'" for name, value in {**SETTINGS, "port": port}.items())
-    control = (programs / "pg_ctl", f"--pgdata={data}", "--wait", "--silent", f"--timeout={_START}")
+    settings = [f"--{name}={value}" for name, value in {**SETTINGS, "port": str(port)}.items()]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*_unprivileged(), *tied([programs / "postgres", "-D", data, *settings], "INT")],
+            cwd="/",
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,  # Ctrl-C reaches us, who then stop it.
+        )
     try:
-        _run(*control, "start", f"--log={log}", f"--options={options}")
-    except PostgresFailed as error:
-        said = log.read_text(errors="replace")[-2000:] if log.exists() else "nothing"
-        raise PostgresFailed(f"{error}; its log ends:\n{said}") from None
-    try:
+        _wait(process, [programs / "pg_isready", "--host=127.0.0.1", f"--port={port}", "--quiet"], log)
         yield f"postgresql://{_USER}:{password}@127.0.0.1:{port}/postgres"
     finally:
-        _run(*control, "--mode=fast", "stop")
+        process.send_signal(signal.SIGINT)  # Who is still connected is cut off.
+        try:
+            process.wait(_STOP)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 @cache
@@ -92,24 +108,44 @@ def newest(found: dict[int, Path]) -> Path:
     return found[max(found)]
 
 
+def _wait(process: subprocess.Popen[bytes], question: Sequence[str | Path], log: Path) -> None:
+    """Return when PostgreSQL accepts connections, which the command `question` answers with 0."""
+    deadline = time.monotonic() + _START
+    while subprocess.run(question, env=_environment(), check=False).returncode != 0:
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise PostgresFailed(f"PostgreSQL did not start. Its log ends:\n{log.read_text(errors='replace')[-2000:]}")
+        time.sleep(_POLL)
+
+
 def _run(*command: str | Path) -> None:
     """Run a program of PostgreSQL's to its end."""
-    # It refuses to run as root, and does in a namespace of root's as a user there who owns what root owns.
-    prefix = ("unshare", "--user", "--map-user=1000", "--map-group=1000", "--") if os.geteuid() == 0 else ()
-    ours = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_"))}
-    try:
-        done = subprocess.run(
-            [*prefix, *command],
-            cwd="/",
-            env={**ours, "LC_ALL": "C"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    except FileNotFoundError as error:
-        raise ToolMissing(f"{error.filename} is missing; on Debian and Ubuntu: apt-get install util-linux") from None
+    done = subprocess.run(
+        [*_unprivileged(), *command],
+        cwd="/",
+        env=_environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode != 0:
         raise PostgresFailed(
             f"{Path(command[0]).name} failed ({done.returncode}): {(done.stderr + done.stdout).strip()[-2000:]}"
         )
+
+
+def _unprivileged() -> tuple[str, ...]:
+    """Return what a command is to begin with: PostgreSQL refuses to run as root.
+
+    In a user namespace of root's it is another user's, who owns what root owns. Raise ToolMissing.
+    """
+    if os.geteuid() != 0:
+        return ()
+    if shutil.which("unshare") is None:
+        raise ToolMissing("unshare is missing; on Debian and Ubuntu: apt-get install util-linux")
+    return ("unshare", "--user", "--map-user=1000", "--map-group=1000", "--")
+
+
+def _environment() -> dict[str, str]:
+    """Return our environment without what PostgreSQL would take for settings, and with messages in English."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_"))} | {"LC_ALL": "C"}

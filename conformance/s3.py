@@ -19,6 +19,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from conformance.ports import free_port
+from conformance.tether import tied
 from conformance.tools import path_of
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def running(name: str, directory: Path) -> Iterator[S3Server]:
     server = S3Server(name, f"http://127.0.0.1:{port}", directory.parent / f"{name}.log")
     with server.log.open("wb") as log:
         process = subprocess.Popen(
-            command,
+            tied(command),
             env=os.environ | environment,
             stdin=subprocess.DEVNULL,
             stdout=log,

@@ -15,6 +15,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final, Literal
 
+from conformance.tether import tied
+
 ROOT: Final = Path(__file__).resolve().parent.parent
 """The directory of the project."""
 
@@ -111,7 +113,7 @@ def node(
     options = ["--port", "0", "--data-dir", str(directory / "data"), "--server", setup.server]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [program, "serve", *options],
+            tied([program, "serve", *options]),
             cwd=directory,
             env=_environment(setup, settings) | dict(environment or {}),
             stdin=subprocess.DEVNULL,

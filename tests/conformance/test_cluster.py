@@ -84,5 +84,5 @@ def test_without_a_postgresql_the_way_to_one_is_named() -> None:
 
 def test_a_postgresql_that_does_not_start_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(postgres.SETTINGS, "wal_level", "none")
-    with pytest.raises(postgres.PostgresFailed, match=r"(?s)its log ends:.*wal_level"), postgres.running(tmp_path):
+    with pytest.raises(postgres.PostgresFailed, match=r"(?s)did not start.*wal_level"), postgres.running(tmp_path):
         pass
