@@ -133,7 +133,7 @@ class Uploads:
     def _has_ended(self, upload: Upload, answer: Answer) -> bool:
         """Say whether an upload is not known any more that was known a moment ago: then its blob must be there.
 
-        When it was asked how far the upload is, PostgreSQL may still have been at the commit of a request whose server was killed.
+        When it was asked for its offset, PostgreSQL may still have been at the commit of a request whose server was killed.
         """
         if answer.status != 404 or not upload.finishing:
             return False
