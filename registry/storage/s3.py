@@ -91,7 +91,7 @@ class S3Store:
         """See BlobStore. Of the storage only what begins with this one key is listed."""
         name = self._name(key)
         if key in self._writing:
-            self._writing[key].abandon()
+            await self._writing[key].abandon()
         await self._bucket.end_uploads(name)
         await self._bucket.delete_all(name)
 

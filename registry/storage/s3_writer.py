@@ -211,9 +211,11 @@ class S3Writer:
                 await ended(self._sending)
             self._spool.close()
 
-    def abandon(self) -> None:
-        """Note that the key was deleted: nothing more is sent."""
+    async def abandon(self) -> None:
+        """Send nothing more, and return when nothing is on its way: of a key that is deleted S3 may keep a part that comes late."""
         self._is_abandoned = True
+        if self._sending is not None:
+            await ended(self._sending)
 
     def _require_open(self) -> None:
         if not self._is_open:
@@ -245,11 +247,7 @@ class S3Writer:
         with spool:
             etag, crc32 = "", ""
             if not self._is_abandoned:
-                try:
-                    etag, crc32 = await self._bucket.put_part(self._name, self._state.upload_id, number, spool)
-                except ObjectMissing:  # was the upload ended by a deletion?
-                    if not self._is_abandoned:
-                        raise
+                etag, crc32 = await self._bucket.put_part(self._name, self._state.upload_id, number, spool)
         self._state.parts.append(Part(number, etag, crc32))
 
     async def _sent(self) -> None:
