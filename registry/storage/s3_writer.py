@@ -212,7 +212,7 @@ class S3Writer:
             self._spool.close()
 
     async def abandon(self) -> None:
-        """Send nothing more, and return when nothing is on its way: of a key that is deleted S3 may keep a part that comes late."""
+        """Send nothing more; return when nothing is on its way, since S3 may keep a part that comes after the deletion."""
         self._is_abandoned = True
         if self._sending is not None:
             await ended(self._sending)
