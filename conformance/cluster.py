@@ -69,7 +69,7 @@ class Cluster:
         """
         found = self.traffic()
         yield from found.problems(at_once)
-        if (found.redirected > 0) != (self.setup.redirect != "never"):
+        if self.setup.redirect != "auto" and (found.redirected > 0) != (self.setup.redirect == "always"):
             yield f"redirect is {self.setup.redirect}, and {found.redirected} requests were redirected"
 
 

@@ -1,6 +1,6 @@
 """The setups in which the official suite runs: every door on every server on every Python, on both storage drivers.
 
-And clusters, in which two nodes of either kind take turns on each S3 server, with redirects and without.
+And clusters, in which two nodes of either kind take turns on each S3 server, with every setting of redirects.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from conformance.server import NEWEST_PYTHON, THIS_PYTHON, Door, HttpServer, Set
 _DOORS: Final[tuple[Door, ...]] = ("lane", "quart")
 _SERVERS: Final[tuple[HttpServer, ...]] = ("granian", "hypercorn")
 _S3_SERVERS: Final[tuple[S3Name, ...]] = get_args(S3Name)
-_REDIRECTS: Final[tuple[Redirect, ...]] = ("always", "never")
+_REDIRECTS: Final[tuple[Redirect, ...]] = ("auto", "never", "always")
 
 _PAIRWISE: Final = (
     (0, 0, 0, 0, 0),
-    (1, 1, 1, 0, 0),
-    (1, 1, 0, 1, 0),
-    (1, 0, 1, 0, 1),
+    (1, 0, 1, 1, 1),
     (0, 1, 0, 1, 1),
-    (0, 0, 1, 1, 1),
+    (1, 1, 1, 0, 0),
+    (0, 2, 1, 0, 1),
+    (1, 2, 0, 1, 0),
 )
-"""Six rows in which every two columns hold every two values."""
+"""Six rows in which every two columns hold every two values; the second has three."""
 
 
 def setups(pythons: tuple[str, ...] = (THIS_PYTHON, NEWEST_PYTHON), *, turned: bool = False) -> list[Setup]:

@@ -2,8 +2,8 @@
 
 Two profiles: `all` lets manifests name absent content (`sparse=allow`) and admits nothing but passed checks; `default` is
 Blacklake with its default settings, under which sparse manifests are the only thing that isn't tried. A cluster takes
-the first. Where it redirects pulls of blobs, `redirected` takes its place: the suite looks for `Docker-Content-Digest`
-in the answer at the end of a redirect, which is the S3 server's.
+the first. Where it redirects every pull of a blob, `redirected` takes its place: the suite looks for
+`Docker-Content-Digest` in the answer at the end of a redirect, which is the S3 server's.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ def main(arguments: list[str]) -> int:
                 for setup in [] if options.cluster else _single(profile, matrix=options.matrix):
                     runs.of(setup, profile)
             for cluster in clusters() if ALL in profiles and (options.matrix or options.cluster) else []:
-                runs.of(cluster, ALL if cluster.redirect == "never" else REDIRECTED)
+                runs.of(cluster, REDIRECTED if cluster.redirect == "always" else ALL)
         return runs.concluded()
 
 

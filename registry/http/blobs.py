@@ -24,7 +24,7 @@ async def pull(services: Services, call: Call, at: Location, links: Links) -> Re
     )
     if links.redirects is None or call.method != "GET" or not isinstance(reply.body, Stream):
         return reply
-    url = await links.redirects.target(call, lambda: services.blobs.signed_url(blob))
+    url = await links.redirects.target(call, blob.size, lambda: services.blobs.signed_url(blob))
     if url is None:
         return reply
     return Reply(307, [("Location", url), ("Docker-Content-Digest", str(blob.digest)), ("Cache-Control", "no-store")])

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
 from urllib.parse import urlsplit
 
 from registry.http.call import Call
 
+_WORTHWHILE: Final = 1 << 20  # bytes of a blob; a smaller one is sent sooner than the client is at another server
+
 
 class Redirects:
-    """Decides for each pull; a client that can't follow gets the bytes from here."""
+    """Decides for each pull; who can't follow gets the bytes from here, and so does who has little to fetch."""
 
     def __init__(self, *, always: bool, spared: Sequence[str] = (), secure: bool = False) -> None:
-        """Redirect every client, or all but those that would fail.
+        """Redirect every pull, or those of large blobs by clients that can follow.
 
         `spared` are beginnings of User-Agents that fail; `secure` says that clients reach us by https.
         """
@@ -21,9 +24,12 @@ class Redirects:
         self._spared = tuple(spared)
         self._secure = secure
 
-    async def target(self, call: Call, signed_url: Callable[[], Awaitable[str | None]]) -> str | None:
-        """Return where the client of `call` is sent; None where it isn't. `signed_url` returns None where there is none."""
-        if not self._always and self._spared and call.headers.get("user-agent", "").startswith(self._spared):
+    async def target(self, call: Call, size: int, signed_url: Callable[[], Awaitable[str | None]]) -> str | None:
+        """Return where the client of `call` is sent for a blob of `size` bytes; None where it isn't.
+
+        `signed_url` returns None where there is none.
+        """
+        if not self._always and (size < _WORTHWHILE or call.headers.get("user-agent", "").startswith(self._spared)):
             return None
         url = await signed_url()
         return url if url is not None and (self._always or self._can_follow(call, url)) else None

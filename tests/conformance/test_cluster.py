@@ -63,7 +63,8 @@ def test_every_request_goes_to_the_other_node_and_both_are_one_registry(cluster:
     [
         ("always", 307, None),
         ("always", 200, "redirect is always, and 0 requests were redirected"),
-        ("auto", 200, "redirect is auto, and 0 requests were redirected"),
+        ("auto", 200, None),
+        ("auto", 307, None),
         ("never", 307, "redirect is never, and 2 requests were redirected"),
         ("never", 200, None),
     ],

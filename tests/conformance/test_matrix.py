@@ -42,7 +42,7 @@ def test_a_setup_reads_as_a_line() -> None:
 def test_every_two_choices_of_a_cluster_meet() -> None:
     choices = {
         "s3": ("versitygw", "minio"),
-        "redirect": ("always", "never"),
+        "redirect": ("auto", "never", "always"),
         "door": CHOICES["door"],
         "server": CHOICES["server"],
         "python": PYTHONS,

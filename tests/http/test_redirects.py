@@ -16,11 +16,11 @@ from tests.http.conftest import fresh
 from tests.http.server import Registry, serving
 from tests.s3_servers import CREDENTIALS, REGION, S3Server
 
-CONTENT = bytes(range(256)) * 1000
+CONTENT = bytes(range(256)) * 4096  # the smallest blob that a redirect is worth
 SIGNED = "https://bucket.example/key?signature"
 
 
-def target(redirects: Redirects, url: str | None = SIGNED, **headers: str) -> str | None:
+def target(redirects: Redirects, url: str | None = SIGNED, size: int = len(CONTENT), **headers: str) -> str | None:
     raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
 
     async def nothing() -> None:
@@ -29,7 +29,7 @@ def target(redirects: Redirects, url: str | None = SIGNED, **headers: str) -> st
     async def signed_url() -> str | None:
         return url
 
-    return asyncio.run(redirects.target(Call("GET", "/", b"", raw, nothing), signed_url))
+    return asyncio.run(redirects.target(Call("GET", "/", b"", raw, nothing), size, signed_url))
 
 
 LOCAL = "http://127.0.0.1:9000/key"
@@ -64,6 +64,11 @@ def test_a_client_that_can_follow_is_redirected(url: str, headers: dict[str, str
 def test_a_client_that_would_fail_gets_the_bytes(url: str, headers: dict[str, str]) -> None:
     assert target(AUTO, url, **headers) is None
     assert target(Redirects(always=True, spared=["Mozilla/"]), url, **headers) == url
+
+
+def test_a_small_blob_is_sent_from_here() -> None:
+    assert target(AUTO, size=len(CONTENT) - 1) is None
+    assert target(Redirects(always=True), size=1) == SIGNED
 
 
 def test_nobody_is_sent_from_https_to_http() -> None:
