@@ -173,9 +173,10 @@ def _redirected(
     def rate() -> float:
         return payload.size / MB / median(together(follow_one, [job], limit=LIMIT) for _ in range(PULLS))
 
-    yield from take(server, {"redirect": rate}, measures(scale), note)
-    if server.kind.name == kinds.OURS:
-        yield from take(server, {"node": partial(_sent, server)}, measures(scale), note)
+    for figure in take(server, {"redirect": rate}, measures(scale), note):
+        yield figure
+        if server.kind.name == kinds.OURS:
+            yield "node", _sent(server)
 
 
 def _sent(server: Server) -> float:
