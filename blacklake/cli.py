@@ -158,7 +158,7 @@ def setup(
     data_dir: DataDir = None,
     config: Config = None,
 ) -> int:
-    """Let the bucket end unfinished uploads that nobody goes on with, and keep old versions. No object expires by that."""
+    """Let the bucket end unfinished uploads that are old, and keep old versions. No object expires by that."""
     with _server_side():
         from registry.storage_upkeep import NothingToSetUp, set_up_storage
 

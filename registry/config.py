@@ -137,7 +137,7 @@ class Settings(BaseSettings):
     )
     redirect: Redirect = Field(
         Redirect.AUTO,
-        description="Pulls of blobs in S3: auto (redirect clients that can follow), always, or never (send the bytes).",
+        description="Pulls of blobs in S3: auto (redirect who can follow, from 1 MiB on), always, or never (send the bytes).",
     )
     redirect_except: str = Field(
         "Mozilla/,Wget/,Python-urllib/",

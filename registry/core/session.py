@@ -16,8 +16,8 @@ from registry.core.hashing import HashStateInvalid, RunningHash, new_hash, resto
 from registry.db import uploads
 from registry.db.pool import Database
 from registry.db.uploads import LEASE_SECONDS, UploadRow
-from registry.errors import BodyIncomplete, SizeMismatch, Unavailable, UploadOutOfOrder
-from registry.storage.base import MAX_UNSAVED_PARTS, BlobStore, BlobWriter, StorageError, StorageKey
+from registry.errors import BodyIncomplete, SizeMismatch, Unavailable
+from registry.storage.base import MAX_UNSAVED_PARTS, BlobStore, BlobWriter, ObjectMissing, StorageError, StorageKey
 
 PIECE: Final = 1 << 20
 """Bytes that are hashed and written at a time. An upload holds two pieces, and a third while it waits."""
@@ -77,8 +77,9 @@ class UploadSession:
             stack.callback(asyncio.create_task(session._renew()).cancel)
             try:
                 yield session
-            except LeaseLost:
-                if not session._has_saved:
+            except BaseException as error:
+                # Where the storage itself fails it isn't asked for more.
+                if not session._has_saved and (isinstance(error, ObjectMissing) or not isinstance(error, StorageError)):
                     await session._withdraw()
                 raise
 
@@ -92,14 +93,12 @@ class UploadSession:
         self._hash = new_hash(algorithm)
 
     async def receive(self, body: AsyncIterator[bytes], chunk: ByteRange | None) -> None:
-        """Append `body`. Raise UploadOutOfOrder before a byte is read, SizeMismatch where `chunk` says another length.
+        """Append `body`, which begins where the upload stands. Raise SizeMismatch where `chunk` says another length.
 
         When the client vanishes, what has arrived is saved before BodyIncomplete goes on. Raise LeaseLost when another
         request has taken the upload over: while nothing arrives, the lease runs out.
         """
         start = self.received
-        if chunk is not None and chunk.start != start:
-            raise UploadOutOfOrder(f"the chunk begins at {chunk.start}", offset=start)
         stop = chunk.stop if chunk is not None else None
         try:
             async with asyncio.timeout(None) as self._patience:
@@ -107,6 +106,7 @@ class UploadSession:
         except TimeoutError:
             raise LeaseLost from None
         except BodyIncomplete:
+            self._patience = None
             await self.save(release=True)
             raise
         finally:

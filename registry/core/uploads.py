@@ -35,6 +35,10 @@ _OVERTAKEN_SECONDS: Final = 60.0
 """A request that holds the lease of a cancelled upload may still write: its object is deleted when it has noticed."""
 
 
+_ASSEMBLY_SECONDS: Final = 900.0
+"""S3 may still be at an object of a request whose node was killed: what is lost by then stays lost."""
+
+
 class _AlreadyRecorded(Exception):
     """Rolls back: a blob lies under `key`. Whether the storage has it is asked while no transaction is open."""
 
@@ -69,7 +73,7 @@ class Uploads:
         `chunk` is what Content-Range says. What arrives before the client vanishes is kept for resuming. Raise
         UploadUnknown, UploadOutOfOrder, SizeMismatch.
         """
-        async with self._leased(name, upload_id, rest=None) as session:
+        async with self._leased(name, upload_id, chunk, rest=None) as session:
             await session.receive(body, chunk)
             await session.save(release=True)
             return session.received
@@ -89,7 +93,7 @@ class Uploads:
         `length` is the body's, in bytes, where the client said it. Raise DigestMismatch, after which the session and its bytes
         are gone, or what `append` raises.
         """
-        async with self._leased(name, upload_id, rest=length) as session:
+        async with self._leased(name, upload_id, chunk, rest=length) as session:
             if session.received == 0:
                 session.hash_with(digest.algorithm)
             await session.receive(body, chunk)
@@ -144,12 +148,15 @@ class Uploads:
         return row
 
     @contextlib.asynccontextmanager
-    async def _leased(self, name: RepositoryName, upload_id: UUID, *, rest: int | None) -> AsyncIterator[UploadSession]:
-        row = await self._db.statement(
-            "take_upload_lease", lambda conn: uploads.take_lease(conn, name, upload_id=upload_id)
+    async def _leased(
+        self, name: RepositoryName, upload_id: UUID, chunk: ByteRange | None, *, rest: int | None
+    ) -> AsyncIterator[UploadSession]:
+        take = partial(
+            uploads.take_lease, name=name, upload_id=upload_id, at=chunk.start if chunk is not None else None
         )
+        row = await self._db.statement("take_upload_lease", take)
         if row is None:
-            raise await self._overtaken(name, upload_id)
+            raise await self._overtaken(name, upload_id, chunk)
         async with self._held(name, row, size=None if rest is None else row.received + rest) as session:
             yield session
 
@@ -170,12 +177,14 @@ class Uploads:
         except ObjectMissing as error:
             # The storage lost what the row says is there: this upload can't be continued by anyone. Or another request has
             # the upload by now, and discarded what we had not saved.
-            if await self._discard(row):
+            if await self._discard(row, delay=_ASSEMBLY_SECONDS):
                 raise UploadUnknown(name, str(row.id)) from error
             raise await self._overtaken(name, row.id) from error
 
-    async def _overtaken(self, name: RepositoryName, upload_id: UUID) -> RegistryError:
+    async def _overtaken(self, name: RepositoryName, upload_id: UUID, chunk: ByteRange | None = None) -> RegistryError:
         received = await self.status(name, upload_id)
+        if chunk is not None and chunk.start != received:
+            return UploadOutOfOrder(f"the chunk begins at {chunk.start}", offset=received)
         return UploadOutOfOrder("another request is writing this upload", offset=received)
 
     async def _complete(self, session: UploadSession, digest: Digest) -> None:
@@ -220,17 +229,20 @@ class Uploads:
                 known = already.key
                 is_lost = not await self._store.holds(StorageKey(known), session.received)
 
-    async def _discard(self, row: UploadRow) -> bool:
-        """End a session whose lease was ours last, and delete its bytes; return False where another request has it."""
+    async def _discard(self, row: UploadRow, *, delay: float = 0) -> bool:
+        """End a session whose lease was ours last, and delete its bytes; return False where another request has it.
+
+        `delay` is for how many seconds something may still come of them.
+        """
 
         async def remove(conn: Connection) -> bool:
             dropped = await uploads.drop(conn, row)
             if dropped:
-                await objects.add(conn, row.storage_key)
+                await objects.add(conn, row.storage_key, delay=delay)
             return dropped
 
         dropped = await self._db.transaction("discard_upload", remove)
-        if dropped:
+        if dropped and not delay:
             await self._delete_object(row.storage_key)
         return dropped
 

@@ -34,6 +34,7 @@ _TAKE: Final = f"""
 UPDATE uploads u SET lease_epoch = lease_epoch + 1, lease_until = now() + interval '{LEASE_SECONDS} s'
 FROM repositories r
 WHERE r.name = $1 AND u.repository_id = r.id AND u.id = $2 AND (u.lease_until IS NULL OR u.lease_until <= now())
+    AND ($3::bigint IS NULL OR u.received = $3)
 RETURNING u.repository_id, u.id, u.storage_key, u.algorithm, u.received, u.hash_state, u.writer_state, u.lease_epoch
 """
 _RENEW: Final = f"""
@@ -82,9 +83,14 @@ async def create(
     return UploadRow(repository_id, upload_id, storage_key, algorithm, 0, None, b"", lease_epoch)
 
 
-async def take_lease(conn: Connection, name: RepositoryName, *, upload_id: UUID) -> UploadRow | None:
-    """Take the lease of a session and return it; None where it is not there or another's lease lives."""
-    row = await conn.fetchrow(_TAKE, name, upload_id)
+async def take_lease(
+    conn: Connection, name: RepositoryName, *, upload_id: UUID, at: int | None = None
+) -> UploadRow | None:
+    """Take the lease of a session and return it.
+
+    None where it is not there, another's lease lives, or it doesn't stand `at` so many bytes, if that is said.
+    """
+    row = await conn.fetchrow(_TAKE, name, upload_id, at)
     return None if row is None else UploadRow(*row)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from mediatypes.endpoints import Location
 from registry.core.services import Services
 from registry.http.call import Call
@@ -9,6 +11,9 @@ from registry.http.conditional import content_reply
 from registry.http.links import Links
 from registry.http.parse import digest_of, name_of
 from registry.http.reply import Reply, Stream
+
+# S3 would compare them with an ETag and a date of its own.
+_CONDITIONS: Final = frozenset(("if-match", "if-unmodified-since", "if-modified-since", "if-range"))
 
 
 async def pull(services: Services, call: Call, at: Location, links: Links) -> Reply:
@@ -22,7 +27,8 @@ async def pull(services: Services, call: Call, at: Location, links: Links) -> Re
         source=lambda part: services.blobs.read(blob, part),
         file=services.blobs.local_path(blob),
     )
-    if links.redirects is None or call.method != "GET" or not isinstance(reply.body, Stream):
+    is_simple = call.method == "GET" and isinstance(reply.body, Stream) and not _CONDITIONS & call.headers.keys()
+    if links.redirects is None or not is_simple:
         return reply
     url = await links.redirects.target(call, blob.size, lambda: services.blobs.signed_url(blob))
     if url is None:

@@ -35,17 +35,25 @@ class Redirects:
         return url if url is not None and (self._always or self._can_follow(call, url)) else None
 
     def _can_follow(self, call: Call, url: str) -> bool:
-        target, here = urlsplit(url), urlsplit("//" + call.headers.get("host", ""))
-        if target.scheme == "http" and self._secure:
+        target, here = urlsplit(url), _host_of(call)
+        there = target.hostname or ""
+        if target.scheme == "http" and (self._secure or call.headers.get("x-forwarded-proto") == "https"):
             return False  # clients refuse, or would send in the clear what was asked for by https
-        if _is_loopback(target.hostname) and not _is_loopback(here.hostname):
+        if _is_loopback(there) and not _is_loopback(here):
             return False  # the storage is on this machine, the client elsewhere
-        # Many clients send their credentials along to another port of the same host; S3 refuses two kinds at once.
-        return "authorization" not in call.headers or target.hostname != here.hostname
+        # Go's clients send credentials along to other ports of a host, and to hosts below it; S3 refuses two kinds at once.
+        return "authorization" not in call.headers or not (there == here or there.endswith(f".{here}"))
 
 
-def _is_loopback(host: str | None) -> bool:
+def _host_of(call: Call) -> str:
     try:
-        return host == "localhost" or ipaddress.ip_address(host or "").is_loopback
+        return urlsplit("//" + call.headers.get("host", "")).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False

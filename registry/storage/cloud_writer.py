@@ -56,7 +56,8 @@ class CloudWriter:
         self._offset = size_of(state.runs) + len(state.end)
         self._sending: asyncio.Task[None] | None = None
         self._let_go = let_go
-        self._made: Description | None = None  # the blob, where another writer made it
+        self._made: Description | None = None  # the blob, where it was there already
+        self._is_named = False  # whether the blob may be of this writer's segments
         self._is_open = True
         self._is_abandoned = False
 
@@ -104,11 +105,12 @@ class CloudWriter:
             await self._sent()
         except ObjectExists:
             self._made = await self._place.describe()
+            self._is_named = self._made == description
             if self._made.size != self._offset:
                 raise ObjectMissing("another writer has made the object, with other bytes") from None
         await self.close()
         # What this writer made itself is known, also where the answer to its first attempt was lost.
-        return self._made in (None, description)
+        return self._made is None or self._is_named
 
     async def tidy(self) -> None:
         """See BlobWriter."""
@@ -120,7 +122,8 @@ class CloudWriter:
         """See BlobWriter."""
         if self._sending is not None:
             await ended(self._sending)
-        await self._place.delete_objects([name_of(self._name, number) for number in range(self._kept, self._begun)])
+        if not self._is_named:
+            await self._place.delete_objects([name_of(self._name, number) for number in range(self._kept, self._begun)])
 
     async def close(self) -> None:
         """See BlobWriter."""
@@ -154,6 +157,7 @@ class CloudWriter:
 
     async def _create(self, description: Description) -> None:
         if not self._is_abandoned:
+            self._is_named = True
             await self._place.create_blob(description, self._gathered)
 
     async def _sent(self) -> None:

@@ -9,19 +9,24 @@ import math
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 import urllib3
 
-from registry.storage.base import ObjectExists, ObjectMissing, StorageError
-from registry.storage.s3_bucket import CLOCK_AHEAD, Bucket, Spool, new_spool
+from registry.storage.base import ObjectExists, StorageError
+from registry.storage.s3_bucket import CLOCK_AHEAD, Bucket, Refused, Spool, new_spool
 from registry.storage.s3_urls import Signer, new_signer
 from registry.storage_url import S3Location
 
-RULE: Final = "blacklake-abort-incomplete-uploads"
-"""The id of our lifecycle rule; rules with other ids are left as they are."""
+if TYPE_CHECKING:
+    from types_boto3_s3.type_defs import CompletedPartTypeDef
 
+RULE: Final = "blacklake-abort-incomplete-uploads"
+"""What the id of our lifecycle rule begins with, before the prefix; rules with other ids are left as they are."""
+
+_LONGEST_ID: Final = 255  # characters of a rule's id
+_LEAST_DAYS: Final = 30  # S3 counts from an upload's begin, we from its last byte, and we end it long before that
 _PART: Final = 5 << 20  # bytes, the least that S3 takes of a part that isn't the last
 _SECONDS: Final = 10.0  # for a signed URL to answer
 _NO_REDIRECTS: Final = "Clients can't be redirected there: mend that, or set BLACKLAKE_REDIRECT=never"
@@ -40,7 +45,11 @@ class Finding:
 
 async def check_bucket(location: S3Location) -> AsyncGenerator[Finding, None]:
     """Try on the bucket all that the driver does there; yield what came of each step. What was put is deleted again."""
-    bucket = Bucket(location)
+    try:
+        bucket = Bucket(location)
+    except StorageError as error:
+        yield Finding("credentials", is_well=False, text=str(error))
+        return
     try:
         signer = new_signer(location)
         try:
@@ -55,26 +64,26 @@ async def check_bucket(location: S3Location) -> AsyncGenerator[Finding, None]:
 
 
 async def set_up_bucket(location: S3Location, *, upload_ttl: float, versioning: bool) -> AsyncGenerator[Finding, None]:
-    """Let the bucket end multipart uploads that nobody goes on with, and keep old versions where `versioning` asks for it.
+    """Let the bucket end multipart uploads that are old, and keep old versions where `versioning` asks for it.
 
-    `upload_ttl` is in seconds; what is younger is never ended. No rule of ours expires an object, and those of others stay.
+    `upload_ttl` is in seconds. No rule of ours expires an object, and the rules of others stay.
     """
-    bucket = Bucket(location)
-    steps: list[tuple[str, Awaitable[str]]] = [("lifecycle", _set_lifecycle(bucket, upload_ttl))]
+    try:
+        bucket = Bucket(location)
+    except StorageError as error:
+        yield Finding("credentials", is_well=False, text=str(error))
+        return
+    steps: list[tuple[str, Callable[[], Awaitable[str]]]] = [("lifecycle", lambda: _set_lifecycle(bucket, upload_ttl))]
     if versioning:
-        steps.append(("versioning", _set_versioning(bucket)))
+        steps.append(("versioning", lambda: _set_versioning(bucket)))
     try:
         for step, work in steps:
             try:
-                yield Finding(step, is_well=True, text=await work)
+                yield Finding(step, is_well=True, text=await work())
             except StorageError as error:
-                is_unknown = str(error).endswith(_UNKNOWN)
-                text = (
-                    f"this server knows no such setting ({error}): see to it by a setting of its own"
-                    if is_unknown
-                    else str(error)
-                )
-                yield Finding(step, is_well=is_unknown, text=text)
+                is_unknown = isinstance(error, Refused) and error.code in _UNKNOWN and location.endpoint is not None
+                unknown = f"this server knows no such setting ({error}): see to it by a setting of its own"
+                yield Finding(step, is_well=is_unknown, text=unknown if is_unknown else str(error))
     finally:
         bucket.close()
 
@@ -171,28 +180,23 @@ class _Check:
 
     async def _multipart(self) -> str:
         name = f"{self._name}.parts"
-        upload_id = await self._begin(name)
-        parts = []
+        upload_id = await self._bucket.begin_upload(name)
+        parts: list[CompletedPartTypeDef] = []
         for number, content in enumerate((bytes(_PART), b"end"), 1):
             with self._spool(content) as spool:
                 etag, crc32 = await self._bucket.put_part(name, upload_id, number, spool)
             parts.append({"PartNumber": number, "ETag": etag, "ChecksumCRC32": crc32})
-        completed: dict[str, Any] = {"UploadId": upload_id, "MultipartUpload": {"Parts": parts}, "IfNoneMatch": "*"}
-        await self._bucket.call("complete_multipart_upload", Key=name, **completed)
-        if not await self._bucket.holds(name, _PART + 3):
-            raise StorageError("the object that was assembled of parts has another size than they have")
+        await self._bucket.finish_upload(name, upload_id, parts, size=_PART + len(b"end"))
         return "an object was assembled of parts"
 
     async def _abort(self) -> str:
         name = f"{self._name}.aborted"
-        upload_id = await self._begin(name)
-        await self._bucket.end_uploads(name)
-        try:
-            await self._bucket.call("list_parts", Key=name, UploadId=upload_id)
-        except ObjectMissing:
-            return "unfinished uploads can be listed and ended"
+        upload_id = await self._bucket.begin_upload(name)
+        listed = await self._bucket.call("list_multipart_uploads", Prefix=name)
         await self._bucket.end_upload(name, upload_id)
-        raise StorageError("the server doesn't list unfinished uploads: what deleted uploads leave stays there")
+        if upload_id not in [upload["UploadId"] for upload in listed.get("Uploads", [])]:
+            raise StorageError("the server doesn't list unfinished uploads: what deleted uploads leave stays there")
+        return "unfinished uploads can be listed and ended"
 
     async def _delete(self) -> str:
         await self._bucket.end_uploads(f"{self._name}.parts")
@@ -201,12 +205,6 @@ class _Check:
             raise StorageError("the object is still there after it was deleted")
         return "what was put is gone"
 
-    async def _begin(self, name: str) -> str:
-        made = await self._bucket.call(
-            "create_multipart_upload", Key=name, ChecksumAlgorithm="CRC32", **self._bucket.encryption
-        )
-        return str(made["UploadId"])
-
     def _spool(self, content: bytes) -> Spool:
         spool = new_spool()
         spool.write(content)
@@ -214,22 +212,26 @@ class _Check:
 
 
 async def _set_lifecycle(bucket: Bucket, upload_ttl: float) -> str:
-    days = math.ceil(upload_ttl / 86400) + 1
+    days = max(_LEAST_DAYS, math.ceil(2 * upload_ttl / 86400))
+    name = f"{RULE}:{bucket.location.prefix}"[:_LONGEST_ID]
     rule = {
-        "ID": RULE,
+        "ID": name,
         "Status": "Enabled",
         "Filter": {"Prefix": bucket.location.prefix},
         "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": days},
     }
+    found: dict[str, Any] = {"Rules": []}
     try:
         found = await bucket.call("get_bucket_lifecycle_configuration")
-        others = [other for other in found["Rules"] if other.get("ID") != RULE]
-    except StorageError as error:
-        if "NoSuchLifecycleConfiguration" not in str(error):
+    except Refused as error:
+        if error.code != "NoSuchLifecycleConfiguration":
             raise
-        others = []
-    await bucket.call("put_bucket_lifecycle_configuration", LifecycleConfiguration={"Rules": [*others, rule]})
-    return f"uploads that are unfinished after {days} days are ended by S3; {len(others)} other rules stay as they are"
+    others = [other for other in found["Rules"] if other.get("ID") != name]
+    settings = {key: found[key] for key in ("TransitionDefaultMinimumObjectSize",) if key in found}
+    await bucket.call(
+        "put_bucket_lifecycle_configuration", LifecycleConfiguration={"Rules": [*others, rule]}, **settings
+    )
+    return f"S3 ends uploads that were begun {days} days ago; {len(others)} other rules stay as they are"
 
 
 async def _set_versioning(bucket: Bucket) -> str:

@@ -75,6 +75,8 @@ class CloudFrontUrls:
 def _rsa_key(file: Path) -> rsa.RSAPrivateKey:
     try:
         key = load_pem_private_key(file.read_bytes(), None)
+    except TypeError as error:
+        raise ValueError(f"cloudfront_key_file {file} is encrypted; give one that isn't") from error
     except OSError as error:
         raise ValueError(f"cloudfront_key_file {file} can't be read: {error.strerror}") from error
     if isinstance(key, rsa.RSAPrivateKey):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from registry.storage.base import MAX_UNSAVED_PARTS, ObjectExists, ObjectMissing, ObjectTooLarge
+from registry.storage.base import MAX_UNSAVED_PARTS, ObjectExists, ObjectMissing, ObjectTooLarge, StorageError
 from registry.storage.s3_bucket import Bucket, Spool, new_spool
 from registry.storage.threads import ended
 
@@ -33,7 +33,10 @@ class Part(msgspec.Struct, array_like=True, frozen=True):
 
 
 class UploadState(msgspec.Struct, array_like=True):
-    """What a writer needs to go on where another stopped; a row's `writer_state`."""
+    """What a writer needs to go on where another stopped; a row's `writer_state`.
+
+    Nodes of other versions read it: fields are only ever added, at the end and with a default.
+    """
 
     part_size: int
     epoch: int = 0  # of the writer that saved this, and
@@ -46,6 +49,7 @@ class UploadState(msgspec.Struct, array_like=True):
     stale: list[str] = []  # those that were replaced
     grows: bool = False  # whether later parts are larger
     saved: int = 0  # bytes, in parts and tail
+    tail_crc32: str = ""
 
     @classmethod
     def new(cls, size: int | None, *, grows: bool) -> UploadState:
@@ -59,11 +63,13 @@ class UploadState(msgspec.Struct, array_like=True):
 
     @classmethod
     def decode(cls, saved: bytes, offset: int) -> UploadState:
-        """Return that which was saved at `offset`. Raise ObjectMissing where it wasn't."""
+        """Return that which was saved at `offset`. Raise ObjectMissing where it wasn't, StorageError where it can't be read."""
+        if not saved:
+            raise ObjectMissing(f"nothing is known of the {offset} bytes that were saved")
         try:
             known = msgspec.msgpack.decode(saved, type=cls)
         except msgspec.DecodeError as error:
-            raise ObjectMissing(f"nothing is known of the {offset} bytes that were saved") from error
+            raise StorageError("the state of an unfinished upload is of another version of Blacklake") from error
         if known.saved != offset:
             raise ObjectMissing(f"{known.saved} bytes were saved, not {offset}")
         return known
@@ -112,7 +118,8 @@ class S3Writer:
         self._sending: asyncio.Task[None] | None = None
         self._let_go = let_go
         self._is_open = True
-        self._is_abandoned = False
+        self._is_abandoned = False  # the key was deleted: nothing more is sent
+        self._is_ended = False  # S3 has no such multipart upload any more: it was assembled, or aborted
 
     @property
     def offset(self) -> int:
@@ -156,6 +163,7 @@ class S3Writer:
         """See BlobWriter. Whole parts are in S3 already; what follows them becomes an object of its own."""
         self._require_open()
         await self._sent()
+        self._require_upload()
         state = self._state
         self._kept_upload_id = self._saved_upload_id
         if not self._is_abandoned and not self._tail_size:
@@ -163,7 +171,7 @@ class S3Writer:
             state.tail = ""
             if self._spooled:
                 state.tail = f".{secrets.token_hex(8)}"
-                await self._bucket.put(self._name + state.tail, self._spool)
+                state.tail_crc32 = await self._bucket.put(self._name + state.tail, self._spool)
         state.saved, state.is_last = self._offset, last
         self._saved_upload_id = state.upload_id
         return msgspec.msgpack.encode(state)
@@ -174,6 +182,7 @@ class S3Writer:
         is_ours = True
         try:
             await self._sent()
+            self._require_upload()
             await self._fetch_tail()
             if not self._is_abandoned:
                 await self._make_object()
@@ -207,9 +216,11 @@ class S3Writer:
         if self._is_open:
             self._is_open = False
             self._let_go()
-            if self._sending is not None:
-                await ended(self._sending)
-            self._spool.close()
+            try:
+                if self._sending is not None:
+                    await ended(self._sending)
+            finally:
+                self._spool.close()
 
     async def abandon(self) -> None:
         """Send nothing more; return when nothing is on its way, since S3 may keep a part that comes after the deletion."""
@@ -221,10 +232,15 @@ class S3Writer:
         if not self._is_open:
             raise ValueError("the writer is closed")
 
+    def _require_upload(self) -> None:
+        if self._is_ended:
+            raise ObjectMissing("the multipart upload has ended in S3")
+
     async def _fetch_tail(self) -> None:
         """Gather again what lies beside, before something is appended to it."""
         if self._tail_size and not self._is_abandoned:
-            await self._bucket.fetch(self._name + self._state.tail, self._spool, self._tail_size)
+            tail = self._name + self._state.tail
+            await self._bucket.fetch(tail, self._spool, self._tail_size, self._state.tail_crc32)
             self._spooled, self._tail_size = self._tail_size, 0
 
     async def _send_part(self) -> None:
@@ -234,20 +250,20 @@ class S3Writer:
         if state.next_number > _PARTS:
             raise ObjectTooLarge(state.start_of(self._begun))
         if not state.upload_id and not self._is_abandoned:
-            made = await self._bucket.call(
-                "create_multipart_upload", Key=self._name, ChecksumAlgorithm="CRC32", **self._bucket.encryption
-            )
-            state.upload_id = made["UploadId"]
+            state.upload_id = await self._bucket.begin_upload(self._name)
         spool, self._spool, self._spooled = self._spool, new_spool(), 0
         self._sending = asyncio.create_task(self._upload(spool, state.next_number))
         self._begun += 1
         state.next_number += 1
 
     async def _upload(self, spool: Spool, number: int) -> None:
+        etag, crc32 = "", ""
         with spool:
-            etag, crc32 = "", ""
-            if not self._is_abandoned:
-                etag, crc32 = await self._bucket.put_part(self._name, self._state.upload_id, number, spool)
+            if not self._is_abandoned and not self._is_ended:
+                try:
+                    etag, crc32 = await self._bucket.put_part(self._name, self._state.upload_id, number, spool)
+                except ObjectMissing:  # `save` can't go on then; `commit` can, where an earlier one has made the object
+                    self._is_ended = not self._is_abandoned
         self._state.parts.append(Part(number, etag, crc32))
 
     async def _sent(self) -> None:
@@ -264,13 +280,8 @@ class S3Writer:
         if self._spooled:
             await self._send_part()
             await self._sent()
+            self._require_upload()
         parts: list[CompletedPartTypeDef] = [
             {"PartNumber": part.number, "ETag": part.etag, "ChecksumCRC32": part.crc32} for part in state.parts
         ]
-        await self._bucket.call(
-            "complete_multipart_upload",
-            Key=self._name,
-            UploadId=state.upload_id,
-            MultipartUpload={"Parts": parts},
-            IfNoneMatch="*",
-        )
+        await self._bucket.finish_upload(self._name, state.upload_id, parts, size=self._offset)

@@ -7,6 +7,7 @@ import random
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -21,8 +22,9 @@ from registry.db import blobs
 from registry.db.pool import Database
 from registry.errors import BlobTooLarge, BodyIncomplete, DigestMismatch, Unavailable, UploadOutOfOrder, UploadUnknown
 from registry.storage import s3_writer
-from registry.storage.base import BlobStore, StorageKey, new_key
+from registry.storage.base import BlobStore, ObjectMissing, StorageError, StorageKey, new_key
 from registry.storage.s3 import S3Store
+from registry.storage.s3_bucket import Bucket
 from registry.storage.s3_writer import UploadState
 from registry.storage_url import S3Location
 from tests import s3_servers
@@ -143,6 +145,147 @@ async def test_an_overtaken_writer_that_commits_last_changes_no_blob(
     pieces = [piece async for piece in store.read(key, ByteRange(0, size))]
     assert b"".join(pieces) == b"g" * size
     await other.close()
+
+
+async def test_of_two_that_share_an_upload_one_is_told_that_the_blob_is_not_its_own(
+    store: BlobStore, location: S3Location
+) -> None:
+    """Versitygw says to both that all is well."""
+    key, other = new_key(), S3Store(location)
+    late = await store.open_writer(key, epoch=1)
+    await late.write(b"s" * PART)
+    state = await late.save()
+    writer = await other.open_writer(key, offset=PART, state=state, epoch=2)
+    await late.write(b"e" * PART)
+    await writer.write(b"g" * PART)
+    assert [await late.commit(), await writer.commit()] == [True, False]
+    pieces = [piece async for piece in store.read(key, ByteRange(PART, 2 * PART))]
+    assert b"".join(pieces) == b"e" * PART
+    await other.close()
+
+
+async def test_no_other_bytes_than_those_that_were_pushed_become_a_blob(
+    services: Services, other_services: Services, sql: asyncpg.Connection, content: bytes
+) -> None:
+    """A node that was overtaken makes the object, of other bytes, before the one that has the upload by now."""
+    upload, wrong = await services.uploads.start(NAME), content[:PART] + b"w" * PART
+    right = content[:PART] + b"r" * PART
+    await services.uploads.append(NAME, upload, body(content[:PART]), chunk=None)
+    gates = Gate(), Gate()
+
+    async def finish(node: Services, gate: Gate, pushed: bytes) -> None:
+        await node.uploads.finish(NAME, upload, Digest.of(pushed), gate.body(pushed[PART:]), chunk=None)
+
+    tasks = []
+    for node, gate, pushed in zip((services, other_services), gates, (wrong, right), strict=True):
+        tasks.append(asyncio.create_task(finish(node, gate, pushed)))
+        await gate.arrival()
+        await sql.execute("UPDATE uploads SET lease_until = now() - interval '1 second'")
+    await sql.execute("UPDATE uploads SET lease_until = now() + interval '10 seconds'")
+    for gate, task in zip(gates, tasks, strict=True):
+        gate.open()
+        await asyncio.wait([task])
+    assert isinstance(tasks[0].exception(), UploadOutOfOrder)
+    assert isinstance(tasks[1].exception(), DigestMismatch)
+    assert await sql.fetchval("SELECT count(*) FROM blobs") == 0
+
+
+async def test_an_object_that_is_not_there_after_its_assembly_is_not_taken_for_made(
+    store: BlobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Versitygw says so to a second request while it is at the first."""
+    writer = await store.open_writer(new_key(), size=2 * PART)
+    await writer.write(bytes(2 * PART))
+    call = Bucket.call
+
+    async def early(bucket: Bucket, operation: str, **parameters: Any) -> Any:
+        return await call(bucket, operation, **{**parameters, "Key": "elsewhere"})
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Bucket, "call", early)
+        with pytest.raises(StorageError, match="still assembling") as caught:
+            await writer.commit()
+    assert not isinstance(caught.value, ObjectMissing)  # the upload would be given up
+    await writer.close()
+
+
+async def test_an_end_that_was_spoiled_in_s3_ends_the_upload(
+    services: Services, s3_server: S3Server, location: S3Location, content: bytes
+) -> None:
+    upload = await services.uploads.start(NAME)
+    await services.uploads.append(NAME, upload, body(content[:1000]), chunk=None)
+    (name,) = await asyncio.to_thread(names, s3_server, location)
+    client = s3_server.client()
+    await asyncio.to_thread(client.put_object, Bucket=location.bucket, Key=name, Body=b"x" * 1000)
+    client.close()
+    with pytest.raises(UploadUnknown):
+        await services.uploads.finish(NAME, upload, Digest.of(content), body(content[1000:]), chunk=None)
+
+
+async def test_a_finish_with_parts_that_could_not_be_recorded_can_be_repeated(
+    services: Services, monkeypatch: pytest.MonkeyPatch, content: bytes, s3_server: S3Server, location: S3Location
+) -> None:
+    upload, digest = await services.uploads.start(NAME), Digest.of(content)
+    await services.uploads.append(NAME, upload, body(content[:PART]), chunk=None)
+
+    async def away(*_: object, **__: object) -> bool:
+        raise Unavailable("the database")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(blobs, "insert", away)
+        with pytest.raises(Unavailable):
+            await services.uploads.finish(NAME, upload, digest, body(content[PART:]), chunk=None)
+    await services.uploads.finish(NAME, upload, digest, body(content[PART:]), chunk=None)
+    assert await read_blob(services, digest) == content
+    assert s3_server.contents(location) == [len(content)]
+
+
+async def test_of_an_overtaken_finish_with_more_bytes_nothing_is_left(
+    services: Services,
+    other_services: Services,
+    sql: asyncpg.Connection,
+    content: bytes,
+    s3_server: S3Server,
+    location: S3Location,
+) -> None:
+    upload, gate = await services.uploads.start(NAME), Gate()
+
+    async def overtaken() -> None:
+        longer = gate.body(content[:10], then=(content[10:], b"x"))
+        with pytest.raises((UploadUnknown, UploadOutOfOrder)):
+            await services.uploads.finish(NAME, upload, Digest.of(content), longer, chunk=None)
+
+    first = asyncio.create_task(overtaken())
+    await gate.arrival()
+    await sql.execute("UPDATE uploads SET lease_until = now() - interval '1 second'")
+    await other_services.uploads.finish(NAME, upload, Digest.of(content), body(content), chunk=None)
+    gate.open()
+    await first
+    assert await read_blob(services, Digest.of(content)) == content
+    assert s3_server.contents(location) == [len(content)]
+
+
+async def test_chunks_out_of_order_use_up_no_part_numbers(services: Services, sql: asyncpg.Connection) -> None:
+    upload = await services.uploads.start(NAME)
+    for _ in range(3):
+        with pytest.raises(UploadOutOfOrder) as caught:
+            await services.uploads.append(NAME, upload, body(b"x"), chunk=ByteRange(1, 2))
+        assert "the chunk begins at 1" in str(caught.value)
+    assert await sql.fetchval("SELECT lease_epoch FROM uploads") == 0
+
+
+async def test_a_state_of_a_version_to_come_is_kept(store: BlobStore) -> None:
+    """The node that wrote it can go on with it; of who can't read it nothing is ended."""
+    with pytest.raises(StorageError, match="of another version") as caught:
+        await store.open_writer(new_key(), offset=1, state=b"\xc1")
+    assert not isinstance(caught.value, ObjectMissing)
+
+
+def test_a_state_that_was_saved_once_can_be_read_for_ever() -> None:
+    saved = bytes.fromhex("99ce0400000002c3c2a15503919301a3226522a3637263a52e7461696c90")
+    known = UploadState.decode(saved, 0)
+    assert (known.part_size, known.epoch, known.upload_id, known.next_number) == (64 << 20, 2, "U", 3)
+    assert [(part.number, part.etag, part.crc32) for part in known.parts] == [(1, '"e"', "crc")]
 
 
 @pytest.mark.parametrize("size", [5, PART, PART + 5], ids=["end", "part", "part and end"])

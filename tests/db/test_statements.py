@@ -114,7 +114,7 @@ HOT: dict[str, tuple[Any, ...]] = {
     "tags._SET": (REPOSITORY, ["v1", "new"], packed(1)),
     "tags._DELETE": (REPOSITORY, "v2"),
     "uploads._CREATE": (ONE, NO_ID, "upload", "sha256", 1),
-    "uploads._TAKE": (ONE, NO_ID),
+    "uploads._TAKE": (ONE, NO_ID, 0),
     "uploads._SAVE": (
         REPOSITORY, NO_ID, 1, 10, None, b"", True, "sha256",
     ),

@@ -59,6 +59,9 @@ def test_a_client_that_can_follow_is_redirected(url: str, headers: dict[str, str
         (LOCAL, {}),
         (LOCAL, {"host": "127.0.0.1:5000", "authorization": "Bearer x"}),
         ("https://registry.example:9000/key", {"host": "registry.example", "authorization": "Bearer x"}),
+        ("https://bucket.registry.example/key", {"host": "registry.example", "authorization": "Bearer x"}),
+        ("http://bucket.example/key", {"host": "registry.example", "x_forwarded_proto": "https"}),
+        (LOCAL, {"host": "["}),
     ],
 )
 def test_a_client_that_would_fail_gets_the_bytes(url: str, headers: dict[str, str]) -> None:
@@ -135,6 +138,16 @@ def test_head_and_a_known_etag_are_answered_here(blob: tuple[Client, str]) -> No
     assert (answer.status_code, answer.headers["Content-Length"]) == (200, str(len(CONTENT)))
     etag = {"If-None-Match": answer.headers["ETag"]}
     assert client.get(path, headers=etag).status_code == 304
+
+
+def test_conditions_are_answered_here(blob: tuple[Client, str]) -> None:
+    client, path = blob
+    etag = f'"{digest_of(CONTENT)}"'
+    date = "Mon, 01 Jan 2001 00:00:00 GMT"
+    for condition in ({"If-Match": etag}, {"If-Unmodified-Since": date}, {"If-Modified-Since": date}):
+        assert client.get(path, headers=condition).content == CONTENT
+    part = client.get(path, headers={"If-Range": etag, "Range": "bytes=2-4"})
+    assert (part.status_code, part.content) == (206, CONTENT[2:5])
 
 
 def test_an_empty_blob_is_answered_here(redirecting: Registry) -> None:

@@ -107,17 +107,23 @@ def moto(tmp_path: Path) -> Iterator[S3Server]:
 
 async def test_setting_up_ends_stale_uploads_and_leaves_the_rules_of_others(moto: S3Server) -> None:
     location, client = moto.make_bucket(), moto.client()
+    beside = replace(location, prefix="beside/")
+    _ = [finding async for finding in set_up_bucket(beside, upload_ttl=60, versioning=False)]
+    before = client.get_bucket_lifecycle_configuration(Bucket=location.bucket)["Rules"]
     theirs = {"ID": "theirs", "Status": "Enabled", "Filter": {"Prefix": "logs/"}, "Expiration": {"Days": 3}}
-    client.put_bucket_lifecycle_configuration(Bucket=location.bucket, LifecycleConfiguration={"Rules": [theirs]})
+    client.put_bucket_lifecycle_configuration(
+        Bucket=location.bucket, LifecycleConfiguration={"Rules": [*before, theirs]}
+    )
     for _ in range(2):  # the second time changes nothing
         findings = [finding async for finding in set_up_bucket(location, upload_ttl=WEEK, versioning=True)]
         assert [finding.is_well for finding in findings] == [True, True]
     rules = {rule["ID"]: rule for rule in client.get_bucket_lifecycle_configuration(Bucket=location.bucket)["Rules"]}
-    assert rules.keys() == {"theirs", RULE}
+    ours = f"{RULE}:{location.prefix}"
+    assert rules.keys() == {"theirs", ours, f"{RULE}:beside/"}
     assert rules["theirs"]["Expiration"] == {"Days": 3}
-    assert rules[RULE]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 8}
-    assert rules[RULE]["Filter"] == {"Prefix": location.prefix}
-    assert "Expiration" not in rules[RULE]
+    assert rules[ours]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 30}
+    assert rules[ours]["Filter"] == {"Prefix": location.prefix}
+    assert "Expiration" not in rules[ours]
     assert client.get_bucket_versioning(Bucket=location.bucket)["Status"] == "Enabled"
     client.close()
 
@@ -128,6 +134,40 @@ async def test_versions_are_left_alone_where_nobody_asks_for_them(moto: S3Server
     assert [finding.step for finding in findings] == ["lifecycle"]
     assert "Status" not in client.get_bucket_versioning(Bucket=location.bucket)
     client.close()
+
+
+async def test_uploads_may_go_on_for_longer_than_s3_lets_them_lie(moto: S3Server) -> None:
+    location, client = moto.make_bucket(), moto.client()
+    _ = [finding async for finding in set_up_bucket(location, upload_ttl=100 * 86400, versioning=False)]
+    (rule,) = client.get_bucket_lifecycle_configuration(Bucket=location.bucket)["Rules"]
+    assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 200}
+    client.close()
+
+
+@pytest.mark.parametrize(
+    ("environment", "endpoint"),
+    [({"AWS_PROFILE": "nowhere"}, "http://127.0.0.1:1"), ({}, "http://")],
+    ids=["profile", "endpoint"],
+)
+async def test_what_boto3_does_not_take_is_told(
+    environment: dict[str, str], endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    location = S3Location("bucket", "", endpoint=endpoint)
+    assert list(await failed(location)) == ["credentials"]
+    findings = [finding async for finding in set_up_bucket(location, upload_ttl=60, versioning=True)]
+    assert [(finding.step, finding.is_well) for finding in findings] == [("credentials", False)]
+
+
+async def test_amazon_is_expected_to_know_its_own_settings(
+    s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without an endpoint it is Amazon's, and a setting that is refused is not set."""
+    location = s3_server.make_bucket()
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", location.endpoint or "")
+    findings = set_up_bucket(replace(location, endpoint=None), upload_ttl=60, versioning=False)
+    assert [finding.is_well async for finding in findings] == [s3_server.name == "moto"]
 
 
 async def test_a_server_without_such_settings_is_no_failure(s3_server: S3Server) -> None:
