@@ -230,6 +230,17 @@ class BlobStoreContract:
         await (await store.open_writer(key)).close()
         await store.delete(key)
 
+    async def test_a_writer_that_is_withdrawn_after_its_commit_takes_nothing_from_the_blob(
+        self, store: BlobStore
+    ) -> None:
+        key = new_key()
+        writer = await store.open_writer(key)
+        await writer.write(noise(CHUNK_SIZE + 9))
+        assert await writer.commit()
+        await writer.withdraw()
+        assert await read(store, key, CHUNK_SIZE + 9) == noise(CHUNK_SIZE + 9)
+        await store.delete(key)
+
     async def test_zero_bytes_are_a_blob(self, store: BlobStore) -> None:
         key = new_key()
         await (await store.open_writer(key)).commit()
