@@ -18,6 +18,8 @@ class Relay:
         self._frozen: set[socket.socket] = set()
         self.unheard: set[socket.socket] = set()
         """Frozen connections over which somebody has sent something since."""
+        self.limit: int | None = None
+        """Bytes after which a connection ends that the server sends over it."""
         self._cut = False
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -65,7 +67,7 @@ class Relay:
     def _forward(self, client: socket.socket) -> None:
         """Copy in both directions until either side ends."""
         with client, contextlib.suppress(OSError), self._connected() as server, self._listed(client):
-            other = {client: server, server: client}
+            other, received = {client: server, server: client}, 0
             while True:
                 for source in select.select([client, server], [], [])[0]:
                     data = source.recv(1 << 16)
@@ -73,6 +75,10 @@ class Relay:
                         self._swallow(client, asked=source is client, more=bool(data))
                         return
                     if not data:
+                        return
+                    received += len(data) if source is server else 0
+                    if self.limit is not None and received > self.limit:
+                        client.sendall(data[: max(0, len(data) - received + self.limit)])
                         return
                     other[source].sendall(data)
 
