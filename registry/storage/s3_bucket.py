@@ -7,7 +7,7 @@ import contextlib
 import email.utils
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from botocore.model import OperationModel
     from botocore.response import StreamingBody
     from types_boto3_s3 import S3Client
+    from types_boto3_s3.type_defs import CompletedPartTypeDef
 
 ATTEMPTS: Final = 4
 _REQUESTS: Final = 16  # requests of one process at a time that send and fetch little, and
@@ -40,8 +41,7 @@ _DISK: Final = 4  # threads that gather parts
 _CONNECTIONS: Final = 64  # that are kept open; a read under way has one of its own
 _CONNECT_SECONDS: Final = 5
 _READ_SECONDS: Final = 20  # for an answer to begin or to go on, but for
-_ASSEMBLY_SECONDS: Final = 60  # that to the last request of a multipart upload: some servers copy all parts then
-_ASSEMBLY: Final = "complete_multipart_upload"
+_ASSEMBLY_SECONDS: Final = 600  # that to the last request of a multipart upload: some servers copy all parts then
 _CLOCK_SECONDS: Final = 60.0  # after which S3 is asked again what time it is
 CLOCK_AHEAD: Final = 300.0  # seconds; S3 itself refuses from 900 on
 _IN_MEMORY: Final = 1 << 20  # bytes of a spool; more go to a file, which is mostly gone before the kernel writes it
@@ -66,6 +66,14 @@ def new_spool() -> Spool:
     return SpooledTemporaryFile(_IN_MEMORY)
 
 
+class Refused(StorageError):
+    """S3 answered with an error of its own, `code`."""
+
+    def __init__(self, operation: str, code: str) -> None:
+        super().__init__(f"S3 refused {operation}: {code}")
+        self.code = code
+
+
 class Bucket:
     """Requests to one bucket. Each raises ObjectMissing for what isn't there, else StorageError."""
 
@@ -75,7 +83,8 @@ class Bucket:
         self._client.meta.events.register("after-call.s3", self._note_clock)
         self._client.meta.events.register("after-call.s3", _refuse_cut)
         self._client.meta.events.register("needs-retry.s3", self._forget_silent)
-        self._assembler = new_client(location, read_seconds=_ASSEMBLY_SECONDS)
+        # Tried once: a second attempt while S3 is at the first would get an answer that says nothing.
+        self._assembler = new_client(location, read_seconds=_ASSEMBLY_SECONDS, attempts=1)
         self._requests = Threads(_REQUESTS, "s3", _translated_errors)
         self._parts = Threads(_PARTS, "s3-part", _translated_errors)
         self._disk = Threads(_DISK, "s3-spool", _translated_errors)
@@ -88,35 +97,67 @@ class Bucket:
 
     async def call(self, operation: str, **parameters: Any) -> Any:
         """Return S3's answer to an operation on the bucket."""
-        client = self._client
-        if operation == _ASSEMBLY:
-            client = self._assembler
-            client.close()  # A connection that is idle may be a dead one, which would be waited for.
-        method = getattr(client, operation)
+        method = getattr(self._client, operation)
         return await self._requests.run(lambda: method(Bucket=self.location.bucket, **parameters))
 
-    async def put(self, name: str, content: Spool, **parameters: Any) -> None:
-        """Make an object of what was gathered."""
-        await self._send(self._requests, "put_object", content, Key=name, **parameters, **self.encryption)
+    async def put(self, name: str, content: Spool, **parameters: Any) -> str:
+        """Make an object of what was gathered; return its checksum."""
+        threads = self._requests if content.tell() <= _IN_MEMORY else self._parts
+        _, crc32 = await self._send(threads, "put_object", content, Key=name, **parameters, **self.encryption)
+        return crc32
+
+    async def begin_upload(self, name: str) -> str:
+        """Begin a multipart upload and return its id."""
+        made = await self.call("create_multipart_upload", Key=name, ChecksumAlgorithm="CRC32", **self.encryption)
+        return str(made["UploadId"])
 
     async def put_part(self, name: str, upload_id: str, number: int, content: Spool) -> tuple[str, str]:
         """Send a part; return its ETag and its checksum."""
         where = {"Key": name, "UploadId": upload_id, "PartNumber": number}
         return await self._send(self._parts, "upload_part", content, **where)
 
+    async def finish_upload(
+        self, name: str, upload_id: str, parts: Sequence[CompletedPartTypeDef], *, size: int
+    ) -> None:
+        """Make an object of `size` bytes of the parts. Raise ObjectExists where another one is there.
+
+        What S3 answers is not believed: to who assembles what is assembled already, or just being assembled, versitygw says
+        that all is well, whatever the parts are.
+        """
+
+        def finish() -> str:
+            self._assembler.close()  # A connection that is idle may be a dead one, which would be waited for.
+            made = self._assembler.complete_multipart_upload(
+                Bucket=self.location.bucket,
+                Key=name,
+                UploadId=upload_id,
+                MultipartUpload={"Parts": parts},
+                IfNoneMatch="*",
+            )
+            return made.get("ETag", "")
+
+        etag = await self._parts.run(finish)
+        try:
+            found = await self.call("head_object", Key=name)
+        except ObjectMissing:
+            raise StorageError("S3 is still assembling an object") from None
+        if (found["ETag"], found["ContentLength"]) != (etag, size):
+            raise ObjectExists("another writer has made the object")
+
     async def gather(self, spool: Spool, pieces: list[memoryview]) -> None:
         """Append pieces to what is gathered."""
         await self._disk.run(spool.writelines, pieces)
 
-    async def fetch(self, name: str, spool: Spool, size: int) -> None:
-        """Append an object of `size` bytes to what is gathered. Raise ObjectMissing where it has others."""
-        left = size
+    async def fetch(self, name: str, spool: Spool, size: int, crc32: str) -> None:
+        """Append an object of `size` bytes to what is gathered. Raise ObjectMissing where it has fewer or others."""
+        left, found = size, 0
         with contextlib.closing(await self.opened(name, 0, size)) as body:
             while left and (piece := await self.read(body, min(CHUNK_SIZE, left))):
                 await self._disk.run(spool.write, piece)
                 left -= len(piece)
-        if left:
-            raise ObjectMissing("the end of an unfinished upload is shorter than what was saved of it")
+                found = zlib.crc32(piece, found)
+        if left or (crc32 and _encoded(found) != crc32):
+            raise ObjectMissing("the end of an unfinished upload is not what was saved of it")
 
     async def opened(self, name: str, start: int, stop: int) -> StreamingBody:
         """Return the bytes from `start` up to `stop` of an object, to be read and closed."""
@@ -125,6 +166,8 @@ class Bucket:
         def get() -> None:
             answer = self._client.get_object(Bucket=self.location.bucket, Key=name, Range=f"bytes={start}-{stop - 1}")
             opened.append(answer["Body"])
+            if not answer.get("ContentRange", "").startswith(f"bytes {start}-"):
+                raise StorageError("S3, or what is before it, ignores ranges")
 
         try:
             await self._requests.run(get)
@@ -241,25 +284,33 @@ class Bucket:
             self.clock_ahead = told.timestamp() - time.time()
 
 
-def new_client(location: S3Location, *, endpoint: str | None = None, read_seconds: float = _READ_SECONDS) -> S3Client:
-    """Return a client for the location, or for another `endpoint` of it, that waits `read_seconds` for bytes."""
+def new_client(
+    location: S3Location, *, endpoint: str | None = None, read_seconds: float = _READ_SECONDS, attempts: int = ATTEMPTS
+) -> S3Client:
+    """Return a client for the location, or for another `endpoint` of it, that waits `read_seconds` for bytes.
+
+    Raise StorageError where the location or the environment's credentials can't be used.
+    """
     styles: dict[bool | None, Literal["path", "virtual", "auto"]] = {True: "path", False: "virtual", None: "auto"}
-    client = boto3.session.Session().client(
-        "s3",
-        endpoint_url=endpoint or location.endpoint,
-        region_name=location.region,
-        config=Config(
-            signature_version="s3v4",
-            # Every body has a checksum of our own; to sign it as well would hash it once more.
-            s3={"addressing_style": styles[location.path_style], "payload_signing_enabled": False},
-            request_checksum_calculation="when_required",
-            response_checksum_validation="when_required",
-            retries={"mode": "standard", "max_attempts": ATTEMPTS},
-            connect_timeout=_CONNECT_SECONDS,
-            read_timeout=read_seconds,
-            max_pool_connections=_CONNECTIONS,
-        ),
-    )
+    try:
+        client = boto3.session.Session().client(
+            "s3",
+            endpoint_url=endpoint or location.endpoint,
+            region_name=location.region,
+            config=Config(
+                signature_version="s3v4",
+                # Every body has a checksum of our own; to sign it as well would hash it once more.
+                s3={"addressing_style": styles[location.path_style], "payload_signing_enabled": False},
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+                retries={"mode": "standard", "max_attempts": attempts},
+                connect_timeout=_CONNECT_SECONDS,
+                read_timeout=read_seconds,
+                max_pool_connections=_CONNECTIONS,
+            ),
+        )
+    except (BotoCoreError, ValueError) as error:  # a profile that isn't there, half a key, a URL that is none
+        raise StorageError(f"S3 can't be spoken to: {error}") from error
     # A connection that ends inside `100 Continue` would keep a thread busy in botocore for ever.
     client.meta.events.unregister("before-call.s3", add_expect_header)
     return client
@@ -286,7 +337,7 @@ def _translated_errors() -> Iterator[None]:
             raise StorageError("there is no such bucket in S3: make it first") from error
         if code == "PreconditionFailed":
             raise ObjectExists("another writer has made the object") from error
-        raise StorageError(f"S3 refused {error.operation_name}: {code}") from error
+        raise Refused(error.operation_name, code) from error
     except (NoCredentialsError, PartialCredentialsError) as error:
         raise StorageError(
             "there are no credentials for S3: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile or role"
@@ -303,4 +354,8 @@ def _crc32(content: Spool) -> str:
     while piece := content.read(1 << 20):
         checksum = zlib.crc32(piece, checksum)
     content.seek(0)
-    return base64.b64encode(checksum.to_bytes(4, "big")).decode()
+    return _encoded(checksum)
+
+
+def _encoded(crc32: int) -> str:
+    return base64.b64encode(crc32.to_bytes(4, "big")).decode()
