@@ -141,7 +141,7 @@ class Bucket:
             found = await self.call("head_object", Key=name)
         except ObjectMissing:
             raise StorageError("S3 is still assembling an object") from None
-        if (found["ETag"], found["ContentLength"]) != (etag, size):
+        if (found.get("ETag"), found["ContentLength"]) != (etag, size):
             raise ObjectExists("another writer has made the object")
 
     async def gather(self, spool: Spool, pieces: list[memoryview]) -> None:
