@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 _THREADS: Final = 16  # requests of one process at a time
 _RETRIES: Final = 3
-_RETRY_SECONDS: Final = 60
+_RETRY_SECONDS: Final = 20  # after which what failed isn't tried again
 _CONNECT_SECONDS: Final = 5
-_IDLE_SECONDS: Final = 60  # between two signs of life of a request
+_IDLE_SECONDS: Final = 20  # for an answer to begin, also to what sends a segment, or to go on
 _WHOLE_SECONDS: Final = 24 * 3600  # a client may read slowly
 _GATHERED: Final = CHUNK_SIZE // 2  # bytes that are read from a connection at least, before they are handed on
 _LISTED: Final = 1000  # names at a time

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from registry.storage.base import ObjectExists, ObjectMissing
+from registry.storage.base import ObjectExists, ObjectMissing, StorageError
 from registry.storage.cloud_place import Place
 from registry.storage.cloud_segments import Description, Run, append, name_of, size_of, sizes_of
 from registry.storage.threads import ended
@@ -19,7 +19,10 @@ _LARGEST_END: Final = 256 << 10  # bytes after the last segment that a state hol
 
 
 class WriterState(msgspec.Struct, array_like=True):
-    """What a writer needs to go on where another stopped; a row's `writer_state`."""
+    """What a writer needs to go on where another stopped; a row's `writer_state`.
+
+    Nodes of other versions read it: fields are only ever added, at the end and with a default.
+    """
 
     epoch: int = 0  # of the writer that saved this, and
     is_last: bool = True  # whether it did nothing more
@@ -29,11 +32,13 @@ class WriterState(msgspec.Struct, array_like=True):
 
     @classmethod
     def decode(cls, saved: bytes, offset: int) -> WriterState:
-        """Return that which was saved at `offset`. Raise ObjectMissing where it wasn't."""
+        """Return that which was saved at `offset`. Raise ObjectMissing where it wasn't, StorageError where it can't be read."""
+        if not saved:
+            raise ObjectMissing(f"nothing is known of the {offset} bytes that were saved")
         try:
             known = msgspec.msgpack.decode(saved, type=cls)
         except msgspec.DecodeError as error:
-            raise ObjectMissing(f"nothing is known of the {offset} bytes that were saved") from error
+            raise StorageError("the state of an unfinished upload is of another version of Blacklake") from error
         if size_of(known.runs) + len(known.end) != offset:
             raise ObjectMissing(f"what was saved is not {offset} bytes")
         return known

@@ -19,7 +19,7 @@ from registry.db import blobs
 from registry.db.pool import Database
 from registry.errors import BodyIncomplete, DigestMismatch, Unavailable, UploadOutOfOrder, UploadUnknown
 from registry.storage import cloud_writer
-from registry.storage.base import BlobStore, ObjectMissing, StorageKey, new_key
+from registry.storage.base import BlobStore, ObjectMissing, StorageError, StorageKey, new_key
 from registry.storage.cloud import CloudStore
 from registry.storage.cloud_container import Container
 from tests.cloud_servers import CloudServer, Location
@@ -213,6 +213,64 @@ async def test_an_overtaken_writer_with_other_bytes_commits_nothing(store: BlobS
         await late.commit()
     await late.close()
     assert await stored(store, key, 5) == b"short"
+
+
+async def test_of_an_overtaken_finish_with_more_bytes_nothing_is_left(
+    services: Services,
+    other_services: Services,
+    sql: asyncpg.Connection,
+    content: bytes,
+    cloud_server: CloudServer,
+    location: Location,
+) -> None:
+    upload, gate = await services.uploads.start(NAME), Gate()
+
+    async def overtaken() -> None:
+        longer = gate.body(content[:10], then=(content[10:], b"x"))
+        with pytest.raises((UploadUnknown, UploadOutOfOrder)):
+            await services.uploads.finish(NAME, upload, Digest.of(content), longer, chunk=None)
+
+    first = asyncio.create_task(overtaken())
+    await gate.arrival()
+    await sql.execute("UPDATE uploads SET lease_until = now() - interval '1 second'")
+    await other_services.uploads.finish(NAME, upload, Digest.of(content), body(content), chunk=None)
+    gate.open()
+    await first
+    assert await read_blob(services, Digest.of(content)) == content
+    assert cloud_server.contents(location) == [len(content)]
+
+
+async def test_no_other_bytes_than_those_that_were_pushed_become_a_blob(
+    services: Services, other_services: Services, sql: asyncpg.Connection, content: bytes
+) -> None:
+    """A node that was overtaken makes the object, of other bytes, before the one that has the upload by now."""
+    upload, wrong = await services.uploads.start(NAME), content[:SEGMENT] + b"w" * SEGMENT
+    right = content[:SEGMENT] + b"r" * SEGMENT
+    await services.uploads.append(NAME, upload, body(content[:SEGMENT]), chunk=None)
+    gates = Gate(), Gate()
+
+    async def finish(node: Services, gate: Gate, pushed: bytes) -> None:
+        await node.uploads.finish(NAME, upload, Digest.of(pushed), gate.body(pushed[SEGMENT:]), chunk=None)
+
+    tasks = []
+    for node, gate, pushed in zip((services, other_services), gates, (wrong, right), strict=True):
+        tasks.append(asyncio.create_task(finish(node, gate, pushed)))
+        await gate.arrival()
+        await sql.execute("UPDATE uploads SET lease_until = now() - interval '1 second'")
+    await sql.execute("UPDATE uploads SET lease_until = now() + interval '10 seconds'")
+    for gate, task in zip(gates, tasks, strict=True):
+        gate.open()
+        await asyncio.wait([task])
+    assert isinstance(tasks[0].exception(), UploadOutOfOrder)
+    assert isinstance(tasks[1].exception(), DigestMismatch)
+    assert await sql.fetchval("SELECT count(*) FROM blobs") == 0
+
+
+async def test_a_state_of_a_version_to_come_is_kept(store: BlobStore) -> None:
+    """The node that wrote it can go on with it; of who can't read it nothing is ended."""
+    with pytest.raises(StorageError, match="of another version") as caught:
+        await store.open_writer(new_key(), offset=1, state=b"\xc1")
+    assert not isinstance(caught.value, ObjectMissing)
 
 
 async def test_a_commit_whose_answer_was_lost_is_known_as_ones_own(
