@@ -35,6 +35,7 @@ _REUSED: Final = 64 << 20  # bytes that stay free on its top
 _BACKLOG: Final = 2048  # connections that wait to be accepted
 _CONNECTIONS: Final = 16_384  # of a worker at a time; idle and slow ones cost little
 _KEEP_ALIVE: Final = 5.0  # seconds that hypercorn keeps an idle connection, and also one that the client has closed
+_RETRY_SECONDS: Final = 5.0  # until a worker that can't serve is followed by the next one
 _STABLE: Final = 5.0  # seconds that a worker must live to be replaced by this process, as in granian
 
 _log = logging.getLogger("registry.servers")
@@ -84,8 +85,14 @@ def _application(parent: int) -> App:
     # The parent's handler was inherited: it would swallow a SIGTERM that comes before the server sets its own.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     from registry.compose import create_asgi
+    from registry.storage.base import StorageError
 
-    return create_asgi()
+    try:
+        return create_asgi()
+    except (StorageError, ValueError) as error:  # credentials or keys that can't be used: another try won't find better ones
+        _log.error("this worker can't serve: %s", error)
+        time.sleep(_RETRY_SECONDS)
+        sys.exit(1)
 
 
 def _run_granian(settings: Settings) -> None:

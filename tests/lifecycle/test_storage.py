@@ -13,7 +13,7 @@ import requests
 from registry.storage.filesystem import FilesystemStore
 from tests.lifecycle.artifact import Artifact, assert_served, digest, push
 from tests.lifecycle.conftest import assert_clean_log
-from tests.lifecycle.serving import Registry, clone
+from tests.lifecycle.serving import Registry, clone, eventually
 
 ROOM = 4 << 20
 """Bytes of the disk for blobs."""
@@ -109,3 +109,16 @@ async def test_what_a_check_leaves_that_is_killed_is_gone_after_the_next(
     assert names(tmp_path) != []
     await store.check()
     assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("server", ["granian", "hypercorn"])
+def test_credentials_that_cannot_be_used_are_told_in_words(
+    made: Path, tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "nowhere")
+    with Registry(clone(made, tmp_path / "data"), server=server, storage="s3://bucket?region=us-east-1") as registry:
+        registry.start(wait=False)
+        told = "this worker can't serve: S3 can't be spoken to: The config profile (nowhere) could not be found"
+        eventually(lambda: told in registry.log_text(), "the reason is in the log")
+        assert "Traceback" not in registry.log_text()
+        registry.stop()
