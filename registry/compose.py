@@ -40,7 +40,6 @@ from registry.storage_url import (
     GoogleLocation,
     MemoryLocation,
     S3Location,
-    parse_storage,
 )
 
 if TYPE_CHECKING:
@@ -179,9 +178,7 @@ def create_redirects(settings: Settings) -> Redirects | None:
 
 def create_store(settings: Settings) -> BlobStore:
     """Return the driver that BLACKLAKE_STORAGE names."""
-    if settings.storage is None:
-        return FilesystemStore(settings.data_dir / "blobs")
-    match parse_storage(settings.storage):
+    match settings.storage_location:
         case MemoryLocation():
             return MemoryStore()
         case FileLocation(root):

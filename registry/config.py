@@ -16,7 +16,7 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator, m
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from registry.storage_url import MemoryLocation, parse_storage
+from registry.storage_url import FileLocation, MemoryLocation, StorageLocation, parse_storage
 
 PREFIX: Final = "BLACKLAKE_"
 """Every environment variable of Blacklake begins with it."""
@@ -218,6 +218,11 @@ class Settings(BaseSettings):
         return networks
 
     @property
+    def storage_location(self) -> StorageLocation:
+        """Where blobs lie."""
+        return FileLocation(self.data_dir / "blobs") if self.storage is None else parse_storage(self.storage)
+
+    @property
     def session_url(self) -> str | None:
         """Where to find a session of PostgreSQL's own: the database without a pooler."""
         return self.database_direct_url or self.database_url
@@ -240,7 +245,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _refuse_memory_of_many(self) -> Settings:
-        if self.workers > 1 and self.storage and isinstance(parse_storage(self.storage), MemoryLocation):
+        if self.workers > 1 and isinstance(self.storage_location, MemoryLocation):
             raise ValueError("storage memory: is of one process; it needs workers = 1")
         return self
 

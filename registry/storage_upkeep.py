@@ -9,7 +9,7 @@ from registry.compose import create_store
 from registry.config import Settings
 from registry.storage.base import StorageError
 from registry.storage.s3_care import Finding, check_bucket, set_up_bucket
-from registry.storage_url import S3Location, parse_storage
+from registry.storage_url import S3Location
 
 
 class NothingToSetUp(Exception):
@@ -18,7 +18,7 @@ class NothingToSetUp(Exception):
 
 def check_storage(settings: Settings, *, say: Callable[[str], None]) -> bool:
     """Try what the registry does with its storage; `say` gets a line about each step. Return whether all is well."""
-    location = parse_storage(settings.storage) if settings.storage else None
+    location = settings.storage_location
     if isinstance(location, S3Location):
         return asyncio.run(_told(check_bucket(location), say))
     return asyncio.run(_told(_check_any(settings), say))
@@ -26,7 +26,7 @@ def check_storage(settings: Settings, *, say: Callable[[str], None]) -> bool:
 
 def set_up_storage(settings: Settings, *, versioning: bool, say: Callable[[str], None]) -> bool:
     """Set the bucket's rules; `say` gets a line about each. Return whether all is well. Raise NothingToSetUp."""
-    location = parse_storage(settings.storage) if settings.storage else None
+    location = settings.storage_location
     if not isinstance(location, S3Location):
         raise NothingToSetUp("there is nothing to set up: BLACKLAKE_STORAGE names no bucket (s3://bucket/prefix)")
     work = set_up_bucket(location, upload_ttl=settings.upload_ttl, versioning=versioning)
