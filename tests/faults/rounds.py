@@ -94,11 +94,14 @@ class Outcome:
     missing: list[str] = field(default_factory=list)
 
 
-def play(place: Path, plans: Sequence[Plan], seed: str, say: Callable[[str], None]) -> Outcome:
-    """Play the rounds below `place`; `say` gets a line for each. An installation in which nothing was wrong is removed."""
+def play(place: Path, plans: Sequence[Plan], seed: str, say: Callable[[str], None], **settings: object) -> Outcome:
+    """Play the rounds below `place`, where all nodes have `settings` beside their own; `say` gets a line for each.
+
+    An installation in which nothing was wrong is removed.
+    """
     outcome, begun = Outcome(seed), time.monotonic()
     for number, group in enumerate(_grouped(plans)):
-        nodes = [_NODES[(2 * number + which) % len(_NODES)] for which in range(2)]
+        nodes = [{**_NODES[(2 * number + which) % len(_NODES)], **settings} for which in range(2)]
         party = _Party(place / f"i{number}", nodes, outcome, say)
         try:
             party.play(group)
