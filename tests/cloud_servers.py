@@ -23,6 +23,7 @@ import msgspec
 import requests
 
 from conformance.ports import free_port
+from conformance.tether import tied
 from conformance.tools import ToolMissing, path_of
 from registry.storage.cloud_segments import LENGTH, Description, sizes_of
 from registry.storage_url import AzureLocation, GoogleLocation
@@ -184,7 +185,13 @@ def running(name: str, directory: Path) -> Iterator[CloudServer]:
 def _program(log: Path, *command: object) -> Iterator[Callable[[str], str]]:
     """Run a program; yield what waits until it says something, and returns the last group of that."""
     with log.open("wb") as output:
-        process = subprocess.Popen([*map(str, command)], stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            tied([str(word) for word in command]),
+            stdout=output,
+            stderr=output,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C reaches the tests, which then stop the program.
+        )
 
     def said(pattern: str) -> str:
         until = time.monotonic() + _READY_SECONDS
