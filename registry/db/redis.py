@@ -16,7 +16,7 @@ import structlog
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
+from redis.exceptions import ReadOnlyError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from registry import metrics
@@ -35,6 +35,8 @@ LARGEST: Final = 1 << 20
 _KEPT: Final = 3600  # seconds that a content stays
 _PULLS: Final = 4  # contents at once, of each worker
 _AWAY: Final = (RedisConnectionError, RedisTimeoutError, OSError)
+# The client raises Python's own where an answer is none of Redis's, and where the URL has an option that it doesn't know.
+_REFUSED: Final = (RedisError, ValueError, TypeError, RuntimeError)
 
 # By Redis's own clock, so that nodes needn't agree. A debt from before its clock was set back is cut to the largest.
 _ADD: Final = """
@@ -98,11 +100,14 @@ class Redis:
                 return await work()
         except _AWAY as error:
             raise Unavailable("Redis") from error
-        except RedisError as error:  # it has no memory left, say, or is a replica
+        except ReadOnlyError as error:  # after a failover its address may lead to another one: connections don't
+            await self.client.connection_pool.disconnect(inuse_connections=False)
+            raise Unavailable("Redis (it refuses)") from error
+        except _REFUSED as error:  # it has no memory left, say
             raise Unavailable("Redis (it refuses)") from error
 
     def _complain(self, operation: str, cause: BaseException | None) -> None:
-        if isinstance(cause, RedisError) and not isinstance(cause, _AWAY) and operation not in self._refused:
+        if isinstance(cause, _REFUSED) and not isinstance(cause, _AWAY) and operation not in self._refused:
             self._refused.add(operation)
             _log.warning("Redis refuses; it is done without", operation=operation, error=str(cause)[-200:])
 
@@ -135,8 +140,7 @@ class RedisCounter:
         async with asyncio.timeout(PATIENCE), self._redis.client.pipeline(transaction=False) as pipeline:
             for key, cost, most in questions:
                 pipeline.eval(_ADD, 1, f"blacklake:owes:{key}", str(cost), str(most))
-            owed: list[int] = await pipeline.execute()
-            return owed
+            return [int(owed) for owed in await pipeline.execute()]
 
 
 class RedisContents:
@@ -148,8 +152,8 @@ class RedisContents:
 
     async def get(self, digest: bytes) -> bytes | None:
         """Return what is kept under a packed digest; None where there is nothing, or many are just being fetched."""
-        found: bytes | None = await self._bounded("get", lambda: self._redis.client.get(_key(digest)))
-        return found
+        found = await self._bounded("get", lambda: self._redis.client.get(_key(digest)))
+        return found if isinstance(found, bytes) else None
 
     async def put(self, digest: bytes, content: bytes) -> None:
         """Keep a content, unless it is larger than LARGEST."""

@@ -41,6 +41,10 @@ class RedisServer:
         self._process.kill()
         self._process.wait()
 
+    def take_the_place_of(self, other: RedisServer) -> None:
+        """Let the other's address lead here: who is connected there already stays so."""
+        self._socket.rename(other._socket)
+
     @contextlib.contextmanager
     def hanging(self) -> Iterator[None]:
         """Stop the process: connections stay, new ones are accepted, and nobody answers."""

@@ -249,6 +249,42 @@ async def test_a_redis_that_lets_nobody_in_is_done_without(server: RedisServer) 
     await let_in.close()
 
 
+@pytest.mark.parametrize(
+    "answer", [b":?\r\n", b"$?\r\n", b"+OK\r\n", b"*0\r\n", b"*1\r\n" * 5000, b"HTTP/1.1 400 No\r\n"]
+)
+async def test_what_answers_as_no_redis_does_is_done_without(answer: bytes) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(1 << 16):
+            writer.write(answer)
+        writer.close()
+
+    async with await asyncio.start_server(talk, "127.0.0.1", 0) as other:
+        redis = Redis(f"redis://127.0.0.1:{other.sockets[0].getsockname()[1]}")
+        rate = RateLimit(10, MemoryCounter(), RedisCounter(redis))
+        assert [(await rate.count("client")).remaining for _ in range(2)] == [9, 8]
+        assert await RedisContents(redis).get(b"digest") in (None, b"OK")
+        await redis.close()
+
+
+async def test_an_option_that_there_is_not_is_told_and_redis_is_done_without(
+    server: RedisServer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    redis = Redis(f"{server.url}?patience=5")
+    assert await RedisCounter(redis).add("client", 1, MINUTE) is None
+    await redis.close()
+    assert "patience" in "".join(capfd.readouterr())
+
+
+async def test_after_a_failover_the_redis_that_the_address_leads_to_is_asked(server: RedisServer, redis: Redis) -> None:
+    counter = RedisCounter(redis)
+    assert await counter.add("client", 1, MINUTE) == 1
+    with redis_server() as new:
+        server.say("REPLICAOF", "127.0.0.1", "1")
+        new.take_the_place_of(server)
+        assert await counter.add("client", 1, MINUTE) is None
+        assert await counter.add("client", 1, MINUTE) == 1
+
+
 async def test_few_contents_are_fetched_at_once(server: RedisServer, redis: Redis) -> None:
     contents = RedisContents(redis)
     with server.hanging():
