@@ -111,6 +111,7 @@ def create_replicas(settings: Settings, db: Database) -> Replicas:
                 pooled=settings.database_direct_url is not None,
                 attempts=1,
                 what=f"replica {number} of the database",
+                server="any",
             )
             for number, url in enumerate(settings.database_replica_urls, 1)
         ],

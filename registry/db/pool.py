@@ -20,6 +20,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final, Literal, TypeAlias, TypeVar
 
 import asyncpg
+from asyncpg.connect_utils import SessionAttribute
 from asyncpg.pool import PoolConnectionProxy
 
 from registry import metrics
@@ -90,10 +91,12 @@ class Database:
         pooled: bool = False,
         attempts: int = _ATTEMPTS,
         what: str = "the database",
+        server: Literal["primary", "any"] = "primary",
     ) -> None:
         """Connect to `url` by up to `size` connections; `timeout` is in seconds. `pooled`: `url` is a pooler's.
 
-        Work is tried up to `attempts` times. Errors and logs call the database `what`.
+        Work is tried up to `attempts` times. Errors and logs call the database `what`. A `server` that is none such, a replica
+        to which a failover or the URL's second host has led, counts as one that does not answer.
         """
         self._url = url
         self._size = size
@@ -101,6 +104,7 @@ class Database:
         self._pooled = pooled
         self._attempts = attempts
         self._what = what
+        self._server = server
         self._limits = {name: str(int(timeout * 1000)) for name in _LIMITS}
         limits = "; ".join(f"SET LOCAL {name} = {value}" for name, value in self._limits.items())
         self._begin = f"BEGIN; {limits}" if pooled else "BEGIN"
@@ -122,6 +126,8 @@ class Database:
             # A pooler refuses start-up parameters that it doesn't track, and prepared statements are of one session.
             server_settings={"application_name": "blacklake"} | ({} if self._pooled else self._limits),
             statement_cache_size=0 if self._pooled else _CACHED_STATEMENTS,
+            # Asked for at each new connection: what a replica reads may be stale.
+            target_session_attrs=SessionAttribute(self._server),
         )
 
     async def close(self) -> None:

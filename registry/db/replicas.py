@@ -28,13 +28,14 @@ _REMEMBERED: Final = 3600  # looks at the primary
 _NEVER: Final = float("-inf")
 
 # A failover begins another timeline: positions of two timelines say nothing of each other.
-_PRIMARY: Final = """
-SELECT system_identifier, ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int AS timeline,
+_DATABASE: Final = "(SELECT oid FROM pg_database WHERE datname = current_database())::bigint AS database"
+_PRIMARY: Final = f"""
+SELECT system_identifier, {_DATABASE}, ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int AS timeline,
     pg_current_wal_lsn() - '0/0' AS position
 FROM pg_control_system()
 """
-_REPLICA: Final = """
-SELECT system_identifier, timeline_id AS timeline, pg_last_wal_replay_lsn() - '0/0' AS position,
+_REPLICA: Final = f"""
+SELECT system_identifier, {_DATABASE}, timeline_id AS timeline, pg_last_wal_replay_lsn() - '0/0' AS position,
     pg_is_in_recovery() AS is_replica
 FROM pg_control_system(), pg_control_checkpoint()
 """
@@ -43,9 +44,10 @@ _log = structlog.get_logger("registry.db.replicas")
 
 
 class _History(NamedTuple):
-    """Whose log it is: that of a PostgreSQL since initdb, and since its last failover."""
+    """Whose log it is: that of a PostgreSQL since initdb, and since its last failover; and which of its databases is ours."""
 
     system: int
+    database: int
     timeline: int
 
 
@@ -115,12 +117,10 @@ class Replicas:
         """
         replica = next((one for one in self._usable() if one.as_of > _NEVER and self._age(one) <= within), None)
         if replica is not None:
-            as_of = replica.as_of
-            found = await self._asked(replica, name, work)
-            age = self._clock() - as_of
-            if found is not None and age <= within:
+            answer = await self._asked(replica, name, lambda conn: self._dated(conn, work))
+            if answer is not None and (age := self._clock() - answer[1]) <= within:
                 metrics.count_replica_read("replica")
-                return found, age
+                return answer[0], age
         self._count_primary(replica)
         return await self._primary.read(name, work), 0.0
 
@@ -133,7 +133,7 @@ class Replicas:
             _log.debug("where the primary's log ends is not known", error=str(error))
         else:
             assert row is not None
-            history = _History(row["system_identifier"], row["timeline"])
+            history = _History(row["system_identifier"], row["database"], row["timeline"])
             if history != self._history:
                 self._history = history
                 self._ends.clear()
@@ -148,8 +148,7 @@ class Replicas:
         except asyncpg.PostgresError as error:
             misfit, position = f"refuses: {error}", None
         if position is not None:
-            passed = next((when for when, end in reversed(self._ends) if end <= position), _NEVER)
-            replica.as_of = max(replica.as_of, passed)
+            replica.as_of = max(replica.as_of, self._passed(position))
         replica.judge(misfit)
         metrics.set_replica_lag(replica.number, self._age(replica))
 
@@ -159,12 +158,25 @@ class Replicas:
         assert row is not None
         if self._history is None:
             return "is of a primary that was not seen yet", None
-        if row["system_identifier"] != self._history.system:
+        if (row["system_identifier"], row["database"]) != (self._history.system, self._history.database):
             return "belongs to another database than BLACKLAKE_DATABASE_URL", None
         if not row["is_replica"]:
             return "is no replica but a primary", None
         known = row["position"] is not None and row["timeline"] == self._history.timeline
         return await schema.problem(conn), int(row["position"]) if known else None
+
+    async def _dated(self, conn: Connection, work: Work[T]) -> tuple[T, float]:
+        """Return what `work` reads, and a time of which all earlier commits are in it.
+
+        That of this very connection: behind the URL may be several servers, of which another was looked at.
+        """
+        misfit, position = await self._state(conn)
+        as_of = self._passed(position) if misfit is None and position is not None else _NEVER
+        return await work(conn), as_of
+
+    def _passed(self, position: int) -> float:
+        """Return when the primary's log ended at `position` or before it."""
+        return next((when for when, end in reversed(self._ends) if end <= position), _NEVER)
 
     def _age(self, replica: _Replica) -> float:
         return self._clock() - replica.as_of

@@ -20,7 +20,9 @@ from registry.storage_url import AzureLocation, GoogleLocation
 if TYPE_CHECKING:
     from obstore.store import AzureConfig, ClientConfig, GCSConfig, RetryConfig
 
-_THREADS: Final = 16  # requests of one process at a time
+_REQUESTS: Final = 16  # requests of one process at a time that send and fetch little, and
+_SEGMENTS: Final = 16  # those that send much: none of the others waits for these
+_LITTLE: Final = 1 << 20  # bytes
 _RETRIES: Final = 3
 _RETRY_SECONDS: Final = 20  # after which what failed isn't tried again
 _CONNECT_SECONDS: Final = 5
@@ -40,11 +42,13 @@ class Container:
 
     def __init__(self, location: AzureLocation | GoogleLocation) -> None:
         self._location = location
-        self._threads = Threads(_THREADS, "cloud", self._translated_errors)
+        self._threads = Threads(_REQUESTS, "cloud", self._translated_errors)
+        self._senders = Threads(_SEGMENTS, "cloud-segment", self._translated_errors)
 
     async def put(self, name: str, content: bytes | bytearray) -> None:
         """Make an object, or replace it: this may be repeated."""
-        await self._threads.run(lambda: obstore.put(self._store, self._path(name), content, use_multipart=False))
+        threads = self._threads if len(content) <= _LITTLE else self._senders
+        await threads.run(lambda: obstore.put(self._store, self._path(name), content, use_multipart=False))
 
     async def create(self, name: str, content: bytes | bytearray) -> None:
         """Make an object. Raise ObjectExists where there is one, perhaps by an attempt that nobody was told of."""
@@ -55,7 +59,7 @@ class Container:
             except AlreadyExistsError as error:
                 raise ObjectExists("another writer has made the object") from error
 
-        await self._threads.run(create)
+        await (self._threads if len(content) <= _LITTLE else self._senders).run(create)
 
     async def read(self, name: str, start: int, stop: int) -> tuple[bytes, int]:
         """Return the bytes `start` to `stop` of an object, or to its end before, and the bytes of the whole."""
@@ -104,6 +108,7 @@ class Container:
     def close(self) -> None:
         """Release the connections."""
         self._threads.close()
+        self._senders.close()
         self.__dict__.pop("_store", None)
 
     def _open_stream(self, name: str, start: int, stop: int) -> Iterator[bytes]:

@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 import pytest
@@ -69,9 +70,16 @@ def large(note: str) -> bytes:
     return json.dumps(document | {"annotations": {note: "x" * 100_000}}).encode()
 
 
+def either(*servers: EmbeddedPostgres) -> str:
+    """Return a URL that leads to the first of the servers that lets one in."""
+    places = [parse_qs(urlsplit(server.url).query) for server in servers]
+    hosts, ports = (",".join(place[name][0] for place in places) for name in ("host", "port"))
+    return f"postgresql://blacklake@/blacklake?host={hosts}&port={ports}"
+
+
 async def make_node(stack: list[Database], primary_url: str, *replica_urls: str) -> Node:
     database = Database(primary_url, size=4, timeout=10)
-    copies = [Database(url, size=2, timeout=0.5, attempts=1, what="a replica") for url in replica_urls]
+    copies = [Database(url, size=2, timeout=0.5, attempts=1, what="a replica", server="any") for url in replica_urls]
     node: Node
     replicas = Replicas(database, copies, clock=lambda: node.now)
     settings = Settings(database_url=primary_url, cache_bytes=0, sparse="allow")
@@ -189,12 +197,14 @@ async def test_bytes_that_are_not_the_manifest_s_are_not_served(
 
 
 async def test_what_is_no_replica_of_the_primary_or_has_no_schema_that_fits_is_not_asked(
-    opened: list[Database], primary: EmbeddedPostgres, database_url: str
+    opened: list[Database], primary: EmbeddedPostgres, replica: EmbeddedPostgres, database_url: str
 ) -> None:
+    sql(primary, "CREATE DATABASE other TEMPLATE blacklake")  # another registry of the same PostgreSQL
+    catch_up(replica, primary)
     urls = [
         primary.url,
         database_url,
-        primary.url.replace("/blacklake?", "/postgres?"),
+        replica.url.replace("/blacklake?", "/other?"),
         primary.url.replace("blacklake@", "nobody@"),
         "postgresql://x@127.0.0.1:1/x",
     ]
@@ -206,7 +216,7 @@ async def test_what_is_no_replica_of_the_primary_or_has_no_schema_that_fits_is_n
     assert reasons == [
         "is no replica but a primary",
         "belongs to another database than BLACKLAKE_DATABASE_URL",
-        "is no replica but a primary",
+        "belongs to another database than BLACKLAKE_DATABASE_URL",
         "does not answer",
         "does not answer",
     ]
@@ -271,6 +281,28 @@ async def test_a_catalog_that_may_be_stale_says_how_old_it_may_be(
     assert await node.catalog(60) == (["team/model", "team/other"], 1)
 
 
+async def test_a_catalog_is_as_old_as_the_server_that_gives_it_though_another_was_looked_at(
+    opened: list[Database], primary: EmbeddedPostgres, replica: EmbeddedPostgres, tmp_path: Path
+) -> None:
+    with replica_of(primary, tmp_path / "second") as second:
+        node = await make_node(opened, primary.url, either(replica, second))
+        catch_up(second, primary)
+        pause(second)
+        await node.replicas.look()
+        await node.push("pushed")
+        node.now += 10
+        catch_up(replica, primary)
+        await node.replicas.look()
+        assert await node.catalog(60) == (["team/model"], 0)
+        replica.stop()
+        for _ in range(1000):
+            if not opened[1].usage[1]:
+                break
+            await asyncio.sleep(0.01)
+        assert await node.catalog(60) == ([], 10)
+        assert await node.catalog(5) == (["team/model"], 0)
+
+
 async def test_a_replica_of_a_primary_that_writes_nothing_is_as_new_as_the_last_look(
     node: Node, primary: EmbeddedPostgres, replica: EmbeddedPostgres
 ) -> None:
@@ -324,6 +356,18 @@ async def test_a_replica_does_not_stand_in_for_the_primary(
     primary.stop()
     with pytest.raises(Unavailable):
         await node.pull()
+
+
+async def test_a_replica_is_never_taken_for_the_primary(
+    opened: list[Database], primary: EmbeddedPostgres, replica: EmbeddedPostgres
+) -> None:
+    node = await make_node(opened, either(replica, primary))
+    pause(replica)
+    content = await node.push("pushed")
+    assert (await node.services.manifests.resolve(NAME, TAG)).content == content
+    primary.stop()
+    with pytest.raises(Unavailable):
+        await node.services.manifests.resolve(NAME, TAG)
 
 
 async def test_several_replicas_take_turns(

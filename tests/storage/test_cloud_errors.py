@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
+import obstore
 import pytest
 
 from mediatypes.ranges import ByteRange
@@ -152,3 +154,26 @@ async def test_a_read_goes_on_where_its_connection_broke(
                     at = next(breaks, len(content) + 1)
         assert got == content
         await store.close()
+
+
+async def test_who_sends_and_fetches_little_waits_for_no_segments(
+    cloud_server: CloudServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on, put = threading.Event(), obstore.put
+
+    def slow(store: Any, path: str, content: bytes, **options: Any) -> object:
+        if len(content) > 1 << 20:
+            go_on.wait(60)
+        return put(store, path, content, **options)
+
+    monkeypatch.setattr(obstore, "put", slow)
+    store = CloudStore(cloud_server.make_location())
+    send = store._container.put, store._container.create
+    segments = [asyncio.create_task(send[n % 2](f"{n}", bytes(2 << 20))) for n in range(40)]
+    await asyncio.sleep(0)
+    check = asyncio.create_task(store.check())
+    ended, _ = await asyncio.wait([check], timeout=30)
+    go_on.set()
+    await asyncio.gather(check, *segments)
+    await store.close()
+    assert ended
