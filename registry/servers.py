@@ -89,10 +89,7 @@ def _application(parent: int) -> App:
 
     try:
         return create_asgi()
-    except (
-        StorageError,
-        ValueError,
-    ) as error:  # credentials or keys that can't be used: another try won't find better ones
+    except (StorageError, ValueError) as error:  # credentials or keys that can't be used
         _log.error("this worker can't serve: %s", error)
         time.sleep(_RETRY_SECONDS)
         sys.exit(1)
