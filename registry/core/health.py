@@ -11,7 +11,6 @@ from registry.errors import RegistryError
 from registry.storage.base import BlobStore, StorageError
 
 _TIMEOUT: Final = 5.0  # seconds
-_FRESH: Final = 1.0  # seconds for which a probe's answer counts, whoever asks: on S3 each is three requests
 
 
 class Health:
@@ -21,7 +20,6 @@ class Health:
         self._db = db
         self._store = store
         self._probe: asyncio.Task[str] | None = None
-        self._probed_at = 0.0
 
     async def check(self) -> dict[str, str]:
         """Return "ok", or what is wrong, for each of database, schema and storage."""
@@ -38,8 +36,7 @@ class Health:
 
     async def _storage(self) -> str:
         # A probe on a disk that hangs can't be cancelled: it is left alone, and no second one is begun meanwhile.
-        is_old = asyncio.get_running_loop().time() - self._probed_at > _FRESH
-        if self._probe is None or (self._probe.done() and is_old):
+        if self._probe is None or self._probe.done():
             self._probe = asyncio.create_task(self._probed())
         await asyncio.wait([self._probe], timeout=_TIMEOUT)
         return self._probe.result() if self._probe.done() else "does not answer"
@@ -49,6 +46,4 @@ class Health:
             await self._store.check()
         except StorageError as error:
             return str(error)
-        finally:
-            self._probed_at = asyncio.get_running_loop().time()
         return "ok"

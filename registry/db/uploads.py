@@ -30,6 +30,7 @@ SELECT id, $2, $3, $4, $5::bigint, CASE WHEN $5::bigint > 0 THEN now() + interva
 FROM repositories WHERE name = $1
 RETURNING repository_id
 """
+_MOST: Final = (1 << 63) - 1  # bytes, of a bigint
 _TAKE: Final = f"""
 UPDATE uploads u SET lease_epoch = lease_epoch + 1, lease_until = now() + interval '{LEASE_SECONDS} s'
 FROM repositories r
@@ -90,7 +91,7 @@ async def take_lease(
 
     None where it is not there, another's lease lives, or it doesn't stand `at` so many bytes, if that is said.
     """
-    row = await conn.fetchrow(_TAKE, name, upload_id, at)
+    row = await conn.fetchrow(_TAKE, name, upload_id, None if at is None else min(at, _MOST))
     return None if row is None else UploadRow(*row)
 
 
