@@ -17,7 +17,7 @@ from mediatypes.ranges import ByteRange
 
 StorageKey = NewType("StorageKey", str)
 
-CHUNK_SIZE = 768 << 10
+CHUNK_SIZE: Final = 2 << 20
 """Bytes that a driver reads or hands out at a time, at most."""
 
 URL_SECONDS: Final = 3600

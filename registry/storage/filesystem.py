@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import Final
 
 from mediatypes.ranges import ByteRange
-from registry.storage.base import CHUNK_SIZE, ObjectMissing, StorageError, StorageKey, WriterBusy, place_of
+from registry.storage.base import ObjectMissing, StorageError, StorageKey, WriterBusy, place_of
 from registry.storage.threads import Threads
 
 _THREADS: Final = 16
 _LARGE: Final = 2 << 20  # bytes of a blob
-_FEW: Final = 16  # readers that get pieces of CHUNK_SIZE at a time; others get
+_PIECE: Final = 768 << 10  # bytes that fit into a core's cache (docs/decisions/0002)
+_FEW: Final = 16  # readers that get pieces of as many at a time; others get
 _SMALL: Final = 256 << 10  # bytes
 _READ_AHEAD: Final = 4 << 20  # bytes that the disk is asked for beyond a piece it had to bring
 _WRITE_BEHIND: Final = (
@@ -56,7 +57,7 @@ class FilesystemStore:
         """
         fd = await self._disk.open(os.open, self._path(key), os.O_RDONLY | _OPEN)
         self._readers += 1
-        size = CHUNK_SIZE if self._readers <= _FEW else _SMALL
+        size = _PIECE if self._readers <= _FEW else _SMALL
         try:
             for position in range(span.start, span.stop, size):
                 stop = min(position + size, span.stop)

@@ -14,6 +14,7 @@ import secrets
 from collections.abc import AsyncGenerator
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from mediatypes.ranges import ByteRange
 from registry.storage.base import CHUNK_SIZE, ObjectMissing, StorageError, StorageKey, WriterBusy, place_of
@@ -22,15 +23,19 @@ from registry.storage.s3_urls import new_signer
 from registry.storage.s3_writer import S3Writer, UploadState
 from registry.storage_url import S3Location
 
+_FEW: Final = 16  # readers that get pieces of CHUNK_SIZE at a time; others get
+_SMALL: Final = 256 << 10  # bytes
+
 
 class S3Store:
     """A BlobStore in a bucket, which any number of nodes share."""
 
     def __init__(self, location: S3Location) -> None:
         self._bucket = Bucket(location)
-        self._signer = new_signer(location)
+        self._signer = new_signer(self._bucket.session, location)
         self._prefix = location.prefix
         self._grows = location.growing_parts
+        self._readers = 0
         self._writing: dict[StorageKey, S3Writer] = {}
 
     async def open_writer(
@@ -51,26 +56,35 @@ class S3Store:
         return writer
 
     async def read(self, key: StorageKey, span: ByteRange) -> AsyncGenerator[bytes, None]:
-        """See BlobStore. A connection that breaks is replaced by one that goes on where it stopped."""
+        """See BlobStore. A connection that breaks is replaced by one that goes on where it stopped.
+
+        Each piece is a call in a thread: a few readers get large ones, many small ones, since a server queues several.
+        """
         name, position, failures = self._name(key), span.start, 0
         if not span:
             await self._bucket.call("head_object", Key=name)
-        while position < span.stop:
-            with contextlib.closing(await self._bucket.opened(name, position, span.stop)) as body:
-                try:
-                    while position < span.stop:
-                        piece = await self._bucket.read(body, min(CHUNK_SIZE, span.stop - position))
-                        if not piece:
+        self._readers += 1
+        size = CHUNK_SIZE if self._readers <= _FEW else _SMALL
+        try:
+            while position < span.stop:
+                with contextlib.closing(await self._bucket.opened(name, position, span.stop)) as body:
+                    try:
+                        while (left := span.stop - position) and (
+                            piece := await self._bucket.read(body, min(size, left))
+                        ):
+                            position += len(piece)
+                            failures = 0
+                            yield piece
+                        if left:
                             raise ObjectMissing(f"an object ends at byte {position}, before its recorded size")
-                        position += len(piece)
-                        failures = 0
-                        yield piece
-                except ObjectMissing:
-                    raise
-                except StorageError:
-                    failures += 1
-                    if failures == ATTEMPTS:
+                    except ObjectMissing:
                         raise
+                    except StorageError:
+                        failures += 1
+                        if failures == ATTEMPTS:
+                            raise
+        finally:
+            self._readers -= 1
 
     async def holds(self, key: StorageKey, size: int) -> bool:
         """See BlobStore."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
-import boto3
+from boto3.session import Session
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
@@ -79,12 +79,13 @@ class Bucket:
 
     def __init__(self, location: S3Location) -> None:
         self.location = location
-        self._client = new_client(location)
+        self.session = new_session()
+        self._client = new_client(self.session, location)
         self._client.meta.events.register("after-call.s3", self._note_clock)
         self._client.meta.events.register("after-call.s3", _refuse_cut)
         self._client.meta.events.register("needs-retry.s3", self._forget_silent)
         # Tried once: a second attempt while S3 is at the first would get an answer that says nothing.
-        self._assembler = new_client(location, read_seconds=_ASSEMBLY_SECONDS, attempts=1)
+        self._assembler = new_client(self.session, location, read_seconds=_ASSEMBLY_SECONDS, attempts=1)
         self._requests = Threads(_REQUESTS, "s3", _translated_errors)
         self._parts = Threads(_PARTS, "s3-part", _translated_errors)
         self._disk = Threads(_DISK, "s3-spool", _translated_errors)
@@ -284,16 +285,27 @@ class Bucket:
             self.clock_ahead = told.timestamp() - time.time()
 
 
+def new_session() -> Session:
+    """Return what finds credentials, and what clients share. Raise StorageError where a profile isn't there."""
+    with _usable():
+        return Session()
+
+
 def new_client(
-    location: S3Location, *, endpoint: str | None = None, read_seconds: float = _READ_SECONDS, attempts: int = ATTEMPTS
+    session: Session,
+    location: S3Location,
+    *,
+    endpoint: str | None = None,
+    read_seconds: float = _READ_SECONDS,
+    attempts: int = ATTEMPTS,
 ) -> S3Client:
     """Return a client for the location, or for another `endpoint` of it, that waits `read_seconds` for bytes.
 
     Raise StorageError where the location or the environment's credentials can't be used.
     """
     styles: dict[bool | None, Literal["path", "virtual", "auto"]] = {True: "path", False: "virtual", None: "auto"}
-    try:
-        client = boto3.session.Session().client(
+    with _usable():
+        client = session.client(
             "s3",
             endpoint_url=endpoint or location.endpoint,
             region_name=location.region,
@@ -309,11 +321,17 @@ def new_client(
                 max_pool_connections=_CONNECTIONS,
             ),
         )
-    except (BotoCoreError, ValueError) as error:  # a profile that isn't there, half a key, a URL that is none
-        raise StorageError(f"S3 can't be spoken to: {error}") from error
     # A connection that ends inside `100 Continue` would keep a thread busy in botocore for ever.
     client.meta.events.unregister("before-call.s3", add_expect_header)
     return client
+
+
+@contextlib.contextmanager
+def _usable() -> Iterator[None]:
+    try:
+        yield
+    except (BotoCoreError, ValueError) as error:  # a profile that isn't there, half a key, a URL that is none
+        raise StorageError(f"S3 can't be spoken to: {error}") from error
 
 
 def _refuse_cut(parsed: dict[str, Any], model: OperationModel, **_: Any) -> None:

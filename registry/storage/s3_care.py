@@ -11,7 +11,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-import boto3
 import urllib3
 
 from registry.storage.base import ObjectExists, StorageError
@@ -51,7 +50,7 @@ async def check_bucket(location: S3Location) -> AsyncGenerator[Finding, None]:
         yield Finding("credentials", is_well=False, text=str(error))
         return
     try:
-        signer = new_signer(location)
+        signer = new_signer(bucket.session, location)
         try:
             async for finding in _Check(bucket, signer).run():
                 yield finding
@@ -118,7 +117,7 @@ class _Check:
                     return  # nothing else can be tried
 
     async def _credentials(self) -> str:
-        found = await self._bucket.run(boto3.session.Session().get_credentials)
+        found = await self._bucket.run(self._bucket.session.get_credentials)
         if found is None:
             raise StorageError(
                 "none were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile or role"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote
 
+from boto3.session import Session
 from botocore.signers import CloudFrontSigner
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
@@ -27,17 +28,17 @@ class Signer(Protocol):
         """Release what the signer holds."""
 
 
-def new_signer(location: S3Location) -> Signer:
+def new_signer(session: Session, location: S3Location) -> Signer:
     """Return what the location asks for. Raise ValueError where CloudFront's key can't be used."""
-    return CloudFrontUrls(location.cloudfront) if location.cloudfront else PresignedUrls(location)
+    return CloudFrontUrls(location.cloudfront) if location.cloudfront else PresignedUrls(session, location)
 
 
 class PresignedUrls:
     """S3's presigned URLs (AWS Signature Version 4 by query parameters)."""
 
-    def __init__(self, location: S3Location) -> None:
+    def __init__(self, session: Session, location: S3Location) -> None:
         self._bucket = location.bucket
-        self._client = new_client(location, endpoint=location.public_endpoint)
+        self._client = new_client(session, location, endpoint=location.public_endpoint)
 
     def url(self, name: str) -> str:
         """See Signer."""

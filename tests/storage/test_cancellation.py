@@ -14,7 +14,7 @@ import pytest
 
 from mediatypes.ranges import ByteRange
 from registry.storage import filesystem
-from registry.storage.base import CHUNK_SIZE, StorageKey, new_key
+from registry.storage.base import StorageKey, new_key
 from registry.storage.filesystem import FilesystemStore
 
 
@@ -147,7 +147,7 @@ async def test_a_read_that_is_cancelled_while_it_opens_its_file_closes_it(
 async def test_a_cancelled_read_of_a_cold_disk_closes_its_file_after_its_thread_has_ended(
     store: FilesystemStore, gate: Gate, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, times: int, piece: int
 ) -> None:
-    key = await stored(store, bytes(3 * CHUNK_SIZE))
+    key = await stored(store, bytes(3 * filesystem._PIECE))
     failures: list[OSError] = []
     pread = filesystem._pread
 
@@ -161,13 +161,13 @@ async def test_a_cancelled_read_of_a_cold_disk_closes_its_file_after_its_thread_
     gated = gate.before(watched)
 
     def stopping(fd: int, position: int, stop: int) -> object:
-        return (gated if position == piece * CHUNK_SIZE else watched)(fd, position, stop)
+        return (gated if position == piece * filesystem._PIECE else watched)(fd, position, stop)
 
     monkeypatch.setattr(filesystem, "_pread", stopping)
     monkeypatch.setattr(filesystem, "_is_in_memory", lambda fd, position: False)
 
     async def read_all() -> None:
-        async with contextlib.aclosing(store.read(key, ByteRange(0, 3 * CHUNK_SIZE))) as pieces:
+        async with contextlib.aclosing(store.read(key, ByteRange(0, 3 * filesystem._PIECE))) as pieces:
             async for _ in pieces:
                 pass
 

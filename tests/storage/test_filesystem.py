@@ -16,7 +16,7 @@ import pytest
 
 from mediatypes.ranges import ByteRange
 from registry.storage import filesystem
-from registry.storage.base import CHUNK_SIZE, ObjectMissing, StorageError, StorageKey, WriterBusy, new_key
+from registry.storage.base import ObjectMissing, StorageError, StorageKey, WriterBusy, new_key
 from registry.storage.filesystem import FilesystemStore
 
 KEY = StorageKey("abcd" + "0" * 28)
@@ -220,32 +220,32 @@ async def test_a_symbolic_link_in_place_of_a_blob_is_not_followed(root: Path, tm
 
 async def test_a_blob_that_lost_bytes_is_missing_when_the_read_comes_to_them(root: Path) -> None:
     store = FilesystemStore(root)
-    await write(store, KEY, bytes(2 * CHUNK_SIZE))
-    path = store.local_path(KEY, 2 * CHUNK_SIZE)
+    await write(store, KEY, bytes(2 * filesystem._PIECE))
+    path = store.local_path(KEY, 2 * filesystem._PIECE)
     assert path is not None
-    os.truncate(path, 2 * CHUNK_SIZE - 1)
-    pieces = store.read(KEY, ByteRange(0, 2 * CHUNK_SIZE))
-    assert await anext(pieces) == bytes(CHUNK_SIZE)
-    with pytest.raises(ObjectMissing, match=f"ends at byte {2 * CHUNK_SIZE - 1}"):
+    os.truncate(path, 2 * filesystem._PIECE - 1)
+    pieces = store.read(KEY, ByteRange(0, 2 * filesystem._PIECE))
+    assert await anext(pieces) == bytes(filesystem._PIECE)
+    with pytest.raises(ObjectMissing, match=f"ends at byte {2 * filesystem._PIECE - 1}"):
         await anext(pieces)
 
 
 async def test_only_a_few_readers_at_once_get_large_pieces(root: Path) -> None:
-    store, size = FilesystemStore(root), 3 * CHUNK_SIZE
+    store, size = FilesystemStore(root), 3 * filesystem._PIECE
     await write(store, KEY, bytes(size))
     readers = [store.read(KEY, ByteRange(0, size)) for _ in range(filesystem._FEW + 1)]
     pieces = [len(await anext(reader)) for reader in readers]
-    assert pieces == [CHUNK_SIZE] * filesystem._FEW + [filesystem._SMALL]
+    assert pieces == [filesystem._PIECE] * filesystem._FEW + [filesystem._SMALL]
     for reader in readers:
         await reader.aclose()
-    assert [len(piece) async for piece in store.read(KEY, ByteRange(0, size))] == [CHUNK_SIZE] * 3
+    assert [len(piece) async for piece in store.read(KEY, ByteRange(0, size))] == [filesystem._PIECE] * 3
 
 
 @pytest.mark.parametrize("in_memory", [True, False])
 async def test_only_what_the_disk_must_bring_is_read_in_a_thread(
     root: Path, monkeypatch: pytest.MonkeyPatch, in_memory: bool
 ) -> None:
-    store, content = FilesystemStore(root), random.Random(1).randbytes(2 * CHUNK_SIZE + 7)
+    store, content = FilesystemStore(root), random.Random(1).randbytes(2 * filesystem._PIECE + 7)
     await write(store, KEY, content)
     threads: list[str] = []
     pread = filesystem._pread

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import requests
+from boto3.session import Session
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 
@@ -117,7 +118,7 @@ def at_cloudfront(key_file: Path) -> S3Location:
 
 def test_cloudfront_gets_a_policy_that_its_key_has_signed(tmp_path: Path) -> None:
     key = rsa.generate_private_key(65537, 2048)
-    url = new_signer(at_cloudfront(write_key(tmp_path / "key", key))).url("some/prefix/ab cd")
+    url = new_signer(Session(), at_cloudfront(write_key(tmp_path / "key", key))).url("some/prefix/ab cd")
     address, _, query = url.partition("?")
     assert address == "https://d1.cloudfront.example/some/prefix/ab%20cd"
     given = dict(parse_qsl(query))
@@ -131,6 +132,6 @@ def test_cloudfront_gets_a_policy_that_its_key_has_signed(tmp_path: Path) -> Non
 
 def test_a_key_that_cloudfront_does_not_take_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="can't be read: No such file"):
-        new_signer(at_cloudfront(tmp_path / "nowhere"))
+        new_signer(Session(), at_cloudfront(tmp_path / "nowhere"))
     with pytest.raises(ValueError, match="no RSA key"):
-        new_signer(at_cloudfront(write_key(tmp_path / "key", ed25519.Ed25519PrivateKey.generate())))
+        new_signer(Session(), at_cloudfront(write_key(tmp_path / "key", ed25519.Ed25519PrivateKey.generate())))
