@@ -16,6 +16,7 @@ _TRUE: Final = {"true": True, "false": False}
 _PART_SIZES: Final = {"equal": False, "growing": True}
 _ENCRYPTIONS: Final = ("AES256", "aws:kms", "aws:kms:dsse")
 _CLOUDFRONT: Final = ("cloudfront_url", "cloudfront_key_id", "cloudfront_key_file")
+_URLS: Final = ("endpoint", "public_endpoint", "cloudfront_url")
 _PARAMETERS: Final = (
     "endpoint",
     "region",
@@ -118,19 +119,10 @@ def parse_storage(text: str) -> StorageLocation:
 
 
 def _s3(bucket: str, path: str, query: str) -> S3Location:
-    given = dict(parse_qsl(query, keep_blank_values=True))
-    unknown = given.keys() - set(_PARAMETERS)
-    if unknown:
-        raise ValueError(f"{', '.join(sorted(unknown))} is no parameter of s3://; those are {', '.join(_PARAMETERS)}")
-    if "@" in bucket or any("@" in urlsplit(text).netloc for text in given.values()):
-        raise ValueError(
-            "credentials don't belong into the URL: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile, hold them"
-        )
+    held = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile or role,"
+    given = _parameters("s3", bucket, query, _PARAMETERS, held)
     if _BUCKET.fullmatch(bucket) is None:
         raise ValueError(f"{bucket!r} is no bucket's name: s3://bucket/prefix")
-    for name in ("endpoint", "public_endpoint", "cloudfront_url"):
-        if name in given and urlsplit(given[name]).scheme not in ("http", "https"):
-            raise ValueError(f"the {name} {given[name]!r} is neither http:// nor https://")
     if given.get("path_style", "true") not in _TRUE:
         raise ValueError("path_style is true or false")
     if given.get("part_sizes", "equal") not in _PART_SIZES:
@@ -140,10 +132,9 @@ def _s3(bucket: str, path: str, query: str) -> S3Location:
         raise ValueError(f"encryption is one of {', '.join(_ENCRYPTIONS)}")
     if kms_key is not None and encryption in (None, "AES256"):
         raise ValueError("kms_key needs encryption=aws:kms")
-    prefix = path.strip("/")
     return S3Location(
         bucket,
-        f"{prefix}/" if prefix else "",
+        _prefix(path),
         endpoint=given.get("endpoint"),
         region=given.get("region"),
         path_style=_TRUE[given["path_style"]] if "path_style" in given else None,
@@ -190,11 +181,12 @@ def _parameters(scheme: str, place: str, query: str, known: tuple[str, ...], hel
     unknown = given.keys() - set(known)
     if unknown:
         raise ValueError(f"{', '.join(sorted(unknown))} is no parameter of {scheme}://; those are {', '.join(known)}")
-    endpoint = given.get("endpoint")
-    if "@" in place or (endpoint is not None and "@" in urlsplit(endpoint).netloc):
+    urls = {name: urlsplit(given[name]) for name in _URLS if name in given}
+    if "@" in place or any("@" in url.netloc for url in urls.values()):
         raise ValueError(f"credentials don't belong into the URL: {held} holds them")
-    if endpoint is not None and urlsplit(endpoint).scheme not in ("http", "https"):
-        raise ValueError(f"the endpoint {endpoint!r} is neither http:// nor https://")
+    for name, url in urls.items():
+        if url.scheme not in ("http", "https") or not url.netloc:
+            raise ValueError(f"the {name} {given[name]!r} is neither http:// nor https:// and a host")
     return given
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from registry.storage_url import (
     AzureLocation,
+    CloudFront,
     FileLocation,
     GoogleLocation,
     MemoryLocation,
@@ -26,6 +27,14 @@ from registry.storage_url import (
         ("s3://models", S3Location("models", "")),
         ("s3://models/", S3Location("models", "")),
         ("s3://models/a/b/", S3Location("models", "a/b/")),
+        (
+            "s3://models?part_sizes=growing&public_endpoint=https://objects.example",
+            S3Location("models", "", growing_parts=True, public_endpoint="https://objects.example"),
+        ),
+        (
+            "s3://models?cloudfront_url=https://d1.cloudfront.net/&cloudfront_key_id=K2&cloudfront_key_file=/etc/key.pem",
+            S3Location("models", "", cloudfront=CloudFront("https://d1.cloudfront.net", "K2", Path("/etc/key.pem"))),
+        ),
         (
             "s3://models/a?endpoint=http://127.0.0.1:7070&region=eu-west-1&path_style=true",
             S3Location("models", "a/", "http://127.0.0.1:7070", "eu-west-1", True),
@@ -60,6 +69,15 @@ def test_a_location_is_read(text: str, location: StorageLocation) -> None:
         ("s3://KEY:secret@models", "credentials don't belong into the URL"),
         ("s3://models?endpoint=http://user:secret@127.0.0.1:7070", "credentials don't belong into the URL"),
         ("s3://models?endpoint=127.0.0.1:7070", "neither http:// nor https://"),
+        ("s3://models?public_endpoint=objects.example", "the public_endpoint 'objects.example' is neither"),
+        ("s3://models?endpoint=http://", "neither http:// nor https:// and a host"),
+        (
+            "s3://models?cloudfront_url=https://d1.cloudfront.net",
+            "CloudFront needs all of cloudfront_url, cloudfront_key_id",
+        ),
+        ("s3://models?part_sizes=odd", "part_sizes is equal or growing"),
+        ("s3://models/a/../b", "has other characters than letters"),
+        ("s3://models/a//b", "has other characters than letters"),
         ("s3://models?path_style=yes", "path_style is true or false"),
         ("s3://models?encryption=rot13", "encryption is one of AES256"),
         ("s3://models?kms_key=k", "kms_key needs encryption=aws:kms"),
