@@ -17,7 +17,7 @@ import contextlib
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Final, Literal, TypeAlias, TypeVar
+from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 import asyncpg
 from asyncpg.connect_utils import SessionAttribute
@@ -25,6 +25,7 @@ from asyncpg.pool import PoolConnectionProxy
 
 from registry import metrics
 from registry.db.breaker import Breaker
+from registry.db.hosts import Hosts, hosts_of
 from registry.errors import Unavailable
 
 Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
@@ -105,6 +106,7 @@ class Database:
         self._attempts = attempts
         self._what = what
         self._server = server
+        self._hosts = Hosts(hosts_of(url) if server == "any" else ())  # a primary is needed: nothing goes on without it
         self._limits = {name: str(int(timeout * 1000)) for name in _LIMITS}
         limits = "; ".join(f"SET LOCAL {name} = {value}" for name, value in self._limits.items())
         self._begin = f"BEGIN; {limits}" if pooled else "BEGIN"
@@ -118,6 +120,7 @@ class Database:
             self._url,
             min_size=0,
             max_size=self._size,
+            connect=self._connect,
             command_timeout=self._timeout + _GRACE,
             timeout=self._timeout,
             max_inactive_connection_lifetime=0,
@@ -202,6 +205,10 @@ class Database:
                 cause = error
         metrics.observe_transaction(name, "unavailable", time.perf_counter() - started)
         raise Unavailable(self._what) from cause
+
+    async def _connect(self, *place: Any, **options: Any) -> asyncpg.Connection[asyncpg.Record]:
+        await self._hosts.looked_up()
+        return await asyncpg.connect(*place, **options)
 
     @contextlib.asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:

@@ -21,6 +21,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from registry import metrics
 from registry.db.breaker import Breaker
+from registry.db.hosts import Hosts
 from registry.db.lookups import Batcher
 from registry.errors import Unavailable
 
@@ -53,12 +54,25 @@ return owed
 _log = structlog.get_logger("registry.db.redis")
 
 
+class _Pool(redis.asyncio.ConnectionPool):
+    """Connections before which the host's name is looked up, once for all who wait."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._hosts = Hosts([str(self.connection_kwargs.get("host", ""))])
+
+    async def ensure_connection(self, connection: Any) -> None:
+        if not connection.is_connected:
+            await self._hosts.looked_up()
+        await super().ensure_connection(connection)
+
+
 class Redis:
     """The way to one Redis. Answers are those of `work`, or None."""
 
     def __init__(self, url: str) -> None:
         """Connect to `url` (redis://, rediss:// or unix://) when it is needed."""
-        self.client: redis.asyncio.Redis = redis.asyncio.Redis.from_url(
+        pool = _Pool.from_url(
             url,
             protocol=2,  # no greeting: a connection is ready at once
             driver_info=None,  # nor does it introduce itself
@@ -66,6 +80,7 @@ class Redis:
             socket_timeout=None,  # `answered` has the one time limit
             socket_connect_timeout=None,
         )
+        self.client = redis.asyncio.Redis.from_pool(pool)  # which closes the pool, too
         self._breaker = Breaker("Redis", _AWAY)
         self._probe: asyncio.Task[None] | None = None
         self._refused: set[str] = set()  # operations whose refusal was told

@@ -17,12 +17,14 @@ from registry.compose import create_services
 from registry.config import Settings
 from registry.core.limits import MemoryCounter, RateLimit
 from registry.core.services import Services
+from registry.db import breaker
 from registry.db.breaker import LIMIT
 from registry.db.pool import Database
 from registry.db.redis import LARGEST, Redis, RedisContents, RedisCounter
 from registry.errors import ManifestUnknown
 from registry.storage.memory import MemoryStore
 from tests.db.redis_server import PROGRAM, RedisServer, redis_server
+from tests.db.resolver import hanging_resolver
 from tests.test_metrics import increase, own
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="redis-server is not installed: apt-get install redis-server")
@@ -283,6 +285,20 @@ async def test_after_a_failover_the_redis_that_the_address_leads_to_is_asked(ser
         new.take_the_place_of(server)
         assert await counter.add("client", 1, MINUTE) is None
         assert await counter.add("client", 1, MINUTE) == 1
+
+
+async def test_a_name_that_the_resolver_hangs_on_is_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(breaker, "PAUSE", 0)
+    with hanging_resolver(monkeypatch) as asked:
+        redis = Redis("redis://redis.example.org")
+        counter = RedisCounter(redis)
+        await asyncio.gather(*(counter.add("client", 1, MINUTE) for _ in range(LIMIT)))
+        for _ in range(3):
+            assert await counter.add("client", 1, MINUTE) is None
+            assert redis._probe is not None
+            await redis._probe
+        assert asked == ["redis.example.org"]
+    await redis.close()
 
 
 async def test_few_contents_are_fetched_at_once(server: RedisServer, redis: Redis) -> None:

@@ -26,6 +26,7 @@ from registry.errors import Unavailable
 from registry.storage.memory import MemoryStore
 from tests.db.postgres import running, sql
 from tests.db.replication import catch_up, hanging, kill, pause, promote, replica_of, resume
+from tests.db.resolver import hanging_resolver
 from tests.test_metrics import increase, own
 
 NAME, TAG = RepositoryName("team/model"), Tag("v1")
@@ -181,6 +182,17 @@ async def test_a_replica_that_hangs_is_waited_for_once(
         assert await node.pull() == (content, "primary")
     await node.replicas.look()
     assert await node.pull() == (content, "replica")
+
+
+async def test_a_name_that_the_resolver_hangs_on_is_looked_up_once(
+    opened: list[Database], database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with hanging_resolver(monkeypatch) as asked:
+        node = await make_node(opened, database_url, "postgresql://x@replica.example.org/x")
+        for _ in range(3):
+            await node.replicas.look()
+        assert asked == ["replica.example.org"]
+        assert node.replicas._replicas[0].misfit == "does not answer"
 
 
 async def test_bytes_that_are_not_the_manifest_s_are_not_served(
