@@ -21,7 +21,7 @@ from registry.core.services import Services
 from registry.core.tags import Tags
 from registry.core.uploads import Uploads
 from registry.db.pool import Database
-from registry.db.replicas import Replicas
+from registry.db.replicas import PATIENCE, Replicas
 from registry.http.app import create_app
 from registry.http.lane import App, Lane
 from registry.http.limits import Limits
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
     from registry.db.redis import Redis
 
 _REPLICA_CONNECTIONS: Final = 4  # of each worker to each replica
-_REPLICA_TIMEOUT: Final = 1.0  # seconds
 
 
 def create_asgi() -> App:
@@ -107,7 +106,7 @@ def create_replicas(settings: Settings, db: Database) -> Replicas:
             Database(
                 url,
                 size=_REPLICA_CONNECTIONS,
-                timeout=min(settings.database_timeout, _REPLICA_TIMEOUT),
+                timeout=min(settings.database_timeout, PATIENCE),
                 pooled=settings.database_direct_url is not None,
                 attempts=1,
                 what=f"replica {number} of the database",

@@ -24,6 +24,9 @@ from registry.errors import Unavailable
 T = TypeVar("T")
 Work = Callable[[Connection], Awaitable[T]]
 
+PATIENCE: Final = 1.0
+"""Seconds that a request waits for a replica, at most."""
+
 _REMEMBERED: Final = 3600  # looks at the primary
 _NEVER: Final = float("-inf")
 
@@ -81,6 +84,7 @@ class Replicas:
         self._replicas = [_Replica(number, db) for number, db in enumerate(replicas, 1)]
         self._clock = clock
         self._turn = 0
+        self._given_up: set[asyncio.Task[object]] = set()  # reads that are ending, without anybody who waits for that
         self._history: _History | None = None
         self._ends: deque[tuple[float, int]] = deque(maxlen=_REMEMBERED)  # when, and where the primary's log ended then
 
@@ -194,10 +198,29 @@ class Replicas:
             metrics.count_replica_read("fallback" if asked else "primary")
 
     async def _asked(self, replica: _Replica, name: str, work: Work[T]) -> T | None:
+        reading = asyncio.create_task(replica.db.read(name, work))
         try:
-            return await replica.db.read(name, work)
+            await asyncio.wait([reading], timeout=PATIENCE)
+        finally:
+            self._give_up(reading)
+        if not reading.done():
+            replica.judge("did not answer in time")  # until it does at the next look
+            return None
+        try:
+            return reading.result()
         except Unavailable as error:
-            replica.judge(f"did not answer: {error}")  # until it does at the next look
+            replica.judge(f"did not answer: {error}")
         except asyncpg.PostgresError as error:
             replica.judge(f"refuses: {error}")
         return None
+
+    def _give_up(self, reading: asyncio.Task[T]) -> None:
+        """Cancel a read that hasn't ended: a connection on which nobody answers takes its time for that."""
+        if reading.cancel():
+            self._given_up.add(reading)
+            reading.add_done_callback(self._ended)
+
+    def _ended(self, reading: asyncio.Task[T]) -> None:
+        self._given_up.discard(reading)
+        if not reading.cancelled():
+            reading.exception()  # or asyncio would tell it as one that nobody has seen

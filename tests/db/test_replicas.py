@@ -184,6 +184,23 @@ async def test_a_replica_that_hangs_is_waited_for_once(
     assert await node.pull() == (content, "replica")
 
 
+async def test_no_request_waits_until_the_read_of_a_replica_that_hangs_has_ended(
+    node: Node, opened: list[Database], primary: EmbeddedPostgres, replica: EmbeddedPostgres
+) -> None:
+    content = await node.push("pulled")
+    catch_up(replica, primary)
+    await node.replicas.look()
+    assert await node.pull() == (content, "replica")
+    with hanging(replica):
+        assert await node.pull() == (content, "fallback")
+        assert opened[1].usage == (1, 1)  # the connection is still being closed
+    for _ in range(1000):
+        if not node.replicas._given_up:
+            break
+        await asyncio.sleep(0.01)
+    assert opened[1].usage[0] == 0
+
+
 async def test_a_name_that_the_resolver_hangs_on_is_looked_up_once(
     opened: list[Database], database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
