@@ -55,11 +55,13 @@ def quota_headers(standing: Standing) -> Headers:
     ]
 
 
-@lru_cache(4096)
 def _parsed(text: str) -> Address | None:
     """Return an address, which may have a port; an IPv4 address in IPv6's clothes is one of IPv4."""
-    if len(text) > _LONGEST:
-        return None
+    return _read(text) if len(text) <= _LONGEST else None  # what clients send is kept only where it is short
+
+
+@lru_cache(4096)
+def _read(text: str) -> Address | None:
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:

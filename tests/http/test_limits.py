@@ -9,7 +9,7 @@ import pytest
 
 from registry.core.limits import MemoryCounter, RateLimit
 from registry.http.call import Call
-from registry.http.limits import Limits
+from registry.http.limits import Limits, _read
 from tests.http.client import Client, Wire, digest_of, refusal
 from tests.http.conftest import SETUPS
 from tests.http.server import Registry, serving
@@ -131,6 +131,12 @@ def test_a_client_is_the_last_address_that_a_trusted_proxy_vouches_for(
     peer: str, forwarded: str | None, trusted: list[str], client: str
 ) -> None:
     assert who(peer, forwarded, *trusted) == client
+
+
+def test_what_is_too_long_for_an_address_is_not_kept() -> None:
+    _read.cache_clear()
+    assert who("10.0.0.1", "1" * 61, "10.0.0.0/8") == "10.0.0.1"
+    assert _read.cache_info().currsize == 1
 
 
 def test_a_header_given_twice_is_read_as_one(limited: Registry) -> None:
