@@ -35,8 +35,10 @@ class Batcher(Generic[Question, Answer]):
     async def _pump(self) -> None:
         try:
             while self._waiting:
-                batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
-                await self._answer(batch)
+                waiting = [one for one in self._waiting if not one[1].done()]  # the others' askers have left
+                batch, self._waiting = waiting[:_BATCH], waiting[_BATCH:]
+                if batch:
+                    await self._answer(batch)
         finally:
             # Not in a callback of the task: that runs later, and a question in between would wait for a pump that has ended.
             self._pumps.discard(cast("asyncio.Task[None]", asyncio.current_task()))

@@ -105,12 +105,15 @@ async def test_an_asker_that_is_cancelled_takes_nothing_from_the_others() -> Non
     assert done[2] == "answer to 2"
 
 
-async def test_a_question_whose_asker_was_cancelled_before_the_query_is_harmless() -> None:
+async def test_a_question_whose_asker_has_left_before_the_query_is_not_asked() -> None:
     queries = Queries()
     batcher = Batcher(queries.ask)
     asker, other = batcher.find(1), batcher.find(2)
     asker.cancel()
     assert await answers(queries, other) == "answer to 2"
+    batcher.find(3).cancel()
+    await turn()
+    assert queries.asked == [[2]]
 
 
 @pytest.mark.parametrize("error", [ValueError("broken"), KeyError(1), StopAsyncIteration(), asyncio.CancelledError()])
