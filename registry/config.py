@@ -170,7 +170,8 @@ class Settings(BaseSettings):
     trusted_proxies: _Items = Field(
         (),
         description=(
-            "Networks of the proxies whose X-Forwarded-For says who the client is, separated by commas (`10.0.0.0/8,::1/128`)."
+            "Addresses of the proxies whose X-Forwarded-For says who the client is, separated by commas (`192.0.2.10,::1`);"
+            " networks too, but whoever has one of these addresses can be any client."
         ),
     )
     fast_lane: bool = Field(True, description="Answer plain reads before Quart; off sends every request through Quart.")
