@@ -23,6 +23,9 @@ PREFIX: Final = "BLACKLAKE_"
 
 # In a URL up to its last `@`, since a password may hold what should have been escaped; or as a parameter of libpq's.
 _PASSWORD: Final = re.compile(r"""(?<=://)([^:/?#@\s'"]*:)[^\s'"]*(?=@)|(\b(?:ssl)?password=)[^&\s'"]*""")
+# Of a value that is a URL as a whole: a quote or a space ends nothing there.
+_PARAMETER: Final = re.compile(r"((?:^|[?&])(?:ssl)?password=)[^&]*", re.DOTALL)
+_USERINFO: Final = re.compile(r"\A(\s*[A-Za-z][A-Za-z0-9+.-]*://[^:/?#@]*:).*(?=@)", re.DOTALL)
 _EXTERNAL_URL: Final = re.compile(r"https?://[^/?#@\s]+(?:/[^?#\s]*)?")
 
 
@@ -81,9 +84,9 @@ def _listed(separator: str) -> BeforeValidator:
     return BeforeValidator(items)
 
 
+_URLS_END: Final = r",(?=\s*[a-z]+://)"  # a comma inside of a URL may separate hosts
 _Items = Annotated[tuple[str, ...], NoDecode, _listed(",")]
-# A comma inside of a URL may separate hosts.
-_Urls = Annotated[tuple[str, ...], NoDecode, _listed(r",(?=\s*[a-z]+://)")]
+_Urls = Annotated[tuple[str, ...], NoDecode, _listed(_URLS_END)]
 
 
 class InvalidSettings(ValueError):
@@ -200,14 +203,14 @@ class Settings(BaseSettings):
     @classmethod
     def _refuse_other_databases(cls, given: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:
         for url in (given,) if isinstance(given, str) else given or ():
-            if urlsplit(url).scheme not in ("postgresql", "postgres"):
+            if _scheme(url) not in ("postgresql", "postgres"):
                 raise ValueError("this is not postgresql://user:password@host/database")
         return given
 
     @field_validator("redis_url")
     @classmethod
     def _refuse_other_stores(cls, url: str | None) -> str | None:
-        if url is not None and urlsplit(url).scheme not in ("redis", "rediss", "unix"):
+        if url is not None and _scheme(url) not in ("redis", "rediss", "unix"):
             raise ValueError("this is none of redis://host:port/number, rediss://host:port/number and unix:///path")
         return url
 
@@ -327,6 +330,14 @@ def documentation() -> str:
     return "\n".join(lines)
 
 
+def _scheme(url: str) -> str:
+    """Return a URL's scheme; "" where it is none, without the words of urlsplit, which quote its password."""
+    try:
+        return urlsplit(url).scheme
+    except ValueError:
+        return ""
+
+
 def _text(value: object) -> str:
     """Return a value as it is written in a variable: booleans as in TOML, lists with commas."""
     if isinstance(value, list):
@@ -336,9 +347,11 @@ def _text(value: object) -> str:
 
 def _shown(value: object) -> str:
     """Return a value as people see it; each URL of a list is masked by itself."""
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return ", ".join(map(_shown, value))
-    return "" if value is None else masked(_text(value))
+    if value is None:
+        return ""
+    return masked(_USERINFO.sub(r"\1***", _PARAMETER.sub(r"\1***", _text(value))))
 
 
 def _environment() -> set[str]:
@@ -375,4 +388,7 @@ def _told(error: ErrorDetails) -> str:
         return f"{name}: there is no such setting{_guess(name)}"
     if not name:
         return error["msg"].removeprefix("Value error, ")
-    return f"{name}: {error['msg']} (given: {masked(str(error['input']))!r})"
+    given = error["input"]
+    if isinstance(given, str) and name == "database_replica_urls":
+        given = re.split(_URLS_END, given)
+    return f"{name}: {masked(error['msg'])} (given: {_shown(given)!r})"

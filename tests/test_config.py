@@ -198,6 +198,34 @@ def test_passwords_are_masked_wherever_settings_are_shown() -> None:
     assert settings.database_url == url
 
 
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://:s3'cret@h", "redis://:***@h"),
+        ("redis://:s3 cret@h", "redis://:***@h"),
+        ('redis://u:s3"cret@h:1/2', "redis://u:***@h:1/2"),
+        ("redis://u:s3\ncret@h", "redis://u:***@h"),
+        ("redis://u:s3@'cret@h", "redis://u:***@h"),
+        ("redis://h?password=s3 'cret&db=1", "redis://h?password=***&db=1"),
+        ("redis://h:6379/0", "redis://h:6379/0"),
+    ],
+)
+def test_a_password_is_masked_whatever_it_holds(url: str, shown: str) -> None:
+    assert load_settings(redis_url=url).shown()["redis_url"] == shown
+    other = url.replace("redis://", "https://")
+    hidden = shown.replace("redis://", "https://")
+    assert refusal(redis_url=other).endswith(f"(given: {hidden!r})")
+    one = url.replace("redis://", "postgresql://")
+    refused = refusal(database_url="postgresql://h/d", database_replica_urls=f"postgresql://h/d,{one},mysql://h")
+    assert "s3" not in refused
+    assert "cret" not in refused
+
+
+def test_a_password_that_makes_the_url_none_is_not_quoted() -> None:
+    for name in ("redis_url", "database_url"):
+        assert "s3" not in refusal(**{name: "redis://u:s3\u2100cret@h"})
+
+
 def test_a_password_is_not_shown_by_a_refusal_either(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BLACKLAKE_PORT", "postgresql://user:s3cret@host/database")
     assert "s3cret" not in refusal()
