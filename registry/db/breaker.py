@@ -61,7 +61,7 @@ class Breaker:
             yield probes
         except Unavailable as error:
             if isinstance(error.__cause__, self._away):
-                self._failed()
+                self._failed(error.__cause__)
             elif error.__cause__ is not None:
                 self._answered()
             raise
@@ -82,12 +82,16 @@ class Breaker:
         self._probing = True
         return True
 
-    def _failed(self) -> None:
+    def _failed(self, cause: BaseException | None) -> None:
         self._failures += 1
         if self._failures < LIMIT:
             return
         if self._next_probe is None:
-            _log.warning("it does not answer; work on it fails at once until a probe succeeds", what=self._what)
+            _log.warning(
+                "it does not answer; work on it fails at once until a probe succeeds",
+                what=self._what,
+                reason=repr(cause),
+            )
         self._next_probe = self._clock() + PAUSE
 
     def _answered(self) -> None:

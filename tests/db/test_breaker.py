@@ -66,6 +66,11 @@ def test_it_opens_after_failures_in_a_row_and_refuses_at_once(line: Line) -> Non
     assert_refused(line)
 
 
+def test_why_it_opens_is_logged(line: Line, capfd: pytest.CaptureFixture[str]) -> None:
+    line.fail(LIMIT)
+    assert "ConnectionRefusedError()" in "".join(capfd.readouterr())
+
+
 @pytest.mark.parametrize("answer", [None, ValueError("an answer")])
 def test_after_a_pause_one_probe_goes_and_its_answer_closes_it(line: Line, answer: Exception | None) -> None:
     line.fail(LIMIT)
