@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from registry.db.schema import SCHEMA_VERSION
 from registry.supervisor import bring_schema_up
 from tests.cluster import Cluster
 from tests.db.statements import statements
+from tests.lifecycle.serving import eventually
 
 DEBIAN = Path("/usr/lib/postgresql")
 WHEEL = sorted(binaries.installations())
@@ -196,3 +198,29 @@ asyncio.run(main(*sys.argv[1:]))
         assert process.stdout.readline() == "held\n"
         assert migrate.upgrade(empty_database_url) == CURRENT
     assert process.returncode == 0
+
+
+def test_an_index_that_takes_longer_than_a_statement_may_is_made(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    migrate.downgrade(database_url, "0001")
+    monkeypatch.setitem(migrate._SESSION, "statement_timeout", "1s")
+    until_it_has_waited_for_longer = """
+        DO $$ BEGIN
+            LOCK TABLE manifests IN ROW EXCLUSIVE MODE; -- as a push does: the index waits for its end
+            FOR _ IN 1..3000 LOOP
+                EXIT WHEN EXISTS (
+                    SELECT FROM pg_stat_activity
+                    WHERE datname = current_database() AND application_name = 'blacklake migrate' AND state = 'active'
+                        AND query LIKE '%CREATE INDEX CONCURRENTLY%' AND query_start < clock_timestamp() - interval '2s'
+                );
+                PERFORM pg_sleep(0.01), pg_stat_clear_snapshot();
+            END LOOP;
+        END $$
+    """
+    is_locked = "SELECT FROM pg_locks WHERE relation = 'manifests'::regclass AND mode = 'RowExclusiveLock'"
+    with ThreadPoolExecutor(1) as threads:
+        push = threads.submit(execute, database_url, until_it_has_waited_for_longer)
+        eventually(lambda: execute(database_url, is_locked) == "SELECT 1", "a push is under way")
+        assert migrate.upgrade(database_url) == CURRENT
+        push.result()

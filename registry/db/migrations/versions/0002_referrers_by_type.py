@@ -1,7 +1,8 @@
 """An index of referrers by their type.
 
 Without it a page of a rare type reads every referrer of its subject. It is made while nodes push: CONCURRENTLY, which can't
-be in a transaction, waits for those under way, and leaves an invalid index where it is broken off.
+be in a transaction, waits for those under way, and leaves an invalid index where it is broken off. It has no time limit: an
+index that takes longer would be broken off at each start and never be made.
 """
 
 from alembic import op
@@ -18,10 +19,12 @@ CREATE INDEX CONCURRENTLY manifests_subject_type ON manifests (repository_id, su
 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
-        op.execute("SET lock_timeout = 0")  # a backup's transaction may last longer: statement_timeout is the limit
+        op.execute("SET lock_timeout = 0")
+        op.execute("SET statement_timeout = 0")
         op.execute("DROP INDEX CONCURRENTLY IF EXISTS manifests_subject_type")
         op.execute(INDEX)
         op.execute("RESET lock_timeout")
+        op.execute("RESET statement_timeout")
     op.execute("UPDATE schema_state SET version = 2")
 
 
