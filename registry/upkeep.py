@@ -11,6 +11,7 @@ from registry.db import migrate
 from registry.db.embedded import EmbeddedPostgres, EmbeddedPostgresFailed
 from registry.db.major_upgrade import migrate_postgres
 from registry.db.schema import SCHEMA_VERSION
+from registry.logs import configure_logging
 
 
 class UpkeepFailed(Exception):
@@ -59,6 +60,7 @@ def move_postgres(settings: Settings, *, say: Callable[[str], None]) -> None:
 @contextlib.contextmanager
 def _database(settings: Settings) -> Iterator[str]:
     """Yield the database's URL; the embedded one runs for so long, which it can't beside a server."""
+    configure_logging(settings.log_level)
     if settings.session_url is not None:
         yield settings.session_url
         return

@@ -15,11 +15,13 @@ from typing import Final, NamedTuple
 
 import asyncpg
 import sqlalchemy as sa
+import structlog
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError
+from asyncpg.connect_utils import SessionAttribute
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -37,6 +39,8 @@ _SESSION: Final = {
     "lock_timeout": "5s",
     "statement_timeout": "10min",
 }
+
+_log = structlog.get_logger("registry.db.migrate")
 
 
 class SchemaUnusable(Exception):
@@ -153,11 +157,16 @@ def _run(url: str, work: Callable[[Connection], SchemaState]) -> SchemaState:
 
 async def _connect(url: str) -> asyncpg.Connection[asyncpg.Record]:
     try:
-        return await asyncpg.connect(url, server_settings=_SESSION)
+        return await asyncpg.connect(url, server_settings=_SESSION, target_session_attrs=SessionAttribute.primary)
     except asyncpg.ProtocolViolationError as error:
         raise SchemaUnusable(
             f"the database's schema could not be read or changed: {error}; if this is pgbouncer, name the database behind it in"
             " BLACKLAKE_DATABASE_DIRECT_URL"
+        ) from error
+    except asyncpg.TargetServerAttributeNotMatched as error:
+        raise SchemaUnusable(
+            "the database's schema could not be read or changed: BLACKLAKE_DATABASE_URL (or BLACKLAKE_DATABASE_DIRECT_URL)"
+            " leads to a replica; name the primary"
         ) from error
     except (asyncpg.PostgresError, OSError, ValueError) as error:
         raise SchemaUnusable(
@@ -168,8 +177,12 @@ async def _connect(url: str) -> asyncpg.Connection[asyncpg.Record]:
 
 def _migrate(connection: Connection, act: Callable[[Config, SchemaState], None]) -> SchemaState:
     # Asked for again and again: a statement that waits has a snapshot, and CREATE INDEX CONCURRENTLY waits for its end.
+    is_told = False
     while not connection.scalar(sa.text("SELECT pg_try_advisory_lock(:key)"), {"key": _LOCK}):
         connection.commit()
+        if not is_told:
+            _log.info("another node is migrating the database; waiting for its end")
+            is_told = True
         time.sleep(_POLL)
     connection.commit()
     try:

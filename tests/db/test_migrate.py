@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from registry.config import Migrate
@@ -18,6 +22,8 @@ from registry.db.migrate import SchemaState, SchemaUnusable
 from registry.db.schema import SCHEMA_VERSION
 from registry.supervisor import bring_schema_up
 from tests.cluster import Cluster
+from tests.db.postgres import running
+from tests.db.replication import replica_of
 from tests.db.statements import statements
 from tests.lifecycle.serving import eventually
 
@@ -70,12 +76,18 @@ def test_the_schema_goes_up_down_and_up_and_every_statement_fits_on_each_version
 
 
 def test_ten_nodes_that_start_at_once_migrate_once(empty_database_url: str) -> None:
-    program = "import sys; from registry.db import migrate; print(*migrate.upgrade(sys.argv[1]))"
+    program = """
+import sys
+from registry.db import migrate
+from registry.logs import configure_logging
+configure_logging("info")
+print(*migrate.upgrade(sys.argv[1]))
+"""
     nodes = [
         subprocess.Popen(
             [sys.executable, "-c", program, empty_database_url],
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=subprocess.PIPE,
             text=True,
         )
         for _ in range(10)
@@ -198,6 +210,38 @@ asyncio.run(main(*sys.argv[1:]))
         assert process.stdout.readline() == "held\n"
         assert migrate.upgrade(empty_database_url) == CURRENT
     assert process.returncode == 0
+
+
+async def test_a_start_that_waits_for_another_migration_says_so_once_and_ends_on_sigterm(
+    empty_database_url: str, tmp_path: Path
+) -> None:
+    held = await asyncpg.connect(empty_database_url)
+    await held.execute(f"SELECT pg_advisory_lock({migrate._LOCK})")
+    command = [sys.executable, "-m", "blacklake", "serve", "--port", "0", "--data-dir", str(tmp_path / "data")]
+    node = await asyncio.create_subprocess_exec(
+        *command, stderr=asyncio.subprocess.PIPE, env=os.environ | {"BLACKLAKE_DATABASE_URL": empty_database_url}
+    )
+    assert node.stderr is not None
+    try:
+        assert b"another node is migrating the database" in await node.stderr.readline()
+        node.send_signal(signal.SIGTERM)
+        (line,) = (await node.stderr.read()).splitlines()
+        assert b"stopped before it had started" in line
+        assert await node.wait() == 0
+    finally:
+        if node.returncode is None:
+            node.kill()
+            await node.wait()
+        await held.close()
+
+
+def test_a_replica_is_not_taken_for_the_primary_of_a_migration(tmp_path: Path) -> None:
+    with (
+        running(EmbeddedPostgres(tmp_path / "primary")) as primary,
+        replica_of(primary, tmp_path / "replica") as replica,
+        pytest.raises(SchemaUnusable, match="leads to a replica; name the primary"),
+    ):
+        migrate.upgrade(replica.url)
 
 
 def test_an_index_that_takes_longer_than_a_statement_may_is_made(
