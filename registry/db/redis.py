@@ -90,7 +90,7 @@ class Redis:
         if self._probe is not None:
             self._probe.cancel()
             await asyncio.wait([self._probe])
-        await self.client.aclose()
+        await self._disconnect(inuse=True)
 
     async def ask(self, operation: str, work: Callable[[], Awaitable[T | None]]) -> T | None:
         """Return what `work` finds; None where it finds nothing or Redis is no help. `operation` is a metric's label."""
@@ -116,7 +116,7 @@ class Redis:
         except _AWAY as error:
             raise Unavailable("Redis") from error
         except ReadOnlyError as error:  # after a failover its address may lead to another one: connections don't
-            await self.client.connection_pool.disconnect(inuse_connections=False)
+            await self._disconnect()
             raise Unavailable("Redis (it refuses)") from error
         except _REFUSED as error:  # it has no memory left, say
             raise Unavailable("Redis (it refuses)") from error
@@ -133,8 +133,14 @@ class Redis:
     async def _probed(self) -> None:
         with contextlib.suppress(Unavailable), self._breaker.watching():
             # A machine that has vanished leaves connections on which nobody will ever answer.
-            await self.client.connection_pool.disconnect(inuse_connections=False)
+            await self._disconnect()
             await self._answered(self._ping)
+
+    async def _disconnect(self, *, inuse: bool = False) -> None:
+        """Close connections. With TLS the other end has its say in that, for PATIENCE at most."""
+        with contextlib.suppress(*_AWAY):
+            async with asyncio.timeout(PATIENCE):
+                await self.client.connection_pool.disconnect(inuse_connections=inuse)
 
     async def _ping(self) -> None:
         await self.client.execute_command("PING")  # type: ignore[no-untyped-call]

@@ -301,6 +301,27 @@ async def test_a_name_that_the_resolver_hangs_on_is_looked_up_once(monkeypatch: 
     await redis.close()
 
 
+async def test_a_connection_that_takes_long_to_close_keeps_nobody_waiting(
+    server: RedisServer, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never_end(*, inuse_connections: bool) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(breaker, "PAUSE", 0)
+    counter = RedisCounter(redis)
+    async with asyncio.timeout(30):
+        with monkeypatch.context() as closing:
+            closing.setattr(redis.client.connection_pool, "disconnect", never_end)
+            server.say("REPLICAOF", "127.0.0.1", "1")
+            assert await counter.add("client", 1, MINUTE) is None
+            server.kill()
+            for _ in range(LIMIT):
+                assert await counter.add("client", 1, MINUTE) is None
+            server.start()
+            await heals(redis)
+            await redis.close()
+
+
 async def test_few_contents_are_fetched_at_once(server: RedisServer, redis: Redis) -> None:
     contents = RedisContents(redis)
     with server.hanging():
