@@ -151,17 +151,24 @@ class RedisCounter:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._questions: Batcher[tuple[str, int, int], int] = Batcher(self._add_all)
+        self._questions: Batcher[tuple[str, int, int], Any] = Batcher(self._add_all)
 
     async def add(self, key: str, cost: int, most: int) -> int | None:
         """See Counter."""
-        return await self._redis.ask("count", lambda: self._questions.find((key, cost, most)))
+        return await self._redis.ask("count", lambda: self._added(key, cost, most))
 
-    async def _add_all(self, questions: Sequence[tuple[str, int, int]]) -> Sequence[int]:
+    async def _added(self, key: str, cost: int, most: int) -> int:
+        owed = await self._questions.find((key, cost, most))
+        if isinstance(owed, Exception):
+            raise owed
+        return min(int(owed), most + cost)  # no other number makes sense, whoever says it
+
+    async def _add_all(self, questions: Sequence[tuple[str, int, int]]) -> Sequence[Any]:
+        """Return what each owes, or the error that is its answer: one key's is none of the others'."""
         async with asyncio.timeout(PATIENCE), self._redis.client.pipeline(transaction=False) as pipeline:
             for key, cost, most in questions:
                 pipeline.eval(_ADD, 1, f"blacklake:owes:{key}", str(cost), str(most))
-            return [int(owed) for owed in await pipeline.execute()]
+            return await pipeline.execute(raise_on_error=False)
 
 
 class RedisContents:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import subprocess
 import sys
@@ -81,6 +82,19 @@ async def pull(node: Services) -> tuple[bytes, str]:
     return found.content, "redis" if is_redis_s else "lookup"
 
 
+@contextlib.asynccontextmanager
+async def answering(answer: bytes) -> AsyncIterator[str]:
+    """Run a server that answers everything so, and yield its URL."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(1 << 16):
+            writer.write(answer)
+        writer.close()
+
+    async with await asyncio.start_server(talk, "127.0.0.1", 0) as server:
+        yield f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
 async def heals(redis: Redis) -> None:
     """Ask until Redis answers; every question finds out at once, and one a second beside them looks."""
 
@@ -144,6 +158,12 @@ async def test_what_redis_keeps_it_keeps_for_an_hour_at_most(node: Services, red
     assert 0 < ages[0] <= 60
     (left,) = [await redis.client.ttl(key) for key in await redis.client.keys("blacklake:manifest:*")]
     assert 0 < left <= 3600
+
+
+async def test_a_count_that_can_not_be_read_is_no_other_client_s_trouble(redis: Redis) -> None:
+    await redis.client.hset("blacklake:owes:wrong", "of another", "type")
+    counter = RedisCounter(redis)
+    assert await asyncio.gather(*(counter.add(name, 1, MINUTE) for name in ("wrong", "right"))) == [None, 1]
 
 
 async def test_nodes_count_together(redis: Redis, other_redis: Redis) -> None:
@@ -255,16 +275,18 @@ async def test_a_redis_that_lets_nobody_in_is_done_without(server: RedisServer) 
     "answer", [b":?\r\n", b"$?\r\n", b"+OK\r\n", b"*0\r\n", b"*1\r\n" * 5000, b"HTTP/1.1 400 No\r\n"]
 )
 async def test_what_answers_as_no_redis_does_is_done_without(answer: bytes) -> None:
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while await reader.read(1 << 16):
-            writer.write(answer)
-        writer.close()
-
-    async with await asyncio.start_server(talk, "127.0.0.1", 0) as other:
-        redis = Redis(f"redis://127.0.0.1:{other.sockets[0].getsockname()[1]}")
+    async with answering(answer) as url:
+        redis = Redis(url)
         rate = RateLimit(10, MemoryCounter(), RedisCounter(redis))
         assert [(await rate.count("client")).remaining for _ in range(2)] == [9, 8]
         assert await RedisContents(redis).get(b"digest") in (None, b"OK")
+        await redis.close()
+
+
+async def test_nobody_is_kept_out_for_longer_by_a_number_that_makes_no_sense() -> None:
+    async with answering(b":1000000000000000000\r\n") as url:
+        redis = Redis(url)
+        assert await RedisCounter(redis).add("client", 1, MINUTE) == MINUTE + 1
         await redis.close()
 
 
