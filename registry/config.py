@@ -210,7 +210,7 @@ class Settings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _refuse_other_stores(cls, url: str | None) -> str | None:
-        if url is not None and _scheme(url) not in ("redis", "rediss", "unix"):
+        if url is not None and not _is_redis(url):
             raise ValueError("this is none of redis://host:port/number, rediss://host:port/number and unix:///path")
         return url
 
@@ -336,6 +336,17 @@ def _scheme(url: str) -> str:
         return urlsplit(url).scheme
     except ValueError:
         return ""
+
+
+def _is_redis(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        port = parts.port  # which is none where it is no number, or where the password holds a `/`
+    except ValueError:
+        return False
+    if parts.scheme == "unix":
+        return port is None and parts.path not in ("", "/")
+    return parts.scheme in ("redis", "rediss") and re.fullmatch(r"/?|/[0-9]+", parts.path) is not None
 
 
 def _text(value: object) -> str:

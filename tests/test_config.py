@@ -135,6 +135,12 @@ def test_everything_that_is_wrong_is_said_at_once(monkeypatch: pytest.MonkeyPatc
         ("auth", "none"),
         ("external_url", "registry.example.org"),
         ("redis_url", "http://host"),
+        ("redis_url", "redis://host:port"),
+        ("redis_url", "redis://host:70000/0"),
+        ("redis_url", "redis://host/cache"),
+        ("redis_url", "redis://host/0/1"),
+        ("redis_url", "redis://:pass/word@host/0"),
+        ("redis_url", "unix://redis.sock"),
         ("rate_limit", -1),
         ("rate_limit", 1_000_001),
         ("trusted_proxies", "10.0.0.1/8"),
@@ -219,6 +225,19 @@ def test_a_password_is_masked_whatever_it_holds(url: str, shown: str) -> None:
     refused = refusal(database_url="postgresql://h/d", database_replica_urls=f"postgresql://h/d,{one},mysql://h")
     assert "s3" not in refused
     assert "cret" not in refused
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://host",
+        "rediss://u:p@host:6380/3?ssl_cert_reqs=none",
+        "redis://[::1]:1/",
+        "unix://:p@/run/redis.sock?db=2",
+    ],
+)
+def test_every_way_to_write_a_redis_is_accepted(url: str) -> None:
+    assert load_settings(redis_url=url).redis_url == url
 
 
 def test_a_password_that_makes_the_url_none_is_not_quoted() -> None:
