@@ -66,8 +66,8 @@ class RateLimit:
 
     def __init__(self, limit: int, local: MemoryCounter, shared: Counter | None = None) -> None:
         self._limit = limit
-        self._most = WINDOW * _MICRO
-        self._cost = self._most // limit
+        self._cost = WINDOW * _MICRO // limit
+        self._most = self._cost * limit  # a rounded minute, or many small costs would leave room for more than `limit`
         self._local = local
         self._shared = shared
 
