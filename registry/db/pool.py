@@ -148,6 +148,11 @@ class Database:
             return 0, 0
         return self._pool.get_size() - self._pool.get_idle_size(), self._pool.get_size()
 
+    @property
+    def is_busy(self) -> bool:
+        """Say whether other work holds every connection."""
+        return self._free.locked()
+
     async def read(self, name: str, work: Callable[[Connection], Awaitable[T]]) -> T:
         """Run `work` without a transaction. Raise Unavailable where the database doesn't answer in time."""
         return await self._attempt(name, work, "read")

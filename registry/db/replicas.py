@@ -29,6 +29,8 @@ PATIENCE: Final = 1.0
 
 _REMEMBERED: Final = 3600  # looks at the primary
 _NEVER: Final = float("-inf")
+# What it replays is at odds with this one statement, which says nothing of the next.
+_CONFLICT: Final = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
 
 # A failover begins another timeline: positions of two timelines say nothing of each other.
 _DATABASE: Final = "(SELECT oid FROM pg_database WHERE datname = current_database())::bigint AS database"
@@ -198,18 +200,21 @@ class Replicas:
             metrics.count_replica_read("fallback" if asked else "primary")
 
     async def _asked(self, replica: _Replica, name: str, work: Work[T]) -> T | None:
+        waits = replica.db.is_busy  # for what others hold: they will judge
         reading = asyncio.create_task(replica.db.read(name, work))
         try:
             await asyncio.wait([reading], timeout=PATIENCE)
         finally:
             self._give_up(reading)
         if not reading.done():
-            replica.judge("did not answer in time")  # until it does at the next look
+            if not waits:
+                replica.judge("did not answer in time")  # until it does at the next look
             return None
         try:
             return reading.result()
         except Unavailable as error:
-            replica.judge(f"did not answer: {error}")
+            if not waits and not isinstance(error.__cause__, _CONFLICT):
+                replica.judge(f"did not answer: {error}")
         except asyncpg.PostgresError as error:
             replica.judge(f"refuses: {error}")
         return None

@@ -19,7 +19,7 @@ from registry.config import Settings
 from registry.core.services import Services
 from registry.db import migrate
 from registry.db.embedded import EmbeddedPostgres
-from registry.db.pool import Database
+from registry.db.pool import Connection, Database
 from registry.db.replicas import Replicas
 from registry.db.schema import SCHEMA_VERSION
 from registry.errors import Unavailable
@@ -281,8 +281,29 @@ async def test_a_statement_that_a_replica_cancels_is_answered_by_the_primary(
             raise asyncpg.SerializationError("canceling statement due to conflict with recovery")
         return in_recovery
 
-    assert await node.replicas.stale("ask", conflict, within=60) == (False, 0)
-    assert asked == [True, False]
+    for _ in range(2):  # and the next one asks the replica again
+        assert await node.replicas.stale("ask", conflict, within=60) == (False, 0)
+    assert asked == [True, False] * 2
+
+
+async def test_a_replica_whose_connections_are_all_in_use_is_asked_again_when_they_are_not(
+    node: Node, opened: list[Database], primary: EmbeddedPostgres, replica: EmbeddedPostgres
+) -> None:
+    content = await node.push("pulled")
+    catch_up(replica, primary)
+    await node.replicas.look()
+    all_hold, ends = asyncio.Barrier(3), asyncio.Event()
+
+    async def hold(conn: Connection) -> None:
+        await all_hold.wait()
+        await ends.wait()
+
+    held = [asyncio.create_task(opened[1].read("hold", hold)) for _ in range(2)]
+    await all_hold.wait()
+    assert await node.pull() == (content, "fallback")
+    ends.set()
+    await asyncio.gather(*held)
+    assert await node.pull() == (content, "replica")
 
 
 async def test_a_catalog_that_may_be_stale_says_how_old_it_may_be(
