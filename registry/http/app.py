@@ -21,7 +21,7 @@ from registry.errors import InternalError, MethodUnsupported, RegistryError, Req
 from registry.http.call import request_id_of
 from registry.http.errors import render
 from registry.http.exchange import Exchange
-from registry.http.reply import ClientLeft, Reply, Stream, unless_stalled
+from registry.http.reply import Reply, Stream, Unfinished, unless_stalled
 from registry.http.routes import Router
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -53,8 +53,8 @@ class DirectConnection(ASGIHTTPConnection):
         message.body.set_complete()
         try:
             await self.handle_request(message, patient)
-        except ClientLeft:
-            pass  # the server closes a connection whose answer is incomplete
+        except Unfinished:
+            pass
         finally:
             exchange.finish()
 
@@ -193,7 +193,7 @@ def _response(reply: Reply, exchange: Exchange | None = None) -> Response:
 
 
 async def _counted(body: Stream, exchange: Exchange) -> AsyncIterator[bytes]:
-    async with contextlib.aclosing(body.until_left(exchange.call.body)) as pieces:
+    async with contextlib.aclosing(body.pieces(exchange.call)) as pieces:
         async for piece in pieces:
             exchange.sent += len(piece)
             yield piece

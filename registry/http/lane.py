@@ -9,7 +9,7 @@ from typing import Any, Final
 from mediatypes.endpoints import Resource, locate
 from registry.http.call import Receive
 from registry.http.exchange import Exchange
-from registry.http.reply import ClientLeft, Reply, Send, Stream, unless_stalled
+from registry.http.reply import Reply, Send, Stream, Unfinished, unless_stalled
 from registry.http.routes import Router
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
@@ -34,8 +34,8 @@ class Lane:
                 try:
                     reply = await exchange.answer(self._router, at)
                     await _send(exchange, reply, unless_stalled(send), files=_FILES in scope.get("extensions", ()))
-                except ClientLeft:
-                    pass  # the server closes a connection whose answer is incomplete
+                except Unfinished:
+                    pass
                 finally:
                     exchange.finish()
                 return
@@ -53,7 +53,7 @@ async def _send(exchange: Exchange, reply: Reply, send: Send, *, files: bool) ->
         exchange.sent = body.size
         await send({"type": _FILES, "path": str(body.file)})
     else:
-        async with contextlib.aclosing(body.until_left(exchange.call.body)) as pieces:
+        async with contextlib.aclosing(body.pieces(exchange.call)) as pieces:
             async for piece in pieces:
                 exchange.sent += len(piece)
                 await send({"type": "http.response.body", "body": piece, "more_body": True})

@@ -9,12 +9,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from registry.http.call import IDLE_SECONDS, Body
+import structlog
+
+from registry.http.call import IDLE_SECONDS, Call
+from registry.storage.base import StorageError
 
 Send = Callable[[Any], Awaitable[None]]
 Headers = list[tuple[str, str]]
 
 _SMALL_BODY: Final = 16 << 10  # bytes
+_log = structlog.get_logger("registry.http")
 
 
 @dataclass(slots=True)
@@ -25,13 +29,17 @@ class Stream:
     size: int
     file: Path | None = None
 
-    async def until_left(self, body: Body) -> AsyncGenerator[bytes, None]:
-        """Yield the pieces; raise ClientLeft where the one who asked, by a request with `body`, has gone."""
-        async with contextlib.aclosing(self.chunks), body.watched() as gone:
-            async for piece in self.chunks:
-                if gone():
-                    raise ClientLeft
-                yield piece
+    async def pieces(self, call: Call) -> AsyncGenerator[bytes, None]:
+        """Yield what is sent in answer to `call`. Raise Unfinished where the client has gone or the storage fails."""
+        async with contextlib.aclosing(self.chunks), call.body.watched() as gone:
+            try:
+                async for piece in self.chunks:
+                    if gone():
+                        raise Unfinished
+                    yield piece
+            except StorageError as error:  # the answer has begun, so that it can't become another one
+                _log.error("storage failed in the middle of an answer", error=str(error), request_id=call.request_id)
+                raise Unfinished from error
 
 
 @dataclass(slots=True)
@@ -56,12 +64,12 @@ class Reply:
             self.body.chunks = _joined(await anext(self.body.chunks), self.body.chunks)
 
 
-class ClientLeft(Exception):
-    """A client has gone, or doesn't take what it asked for."""
+class Unfinished(Exception):
+    """An answer can't be sent to its end. The server closes the connection, so that the client sees it."""
 
 
 def unless_stalled(send: Send) -> Send:
-    """Return `send` that raises ClientLeft where a body, or a piece of one, is not taken in time."""
+    """Return `send` that raises Unfinished where a body, or a piece of one, is not taken in time."""
 
     async def timed(message: Any) -> None:
         if len(message.get("body", b"")) <= _SMALL_BODY:  # it fits into every buffer
@@ -71,7 +79,7 @@ def unless_stalled(send: Send) -> Send:
             async with asyncio.timeout(IDLE_SECONDS):
                 await send(message)
         except TimeoutError:
-            raise ClientLeft from None
+            raise Unfinished from None
 
     return timed
 

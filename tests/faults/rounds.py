@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import itertools
 import random
 import shutil
@@ -158,6 +159,7 @@ class _Party:
 
     def _round(self, at: Installation, planned: Plan) -> None:
         ledger, begun, known = self.ledger, time.monotonic(), len(self.ledger.violations)
+        started = datetime.datetime.now(datetime.UTC)
         before = ledger.acknowledged, ledger.unavailable, ledger.broken
         with Traffic(ledger, at.ports, planned.seed, large=planned.of == "bucket"):
             time.sleep(planned.delay)
@@ -170,7 +172,7 @@ class _Party:
             ledger.violate(f"{planned}: afterwards a client waited {waited:.1f} s for an answer")
         counted = ledger.acknowledged - before[0], ledger.unavailable - before[1], ledger.broken - before[2]
         if counted[1] and not planned.refusals:
-            ledger.violate(f"{planned}: clients were told 503 {counted[1]} times")
+            ledger.violate(f"{planned}: clients were told 503 {counted[1]} times: {self._reasons(at, started)}")
         if counted[2] and not planned.breaks:
             ledger.violate(f"{planned}: clients saw {counted[2]} connections end")
         with self._checker(at) as checker:
@@ -219,6 +221,11 @@ class _Party:
             surprises = [line for line in node.log() if line["level"] != "warning" and "exception" in line]
             for event, lines in itertools.groupby(surprises, key=lambda line: line["event"]):
                 self.ledger.violate(f"{node.data.name} logged “{event}”: {str(next(lines))[:3000]}")
+
+    def _reasons(self, at: Installation, since: datetime.datetime) -> list[dict[str, object]]:
+        """Return what the nodes logged since then."""
+        lines = [line for node in at.nodes for line in node.log()]
+        return [line for line in lines if datetime.datetime.fromisoformat(line["timestamp"]) >= since]
 
     def _verdict(self, known: int) -> str:
         """Return what was found beyond the first `known` violations, in words."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 from collections.abc import Iterator
@@ -93,6 +94,23 @@ def test_a_disk_that_may_only_be_read_is_named_by_ready_and_pulls_go_on(registry
     assert_served(registry.url, before)
     inside(registry, "mount", "-o", "remount,rw", disk)
     assert_still_works(registry, before)
+
+
+@pytest.mark.parametrize("fast_lane", ["true", "false"])
+@pytest.mark.parametrize("server", ["granian", "hypercorn"])
+def test_a_blob_that_ends_too_early_breaks_off_its_answer_and_is_told_in_the_log(
+    made: Path, tmp_path: Path, server: str, fast_lane: str
+) -> None:
+    with Registry(clone(made, tmp_path / "data"), server=server, fast_lane=fast_lane) as registry:
+        artifact = push(registry.start().url, size=6 << 20)
+        [blob] = [found for found in (registry.data / "blobs").rglob("*") if found.is_file()]
+        os.truncate(blob, 5 << 20)
+        with pytest.raises(requests.exceptions.ChunkedEncodingError):
+            requests.get(registry.url + artifact.layer_path)
+        [told] = [line for line in registry.log() if line["event"] == "storage failed in the middle of an answer"]
+        assert (told["level"], told["error"]) == ("error", "an object ends at byte 5242880, before its recorded size")
+        assert registry.stop() == 0
+    assert_clean_log(registry)
 
 
 def names(directory: Path) -> list[str]:
