@@ -42,7 +42,7 @@ def test_faults(tmp_path: Path, pytestconfig: pytest.Config, capsys: pytest.Capt
             sys.stdout.write(f"{line}\n")
             sys.stdout.flush()
 
-    settings = {"database_timeout": 2} if is_brief else {}
+    settings = {"database_timeout": 5} if is_brief else {}
     outcome = play(tmp_path, [plan(number, seed, brief=is_brief) for number in range(rounds)], seed, say, **settings)
     for missing in outcome.missing:
         say(f"not played: {missing}")
