@@ -1,7 +1,6 @@
 """A server under test: a process started with an empty directory and stopped with everything it started."""
 
 import os
-import socket
 import subprocess
 import tempfile
 import time
@@ -13,7 +12,8 @@ from pathlib import Path
 import psutil
 
 from bench.errors import BenchmarkError, WrongAnswer
-from bench.wire import HOST, Connection
+from bench.wire import Connection
+from conformance.ports import free_port
 
 START = 60.0  # seconds until the first 200
 STOP = 40.0  # seconds from SIGTERM to SIGKILL
@@ -120,11 +120,3 @@ def _clean() -> dict[str, str]:
     """Return the environment without the settings of any of the servers, so that each runs with its defaults."""
     settings = ("BLACKLAKE_", "REGISTRY_", "OTEL_", "PG", "AWS_")
     return {name: value for name, value in os.environ.items() if not name.startswith(settings)}
-
-
-def free_port() -> int:
-    """Return a port on the loopback address that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -9,7 +9,6 @@ import os
 import re
 import shutil
 import socket
-import subprocess
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,12 +16,11 @@ from pathlib import Path
 from typing import Final
 
 from conformance.server import ROOT
-from conformance.tether import tied
+from conformance.tether import running
 from conformance.tools import ToolMissing
 
 CONFIGURATION: Final = ROOT / "deploy" / "nginx" / "blacklake.conf"
 
-_STOP: Final = 30.0  # seconds from SIGTERM to SIGKILL
 _REQUEST: Final = re.compile(r"^[A-Z]+ .* HTTP/1\.[01]$")
 _MAIN: Final = """
 {user}
@@ -139,27 +137,13 @@ def proxying(sock: socket.socket, directory: Path, nodes: tuple[str, str], *, wo
     # Workers of root's are otherwise another user's, whom a temporary directory is closed to.
     user = "user root;" if os.geteuid() == 0 else ""
     (directory / "nginx.conf").write_text(_MAIN.format(directory=directory, user=user, workers=workers))
-    with (directory / "error.log").open("ab") as log:
-        process = subprocess.Popen(
-            tied([program(), "-p", directory, "-c", directory / "nginx.conf"]),
-            # As in an upgrade of nginx itself: it goes on with a socket that listens already, so connections can't be refused.
-            env=os.environ | {"NGINX": f"{sock.fileno()};"},
-            pass_fds=(sock.fileno(),),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,  # Ctrl-C reaches us, who then stop it.
-        )
-    try:
+    command = (program(), "-p", directory, "-c", directory / "nginx.conf")
+    log = directory / "error.log"
+    # As in an upgrade of nginx itself: it goes on with a socket that listens already, so connections can't be refused.
+    env = os.environ | {"NGINX": f"{sock.fileno()};"}
+    with running(command, log, env=env, pass_fds=(sock.fileno(),)):
         yield f"http://{listen}"
         # Before the end: a worker that nginx has started a moment ago may have to be killed by it.
-        said = (directory / "error.log").read_text(errors="replace")
+        said = log.read_text(errors="replace")
         if "[emerg]" in said or "[alert]" in said:
             raise NginxFailed(f"nginx complains:\n{said[-3000:]}")
-    finally:
-        process.terminate()
-        try:
-            process.wait(_STOP)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()

@@ -10,7 +10,6 @@ import os
 import re
 import secrets
 import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -19,14 +18,13 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from conformance import tether
 from conformance.ports import free_port
-from conformance.tether import tied
 from conformance.tools import ToolMissing
 
 _DEBIAN: Final = Path("/usr/lib/postgresql")
 _USER: Final = "blacklake"
 _START: Final = 60.0  # seconds until it accepts connections
-_STOP: Final = 30.0  # seconds from SIGINT to SIGKILL
 _POLL: Final = 0.05  # seconds between two looks
 SETTINGS: Final = {
     "listen_addresses": "127.0.0.1",
@@ -62,26 +60,11 @@ def running(directory: Path) -> Iterator[str]:
     )
     port = free_port()
     settings = [f"--{name}={value}" for name, value in {**SETTINGS, "port": str(port)}.items()]
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [*_unprivileged(), *tied([programs / "postgres", "-D", data, *settings], "INT")],
-            cwd="/",
-            env=_environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,  # Ctrl-C reaches us, who then stop it.
-        )
-    try:
+    command: list[str | Path] = [programs / "postgres", "-D", data, *settings]
+    # By SIGINT who is still connected is cut off.
+    with tether.running(command, log, below=_unprivileged(), farewell="INT", cwd="/", env=_environment()) as process:
         _wait(process, [programs / "pg_isready", "--host=127.0.0.1", f"--port={port}", "--quiet"], log)
         yield f"postgresql://{_USER}:{password}@127.0.0.1:{port}/postgres"
-    finally:
-        process.send_signal(signal.SIGINT)  # Who is still connected is cut off.
-        try:
-            process.wait(_STOP)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 @cache

@@ -18,8 +18,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from conformance import tether
 from conformance.ports import free_port
-from conformance.tether import tied
 from conformance.tools import path_of
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ CREDENTIALS: Final = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": 
 REGION: Final = "us-east-1"
 
 _START: Final = 60.0  # seconds until the server answers
-_STOP: Final = 30.0  # seconds from SIGTERM to SIGKILL
 _POLL: Final = 0.1  # seconds between two looks
 
 
@@ -98,25 +97,9 @@ def running(name: str, directory: Path) -> Iterator[S3Server]:
         case _:
             command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     server = S3Server(name, f"http://127.0.0.1:{port}", directory.parent / f"{name}.log")
-    with server.log.open("wb") as log:
-        process = subprocess.Popen(
-            tied(command),
-            env=os.environ | environment,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,  # Ctrl-C reaches us, who then stop the server.
-        )
-    try:
+    with tether.running(command, server.log, env=os.environ | environment) as process:
         _wait(server, process)
         yield server
-    finally:
-        process.terminate()
-        try:
-            process.wait(_STOP)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def _wait(server: S3Server, process: subprocess.Popen[bytes]) -> None:

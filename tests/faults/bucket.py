@@ -13,20 +13,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-import boto3
-from botocore.config import Config
-
+from conformance.ports import free_port
 from conformance.tools import path_of
-from registry.storage_url import S3Location
 from tests.deploy.relay import Relay, relaying
 from tests.faults.s3_proxy import S3Proxy
 from tests.faults.stored import Objects
-from tests.faults.toxiproxy import Control, Way, free_port
+from tests.faults.toxiproxy import Control, Way
 from tests.lifecycle.serving import eventually
-from tests.s3_servers import ACCESS_KEY, REGION, SECRET_KEY
+from tests.s3_servers import ACCESS_KEY, REGION, SECRET_KEY, S3Server
 
 _PATIENCE: Final = 30.0
-_PREFIX: Final = "some/prefix/"
 
 
 class Versitygw:
@@ -80,18 +76,11 @@ class Bucket:
         self.proxy = proxy
         self.relay = relay
         self.way = way
-        name = "faults"
-        beside = boto3.session.Session().client(
-            "s3",
-            endpoint_url=f"http://127.0.0.1:{server.port}",
-            region_name=REGION,
-            aws_access_key_id=ACCESS_KEY,
-            aws_secret_access_key=SECRET_KEY,
-            config=Config(signature_version="s3v4", s3={"addressing_style": "path"}),
-        )
-        beside.create_bucket(Bucket=name)
-        self.url = f"s3://{name}/{_PREFIX}?endpoint=http://127.0.0.1:{way.port}&region={REGION}&path_style=true"
-        self.stored = Objects(beside, S3Location(name, _PREFIX))
+        beside = S3Server("versitygw", f"http://127.0.0.1:{server.port}", server.log)
+        made = beside.make_bucket()
+        where = f"endpoint=http://127.0.0.1:{way.port}&region={REGION}&path_style=true"
+        self.url = f"s3://{made.bucket}/{made.prefix}?{where}"
+        self.stored = Objects(beside.client(), made)
 
 
 @contextlib.contextmanager

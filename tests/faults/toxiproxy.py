@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import socket
-import subprocess
 from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from conformance import tether
+from conformance.ports import free_port
 from conformance.tools import path_of
 from tests.lifecycle.serving import eventually
 
@@ -76,25 +76,8 @@ class Control:
 def toxiproxy(log: Path) -> Iterator[Control]:
     """Run toxiproxy. Raise ToolMissing where it isn't built."""
     port = free_port()
-    with log.open("wb") as said:
-        process = subprocess.Popen(
-            [path_of("toxiproxy"), "-host", "127.0.0.1", "-port", str(port)],
-            stdin=subprocess.DEVNULL,
-            stdout=said,
-            stderr=said,
-        )
-    try:
+    with tether.running((path_of("toxiproxy"), "-host", "127.0.0.1", "-port", str(port)), log) as process:
         control = Control(port)
         eventually(lambda: control.answers() or process.poll() is not None, "toxiproxy answers")
         assert process.poll() is None, log.read_text()
         yield control
-    finally:
-        process.terminate()
-        process.wait(_PATIENCE)
-
-
-def free_port() -> int:
-    """Return a port of the loopback address that nobody has at this moment."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
