@@ -21,6 +21,8 @@ from registry.config import masked
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 # These tell at `info` what our own lines tell already.
 _CHATTY: Final = ("_granian", "hypercorn.error", "alembic")
+# These tell at `debug` what they send and get: session tokens, signatures, and the keys that a role is given.
+_INDISCREET: Final = ("boto3", "botocore", "urllib3")
 
 
 def configure_logging(level: str) -> None:
@@ -60,6 +62,8 @@ def configure_logging(level: str) -> None:
     root.setLevel(number)
     for name in _CHATTY:
         logging.getLogger(name).setLevel(number if level == "debug" else max(number, logging.WARNING))
+    for name in _INDISCREET:
+        logging.getLogger(name).setLevel(max(number, logging.INFO))
     logging.captureWarnings(True)
 
 

@@ -53,3 +53,26 @@ def test_programs_get_one_json_object_a_line() -> None:
     assert [event["level"] for event in events] == ["info", "warning", "error"]
     assert "hunter2" not in str(events)
     assert "ValueError: broken" in events[2]["exception"]
+
+
+def test_what_signs_requests_to_s3_stands_in_no_log() -> None:
+    script = """
+from botocore.exceptions import EndpointConnectionError
+from registry.logs import configure_logging
+from registry.storage.s3_bucket import new_client, new_session
+from registry.storage.s3_urls import new_signer
+from registry.storage_url import S3Location
+configure_logging("debug")
+location, session = S3Location("bucket", "", endpoint="http://127.0.0.1:1", region="us-east-1"), new_session()
+print(new_signer(session, location).url("name"))
+try:
+    new_client(session, location, attempts=1).head_bucket(Bucket="bucket")
+except EndpointConnectionError:
+    print("asked")
+"""
+    given = {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "hunter2", "AWS_SESSION_TOKEN": "s3ssion"}
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, env=os.environ | given
+    )
+    assert ("s3ssion" in done.stdout, done.stdout.endswith("asked\n")) == (True, True)
+    assert not [word for word in ("hunter2", "s3ssion", "ignature") if word in done.stderr]
