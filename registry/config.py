@@ -22,10 +22,13 @@ PREFIX: Final = "BLACKLAKE_"
 """Every environment variable of Blacklake begins with it."""
 
 # In a URL up to its last `@`, since a password may hold what should have been escaped; or as a parameter of libpq's.
-_PASSWORD: Final = re.compile(r"""(?<=://)([^:/?#@\s'"]*:)[^\s'"]*(?=@)|(\b(?:ssl)?password=)[^&\s'"]*""")
-# Of a value that is a URL as a whole: a quote or a space ends nothing there.
-_PARAMETER: Final = re.compile(r"((?:^|[?&])(?:ssl)?password=)[^&]*", re.DOTALL)
-_USERINFO: Final = re.compile(r"\A(\s*[A-Za-z][A-Za-z0-9+.-]*://[^:/?#@]*:).*(?=@)", re.DOTALL)
+_PASSWORD: Final = re.compile(r"""(?<=://)([^:/?#@\s'"]*:)[^\s'"]*(?=@)|(\b(?:ssl_?)?password=)[^&\s'"]*""")
+# Of a value that is a URL as a whole: no quote or space ends it, and what is refused may hold secrets by other names.
+_PARAMETER: Final = re.compile(
+    r"((?:^|[?&\s])[^?&=\s]*(?:password|secret|token)[^&=\s]*=)[^&]*", re.DOTALL | re.IGNORECASE
+)
+# Also of one that lacks its scheme.
+_USERINFO: Final = re.compile(r"\A(\s*(?:[A-Za-z][A-Za-z0-9+.-]*://|(?![^:]*://))[^:/?#@]*:).*(?=@)", re.DOTALL)
 _EXTERNAL_URL: Final = re.compile(r"https?://[^/?#@\s]+(?:/[^?#\s]*)?")
 
 

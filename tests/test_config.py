@@ -213,7 +213,9 @@ def test_passwords_are_masked_wherever_settings_are_shown() -> None:
         ("redis://u:s3\ncret@h", "redis://u:***@h"),
         ("redis://u:s3@'cret@h", "redis://u:***@h"),
         ("redis://h?password=s3 'cret&db=1", "redis://h?password=***&db=1"),
+        ("redis://h?db=1&ssl_password=s3cret", "redis://h?db=1&ssl_password=***"),
         ("redis://h:6379/0", "redis://h:6379/0"),
+        ("redis://u@h:6379/0", "redis://u@h:6379/0"),
     ],
 )
 def test_a_password_is_masked_whatever_it_holds(url: str, shown: str) -> None:
@@ -245,6 +247,21 @@ def test_a_password_that_makes_the_url_none_is_not_quoted() -> None:
         assert "s3" not in refusal(**{name: "redis://u:s3\u2100cret@h"})
 
 
+@pytest.mark.parametrize(
+    ("setting", "given"),
+    [
+        ("storage", "s3://bucket/?access_key=id&secret_key=hunter2"),
+        ("storage", "s3://bucket/?endpoint=http://host&AWS_SESSION_TOKEN=hunter2"),
+        ("database_url", "user:hunter2@host/database"),
+        ("database_url", "host=host password='hun ter2' dbname=database"),
+        ("redis_url", ":hunter2@host:6379"),
+    ],
+)
+def test_a_secret_in_what_is_no_url_of_ours_is_not_shown(setting: str, given: str) -> None:
+    refused = refusal(**{setting: given})
+    assert ("ter2" in refused, "***" in refused) == (False, True)
+
+
 def test_a_password_is_not_shown_by_a_refusal_either(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BLACKLAKE_PORT", "postgresql://user:s3cret@host/database")
     assert "s3cret" not in refusal()
@@ -259,6 +276,7 @@ def test_a_password_is_not_shown_by_a_refusal_either(monkeypatch: pytest.MonkeyP
         ("http://user:@host", "http://user:***@host"),
         ("http://user:pass:word@host:1/x", "http://user:***@host:1/x"),
         ("http://:password@host", "http://:***@host"),
+        ("rediss://host?ssl_password=word", "rediss://host?ssl_password=***"),
         ("two: http://a:b@c and http://d:e@f", "two: http://a:***@c and http://d:***@f"),
     ],
 )
