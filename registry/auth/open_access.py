@@ -35,7 +35,9 @@ class OpenAccess:
         """Raise AccessDenied unless a request with these headers, by lower-case names, may be answered."""
         host = headers.get("host", "").lower()
         origin, site = headers.get("origin"), headers.get("sec-fetch-site")
-        if not self._is_ours(host, from_browser=origin is not None or site is not None):
+        # A browser gives neither of the two with a GET of the page's own host without TLS, but always a language.
+        from_browser = origin is not None or site is not None or "accept-language" in headers
+        if not self._is_ours(host, from_browser=from_browser):
             raise AccessDenied(
                 f"this registry is open to loopback names only, not to “{host[:128]}”;"
                 " use localhost, or set BLACKLAKE_EXTERNAL_URL to the URL under which it is reached"

@@ -160,6 +160,9 @@ def test_a_page_whose_name_leads_into_a_trusted_network_is_refused(trusting: Reg
     with wire(trusting) as connection:
         rebound = [("Host", "evil.example:5000"), ("Origin", "http://evil.example:5000")]
         refusal(connection.request("GET", path, rebound), 403, "DENIED")
+    with wire(trusting) as connection:  # as Firefox and Chromium send it for `fetch("/v2/")`
+        read = [("Host", "evil.example:5000"), ("User-Agent", "Mozilla/5.0"), ("Accept-Language", "en-US,en;q=0.5")]
+        refusal(connection.request("GET", path, read), 403, "DENIED")
     with wire(trusting) as connection:
         typed = [("Host", "10.0.0.7:5000"), ("Origin", "http://10.0.0.7:5000"), ("Sec-Fetch-Site", "same-origin")]
         assert connection.request("GET", path, typed).status in (200, 404)
