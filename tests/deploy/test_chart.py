@@ -155,6 +155,16 @@ def test_it_is_not_installed_without_what_only_the_operator_knows(missing: str, 
     assert (done.returncode, named_in_refusal in done.stderr) == (1, True)
 
 
+@pytest.mark.parametrize(
+    ("url", "code"),
+    [("redis://:a/b@redis/0", 1), ("redis://redis/0?password=p", 1), ("redis://redis:6379/0", 0), ("redis://u@redis", 0)],
+)
+def test_no_password_gets_into_a_config_map(url: str, code: int) -> None:
+    given = ("--values", PLAIN, "--set", f"settings.redis_url={url}")
+    done = run("template", "blacklake", CHART, "--kube-version", "1.31.0", *given)
+    assert (done.returncode, "settings.redis_url: " in done.stderr) == (code, bool(code))
+
+
 def test_it_warns_of_what_is_open() -> None:
     warning = "THERE IS NO AUTHENTICATION YET"
     assert warning in (CHART / "values.yaml").read_text()
