@@ -157,7 +157,12 @@ def test_it_is_not_installed_without_what_only_the_operator_knows(missing: str, 
 
 @pytest.mark.parametrize(
     ("url", "code"),
-    [("redis://:a/b@redis/0", 1), ("redis://redis/0?password=p", 1), ("redis://redis:6379/0", 0), ("redis://u@redis", 0)],
+    [
+        ("redis://:a/b@redis/0", 1),
+        ("redis://redis/0?password=p", 1),
+        ("redis://redis:6379/0", 0),
+        ("redis://u@redis", 0),
+    ],
 )
 def test_no_password_gets_into_a_config_map(url: str, code: int) -> None:
     given = ("--values", PLAIN, "--set", f"settings.redis_url={url}")
