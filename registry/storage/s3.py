@@ -18,7 +18,7 @@ from typing import Final
 
 from mediatypes.ranges import ByteRange
 from registry.storage.base import CHUNK_SIZE, ObjectMissing, StorageError, StorageKey, WriterBusy, place_of
-from registry.storage.s3_bucket import ATTEMPTS, Bucket, new_spool
+from registry.storage.s3_bucket import ATTEMPTS, Bucket, spool_of
 from registry.storage.s3_urls import new_signer
 from registry.storage.s3_writer import S3Writer, UploadState
 from registry.storage_url import S3Location
@@ -113,8 +113,7 @@ class S3Store:
         """See BlobStore."""
         name, content = f"{self._prefix}check.{secrets.token_hex(8)}", secrets.token_bytes(16)
         try:
-            with new_spool() as spool:
-                spool.write(content)
+            with spool_of(content) as spool:
                 await self._bucket.put(name, spool)
             with contextlib.closing(await self._bucket.opened(name, 0, len(content))) as body:
                 if await self._bucket.read(body, len(content)) != content:

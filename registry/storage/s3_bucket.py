@@ -66,6 +66,13 @@ def new_spool() -> Spool:
     return SpooledTemporaryFile(_IN_MEMORY)
 
 
+def spool_of(content: bytes) -> Spool:
+    """Return what holds the bytes of one part."""
+    spool = new_spool()
+    spool.write(content)
+    return spool
+
+
 class Refused(StorageError):
     """S3 answered with an error of its own, `code`."""
 
@@ -215,14 +222,8 @@ class Bucket:
 
     async def delete_all(self, prefix: str) -> None:
         """Delete every object whose name begins with `prefix`."""
-        more: dict[str, str] = {}
-        while True:
-            listed = await self.call("list_objects_v2", Prefix=prefix, **more)
-            for found in listed.get("Contents", []):
-                await self.delete(found["Key"])
-            if not listed.get("IsTruncated"):
-                return
-            more = {"ContinuationToken": listed["NextContinuationToken"]}
+        for found in await self._listed("list_objects_v2", "Contents", prefix):
+            await self.delete(found["Key"])
 
     async def end_upload(self, name: str, upload_id: str) -> None:
         """End a multipart upload, if it is there."""
@@ -231,14 +232,8 @@ class Bucket:
 
     async def end_uploads(self, name: str) -> None:
         """End every multipart upload of an object."""
-        more: dict[str, str] = {}
-        while True:
-            listed = await self.call("list_multipart_uploads", Prefix=name, **more)
-            for upload in listed.get("Uploads", []):
-                await self.end_upload(upload["Key"], upload["UploadId"])
-            if not listed.get("IsTruncated"):
-                return
-            more = {"KeyMarker": listed["NextKeyMarker"], "UploadIdMarker": listed["NextUploadIdMarker"]}
+        for upload in await self._listed("list_multipart_uploads", "Uploads", name):
+            await self.end_upload(upload["Key"], upload["UploadId"])
 
     async def clock_agrees(self) -> bool:
         """Say whether S3's clock and ours are near enough for what is signed here to hold there."""
@@ -260,6 +255,18 @@ class Bucket:
             threads.close()
         self._client.close()
         self._assembler.close()
+
+    async def _listed(
+        self, operation: Literal["list_objects_v2", "list_multipart_uploads"], what: str, prefix: str
+    ) -> list[Any]:
+        """Return `what` of all pages of a list of names that begin with `prefix`."""
+
+        def listed() -> list[Any]:
+            paginator: Any = self._client.get_paginator(operation)
+            pages = paginator.paginate(Bucket=self.location.bucket, Prefix=prefix)
+            return [found for page in pages for found in page.get(what, [])]
+
+        return await self.run(listed)
 
     async def _send(self, threads: Threads, operation: str, content: Spool, **parameters: Any) -> tuple[str, str]:
         method = getattr(self._client, operation)

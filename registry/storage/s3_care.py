@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import urllib3
 
 from registry.storage.base import ObjectExists, StorageError
-from registry.storage.s3_bucket import CLOCK_AHEAD, Bucket, Refused, Spool, new_spool
+from registry.storage.s3_bucket import CLOCK_AHEAD, Bucket, Refused, spool_of
 from registry.storage.s3_urls import Signer, new_signer
 from registry.storage_url import S3Location
 
@@ -137,12 +137,12 @@ class _Check:
         return f"{abs(ahead):.0f} s apart"
 
     async def _write(self) -> str:
-        with self._spool(self._content) as spool:
+        with spool_of(self._content) as spool:
             await self._bucket.put(self._name, spool)
         return "an object was put with its checksum"
 
     async def _write_once(self) -> str:
-        with self._spool(b"other") as spool:
+        with spool_of(b"other") as spool:
             try:
                 await self._bucket.put(self._name, spool, IfNoneMatch="*")
             except ObjectExists:
@@ -182,7 +182,7 @@ class _Check:
         upload_id = await self._bucket.begin_upload(name)
         parts: list[CompletedPartTypeDef] = []
         for number, content in enumerate((bytes(_PART), b"end"), 1):
-            with self._spool(content) as spool:
+            with spool_of(content) as spool:
                 etag, crc32 = await self._bucket.put_part(name, upload_id, number, spool)
             parts.append({"PartNumber": number, "ETag": etag, "ChecksumCRC32": crc32})
         await self._bucket.finish_upload(name, upload_id, parts, size=_PART + len(b"end"))
@@ -203,11 +203,6 @@ class _Check:
         if await self._bucket.holds(self._name, len(self._content)):
             raise StorageError("the object is still there after it was deleted")
         return "what was put is gone"
-
-    def _spool(self, content: bytes) -> Spool:
-        spool = new_spool()
-        spool.write(content)
-        return spool
 
 
 async def _set_lifecycle(bucket: Bucket, upload_ttl: float) -> str:

@@ -106,6 +106,18 @@ async def test_a_blob_of_unknown_size_is_cut_into_parts_of_64_mib(cluster: Clust
     await store.delete(key)
 
 
+async def test_what_fills_several_pages_of_a_list_is_deleted_to_the_last(cluster: Cluster) -> None:
+    store, key = S3Store(cluster.location), new_key()
+    bucket, name = store._bucket, store._name(key)
+    events = bucket._client.meta.events
+    events.register("provide-client-params.s3.ListObjectsV2", lambda params, **_: {**params, "MaxKeys": 1})
+    for number in range(3):
+        await bucket.call("put_object", Key=f"{name}.{number}", Body=b"x")
+    await store.delete(key)
+    assert cluster.sizes(key) == []
+    await store.close()
+
+
 @pytest.mark.parametrize("size", [1, PART, 2 * PART - 1, 2 * PART + SMALLEST])
 async def test_what_was_saved_is_durable_and_another_node_goes_on_with_it(
     cluster: Cluster, content: bytes, size: int

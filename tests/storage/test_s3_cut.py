@@ -13,7 +13,7 @@ from mediatypes.ranges import ByteRange
 from registry.storage import s3_bucket
 from registry.storage.base import ObjectMissing, StorageError, StorageKey, new_key
 from registry.storage.s3 import S3Store
-from registry.storage.s3_bucket import new_spool
+from registry.storage.s3_bucket import spool_of
 from registry.storage_url import S3Location
 from tests.deploy.relay import Relay, relaying
 from tests.s3_servers import S3Server
@@ -113,8 +113,7 @@ async def test_no_cut_answer_gives_a_part_half_a_tag(store: S3Store, way: Relay)
     made = await store._bucket.call("create_multipart_upload", Key=name, ChecksumAlgorithm="CRC32")
 
     async def send() -> tuple[str, str]:
-        with new_spool() as spool:
-            spool.write(CONTENT)
+        with spool_of(CONTENT) as spool:
             return await store._bucket.put_part(name, made["UploadId"], 1, spool)
 
     assert len(set(await outcomes(store, way, send)) - {None}) == 1
