@@ -81,7 +81,9 @@ class Application(Quart):
         """Return what finds the route of a request."""
         if request is None:
             return None
-        return self.url_map.bind("localhost", default_method=request.method, path_info=request.path)
+        # werkzeug takes `//metrics` for `/metrics`, which a proxy that hides the latter does not.
+        path = "/" if request.scope["path"].startswith("//") else request.path
+        return self.url_map.bind("localhost", default_method=request.method, path_info=path)
 
 
 def create_app(services: Services, router: Router, access: OpenAccess) -> Quart:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.http.client import Client, Wire, digest_of, image_of, wait_until
+from tests.http.client import Client, Wire, digest_of, image_of, refusal, wait_until
 from tests.http.conftest import fresh
 from tests.http.server import serving
 
@@ -55,6 +55,13 @@ def test_asking_leaves_nothing_in_the_storage(client: Client) -> None:
     before = set(client.registry.stored())
     client.get("/ready")
     assert set(client.registry.stored()) <= before
+
+
+@pytest.mark.parametrize(
+    "path", ["//metrics", "/%2Fmetrics", "//ready", "/metrics/", "/metrics%2F", "/v2/..%2fmetrics"]
+)
+def test_another_spelling_of_a_path_is_another_path(raw: Wire, path: str) -> None:
+    refusal(raw.request("GET", path, [("Host", "localhost")]), 404, "UNSUPPORTED")
 
 
 def test_metrics_are_in_the_text_format_of_prometheus(client: Client) -> None:
