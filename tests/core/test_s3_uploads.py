@@ -222,24 +222,6 @@ async def test_an_end_that_was_spoiled_in_s3_ends_the_upload(
         await services.uploads.finish(NAME, upload, Digest.of(content), body(content[1000:]), chunk=None)
 
 
-async def test_a_finish_with_parts_that_could_not_be_recorded_can_be_repeated(
-    services: Services, monkeypatch: pytest.MonkeyPatch, content: bytes, s3_server: S3Server, location: S3Location
-) -> None:
-    upload, digest = await services.uploads.start(NAME), Digest.of(content)
-    await services.uploads.append(NAME, upload, body(content[:PART]), chunk=None)
-
-    async def away(*_: object, **__: object) -> bool:
-        raise Unavailable("the database")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(blobs, "insert", away)
-        with pytest.raises(Unavailable):
-            await services.uploads.finish(NAME, upload, digest, body(content[PART:]), chunk=None)
-    await services.uploads.finish(NAME, upload, digest, body(content[PART:]), chunk=None)
-    assert await read_blob(services, digest) == content
-    assert s3_server.contents(location) == [len(content)]
-
-
 async def test_of_an_overtaken_finish_with_more_bytes_nothing_is_left(
     services: Services,
     other_services: Services,
@@ -288,7 +270,11 @@ def test_a_state_that_was_saved_once_can_be_read_for_ever() -> None:
     assert [(part.number, part.etag, part.crc32) for part in known.parts] == [(1, '"e"', "crc")]
 
 
-@pytest.mark.parametrize("size", [5, PART, PART + 5], ids=["end", "part", "part and end"])
+@pytest.mark.parametrize(
+    ("size", "last"),
+    [(5, 0), (PART, 0), (PART + 5, 0), (2 * PART + 5, PART + 5)],
+    ids=["end", "part", "part and end", "more parts"],
+)
 async def test_a_finish_that_could_not_be_recorded_can_be_repeated(
     services: Services,
     monkeypatch: pytest.MonkeyPatch,
@@ -296,9 +282,11 @@ async def test_a_finish_that_could_not_be_recorded_can_be_repeated(
     s3_server: S3Server,
     location: S3Location,
     size: int,
+    last: int,
 ) -> None:
     upload, digest = await services.uploads.start(NAME), Digest.of(content[:size])
-    await services.uploads.append(NAME, upload, body(content[:size]), chunk=None)
+    await services.uploads.append(NAME, upload, body(content[: size - last]), chunk=None)
+    rest = content[size - last : size]
 
     async def away(*_: object, **__: object) -> bool:
         raise Unavailable("the database")
@@ -306,8 +294,8 @@ async def test_a_finish_that_could_not_be_recorded_can_be_repeated(
     with monkeypatch.context() as patch:
         patch.setattr(blobs, "insert", away)
         with pytest.raises(Unavailable):
-            await services.uploads.finish(NAME, upload, digest, body(), chunk=None)
-    await services.uploads.finish(NAME, upload, digest, body(), chunk=None)
+            await services.uploads.finish(NAME, upload, digest, body(rest), chunk=None)
+    await services.uploads.finish(NAME, upload, digest, body(rest), chunk=None)
     assert await read_blob(services, digest) == content[:size]
     assert s3_server.contents(location) == [size]
 
