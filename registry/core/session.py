@@ -66,6 +66,8 @@ class UploadSession:
         session = cls(db, store, row)
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(session._release)
+            # Until the writer is closed: that may wait for a silent storage, and nobody may delete the key meanwhile.
+            stack.callback(asyncio.create_task(session._renew()).cancel)
             session._writer = await store.open_writer(
                 StorageKey(row.storage_key),
                 offset=row.received,
@@ -74,7 +76,6 @@ class UploadSession:
                 epoch=row.lease_epoch,
             )
             stack.push_async_callback(session._writer.close)
-            stack.callback(asyncio.create_task(session._renew()).cancel)
             try:
                 yield session
             except BaseException as error:

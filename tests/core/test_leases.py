@@ -20,6 +20,7 @@ from registry.db import uploads
 from registry.db.pool import Database
 from registry.errors import BlobUnknown, BodyIncomplete, UploadOutOfOrder, UploadUnknown
 from registry.storage.base import BlobStore
+from registry.storage.memory import MemoryWriter
 from tests.core.support import NAME, Gate, GatedDatabase, WrappedStore, body, clean, contents, read_blob, vanishing
 
 Sql = asyncpg.Connection
@@ -154,6 +155,39 @@ async def test_a_lease_is_renewed_while_bytes_arrive(
     done.set()
     second.open()
     assert await task > 0
+
+
+@pytest.mark.parametrize("store", ["memory"], indirect=True)
+async def test_a_lease_is_renewed_until_the_writer_is_closed(
+    gated: Services, gated_database: GatedDatabase, sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is on its way to a silent storage may arrive there until then: nobody may delete the key before."""
+    monkeypatch.setattr(session, "_RENEW_SECONDS", 0.05)
+    receiving, closing, first, second = Gate(), Gate(), Gate(), Gate()
+    close = MemoryWriter.close
+
+    async def slow(self: MemoryWriter) -> None:
+        await closing.stop()
+        await close(self)
+
+    monkeypatch.setattr(MemoryWriter, "close", slow)
+    upload = await gated.uploads.start(NAME)
+    task = asyncio.create_task(gated.uploads.append(NAME, upload, receiving.body(b"lost"), chunk=None))
+    await receiving.arrival()
+    task.cancel()
+    await closing.arrival()
+    await run_out(sql)
+    gated_database.gates["renew_upload_lease"] = first
+    await first.arrival()
+    gated_database.gates["renew_upload_lease"] = second
+    first.open()
+    await second.arrival()
+    assert await sql.fetchval("SELECT lease_until > now() FROM uploads")
+    closing.open()
+    second.open()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (await lease_of(sql, upload))["lease_until"] is None
 
 
 async def test_a_holder_that_waits_in_vain_lets_another_continue(
