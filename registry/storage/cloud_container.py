@@ -33,8 +33,9 @@ _LISTED: Final = 1000  # names at a time
 _CODES: Final = (re.compile(r"<Code>(\w+)</Code>"), re.compile(r"(?:status code|code): (\d{3})"))
 _UNCERTIFIED: Final = "No CA certificates were loaded"  # said nowhere else
 _GENERIC: Final = re.compile(r"^Generic \w+ error: ")
-# Azure's and Google's own words for an object that isn't there; another 404 is of the container, or of something in between.
-_MISSING: Final = re.compile(r"<Code>(BlobNotFound|NoSuchKey)</Code>|The specified blob does not exist")
+# Azure's and Google's own words for an object that isn't there or ends before the bytes that are asked for; another 404 is of
+# the container, or of something in between.
+_MISSING: Final = re.compile(r"<Code>(BlobNotFound|NoSuchKey|InvalidRange)</Code>|The specified blob does not exist")
 
 
 class Container:

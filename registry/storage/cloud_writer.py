@@ -109,7 +109,10 @@ class CloudWriter:
         try:
             await self._sent()
         except ObjectExists:
-            self._made = await self._place.describe()
+            try:
+                self._made = await self._place.describe()
+            except ObjectMissing as error:  # a conflict of another kind, which may pass
+                raise StorageError("the storage makes no object of a blob, and has none") from error
             self._is_named = self._made == description
             if self._made.size != self._offset:
                 raise ObjectMissing("another writer has made the object, with other bytes") from None

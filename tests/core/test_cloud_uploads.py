@@ -19,7 +19,7 @@ from registry.db import blobs
 from registry.db.pool import Database
 from registry.errors import BodyIncomplete, DigestMismatch, Unavailable, UploadOutOfOrder, UploadUnknown
 from registry.storage import cloud_writer
-from registry.storage.base import BlobStore, ObjectMissing, StorageError, StorageKey, new_key
+from registry.storage.base import BlobStore, ObjectExists, ObjectMissing, StorageError, StorageKey, new_key
 from registry.storage.cloud import CloudStore
 from registry.storage.cloud_container import Container
 from tests.cloud_servers import CloudServer, Location
@@ -289,6 +289,24 @@ async def test_a_commit_whose_answer_was_lost_is_known_as_ones_own(
     monkeypatch.setattr(Container, "create", repeated)
     assert await writer.commit()
     assert await stored(store, key, len(content)) == content
+
+
+async def test_a_finish_that_meets_a_conflict_without_an_object_can_be_repeated(
+    services: Services, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    """Either service answers 409 for other reasons too; nothing is lost then."""
+    upload = await services.uploads.start(NAME)
+    await services.uploads.append(NAME, upload, body(content[: 2 * SEGMENT]), chunk=None)
+
+    async def conflict(*_: object) -> None:
+        raise ObjectExists
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Container, "create", conflict)
+        with pytest.raises(StorageError):
+            await services.uploads.finish(NAME, upload, Digest.of(content), body(content[2 * SEGMENT :]), chunk=None)
+    await services.uploads.finish(NAME, upload, Digest.of(content), body(content[2 * SEGMENT :]), chunk=None)
+    assert await read_blob(services, Digest.of(content)) == content
 
 
 @pytest.mark.parametrize("size", [5, SEGMENT, SEGMENT + 5], ids=["end", "segment", "segment and end"])
