@@ -272,7 +272,7 @@ def test_a_state_that_was_saved_once_can_be_read_for_ever() -> None:
 
 @pytest.mark.parametrize(
     ("size", "last"),
-    [(5, 0), (PART, 0), (PART + 5, 0), (2 * PART + 5, PART + 5)],
+    [(5, 0), (PART, 0), (PART + 5, 0), (3 * PART + 5, 2 * PART + 5)],
     ids=["end", "part", "part and end", "more parts"],
 )
 async def test_a_finish_that_could_not_be_recorded_can_be_repeated(
