@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,19 +13,15 @@ from conformance import nginx, postgres
 from conformance.cluster import Cluster, ClusterSetup, Redirect, clustered
 from conformance.server import Server
 from conformance.tools import ToolMissing, path_of
+from tests.tools import needed
 
 BLOB = b"0123456789" * 1000
 
 
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:
-    try:
-        nginx.program()
-        path_of("versitygw")
-    except ToolMissing as error:
-        if os.environ.get("CI") != "true":
-            pytest.skip(str(error))
-        raise
+    needed(nginx.program)
+    needed(path_of, "versitygw")
     with clustered(ClusterSetup("versitygw", "always", door="quart"), log_level="debug") as running:
         yield running
     assert not running.directory.exists()

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import jsonschema
-import pytest
 import yaml
 
-from conformance.tools import ToolMissing, path_of
+from conformance.tools import path_of
 from tests.deploy.modules import schema
 from tests.docs.commands import ROOT
+from tests.tools import needed
 
 CHART: Final = ROOT / "deploy" / "helm" / "blacklake"
 VALUES: Final = sorted((CHART / "ci").glob("*-values.yaml"))
@@ -22,19 +21,9 @@ VALUES: Final = sorted((CHART / "ci").glob("*-values.yaml"))
 Object = dict[str, Any]
 
 
-def helm() -> Path:
-    """Return the program; without it the test is skipped, but not in CI."""
-    try:
-        return path_of("helm")
-    except ToolMissing as missing:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(str(missing))
-
-
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """Run helm to its end."""
-    return subprocess.run([helm(), *arguments], capture_output=True, text=True, check=False)
+    return subprocess.run([needed(path_of, "helm"), *arguments], capture_output=True, text=True, check=False)
 
 
 def rendered(values: Path, *options: str) -> list[Object]:

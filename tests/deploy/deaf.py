@@ -18,8 +18,8 @@ class Heard(NamedTuple):
 
 
 @contextlib.contextmanager
-def deaf_nodes() -> Iterator[tuple[tuple[int, int], list[Heard]]]:
-    """Run two such nodes; yield their ports and the list that both write to."""
+def deaf_nodes() -> Iterator[tuple[tuple[str, str], list[Heard]]]:
+    """Run two such nodes; yield their addresses and the list that both write to."""
     heard: list[Heard] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -35,7 +35,8 @@ def deaf_nodes() -> Iterator[tuple[tuple[int, int], list[Heard]]]:
         for thread in threads:
             thread.start()
         try:
-            yield (servers[0].server_port, servers[1].server_port), heard
+            one, two = (f"127.0.0.1:{server.server_port}" for server in servers)
+            yield (one, two), heard
         finally:
             for server, thread in zip(servers, threads, strict=True):
                 server.shutdown()

@@ -10,8 +10,10 @@ import jsonschema
 import pytest
 import yaml
 
-from tests.deploy.charts import CHART, VALUES, Object, check, helm, named, rendered, run
+from conformance.tools import path_of
+from tests.deploy.charts import CHART, VALUES, Object, check, named, rendered, run
 from tests.docs.commands import ROOT
+from tests.tools import needed
 
 PLAIN, FULL, CANARY = (CHART / "ci" / f"{name}-values.yaml" for name in ("plain", "full", "canary"))
 MANIFESTS = ROOT / "deploy" / "kubernetes"
@@ -59,9 +61,7 @@ def test_pods_may_do_nothing_and_can_write_nowhere(values: Path) -> None:
 
 @every_values
 def test_no_variable_of_a_service_is_taken_for_a_setting(values: Path) -> None:
-    assert [pod["spec"]["enableServiceLinks"] for pod in pods(rendered(values))] == [False] * len(
-        pods(rendered(values))
-    )
+    assert {pod["spec"]["enableServiceLinks"] for pod in pods(rendered(values))} == {False}
 
 
 @every_values
@@ -179,7 +179,7 @@ def test_it_warns_of_what_is_open() -> None:
 
 def test_the_plain_manifests_are_what_the_chart_makes(tmp_path: Path) -> None:
     made = tmp_path / "blacklake.yaml"
-    subprocess.run([MANIFESTS / "render", made], env=os.environ | {"HELM": str(helm())}, check=True)
+    subprocess.run([MANIFESTS / "render", made], env=os.environ | {"HELM": str(needed(path_of, "helm"))}, check=True)
     assert made.read_text() == (MANIFESTS / "blacklake.yaml").read_text(), "run deploy/kubernetes/render"
     for found in yaml.safe_load_all(made.read_text()):
         check(found)

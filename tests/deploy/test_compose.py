@@ -15,9 +15,9 @@ import jsonschema
 import pytest
 import yaml
 
+from conformance.nginx import CONFIGURATION
 from registry.config import load_settings
 from tests.deploy.modules import schema
-from tests.deploy.proxy import CONFIGURATION
 from tests.docs.commands import ROOT
 
 PLACE = ROOT / "deploy" / "compose"

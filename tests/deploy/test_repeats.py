@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import requests
 
+from conformance.nginx import listener, program, proxying
 from tests.deploy.deaf import deaf_nodes
-from tests.deploy.proxy import listener, nginx, proxying
+from tests.tools import needed
 
 SESSION = "/v2/a/b/blobs/uploads/9f0c"
 
@@ -30,17 +31,17 @@ SESSION = "/v2/a/b/blobs/uploads/9f0c"
 def test_only_what_is_safe_to_repeat_is_sent_to_another_node(
     method: str, path: str, times: int, tmp_path: Path
 ) -> None:
-    nginx()
-    with deaf_nodes() as (ports, heard), listener() as sock, proxying(sock, tmp_path / "nginx", ports) as url:
+    needed(program)
+    with deaf_nodes() as (nodes, heard), listener() as sock, proxying(sock, tmp_path / "nginx", nodes) as url:
         answer = requests.request(method, url + path, data=b"{}" if method in ("PUT", "PATCH") else None)
     assert answer.status_code == 503
     assert [(request.method, request.path) for request in heard] == [(method, path)] * times
 
 
 def test_nodes_learn_under_which_name_the_client_asked(tmp_path: Path) -> None:
-    nginx()
+    needed(program)
     path = "/v2/a//b/%2E%2E/c?n=%41"
-    with deaf_nodes() as (ports, heard), listener() as sock, proxying(sock, tmp_path / "nginx", ports) as url:
+    with deaf_nodes() as (nodes, heard), listener() as sock, proxying(sock, tmp_path / "nginx", nodes) as url:
         prepared = requests.Request("POST", url, headers={"Host": "registry.example:8443"}).prepare()
         prepared.url = url + path
         with requests.Session() as session:
