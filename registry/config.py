@@ -29,6 +29,7 @@ _PARAMETER: Final = re.compile(
 )
 # Also of one that lacks its scheme.
 _USERINFO: Final = re.compile(r"\A(\s*(?:[A-Za-z][A-Za-z0-9+.-]*://|(?![^:]*://))[^:/?#@]*:).*(?=@)", re.DOTALL)
+_BRACKETS: Final = re.compile(r"\[[^\]]*\]")
 _EXTERNAL_URL: Final = re.compile(r"https?://[^/?#@\s]+(?:/[^?#\s]*)?")
 
 
@@ -206,8 +207,10 @@ class Settings(BaseSettings):
     @classmethod
     def _refuse_other_databases(cls, given: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:
         for url in (given,) if isinstance(given, str) else given or ():
-            if _scheme(url) not in ("postgresql", "postgres"):
-                raise ValueError("this is not postgresql://user:password@host/database")
+            if not _is_postgres(url):
+                raise ValueError(
+                    "this is not postgresql://user:password@host/database, with %2F for a `/` in the password, %23 for a `#`"
+                )
         return given
 
     @field_validator("redis_url")
@@ -333,12 +336,15 @@ def documentation() -> str:
     return "\n".join(lines)
 
 
-def _scheme(url: str) -> str:
-    """Return a URL's scheme; "" where it is none, without the words of urlsplit, which quote its password."""
+def _is_postgres(url: str) -> bool:
+    """Say whether this is a URL of PostgreSQL, whose hosts may be several, with numbers for their ports."""
     try:
-        return urlsplit(url).scheme
+        parts = urlsplit(url)
     except ValueError:
-        return ""
+        return False
+    # What is no number is the rest of a password; asyncpg's refusal would quote it.
+    ports = [_BRACKETS.sub("", host).partition(":")[2] for host in parts.netloc.rpartition("@")[2].split(",")]
+    return parts.scheme in ("postgresql", "postgres") and all(re.fullmatch("[0-9]*", port) for port in ports)
 
 
 def _is_redis(url: str) -> bool:

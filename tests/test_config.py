@@ -242,6 +242,25 @@ def test_every_way_to_write_a_redis_is_accepted(url: str) -> None:
     assert load_settings(redis_url=url).redis_url == url
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgres://u:p@one:5432,two,[::1]:5433/d?sslmode=require",
+        "postgresql:///d?host=/run/postgresql",
+        "postgresql://u:p%2F%23@h:/d",
+        "postgresql://[::1]/d",
+    ],
+)
+def test_every_way_to_write_a_database_is_accepted(url: str) -> None:
+    assert load_settings(database_url=url).database_url == url
+
+
+@pytest.mark.parametrize("password", ["s3/cret", "s3#cret", "s3[/"])
+def test_a_password_that_ends_the_host_is_refused_and_not_quoted(password: str) -> None:
+    for name in ("database_url", "database_direct_url"):
+        assert "s3" not in refusal(**{"database_url": "postgresql://h/d", name: f"postgresql://u:{password}@h/d"})
+
+
 def test_a_password_that_makes_the_url_none_is_not_quoted() -> None:
     for name in ("redis_url", "database_url"):
         assert "s3" not in refusal(**{name: "redis://u:s3\u2100cret@h"})
