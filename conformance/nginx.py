@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from typing import Final
 
 from conformance.server import ROOT
 from conformance.tether import running
-from conformance.tools import ToolMissing
+from conformance.tools import system_tool
 
 CONFIGURATION: Final = ROOT / "deploy" / "nginx" / "blacklake.conf"
 
@@ -98,10 +97,7 @@ def traffic(log: Iterable[str], nodes: tuple[str, str]) -> Traffic:
 
 def program() -> Path:
     """Return nginx; raise ToolMissing."""
-    found = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-    if found is None:
-        raise ToolMissing("nginx is missing; on Debian and Ubuntu: apt-get install nginx-light")
-    return Path(found)
+    return system_tool("nginx", "nginx-light")
 
 
 @contextmanager

@@ -9,7 +9,6 @@ import importlib.util
 import os
 import re
 import secrets
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -20,7 +19,7 @@ from typing import Final
 
 from conformance import tether
 from conformance.ports import free_port
-from conformance.tools import ToolMissing
+from conformance.tools import ToolMissing, system_tool
 
 _DEBIAN: Final = Path("/usr/lib/postgresql")
 _USER: Final = "blacklake"
@@ -124,9 +123,7 @@ def _unprivileged() -> tuple[str, ...]:
     """
     if os.geteuid() != 0:
         return ()
-    if shutil.which("unshare") is None:
-        raise ToolMissing("unshare is missing; on Debian and Ubuntu: apt-get install util-linux")
-    return ("unshare", "--user", "--map-user=1000", "--map-group=1000", "--")
+    return (str(system_tool("unshare", "util-linux")), "--user", "--map-user=1000", "--map-group=1000", "--")
 
 
 def _environment() -> dict[str, str]:

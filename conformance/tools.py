@@ -114,14 +114,19 @@ def path_of(name: str, version: str | None = None) -> Path:
     Raise ToolMissing when it has to be built or installed first, KeyError when there is no such tool.
     """
     if name in SYSTEM_TOOLS:
-        found = shutil.which(name)
-        if found is None:
-            raise ToolMissing(f"{name} is missing; on Debian and Ubuntu: apt-get install {name}")
-        return Path(found)
+        return system_tool(name)
     tool = next((tool for tool in NPM_TOOLS if tool.name == name), None) or go_tool(name, version)
     if not tool.path.exists():
         raise ToolMissing(f"{tool} is missing; `{_HELP} {name}` builds it")
     return tool.path
+
+
+def system_tool(name: str, package: str | None = None) -> Path:
+    """Return a program of the system's; raise ToolMissing, which names its package (None: that has the program's name)."""
+    found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if found is None:
+        raise ToolMissing(f"{name} is missing; on Debian and Ubuntu: apt-get install {package or name}")
+    return Path(found)
 
 
 def go_tool(name: str, version: str | None = None) -> GoTool:

@@ -9,11 +9,9 @@ import pytest
 
 from registry.core.limits import Counter, MemoryCounter
 from registry.db.redis import Redis, RedisCounter
-from tests.db.redis_server import PROGRAM, RedisServer, redis_server
+from tests.db.redis_server import RedisServer, redis_server
 
 SECOND = 1_000_000
-
-needs_redis = pytest.mark.skipif(PROGRAM is None, reason="redis-server is not installed: apt-get install redis-server")
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +20,7 @@ def server() -> Iterator[RedisServer]:
         yield running
 
 
-@pytest.fixture(params=["memory", pytest.param("redis", marks=needs_redis)])
+@pytest.fixture(params=["memory", "redis"])
 async def counter(request: pytest.FixtureRequest) -> AsyncIterator[Counter]:
     if request.param == "memory":
         yield MemoryCounter()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import signal
 import subprocess
 import tempfile
@@ -12,10 +11,11 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
+from conformance.tools import system_tool
 from registry.processes import tethered
 from tests.lifecycle.serving import eventually
+from tests.tools import needed
 
-PROGRAM: Final = shutil.which("pgbouncer", path="/usr/local/bin:/usr/bin:/usr/sbin")
 SESSIONS: Final = 3
 _PORT: Final = 6432  # a part of the unix socket's name; nothing listens on the network
 
@@ -23,7 +23,7 @@ _PORT: Final = 6432  # a part of the unix socket's name; nothing listens on the 
 @contextlib.contextmanager
 def pgbouncer(url: str) -> Iterator[str]:
     """Run pgbouncer before the PostgreSQL on a unix socket at `url`; yield the URL that leads through it."""
-    assert PROGRAM is not None
+    program = needed(system_tool, "pgbouncer")
     behind = urlsplit(url)
     (host,) = parse_qs(behind.query)["host"]
     with tempfile.TemporaryDirectory(prefix="pgb") as place:
@@ -42,7 +42,7 @@ def pgbouncer(url: str) -> Iterator[str]:
             """.replace("\n            ", "\n")
         )
         process = subprocess.Popen(
-            tethered([PROGRAM, config], farewell=signal.SIGKILL),
+            tethered([program, config], farewell=signal.SIGKILL),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
+from conformance.tools import system_tool
 from registry.processes import tethered
 from tests.lifecycle.serving import eventually
-
-PROGRAM: Final = shutil.which("redis-server", path="/usr/local/bin:/usr/bin:/usr/sbin")
+from tests.tools import needed
 
 
 class RedisServer:
@@ -27,11 +25,11 @@ class RedisServer:
 
     def start(self) -> None:
         """Start it and wait until it listens."""
-        assert PROGRAM is not None
+        program = needed(system_tool, "redis-server")
         self._socket.unlink(missing_ok=True)
         options = ["--port", "0", "--unixsocket", self._socket, "--save", "", "--dir", self._place]
         self._process = subprocess.Popen(
-            tethered([PROGRAM, *options], farewell=signal.SIGKILL), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+            tethered([program, *options], farewell=signal.SIGKILL), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
         )
         eventually(lambda: self._socket.exists() or self._process.poll() is not None, "redis-server listens")
         assert self._process.poll() is None

@@ -15,12 +15,10 @@ from registry.db import migrate, schema
 from registry.db.migrate import SchemaUnusable
 from registry.db.pool import Connection, Database
 from registry.errors import Unavailable
-from tests.db.pgbouncer import PROGRAM, SESSIONS, pgbouncer
+from tests.db.pgbouncer import SESSIONS, pgbouncer
 from tests.lifecycle.artifact import Artifact, assert_served, push
 from tests.lifecycle.conftest import assert_clean_log
 from tests.lifecycle.serving import Registry
-
-pytestmark = pytest.mark.skipif(PROGRAM is None, reason="pgbouncer is not installed: apt-get install pgbouncer")
 
 CLIENTS = 4 * SESSIONS
 Sql = asyncpg.Connection

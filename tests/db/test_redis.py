@@ -24,11 +24,9 @@ from registry.db.pool import Database
 from registry.db.redis import LARGEST, Redis, RedisContents, RedisCounter
 from registry.errors import ManifestUnknown
 from registry.storage.memory import MemoryStore
-from tests.db.redis_server import PROGRAM, RedisServer, redis_server
+from tests.db.redis_server import RedisServer, redis_server
 from tests.db.resolver import hanging_resolver
 from tests.test_metrics import increase, own
-
-pytestmark = pytest.mark.skipif(PROGRAM is None, reason="redis-server is not installed: apt-get install redis-server")
 
 NAME, TAG = RepositoryName("team/model"), Tag("v1")
 MINUTE = 60_000_000

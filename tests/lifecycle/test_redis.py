@@ -8,12 +8,10 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.db.redis_server import PROGRAM, RedisServer, redis_server
+from tests.db.redis_server import RedisServer, redis_server
 from tests.lifecycle.conftest import assert_clean_log
 from tests.lifecycle.serving import Registry, eventually
 from tests.test_metrics import samples
-
-pytestmark = pytest.mark.skipif(PROGRAM is None, reason="redis-server is not installed: apt-get install redis-server")
 
 LIMIT = 4  # one more comes after fifteen seconds
 
