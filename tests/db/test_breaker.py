@@ -18,7 +18,7 @@ from registry.db.embedded import EmbeddedPostgres
 from registry.db.pool import Connection, Database
 from registry.errors import BlobUnknown, Unavailable
 from registry.storage.memory import MemoryStore
-from tests.deploy.relay import relaying
+from tests.relay import relaying
 
 Sql = asyncpg.Connection
 

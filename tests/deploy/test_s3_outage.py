@@ -12,9 +12,9 @@ import requests
 
 from tests import s3_servers
 from tests.deploy.nodes import two_nodes
-from tests.deploy.relay import Relay, relaying
 from tests.lifecycle.artifact import assert_served, digest, push
 from tests.lifecycle.serving import Registry, eventually
+from tests.relay import Relay, relaying
 
 
 class Nodes(NamedTuple):

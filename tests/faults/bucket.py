@@ -15,11 +15,11 @@ from typing import Final
 
 from conformance.ports import free_port
 from conformance.tools import path_of
-from tests.deploy.relay import Relay, relaying
 from tests.faults.s3_proxy import S3Proxy
 from tests.faults.stored import Objects
 from tests.faults.toxiproxy import Control, Way
 from tests.lifecycle.serving import eventually
+from tests.relay import Relay, relaying
 from tests.s3_servers import ACCESS_KEY, REGION, SECRET_KEY, S3Server
 
 _PATIENCE: Final = 30.0

@@ -16,11 +16,11 @@ from urllib.parse import parse_qs, urlsplit
 
 from registry.db.binaries import DATABASE, USER
 from registry.db.embedded import EmbeddedPostgres
-from tests.deploy.relay import Relay, relaying
 from tests.faults.bucket import Bucket, bucket
 from tests.faults.disk import Disk, disk
 from tests.faults.toxiproxy import Way, toxiproxy
 from tests.lifecycle.serving import Registry
+from tests.relay import Relay, relaying
 
 Storage = Literal["bucket", "disk"]
 

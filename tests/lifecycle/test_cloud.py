@@ -14,10 +14,10 @@ import pytest
 import requests
 
 from tests.cloud_servers import CloudServer
-from tests.deploy.relay import Relay, relaying
 from tests.lifecycle.artifact import assert_served, digest, push
 from tests.lifecycle.conftest import assert_clean_log
 from tests.lifecycle.serving import Registry, eventually
+from tests.relay import Relay, relaying
 
 SEGMENT = 8 << 20  # bytes
 

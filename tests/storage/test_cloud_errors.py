@@ -20,7 +20,7 @@ from registry.storage.cloud import CloudStore
 from registry.storage.cloud_container import Container
 from registry.storage_url import AzureLocation, GoogleLocation
 from tests.cloud_servers import CloudServer, Location
-from tests.deploy.relay import relaying
+from tests.relay import relaying
 
 Locate = Callable[[str], Location]
 PLACES: list[Locate] = [

@@ -15,7 +15,7 @@ from registry.storage.base import ObjectMissing, StorageError, StorageKey, new_k
 from registry.storage.s3 import S3Store
 from registry.storage.s3_bucket import spool_of
 from registry.storage_url import S3Location
-from tests.deploy.relay import Relay, relaying
+from tests.relay import Relay, relaying
 from tests.s3_servers import S3Server
 
 pytestmark = [

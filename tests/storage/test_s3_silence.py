@@ -16,8 +16,8 @@ from registry.storage import s3, s3_bucket
 from registry.storage.base import StorageKey, new_key
 from registry.storage.s3 import S3Store
 from registry.storage_url import S3Location
-from tests.deploy.relay import Relay, relaying
 from tests.faults.s3_proxy import S3Proxy
+from tests.relay import Relay, relaying
 from tests.s3_servers import S3Server
 
 CONTENT = bytes(range(256)) * 40
