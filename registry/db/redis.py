@@ -80,7 +80,7 @@ class Redis:
             socket_timeout=None,  # `answered` has the one time limit
             socket_connect_timeout=None,
         )
-        self.client = redis.asyncio.Redis.from_pool(pool)  # which closes the pool, too
+        self.client = redis.asyncio.Redis.from_pool(pool)
         self._breaker = Breaker("Redis", _AWAY)
         self._probe: asyncio.Task[None] | None = None
         self._refused: set[str] = set()  # operations whose refusal was told

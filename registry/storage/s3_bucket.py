@@ -43,6 +43,9 @@ _CONNECT_SECONDS: Final = 5
 _READ_SECONDS: Final = 10  # for an answer to begin or to go on, but for
 _ASSEMBLY_SECONDS: Final = 600  # that to the last request of a multipart upload: some servers copy all parts then
 _CLOCK_SECONDS: Final = 60.0  # after which S3 is asked again what time it is
+NO_CREDENTIALS: Final = (
+    "there are no credentials for S3: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile or role"
+)
 CLOCK_AHEAD: Final = 300.0  # seconds; S3 itself refuses from 900 on
 _IN_MEMORY: Final = 1 << 20  # bytes of a spool; more go to a file, which is mostly gone before the kernel writes it
 _PROOF: Final = {
@@ -364,9 +367,7 @@ def _translated_errors() -> Iterator[None]:
             raise ObjectExists("another writer has made the object") from error
         raise Refused(error.operation_name, code) from error
     except (NoCredentialsError, PartialCredentialsError) as error:
-        raise StorageError(
-            "there are no credentials for S3: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile or role"
-        ) from error
+        raise StorageError(NO_CREDENTIALS) from error
     except (BotoCoreError, ResponseParserError, HTTPError, ValueError) as error:  # ValueError: of half a number or date
         raise StorageError(f"S3 doesn't answer: {type(error).__name__}") from error
     except OSError as error:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import urllib3
 
 from registry.storage.base import ObjectExists, StorageError
-from registry.storage.s3_bucket import CLOCK_AHEAD, Bucket, Refused, spool_of
+from registry.storage.s3_bucket import CLOCK_AHEAD, NO_CREDENTIALS, Bucket, Refused, spool_of
 from registry.storage.s3_urls import Signer, new_signer
 from registry.storage_url import S3Location
 
@@ -119,9 +119,7 @@ class _Check:
     async def _credentials(self) -> str:
         found = await self._bucket.run(self._bucket.session.get_credentials)
         if found is None:
-            raise StorageError(
-                "none were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile or role"
-            )
+            raise StorageError(NO_CREDENTIALS)
         return f"found ({found.method})"
 
     async def _reach(self) -> str:
