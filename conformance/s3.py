@@ -85,21 +85,25 @@ def running(name: str, directory: Path) -> Iterator[S3Server]:
     Raise ToolMissing or S3Failed.
     """
     port = free_port()
-    environment: dict[str, str] = {}
-    command: list[str | Path]
-    match name:
-        case "versitygw":
-            command = [path_of(name), "--port", f"127.0.0.1:{port}", "--region", REGION, "posix", directory]
-            environment = {"ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": SECRET_KEY}
-        case "minio":
-            command = [path_of(name), "server", "--quiet", "--address", f"127.0.0.1:{port}", directory]
-            environment = {"MINIO_ROOT_USER": ACCESS_KEY, "MINIO_ROOT_PASSWORD": SECRET_KEY, "MINIO_BROWSER": "off"}
-        case _:
-            command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    command, environment = program(name, port, directory)
     server = S3Server(name, f"http://127.0.0.1:{port}", directory.parent / f"{name}.log")
     with tether.running(command, server.log, env=os.environ | environment) as process:
         _wait(server, process)
         yield server
+
+
+def program(name: str, port: int, directory: Path) -> tuple[list[str | Path], dict[str, str]]:
+    """Return the command that runs a server, and what its environment has beside ours. Raise ToolMissing."""
+    command: list[str | Path]
+    match name:
+        case "versitygw":
+            command = [path_of(name), "--port", f"127.0.0.1:{port}", "--region", REGION, "posix", directory]
+            return command, {"ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": SECRET_KEY}
+        case "minio":
+            command = [path_of(name), "server", "--quiet", "--address", f"127.0.0.1:{port}", directory]
+            return command, {"MINIO_ROOT_USER": ACCESS_KEY, "MINIO_ROOT_PASSWORD": SECRET_KEY, "MINIO_BROWSER": "off"}
+        case _:
+            return [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], {}
 
 
 def _wait(server: S3Server, process: subprocess.Popen[bytes]) -> None:

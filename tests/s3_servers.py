@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Final
 
 from conformance import s3
-from conformance.s3 import ACCESS_KEY, CREDENTIALS, REGION, SECRET_KEY
+from conformance.s3 import CREDENTIALS, REGION
 from conformance.tools import ToolMissing, path_of
 from registry.storage_url import S3Location
 
-__all__ = ["ACCESS_KEY", "CREDENTIALS", "REGION", "SECRET_KEY", "S3Server", "available", "running"]
+__all__ = ["CREDENTIALS", "REGION", "S3Server", "available", "running"]
 
 _BUILT: Final = ("versitygw", "minio")
 

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Final
 
 from conformance.ports import free_port
-from conformance.tools import path_of
+from conformance.s3 import program
 from tests.faults.s3_proxy import S3Proxy
 from tests.faults.stored import Objects
 from tests.faults.toxiproxy import Control, Way
 from tests.lifecycle.serving import eventually
 from tests.relay import Relay, relaying
-from tests.s3_servers import ACCESS_KEY, REGION, SECRET_KEY, S3Server
+from tests.s3_servers import REGION, S3Server
 
 _PATIENCE: Final = 30.0
 
@@ -37,21 +37,10 @@ class Versitygw:
 
     def start(self) -> None:
         """Run it, and wait until it listens."""
+        command, environment = program("versitygw", self.port, self._directory)
         with self.log.open("ab") as log:
             self._process = process = subprocess.Popen(
-                [
-                    path_of("versitygw"),
-                    "--port",
-                    f"127.0.0.1:{self.port}",
-                    "--region",
-                    REGION,
-                    "posix",
-                    self._directory,
-                ],
-                env=os.environ | {"ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": SECRET_KEY},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+                command, env=os.environ | environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
         eventually(lambda: self._listens() or process.poll() is not None, "versitygw listens")
         assert process.poll() is None, self.log.read_text()
