@@ -14,7 +14,7 @@ from typing import Final
 
 from tests.faults.documents import INDEX, MANIFEST, doomed_tag, index, manifest, sha256
 from tests.faults.exchange import Exchange, Unavailable
-from tests.faults.ledger import KINDS, Content, Key, Ledger, now
+from tests.faults.ledger import KINDS, Content, Key, Ledger, Upload, now
 from tests.faults.uploads import BLOB, TWO_CHUNKS, Uploads
 from tests.faults.wire import Gone, Ports
 
@@ -44,7 +44,7 @@ class Client:
         self._home = home(number)
         self._rng = rng
         self._again: tuple[str, Content] | None = None
-        self._acts: Sequence[tuple[Callable[[], None], int]] = (
+        self._acts: Sequence[tuple[Callable[[], object], int]] = (
             (self.push_blob, 30),
             (self.push_manifest, 20),
             (self.push_index, 3),
@@ -199,8 +199,7 @@ class Client:
         )
 
     def cancel_upload(self) -> None:
-        upload = self._uploads.start(self._home, self._new_content(least=TWO_CHUNKS))
-        self._uploads.append(upload, upload.content.data[: upload.content.size // 2])
+        upload = self.leave_upload()
         upload.cancelling = True
         answer = self._wire.request("DELETE", upload.location)
         if self._exchange.expect(answer, f"cancel {upload.location}", 204):
@@ -209,15 +208,15 @@ class Client:
                 self._wire.request("GET", upload.location), f"status of cancelled {upload.location}", 404
             )
 
-    def leave_upload(self) -> None:
+    def leave_upload(self) -> Upload:
+        """Send half of a blob; somebody resumes it later."""
         upload = self._uploads.start(self._home, self._new_content(least=TWO_CHUNKS))
         self._uploads.append(upload, upload.content.data[: upload.content.size // 2])
+        return upload
 
     def abandon_upload(self) -> None:
         """Send half of a blob and never come back: the session expires, and its bytes are removed."""
-        upload = self._uploads.start(self._home, self._new_content(least=TWO_CHUNKS))
-        self._uploads.append(upload, upload.content.data[: upload.content.size // 2])
-        self._uploads.forget(upload)
+        self._uploads.forget(self.leave_upload())
 
     def vanish_from_upload(self) -> None:
         upload = self._uploads.start(self._home, self._new_content(least=TWO_CHUNKS))

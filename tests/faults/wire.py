@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import json
 from collections.abc import Callable, Iterable
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPResponse
 from typing import Final, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
@@ -71,8 +71,7 @@ class Wire:
         port, connection = self._connected()
         try:
             connection.request(method, path, pieces, fields, encode_chunked=streamed)
-            reply = connection.getresponse()
-            answer = Answer(reply.status, {name.lower(): value for name, value in reply.getheaders()}, reply.read())
+            answer = _answer(connection.getresponse())
         except (OSError, HTTPException) as error:
             self._connections.pop(port).close()
             raise Gone(str(error)) from error
@@ -112,9 +111,8 @@ class Wire:
         connection = HTTPConnection(target.netloc, timeout=_TIMEOUT)
         try:
             connection.request("GET", f"{target.path}?{target.query}", headers=fields)
-            reply = connection.getresponse()
-            headers = {name.lower(): value for name, value in reply.getheaders()}
-            answer = Answer(reply.status, {**headers, "docker-content-digest": redirect.digest}, reply.read())
+            answer = _answer(connection.getresponse())
+            answer.headers["docker-content-digest"] = redirect.digest
         except (OSError, HTTPException) as error:
             raise Gone(str(error)) from error
         finally:
@@ -137,6 +135,10 @@ class Wire:
                 code = json.loads(answer.body)["errors"][0]["code"]
             if not isinstance(code, str):
                 self._complain(f"an error without a code: {shown}")
+
+
+def _answer(reply: HTTPResponse) -> Answer:
+    return Answer(reply.status, {name.lower(): value for name, value in reply.getheaders()}, reply.read())
 
 
 def _pieces(body: bytes) -> Iterable[bytes]:
