@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
@@ -46,8 +47,9 @@ class S3Server:
     endpoint: str
     log: Path
 
+    @cached_property
     def client(self) -> S3Client:
-        """Return a client that shares nothing with Blacklake's driver."""
+        """A client that shares nothing with Blacklake's driver; closed, it opens new connections when it is used again."""
         return boto3.session.Session().client(
             "s3",
             endpoint_url=self.endpoint,
@@ -65,11 +67,8 @@ class S3Server:
     def create_bucket(self) -> str:
         """Make a bucket and return its name."""
         bucket = f"test-{secrets.token_hex(6)}"
-        client = self.client()
-        try:
-            client.create_bucket(Bucket=bucket)
-        finally:
-            client.close()
+        self.client.create_bucket(Bucket=bucket)
+        self.client.close()
         return bucket
 
     def storage(self, prefix: str) -> str:
@@ -109,14 +108,11 @@ def program(name: str, port: int, directory: Path) -> tuple[list[str | Path], di
 def _wait(server: S3Server, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + _START
     while True:
-        client = server.client()
         try:
-            client.list_buckets()
+            server.client.list_buckets()
             return
         except (BotoCoreError, ClientError) as error:
             if process.poll() is not None or time.monotonic() > deadline:
                 said = server.log.read_text(errors="replace")[-3000:]
                 raise S3Failed(f"{server.name} did not start: {error}. Its log ends:\n{said}") from error
             time.sleep(_POLL)
-        finally:
-            client.close()

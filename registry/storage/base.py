@@ -26,7 +26,9 @@ URL_SECONDS: Final = 3600
 MAX_UNSAVED_PARTS: Final = 16
 """Parts that a writer may begin beyond the last state that was kept, so that who overtakes it knows which numbers to avoid."""
 
-
+_FIRST: Final = 64 << 10  # bytes of a piece at the beginning of an answer
+_SHARED: Final = 8 << 20  # bytes of the pieces that all readers of a process get in one turn
+_LEAST: Final = 16 << 10
 _KEY: Final = re.compile(r"[0-9a-f]{32}")
 
 
@@ -52,6 +54,14 @@ class ObjectTooLarge(StorageError):
     def __init__(self, limit: int) -> None:
         super().__init__(f"the storage takes no more than {limit} bytes of a blob whose size is not said at first")
         self.limit = limit
+
+
+def piece_size(most: int, *, taken: int, readers: int) -> int:
+    """Return the bytes of the next piece, at most `most`, of an answer of which `taken` were taken, one of so many at once.
+
+    A server queues some nine pieces for a client that doesn't read: large ones are for who has taken much, where few read.
+    """
+    return min(most, max(_LEAST, min(max(_FIRST, taken // 32), _SHARED // readers)))
 
 
 def new_key() -> StorageKey:

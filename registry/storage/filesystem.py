@@ -18,14 +18,12 @@ from pathlib import Path
 from typing import Final
 
 from mediatypes.ranges import ByteRange
-from registry.storage.base import ObjectMissing, StorageError, StorageKey, WriterBusy, place_of
+from registry.storage.base import ObjectMissing, StorageError, StorageKey, WriterBusy, piece_size, place_of
 from registry.storage.threads import Threads
 
 _THREADS: Final = 16
 _LARGE: Final = 2 << 20  # bytes of a blob
 _PIECE: Final = 768 << 10  # bytes that fit into a core's cache (docs/decisions/0002)
-_FEW: Final = 16  # readers that get pieces of as many at a time; others get
-_SMALL: Final = 256 << 10  # bytes
 _READ_AHEAD: Final = 4 << 20  # bytes that the disk is asked for beyond a piece it had to bring
 _WRITE_BEHIND: Final = (
     16 << 20
@@ -51,15 +49,13 @@ class FilesystemStore:
         return FileWriter(self._disk, self._path(key), fd, offset)
 
     async def read(self, key: StorageKey, span: ByteRange) -> AsyncGenerator[bytes, None]:
-        """See BlobStore. What the kernel has in memory is read at once, what the disk must bring in a thread.
-
-        A server queues several pieces for each client that reads slowly: only a few readers at once get large ones.
-        """
+        """See BlobStore. What the kernel has in memory is read at once, what the disk must bring in a thread."""
         fd = await self._disk.open(os.open, self._path(key), os.O_RDONLY | _OPEN)
         self._readers += 1
-        size = _PIECE if self._readers <= _FEW else _SMALL
+        stop = span.start
         try:
-            for position in range(span.start, span.stop, size):
+            while (position := stop) < span.stop:
+                size = piece_size(_PIECE, taken=position - span.start, readers=self._readers)
                 stop = min(position + size, span.stop)
                 if _is_in_memory(fd, position) and _is_in_memory(fd, stop - 1):
                     with _translated_errors():

@@ -14,17 +14,13 @@ import secrets
 from collections.abc import AsyncGenerator
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 from mediatypes.ranges import ByteRange
-from registry.storage.base import CHUNK_SIZE, ObjectMissing, StorageError, StorageKey, WriterBusy, place_of
+from registry.storage.base import CHUNK_SIZE, ObjectMissing, StorageError, StorageKey, WriterBusy, piece_size, place_of
 from registry.storage.s3_bucket import ATTEMPTS, Bucket, spool_of
 from registry.storage.s3_urls import new_signer
 from registry.storage.s3_writer import S3Writer, UploadState
 from registry.storage_url import S3Location
-
-_FEW: Final = 16  # readers that get pieces of CHUNK_SIZE at a time; others get
-_SMALL: Final = 256 << 10  # bytes
 
 
 class S3Store:
@@ -58,20 +54,21 @@ class S3Store:
     async def read(self, key: StorageKey, span: ByteRange) -> AsyncGenerator[bytes, None]:
         """See BlobStore. A connection that breaks is replaced by one that goes on where it stopped.
 
-        Each piece is a call in a thread: a few readers get large ones, many small ones, since a server queues several.
+        Each piece is a call in a thread, hence large where few read.
         """
         name, position, failures = self._name(key), span.start, 0
         if not span:
             await self._bucket.call("head_object", Key=name)
         self._readers += 1
-        size = CHUNK_SIZE if self._readers <= _FEW else _SMALL
         try:
             while position < span.stop:
                 with contextlib.closing(await self._bucket.opened(name, position, span.stop)) as body:
                     try:
-                        while (left := span.stop - position) and (
-                            piece := await self._bucket.read(body, min(size, left))
-                        ):
+                        while left := span.stop - position:
+                            size = piece_size(CHUNK_SIZE, taken=position - span.start, readers=self._readers)
+                            piece = await self._bucket.read(body, min(size, left))
+                            if not piece:
+                                break
                             position += len(piece)
                             failures = 0
                             yield piece

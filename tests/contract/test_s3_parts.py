@@ -58,7 +58,7 @@ def cluster(s3_server: S3Server) -> Iterator[Cluster]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in CREDENTIALS.items():
             patch.setenv(name, value)
-        made = Cluster(S3Store(location), S3Store(location), s3_server.client(), location)
+        made = Cluster(S3Store(location), S3Store(location), s3_server.client, location)
     yield made
     for node in (made.one, made.other):
         asyncio.run(node.close())

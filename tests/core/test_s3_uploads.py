@@ -215,7 +215,7 @@ async def test_an_end_that_was_spoiled_in_s3_ends_the_upload(
     upload = await services.uploads.start(NAME)
     await services.uploads.append(NAME, upload, body(content[:1000]), chunk=None)
     (name,) = await asyncio.to_thread(names, s3_server, location)
-    client = s3_server.client()
+    client = s3_server.client
     await asyncio.to_thread(client.put_object, Bucket=location.bucket, Key=name, Body=b"x" * 1000)
     client.close()
     with pytest.raises(UploadUnknown):
@@ -365,7 +365,7 @@ async def test_parts_that_grow_are_gone_on_with_by_another_node(
 
 def part_sizes(server: S3Server, location: S3Location) -> list[int]:
     """Return the sizes of the parts that the one object in the bucket was assembled of."""
-    client = server.client()
+    client = server.client
     (found,) = client.list_objects_v2(Bucket=location.bucket)["Contents"]
     named = {"Bucket": location.bucket, "Key": found["Key"]}
     count = client.head_object(**named, PartNumber=1)["PartsCount"]
@@ -399,7 +399,7 @@ async def test_a_request_without_bytes_or_out_of_order_fetches_nothing(
 
 
 def names(server: S3Server, location: S3Location) -> list[str]:
-    client = server.client()
+    client = server.client
     found = client.list_objects_v2(Bucket=location.bucket)["Contents"]
     client.close()
     return [item["Key"] for item in found]
@@ -448,7 +448,7 @@ async def test_what_is_written_is_encrypted_as_the_location_says(tmp_path: Path,
 
 
 def encryptions(server: S3Server, location: S3Location) -> list[tuple[str, str]]:
-    client = server.client()
+    client = server.client
     heads = [client.head_object(Bucket=location.bucket, Key=name) for name in names(server, location)]
     client.close()
     return [(head["ServerSideEncryption"], head["SSEKMSKeyId"]) for head in heads]

@@ -69,7 +69,7 @@ class Bucket:
         made = beside.make_bucket()
         where = f"endpoint=http://127.0.0.1:{way.port}&region={REGION}&path_style=true"
         self.url = f"s3://{made.bucket}/{made.prefix}?{where}"
-        self.stored = Objects(beside.client(), made)
+        self.stored = Objects(beside.client, made)
 
 
 @contextlib.contextmanager

@@ -113,12 +113,12 @@ class _Handler(BaseHTTPRequestHandler):
                 self._discard()
                 self._fail(kind, rng)
             else:
-                reply = self._asked()
-                if kind in _ERRORS:
-                    reply.read()
-                    self._fail(kind, rng)
-                else:
-                    self._answer(reply, rng if kind == "truncated" else None)
+                with self._asked() as reply:
+                    if kind in _ERRORS:
+                        reply.read()
+                        self._fail(kind, rng)
+                    else:
+                        self._answer(reply, rng if kind == "truncated" else None)
         except (OSError, HTTPException):  # either side has gone; the other one sees its connection closed
             self._upstream.close()
             self.close_connection = True

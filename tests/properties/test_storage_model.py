@@ -333,7 +333,7 @@ def test_two_nodes_on_one_bucket_behave_as_a_dict_of_bytes(
 ) -> None:
     monkeypatch.setattr(s3_writer, "_PART", PART)
 
-    location, seen_by = s3_server.make_bucket(), s3_server.client()
+    location, seen_by = s3_server.make_bucket(), s3_server.client
     stores = S3Store(location), S3Store(location)
 
     class Machine(S3Machine):

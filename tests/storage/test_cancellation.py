@@ -161,7 +161,7 @@ async def test_a_cancelled_read_of_a_cold_disk_closes_its_file_after_its_thread_
     gated = gate.before(watched)
 
     def stopping(fd: int, position: int, stop: int) -> object:
-        return (gated if position == piece * filesystem._PIECE else watched)(fd, position, stop)
+        return (gated if position == piece * (64 << 10) else watched)(fd, position, stop)
 
     monkeypatch.setattr(filesystem, "_pread", stopping)
     monkeypatch.setattr(filesystem, "_is_in_memory", lambda fd, position: False)

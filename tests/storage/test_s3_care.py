@@ -106,7 +106,7 @@ def moto(tmp_path: Path) -> Iterator[S3Server]:
 
 
 async def test_setting_up_ends_stale_uploads_and_leaves_the_rules_of_others(moto: S3Server) -> None:
-    location, client = moto.make_bucket(), moto.client()
+    location, client = moto.make_bucket(), moto.client
     beside = replace(location, prefix="beside/")
     _ = [finding async for finding in set_up_bucket(beside, upload_ttl=60, versioning=False)]
     before = client.get_bucket_lifecycle_configuration(Bucket=location.bucket)["Rules"]
@@ -129,7 +129,7 @@ async def test_setting_up_ends_stale_uploads_and_leaves_the_rules_of_others(moto
 
 
 async def test_versions_are_left_alone_where_nobody_asks_for_them(moto: S3Server) -> None:
-    location, client = moto.make_bucket(), moto.client()
+    location, client = moto.make_bucket(), moto.client
     findings = [finding async for finding in set_up_bucket(location, upload_ttl=60, versioning=False)]
     assert [finding.step for finding in findings] == ["lifecycle"]
     assert "Status" not in client.get_bucket_versioning(Bucket=location.bucket)
@@ -137,7 +137,7 @@ async def test_versions_are_left_alone_where_nobody_asks_for_them(moto: S3Server
 
 
 async def test_uploads_may_go_on_for_longer_than_s3_lets_them_lie(moto: S3Server) -> None:
-    location, client = moto.make_bucket(), moto.client()
+    location, client = moto.make_bucket(), moto.client
     _ = [finding async for finding in set_up_bucket(location, upload_ttl=100 * 86400, versioning=False)]
     (rule,) = client.get_bucket_lifecycle_configuration(Bucket=location.bucket)["Rules"]
     assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 200}
