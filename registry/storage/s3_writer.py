@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 _PARTS: Final = 10_000  # of a multipart upload (S3's limit)
 _PART: Final = 64 << 20  # bytes of one where the blob's size is not known: 640 GB then
-_SMALL_PART: Final = 8 << 20  # bytes of one where it is, at least
+_SMALL_PART: Final = 8 << 20  # bytes of one where it is, at least, and
+_FEW: Final = 32  # parts, unless they would be larger than _PART: each costs S3 about as much as some MiB
 _LARGEST_PART: Final = 1 << 30  # bytes; two of them lie in temporary files during an upload
 _GROWS_AFTER: Final = 1000  # parts, each time to the double: 6.8 TB where they may
 _OVERTAKEN: Final = 8  # writers in a row; a part number used twice costs the upload, never a wrong byte
@@ -59,7 +60,8 @@ class UploadState(msgspec.Struct, array_like=True):
         if size > _PARTS // 2 * _LARGEST_PART:
             raise ObjectTooLarge(_PARTS // 2 * _LARGEST_PART)
         # A multiple of 1 MiB with which the blob stays far below the limit of parts.
-        return cls(max(_SMALL_PART, -(-size // (_PARTS // 2) // (1 << 20)) << 20))
+        wanted = max(_SMALL_PART, min(size // _FEW, _PART), size // (_PARTS // 2))
+        return cls(-(-wanted // (1 << 20)) << 20)
 
     @classmethod
     def decode(cls, saved: bytes, offset: int) -> UploadState:
