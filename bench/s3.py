@@ -78,7 +78,8 @@ def _method() -> str:
         "their turn; who begins changes from round to round. A push in one request is a POST and a PUT with Content-Length; "
         "a streamed one a POST, a PATCH in chunks and a PUT. What was pushed is read back and its digest checked. The large "
         f"blob is pulled {PULLS} times with redirects off in both, then {REDIRECTED} times with redirects on, and the median "
-        "counts: the client gets the bytes from S3 itself then; what the registry sent meanwhile is Blacklake's own count in `/metrics`."
+        "counts: the client gets the bytes from S3 itself then; what the registry sent meanwhile is Blacklake's own count "
+        "in `/metrics`."
     )
 
 
