@@ -59,7 +59,7 @@ def test_what_signs_requests_to_s3_stands_in_no_log() -> None:
     script = """
 from botocore.exceptions import EndpointConnectionError
 from registry.logs import configure_logging
-from registry.storage.s3_bucket import new_client, new_session
+from registry.storage.s3_client import new_client, new_session
 from registry.storage.s3_urls import new_signer
 from registry.storage_url import S3Location
 configure_logging("debug")

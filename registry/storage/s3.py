@@ -17,7 +17,8 @@ from pathlib import Path
 
 from mediatypes.ranges import ByteRange
 from registry.storage.base import CHUNK_SIZE, ObjectMissing, StorageError, StorageKey, WriterBusy, piece_size, place_of
-from registry.storage.s3_bucket import ATTEMPTS, Bucket, spool_of
+from registry.storage.s3_bucket import Bucket, spool_of
+from registry.storage.s3_client import ATTEMPTS
 from registry.storage.s3_urls import new_signer
 from registry.storage.s3_writer import S3Writer, UploadState
 from registry.storage_url import S3Location

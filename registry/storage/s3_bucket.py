@@ -7,58 +7,28 @@ import contextlib
 import email.utils
 import time
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
-from boto3.session import Session
-from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    NoCredentialsError,
-    PartialCredentialsError,
-    ReadTimeoutError,
-)
-from botocore.handlers import add_expect_header
-from botocore.parsers import ResponseParserError
-from urllib3.exceptions import HTTPError
+from botocore.exceptions import ReadTimeoutError
 
 from registry.storage.base import CHUNK_SIZE, ObjectExists, ObjectMissing, StorageError
+from registry.storage.s3_client import new_client, new_session, refuse_cut, translated_errors
 from registry.storage.threads import Threads
 from registry.storage_url import S3Location
 
 if TYPE_CHECKING:
-    from botocore.model import OperationModel
     from botocore.response import StreamingBody
-    from types_boto3_s3 import S3Client
     from types_boto3_s3.type_defs import CompletedPartTypeDef
 
-ATTEMPTS: Final = 4
 _REQUESTS: Final = 16  # requests of one process at a time that send and fetch little, and
 _PARTS: Final = 16  # those that send a part: none of the others waits for these
 _DISK: Final = 4  # threads that gather parts
-_CONNECTIONS: Final = 64  # that are kept open; a read under way has one of its own
-_CONNECT_SECONDS: Final = 5
-_READ_SECONDS: Final = 10  # for an answer to begin or to go on, but for
-_ASSEMBLY_SECONDS: Final = 600  # that to the last request of a multipart upload: some servers copy all parts then
+_ASSEMBLY_SECONDS: Final = 600  # for an answer to the end of a multipart upload: some servers copy all parts then
 _CLOCK_SECONDS: Final = 60.0  # after which S3 is asked again what time it is
-NO_CREDENTIALS: Final = (
-    "there are no credentials for S3: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile or role"
-)
 CLOCK_AHEAD: Final = 300.0  # seconds; S3 itself refuses from 900 on
 _IN_MEMORY: Final = 1 << 20  # bytes of a spool; more go to a file, which is mostly gone before the kernel writes it
-_PROOF: Final = {
-    "CreateMultipartUpload": "UploadId",
-    "GetObject": "ContentLength",
-    "HeadObject": "ContentLength",
-    "ListMultipartUploads": "IsTruncated",
-    "ListObjectsV2": "IsTruncated",
-    "PutObject": "ETag",
-    "UploadPart": "ETag",
-}
-"""What a whole answer has. Python takes a connection that ends inside an answer's head for the end of the head."""
-_MISSING: Final = ("NoSuchKey", "NoSuchUpload", "InvalidRange", "InvalidPart")
 
 T = TypeVar("T")
 Spool = SpooledTemporaryFile[bytes]
@@ -76,14 +46,6 @@ def spool_of(content: bytes) -> Spool:
     return spool
 
 
-class Refused(StorageError):
-    """S3 answered with an error of its own, `code`."""
-
-    def __init__(self, operation: str, code: str) -> None:
-        super().__init__(f"S3 refused {operation}: {code}")
-        self.code = code
-
-
 class Bucket:
     """Requests to one bucket. Each raises ObjectMissing for what isn't there, else StorageError."""
 
@@ -92,13 +54,13 @@ class Bucket:
         self.session = new_session()
         self._client = new_client(self.session, location)
         self._client.meta.events.register("after-call.s3", self._note_clock)
-        self._client.meta.events.register("after-call.s3", _refuse_cut)
+        self._client.meta.events.register("after-call.s3", refuse_cut)
         self._client.meta.events.register("needs-retry.s3", self._forget_silent)
         # Tried once: a second attempt while S3 is at the first would get an answer that says nothing.
         self._assembler = new_client(self.session, location, read_seconds=_ASSEMBLY_SECONDS, attempts=1)
-        self._requests = Threads(_REQUESTS, "s3", _translated_errors)
-        self._parts = Threads(_PARTS, "s3-part", _translated_errors)
-        self._disk = Threads(_DISK, "s3-spool", _translated_errors)
+        self._requests = Threads(_REQUESTS, "s3", translated_errors)
+        self._parts = Threads(_PARTS, "s3-part", translated_errors)
+        self._disk = Threads(_DISK, "s3-spool", translated_errors)
         self.clock_ahead = 0.0  # seconds by which S3's clock is ahead of ours, as its last answer says
         self._clock_asked = -_CLOCK_SECONDS
 
@@ -211,7 +173,7 @@ class Bucket:
     def _size(self, name: str) -> int:
         """Return an object's size, -1 where it is empty or missing: with a byte of it, which shows that the head was whole."""
         try:
-            with _translated_errors():
+            with translated_errors():
                 answer = self._client.get_object(Bucket=self.location.bucket, Key=name, Range="bytes=0-0")
                 with contextlib.closing(answer["Body"]) as body:
                     body.read()
@@ -293,85 +255,6 @@ class Bucket:
         with contextlib.suppress(KeyError, TypeError, ValueError):  # an answer without a date says nothing
             told = email.utils.parsedate_to_datetime(parsed["ResponseMetadata"]["HTTPHeaders"]["date"])
             self.clock_ahead = told.timestamp() - time.time()
-
-
-def new_session() -> Session:
-    """Return what finds credentials, and what clients share. Raise StorageError where a profile isn't there."""
-    with _usable():
-        return Session()
-
-
-def new_client(
-    session: Session,
-    location: S3Location,
-    *,
-    endpoint: str | None = None,
-    read_seconds: float = _READ_SECONDS,
-    attempts: int = ATTEMPTS,
-) -> S3Client:
-    """Return a client for the location, or for another `endpoint` of it, that waits `read_seconds` for bytes.
-
-    Raise StorageError where the location or the environment's credentials can't be used.
-    """
-    styles: dict[bool | None, Literal["path", "virtual", "auto"]] = {True: "path", False: "virtual", None: "auto"}
-    with _usable():
-        client = session.client(
-            "s3",
-            endpoint_url=endpoint or location.endpoint,
-            region_name=location.region,
-            config=Config(
-                signature_version="s3v4",
-                # Every body has a checksum of our own; to sign it as well would hash it once more.
-                s3={"addressing_style": styles[location.path_style], "payload_signing_enabled": False},
-                request_checksum_calculation="when_required",
-                response_checksum_validation="when_required",
-                retries={"mode": "standard", "max_attempts": attempts},
-                connect_timeout=_CONNECT_SECONDS,
-                read_timeout=read_seconds,
-                max_pool_connections=_CONNECTIONS,
-            ),
-        )
-    # A connection that ends inside `100 Continue` would keep a thread busy in botocore for ever.
-    client.meta.events.unregister("before-call.s3", add_expect_header)
-    return client
-
-
-@contextlib.contextmanager
-def _usable() -> Iterator[None]:
-    try:
-        yield
-    except (BotoCoreError, ValueError) as error:  # a profile that isn't there, half a key, a URL that is none
-        raise StorageError(f"S3 can't be spoken to: {error}") from error
-
-
-def _refuse_cut(parsed: dict[str, Any], model: OperationModel, **_: Any) -> None:
-    """Raise StorageError for an answer without what every whole one has."""
-    if parsed["ResponseMetadata"]["HTTPStatusCode"] < 300 and _PROOF.get(model.name, "ResponseMetadata") not in parsed:
-        if "Body" in parsed:
-            parsed["Body"].close()
-        raise StorageError("S3's answer was cut off")
-
-
-@contextlib.contextmanager
-def _translated_errors() -> Iterator[None]:
-    try:
-        yield
-    except ClientError as error:
-        code = error.response.get("Error", {}).get("Code", "")
-        # An answer to HEAD has no body, hence no code of S3's own; any other bare 404 is of something in between.
-        if code in _MISSING or (code == "404" and error.operation_name == "HeadObject"):
-            raise ObjectMissing("an object or an unfinished upload is missing in S3") from error
-        if code == "NoSuchBucket":
-            raise StorageError("there is no such bucket in S3: make it first") from error
-        if code == "PreconditionFailed":
-            raise ObjectExists("another writer has made the object") from error
-        raise Refused(error.operation_name, code) from error
-    except (NoCredentialsError, PartialCredentialsError) as error:
-        raise StorageError(NO_CREDENTIALS) from error
-    except (BotoCoreError, ResponseParserError, HTTPError, ValueError) as error:  # ValueError: of half a number or date
-        raise StorageError(f"S3 doesn't answer: {type(error).__name__}") from error
-    except OSError as error:
-        raise StorageError(f"a part could not be gathered or sent: {error.strerror or error}") from error
 
 
 def _crc32(content: Spool) -> str:

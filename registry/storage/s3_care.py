@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 import urllib3
 
 from registry.storage.base import ObjectExists, StorageError
-from registry.storage.s3_bucket import CLOCK_AHEAD, NO_CREDENTIALS, Bucket, Refused, spool_of
+from registry.storage.s3_bucket import CLOCK_AHEAD, Bucket, spool_of
+from registry.storage.s3_client import NO_CREDENTIALS, Refused
 from registry.storage.s3_urls import Signer, new_signer
 from registry.storage_url import S3Location
 

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from registry.storage.base import URL_SECONDS
-from registry.storage.s3_bucket import new_client
+from registry.storage.s3_client import new_client
 from registry.storage_url import CloudFront, S3Location
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 import pytest
 
 from mediatypes.ranges import ByteRange
-from registry.storage import s3_bucket
+from registry.storage import s3_bucket, s3_client
 from registry.storage.base import ObjectMissing, StorageError, StorageKey, new_key
 from registry.storage.s3 import S3Store
 from registry.storage.s3_bucket import spool_of
@@ -41,7 +42,7 @@ def location(s3_server: S3Server, way: Relay) -> S3Location:
 
 @pytest.fixture
 async def store(location: S3Location, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[S3Store]:
-    monkeypatch.setattr(s3_bucket, "ATTEMPTS", 1)
+    monkeypatch.setattr(s3_bucket, "new_client", partial(s3_client.new_client, attempts=1))
     made = S3Store(location)
     yield made
     await made.close()

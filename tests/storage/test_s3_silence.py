@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from mediatypes.ranges import ByteRange
-from registry.storage import s3, s3_bucket
+from registry.storage import s3, s3_bucket, s3_client
 from registry.storage.base import StorageKey, new_key
 from registry.storage.s3 import S3Store
 from registry.storage_url import S3Location
@@ -37,7 +37,7 @@ def location(s3_server: S3Server, way: Relay) -> S3Location:
 
 @pytest.fixture
 async def store(location: S3Location, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[S3Store]:
-    monkeypatch.setattr(s3_bucket, "new_client", partial(s3_bucket.new_client, read_seconds=1))
+    monkeypatch.setattr(s3_bucket, "new_client", partial(s3_client.new_client, read_seconds=1))
     made = S3Store(location)
     yield made
     await made.close()
