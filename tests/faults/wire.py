@@ -117,6 +117,8 @@ class Wire:
             raise Gone(str(error)) from error
         finally:
             connection.close()
+        if "content-length" not in answer.headers:  # http.client takes the end of a connection for that of a head
+            raise Gone("the storage's answer ended in its head")
         if answer.status == 404:
             self._complain(f"GET {path} leads to what the storage does not know: {answer.body[:300]!r}")
         if answer.status not in (200, 206):
