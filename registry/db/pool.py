@@ -17,7 +17,7 @@ import contextlib
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, Final, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar
 
 import asyncpg
 from asyncpg.connect_utils import SessionAttribute
@@ -72,6 +72,21 @@ _AWAY: Final = (
 _SLOW: Final = (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError, TimeoutError)
 
 
+if TYPE_CHECKING:
+    _PostgresConnection: TypeAlias = asyncpg.Connection[asyncpg.Record]
+else:
+    _PostgresConnection = asyncpg.Connection
+
+
+class _Closing(_PostgresConnection):
+    """One whose end is no failure: the pool closes what has expired in tasks whose outcome nobody asks for."""
+
+    async def close(self, **how: Any) -> None:
+        """See asyncpg; what doesn't close in time is aborted."""
+        with contextlib.suppress(*_LOST):
+            await super().close(**how)
+
+
 class _NoneFree(Exception):
     """Other work held every connection for too long; that says nothing of the database."""
 
@@ -121,6 +136,7 @@ class Database:
             min_size=0,
             max_size=self._size,
             connect=self._connect,
+            connection_class=_Closing,
             command_timeout=self._timeout + _GRACE,
             timeout=self._timeout,
             max_inactive_connection_lifetime=0,
@@ -211,7 +227,7 @@ class Database:
         metrics.observe_transaction(name, "unavailable", time.perf_counter() - started)
         raise Unavailable(self._what) from cause
 
-    async def _connect(self, *place: Any, **options: Any) -> asyncpg.Connection[asyncpg.Record]:
+    async def _connect(self, *place: Any, **options: Any) -> _PostgresConnection:
         await self._hosts.looked_up()
         return await asyncpg.connect(*place, **options)
 
@@ -227,7 +243,11 @@ class Database:
             raise _NoneFree from None
         try:
             async with self._pool.acquire(timeout=self._timeout) as conn:
-                yield conn
+                try:
+                    yield conn
+                except TimeoutError:
+                    conn.terminate()  # asyncpg would wait for an answer to its cancellation, from nobody
+                    raise
         finally:
             self._free.release()
 
@@ -237,6 +257,8 @@ async def _undone_on_error(conn: Connection, work: Callable[[Connection], Awaita
         return await work(conn)
     except asyncpg.ReadOnlySQLTransactionError:
         conn.terminate()  # the next connection may find the new primary; this one never will
+        raise
+    except TimeoutError:  # not even the statement's own time limit was answered, so a rollback won't be, either
         raise
     except BaseException:
         # Where this fails, or is cancelled, the pool closes the connection: PostgreSQL rolls back by itself then.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit, urlunsplit
@@ -225,20 +226,22 @@ async def test_once_open_it_uses_no_connection_from_before(database: Database, m
     assert await database.read("probe", session) not in before
 
 
+@pytest.mark.parametrize("way", ["read", "statement", "transaction"])
 async def test_where_a_machine_has_vanished_only_work_under_way_waits_for_it(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
+    database_url: str, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     monkeypatch.setattr(pool, "_GRACE", 0.2)
     behind = urlsplit(database_url)
     host, port = parse_qs(behind.query)["host"][0], parse_qs(behind.query)["port"][0]
-    with relaying(f"{host}/.s.PGSQL.{port}") as way:
-        db = Database(
-            urlunsplit(behind._replace(netloc=f"{behind.username}@127.0.0.1:{way.port}", query="")), size=5, timeout=0.5
-        )
+    with relaying(f"{host}/.s.PGSQL.{port}") as machine:
+        url = urlunsplit(behind._replace(netloc=f"{behind.username}@127.0.0.1:{machine.port}", query=""))
+        db = Database(url, size=5, timeout=0.5)
         await db.open()
         await asyncio.gather(*(db.read("look", lambda conn: conn.execute("SELECT pg_sleep(0.1)")) for _ in range(5)))
-        way.freeze()
+        machine.freeze()
+        began = time.monotonic()
         with pytest.raises(Unavailable):
-            await db.read("ask", count)
+            await getattr(db, way)("ask", count)
+        assert time.monotonic() - began < 1.1  # 0.7 s, and neither a rollback nor the end of a cancellation is waited for
         assert await db.read("ask", count) == 1
         await db.close()
