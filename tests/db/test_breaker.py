@@ -242,6 +242,8 @@ async def test_where_a_machine_has_vanished_only_work_under_way_waits_for_it(
         began = time.monotonic()
         with pytest.raises(Unavailable):
             await getattr(db, way)("ask", count)
-        assert time.monotonic() - began < 1.1  # 0.7 s, and neither a rollback nor the end of a cancellation is waited for
+        assert (
+            time.monotonic() - began < 1.1
+        )  # 0.7 s, and neither a rollback nor the end of a cancellation is waited for
         assert await db.read("ask", count) == 1
         await db.close()
