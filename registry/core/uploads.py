@@ -13,6 +13,8 @@ from functools import partial
 from typing import Final
 from uuid import UUID, uuid4
 
+import structlog
+
 from mediatypes.digest import Digest
 from mediatypes.names import RepositoryName
 from mediatypes.ranges import ByteRange
@@ -31,6 +33,7 @@ from registry.storage.base import (
     new_key,
 )
 
+_log = structlog.get_logger("registry.core")
 _OVERTAKEN_SECONDS: Final = 60.0
 """A request that holds the lease of a cancelled upload may still write: its object is deleted when it has noticed."""
 
@@ -178,6 +181,9 @@ class Uploads:
             # The storage lost what the row says is there: this upload can't be continued by anyone. Or another request has
             # the upload by now, and discarded what we had not saved.
             if await self._discard(row, delay=_ASSEMBLY_SECONDS):
+                _log.error(
+                    "an upload was given up: the storage has lost bytes of it", upload=str(row.id), error=str(error)
+                )
                 raise UploadUnknown(name, str(row.id)) from error
             raise await self._overtaken(name, row.id) from error
 

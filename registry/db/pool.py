@@ -35,7 +35,7 @@ _Way: TypeAlias = Literal["read", "statement", "transaction"]
 _ATTEMPTS: Final = 4
 _BACKOFF: Final = 0.05  # seconds, doubled at each attempt, with full jitter
 
-_GRACE: Final = 5  # seconds for PostgreSQL to say itself that a statement has taken too long
+_GRACE: Final = 2  # seconds for PostgreSQL to say itself that a statement has taken too long
 _LIMITS: Final = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
 _CACHED_STATEMENTS: Final = 100  # of each connection, asyncpg's default
 

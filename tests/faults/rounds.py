@@ -128,6 +128,10 @@ def _batches(plans: list[Plan]) -> Iterable[list[Plan]]:
     return (plans[first:][:ROUNDS_PER_INSTALLATION] for first in range(0, len(plans), ROUNDS_PER_INSTALLATION))
 
 
+def _is_surprising(line: dict[str, object]) -> bool:
+    return "exception" in line or line["event"] == "an upload was given up: the storage has lost bytes of it"
+
+
 class _Party:
     """An installation and its history."""
 
@@ -218,7 +222,7 @@ class _Party:
     def _read_logs(self, at: Installation) -> None:
         """Each line is JSON, and none tells of something that nobody expected."""
         for node in at.nodes:
-            surprises = [line for line in node.log() if line["level"] != "warning" and "exception" in line]
+            surprises = [line for line in node.log() if line["level"] != "warning" and _is_surprising(line)]
             for event, lines in itertools.groupby(surprises, key=lambda line: line["event"]):
                 self.ledger.violate(f"{node.data.name} logged “{event}”: {str(next(lines))[:3000]}")
 

@@ -84,7 +84,7 @@ class Uploads:
         Only whoever resumes gives the `offset`: a request that was cut off may go on for a moment without its client.
         """
         digest = upload.content.digest
-        refused = () if offset is None else (404, 416) if upload.finishing else (416,)
+        refused = () if offset is None else (404, 416) if _may_have_ended(upload) else (416,)
         upload.finishing = True
         upload.sent = upload.content.size
         path = f"{upload.location}?digest={digest}"
@@ -135,7 +135,7 @@ class Uploads:
 
         When it was asked for its offset, PostgreSQL may still have been at the commit of a request whose server was killed.
         """
-        if answer.status != 404 or not upload.finishing:
+        if answer.status != 404 or not _may_have_ended(upload):
             return False
         self.forget(upload)
         self._judge_unknown(upload)
@@ -143,12 +143,21 @@ class Uploads:
 
     def _judge_unknown(self, upload: Upload) -> None:
         """Complain when an upload that nobody ended is not known, or one whose blob is not there either."""
-        if upload.cancelling or time.monotonic() - upload.touched > _TTL:
+        if upload.cancelling or _may_have_expired(upload):
             return
         if not upload.finishing:
             self._ledger.violate(f"upload {upload.location} is unknown, {upload.acknowledged} bytes were acknowledged")
         elif self._exchange.look(Key("blob", upload.repository, upload.content.digest)) is None:
             self._ledger.violate(f"upload {upload.location} is unknown, and so is its blob {upload.content.digest}")
+
+
+def _may_have_ended(upload: Upload) -> bool:
+    """Say whether an upload that was known a moment ago may be unknown now: its finish came through, or it has expired."""
+    return upload.finishing or _may_have_expired(upload)
+
+
+def _may_have_expired(upload: Upload) -> bool:
+    return time.monotonic() - upload.touched > _TTL
 
 
 def _range(offset: int | None, data: bytes) -> dict[str, str]:
