@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import asyncpg
 import pytest
+from structlog.testing import capture_logs
 
 from mediatypes.digest import Digest
 from registry.compose import create_services
@@ -202,7 +203,9 @@ async def test_bytes_that_the_storage_lost_end_the_upload(services: Services, st
     upload = await services.uploads.start(NAME)
     await services.uploads.append(NAME, upload, body(b"lost"), chunk=None)
     store._objects.clear()
-    for _ in range(2):
-        with pytest.raises(UploadUnknown):
-            await services.uploads.append(NAME, upload, body(b"more"), chunk=None)
+    with capture_logs() as told:
+        for _ in range(2):
+            with pytest.raises(UploadUnknown):
+                await services.uploads.append(NAME, upload, body(b"more"), chunk=None)
+    assert [line["upload"] for line in told if "given up" in line["event"]] == [str(upload)]
     assert contents(store) == []
