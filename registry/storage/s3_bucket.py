@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
-from botocore.exceptions import ReadTimeoutError
+from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
 from registry.storage.base import CHUNK_SIZE, ObjectExists, ObjectMissing, StorageError
 from registry.storage.s3_client import new_client, new_session, refuse_cut, translated_errors
@@ -76,7 +76,15 @@ class Bucket:
     async def put(self, name: str, content: Spool, **parameters: Any) -> str:
         """Make an object of what was gathered; return its checksum."""
         threads = self._requests if content.tell() <= _IN_MEMORY else self._parts
-        _, crc32 = await self._send(threads, "put_object", content, Key=name, **parameters, **self.encryption)
+        try:
+            _, crc32 = await self._send(threads, "put_object", content, Key=name, **parameters, **self.encryption)
+        except StorageError as error:
+            # versitygw may refuse an object that is there by ending the connection while its bytes still come.
+            if "IfNoneMatch" in parameters and isinstance(error.__cause__, ConnectionClosedError):
+                with contextlib.suppress(ObjectMissing):
+                    await self.call("head_object", Key=name)
+                    raise ObjectExists("another writer has made the object") from error
+            raise
         return crc32
 
     async def begin_upload(self, name: str) -> str:

@@ -13,8 +13,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mediatypes.ranges import ByteRange
-from registry.storage.base import BlobStore, BlobWriter, ObjectMissing, StorageError, StorageKey, new_key, place_of
+from registry.storage.base import (
+    BlobStore,
+    BlobWriter,
+    ObjectExists,
+    ObjectMissing,
+    StorageError,
+    StorageKey,
+    new_key,
+    place_of,
+)
 from registry.storage.s3 import S3Store
+from registry.storage.s3_bucket import Bucket, spool_of
 from registry.storage_url import S3Location
 from tests.s3_servers import CREDENTIALS, S3Server
 
@@ -73,6 +83,15 @@ def content() -> bytes:
 async def read(store: BlobStore, key: StorageKey, size: int) -> bytes:
     async with contextlib.aclosing(store.read(key, ByteRange(0, size))) as pieces:
         return b"".join([piece async for piece in pieces])
+
+
+async def test_an_object_that_is_there_is_refused_whenever_its_bytes_come(s3_server: S3Server) -> None:
+    """S3 may end the connection then before its answer can be read."""
+    bucket, content = Bucket(s3_server.make_bucket()), bytes(7 << 20)
+    for attempt in range(12):
+        with spool_of(content) as spool, pytest.raises(ObjectExists) if attempt else contextlib.nullcontext():
+            await bucket.put("some/prefix/x", spool, IfNoneMatch="*")
+    bucket.close()
 
 
 @pytest.mark.parametrize("size", [PART, 3 * PART + 12_345])
