@@ -38,7 +38,11 @@ class Handler(BaseHTTPRequestHandler):
         self.forward()
 
     def forward(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        length = int(self.headers.get("Content-Length", 0))
+        body = self.rfile.read(length)
+        if len(body) < length:  # who sent it has gone; fake-gcs-server would wait for the rest, and all others for it
+            self.close_connection = True
+            return
         method, path = self.command, self.path
         if method == "PUT":
             method, path = "POST", self.upload_path()
