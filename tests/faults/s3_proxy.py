@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import datetime
 import random
-import select
 import threading
 import time
 from collections.abc import Iterator
@@ -140,9 +139,6 @@ class _Handler(BaseHTTPRequestHandler):
             pass
 
     def _asked(self) -> HTTPResponse:
-        idle = self._upstream.sock
-        if idle is not None and select.select([idle], [], [], 0)[0]:
-            self._upstream.close()  # as the server has: a client would have seen it without us
         self._upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
         for name, value in self.headers.items():
             if name.lower() not in _HOP:
