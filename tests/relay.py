@@ -20,6 +20,8 @@ class Relay:
         """Frozen connections over which somebody has sent something since."""
         self.limit: int | None = None
         """Bytes after which a connection ends that the server sends over it."""
+        self.loses_answer = False
+        """Whether the next answer is lost, and its connection frozen with it."""
         self._cut = False
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -71,6 +73,9 @@ class Relay:
             while True:
                 for source in select.select([client, server], [], [])[0]:
                     data = source.recv(1 << 16)
+                    if self.loses_answer and source is server:
+                        self.loses_answer = False
+                        self._frozen.add(client)
                     if client in self._frozen:
                         self._swallow(client, asked=source is client, more=bool(data))
                         return

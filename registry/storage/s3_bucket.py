@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import email.utils
@@ -15,7 +16,7 @@ from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
 from registry.storage.base import CHUNK_SIZE, ObjectExists, ObjectMissing, StorageError
 from registry.storage.s3_client import new_client, new_session, refuse_cut, translated_errors
-from registry.storage.threads import Threads
+from registry.storage.threads import Threads, alone, ended
 from registry.storage_url import S3Location
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
 _REQUESTS: Final = 16  # requests of one process at a time that send and fetch little, and
 _PARTS: Final = 16  # those that send a part: none of the others waits for these
 _DISK: Final = 4  # threads that gather parts
+_ASSEMBLIES: Final = 16  # multipart uploads that end
 _ASSEMBLY_SECONDS: Final = 600  # for an answer to the end of a multipart upload: some servers copy all parts then
+_LOOK_SECONDS: Final = 5  # between looks whether the object is there before that answer
 _CLOCK_SECONDS: Final = 60.0  # after which S3 is asked again what time it is
 CLOCK_AHEAD: Final = 300.0  # seconds; S3 itself refuses from 900 on
 _IN_MEMORY: Final = 1 << 20  # bytes of a spool; more go to a file, which is mostly gone before the kernel writes it
@@ -61,6 +64,7 @@ class Bucket:
         self._requests = Threads(_REQUESTS, "s3", translated_errors)
         self._parts = Threads(_PARTS, "s3-part", translated_errors)
         self._disk = Threads(_DISK, "s3-spool", translated_errors)
+        self._assemblies = asyncio.Semaphore(_ASSEMBLIES)
         self.clock_ahead = 0.0  # seconds by which S3's clock is ahead of ours, as its last answer says
         self._clock_asked = -_CLOCK_SECONDS
 
@@ -100,7 +104,7 @@ class Bucket:
     async def finish_upload(
         self, name: str, upload_id: str, parts: Sequence[CompletedPartTypeDef], *, size: int
     ) -> None:
-        """Make an object of `size` bytes of the parts. Raise ObjectExists where another one is there.
+        """Make an object of `size` bytes of the parts. Raise ObjectExists where one is there that may be another.
 
         What S3 answers is not believed: to who assembles what is assembled already, or just being assembled, versitygw says
         that all is well, whatever the parts are.
@@ -117,13 +121,29 @@ class Bucket:
             )
             return made.get("ETag", "")
 
-        etag = await self._parts.run(finish)
+        async with self._assemblies:
+            etag = await self._assembled(finish, name, size)
         try:
             found = await self.call("head_object", Key=name)
         except ObjectMissing:
             raise StorageError("S3 is still assembling an object") from None
         if (found.get("ETag"), found["ContentLength"]) != (etag, size):
             raise ObjectExists("another writer has made the object")
+
+    async def _assembled(self, finish: Callable[[], str], name: str, size: int) -> str:
+        """Return the ETag of an object when S3 says that it is made. Raise ObjectExists where S3 is silent and it is there.
+
+        The machine may have vanished with its answer. Of whose bytes the object is made shows when they are read again.
+        """
+        answer = alone(finish, "s3-assembly", translated_errors)
+        try:
+            while not (await asyncio.wait([answer], timeout=_LOOK_SECONDS))[0]:
+                if await self._is_there(name, size):
+                    raise ObjectExists("an object is there, and nobody has said who made it")
+        except asyncio.CancelledError:
+            await ended(answer)
+            raise
+        return await answer
 
     async def gather(self, spool: Spool, pieces: list[memoryview]) -> None:
         """Append pieces to what is gathered."""
@@ -176,18 +196,26 @@ class Bucket:
             except ObjectMissing:
                 return False
             raise StorageError("S3 answered 404 to HEAD of an object that it has") from None
-        return bool(found["ContentLength"] == size) or await self.run(self._size, name) == size
+        return bool(found["ContentLength"] == size) or await self._size(name) == size
 
-    def _size(self, name: str) -> int:
+    async def _is_there(self, name: str, size: int) -> bool:
+        with contextlib.suppress(StorageError):
+            return await self._size(name) == size
+        return False
+
+    async def _size(self, name: str) -> int:
         """Return an object's size, -1 where it is empty or missing: with a byte of it, which shows that the head was whole."""
+
+        def size() -> int:
+            answer = self._client.get_object(Bucket=self.location.bucket, Key=name, Range="bytes=0-0")
+            with contextlib.closing(answer["Body"]) as body:
+                body.read()
+            return int(answer["ContentRange"].rpartition("/")[2])
+
         try:
-            with translated_errors():
-                answer = self._client.get_object(Bucket=self.location.bucket, Key=name, Range="bytes=0-0")
-                with contextlib.closing(answer["Body"]) as body:
-                    body.read()
+            return await self.run(size)
         except ObjectMissing:
             return -1
-        return int(answer["ContentRange"].rpartition("/")[2])
 
     async def delete(self, name: str) -> None:
         """Delete an object, if it is there."""

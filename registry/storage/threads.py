@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
@@ -33,6 +34,29 @@ class Threads:
     def close(self) -> None:
         """End the threads when their calls have ended."""
         self._executor.shutdown(wait=False)
+
+
+def alone(
+    call: Callable[[], T], name: str, translated: Callable[[], AbstractContextManager[None]]
+) -> asyncio.Future[T]:
+    """Return what `call` will return or raise, in a thread of its own: whoever doesn't wait any more leaves it to itself.
+
+    Not even the process's end waits for it.
+    """
+    promise: Future[T] = Future()
+    promise.set_running_or_notify_cancel()  # nobody can cancel it any more
+
+    def work() -> None:
+        try:
+            with translated():
+                promise.set_result(call())
+        except Exception as error:  # noqa: BLE001 - whatever it is, whoever waits gets it
+            promise.set_exception(error)
+
+    threading.Thread(target=work, name=name, daemon=True).start()
+    answer = asyncio.wrap_future(promise)
+    answer.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may be left who asks
+    return answer
 
 
 async def ended(working: asyncio.Future[Any]) -> None:

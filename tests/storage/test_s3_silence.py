@@ -38,6 +38,7 @@ def location(s3_server: S3Server, way: Relay) -> S3Location:
 @pytest.fixture
 async def store(location: S3Location, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[S3Store]:
     monkeypatch.setattr(s3_bucket, "new_client", partial(s3_client.new_client, read_seconds=1))
+    monkeypatch.setattr(s3_bucket, "_ASSEMBLY_SECONDS", 20)
     made = S3Store(location)
     yield made
     await made.close()
@@ -76,3 +77,21 @@ async def test_a_read_that_falls_silent_half_way_goes_on_at_a_new_connection(
     first = await anext(pieces)
     way.freeze()
     assert first + b"".join([piece async for piece in pieces]) == CONTENT
+
+
+async def test_an_object_that_is_there_is_found_though_the_answer_to_its_assembly_was_lost(
+    store: S3Store, way: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3_bucket, "_LOOK_SECONDS", 0.2)
+    key, size = new_key(), 17 << 20
+    writer = await store.open_writer(key, size=size)
+    await writer.write(bytes(size))
+
+    def lose(**_: object) -> None:
+        way.loses_answer = True
+
+    store._bucket._assembler.meta.events.register("before-send.s3.CompleteMultipartUpload", lose)
+    async with asyncio.timeout(30):
+        assert await writer.commit() is False, "of whose bytes nothing is known but how many they are"
+    assert not way.loses_answer
+    assert await store.holds(key, size)
