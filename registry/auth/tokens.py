@@ -1,0 +1,144 @@
+"""Access tokens: JWTs (RFC 7519) in the shape of distribution's token specification, short-lived, for one service.
+
+Which key verifies one is the keyring's to say, and the key says by which algorithm: nothing in a token's header is believed but
+the key's name.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+from uuid import uuid4
+
+import jwt
+
+from registry.auth.keyring import Keyring
+from registry.auth.scopes import Scope
+from registry.core.access import ALL, Bound, Caller, Permission
+from registry.errors import TokenInvalid
+
+LONGEST: Final = 16 << 10
+"""Characters of a token."""
+
+_KEPT: Final = 8192  # tokens
+_LEEWAY: Final = 5  # seconds by which nodes' clocks may differ
+_HEADER: Final = {"alg", "typ", "kid"}
+_CLAIMS: Final = ("iss", "sub", "aud", "exp", "nbf", "iat", "jti", "access", "pid")
+_PERMITTED: Final[Mapping[str, frozenset[Permission]]] = MappingProxyType(
+    {
+        "pull": frozenset((Permission.PULL,)),
+        "push": frozenset((Permission.PUSH, Permission.TAG_MOVE, Permission.SIGN)),
+        "delete": frozenset((Permission.DELETE,)),
+        "*": ALL,
+    }
+)
+
+
+class Issued(NamedTuple):
+    """A token, for how many seconds it is valid, and since when."""
+
+    token: str
+    expires_in: int
+    issued_at: datetime
+
+
+class _Verified(NamedTuple):
+    caller: Caller
+    kid: str
+    until: float
+
+
+class AccessTokens:
+    """Issues and verifies."""
+
+    def __init__(self, keyring: Keyring, *, issuer: str, service: str, seconds: int) -> None:
+        """`seconds` is for how long a token is valid."""
+        self._keyring = keyring
+        self._issuer = issuer
+        self._service = service
+        self._seconds = seconds
+        self._verified: OrderedDict[str, _Verified] = OrderedDict()
+
+    async def issue(self, caller: Caller, granted: Iterable[Scope]) -> Issued:
+        """Return a token for a caller and what was granted to it."""
+        key = await self._keyring.signer()
+        now = int(time.time())
+        claims = {
+            "iss": self._issuer,
+            "sub": caller.name,
+            "aud": self._service,
+            "exp": now + self._seconds,
+            "nbf": now,
+            "iat": now,
+            "jti": uuid4().hex,
+            "access": [{"type": one.type, "name": one.name, "actions": sorted(one.actions)} for one in granted],
+            "pid": caller.principal_id,
+        }
+        token = jwt.encode(claims, key.private, key.algorithm, headers={"kid": key.kid, "typ": "JWT"})
+        return Issued(token, self._seconds, datetime.fromtimestamp(now, UTC))
+
+    async def verify(self, token: str) -> Caller:
+        """Return whose token this is, bound to what it permits. Raise TokenInvalid."""
+        found = self._verified.get(token)
+        if found is None:
+            found = await self._read(token)
+            self._keep(token, found)
+        elif await self._keyring.verifier(found.kid) is None:
+            del self._verified[token]
+            raise TokenInvalid("is signed by a key that is no longer valid")
+        if found.until <= time.time():
+            self._verified.pop(token, None)
+            raise TokenInvalid("has expired")
+        return found.caller
+
+    async def _read(self, token: str) -> _Verified:
+        if len(token) > LONGEST:
+            raise TokenInvalid("is too long")
+        try:
+            header = jwt.get_unverified_header(token)
+        except jwt.InvalidTokenError:
+            raise TokenInvalid("is no token of this registry") from None
+        kid = header.get("kid")
+        if set(header) != _HEADER or header["typ"] != "JWT" or not isinstance(kid, str):
+            raise TokenInvalid("is no token of this registry")
+        key = await self._keyring.verifier(kid)
+        if key is None:
+            raise TokenInvalid("is signed by a key that nobody knows here, or that is no longer valid")
+        try:
+            claims = jwt.decode(
+                token,
+                key.public,
+                algorithms=[key.algorithm],
+                issuer=self._issuer,
+                audience=self._service,
+                leeway=_LEEWAY,
+                options={"require": list(_CLAIMS), "strict_aud": True},
+            )
+            caller = Caller(int(claims["pid"]), str(claims["sub"]), _bound(claims["access"]))
+        except jwt.ExpiredSignatureError:
+            raise TokenInvalid("has expired") from None
+        except (jwt.InvalidTokenError, KeyError, TypeError, ValueError):
+            raise TokenInvalid("is not valid here") from None
+        return _Verified(caller, kid, float(claims["exp"]))
+
+    def _keep(self, token: str, verified: _Verified) -> None:
+        self._verified[token] = verified
+        while len(self._verified) > _KEPT:
+            self._verified.popitem(last=False)
+
+
+def _bound(access: Any) -> Bound:
+    repositories: dict[str, frozenset[Permission]] = {}
+    catalog = False
+    for entry in access:
+        actions = entry["actions"]
+        if entry["type"] == "repository":
+            permitted = frozenset[Permission]().union(*(_PERMITTED.get(action, ()) for action in actions))
+            repositories[entry["name"]] = repositories.get(entry["name"], frozenset()) | permitted
+        elif entry["type"] == "registry" and entry["name"] == "catalog":
+            catalog = catalog or "*" in actions
+    return Bound(repositories, catalog)

@@ -1,0 +1,83 @@
+"""Principals: users, robots and services, and the keys that stand for them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from registry.db.pool import Connection
+
+
+class PrincipalRow(NamedTuple):
+    """Whoever may hold rights and is not disabled. `scopes` limits the key by which it was found; None: it doesn't."""
+
+    id: int
+    kind: str
+    name: str
+    is_admin: bool
+    password_hash: str | None
+    scopes: list[str] | None
+
+
+_BY_NAME: Final = """
+SELECT id, kind, name, is_admin, password_hash, NULL::text[] FROM principals
+WHERE name = $1 AND kind <> 'anonymous' AND disabled_at IS NULL
+"""
+# The time of the last use is true to a minute: a key in use costs no write each time.
+_BY_KEY: Final = """
+WITH key AS (
+    SELECT id, principal_id, scopes, used_at FROM api_keys
+    WHERE secret_hash = $1 AND (expires_at IS NULL OR expires_at > now())
+), used AS (
+    UPDATE api_keys SET used_at = now()
+    WHERE id IN (SELECT id FROM key WHERE used_at IS NULL OR used_at < now() - interval '1 minute')
+)
+SELECT p.id, p.kind, p.name, p.is_admin, NULL::text, key.scopes
+FROM key JOIN principals p ON p.id = key.principal_id WHERE p.disabled_at IS NULL
+"""
+_ADD_USER: Final = """
+INSERT INTO principals (kind, name, password_hash, is_admin) VALUES ('user', $1, $2, $3)
+ON CONFLICT (name) DO NOTHING RETURNING id
+"""
+_SET_PASSWORD: Final = "UPDATE principals SET password_hash = $2 WHERE id = $1"
+_ADD_KEY: Final = """
+INSERT INTO api_keys (principal_id, name, secret_hash, scopes, expires_at)
+VALUES ($1, $2, $3, $4, $5) ON CONFLICT (principal_id, name) DO NOTHING RETURNING id
+"""
+
+
+async def by_name(conn: Connection, name: str) -> PrincipalRow | None:
+    """Return a principal by its name; None where there is none such, or it is disabled."""
+    row = await conn.fetchrow(_BY_NAME, name)
+    return PrincipalRow(*row) if row is not None else None
+
+
+async def by_key(conn: Connection, secret_hash: bytes) -> PrincipalRow | None:
+    """Return the principal for which a key stands, and note the use; None where the key is none, or has expired."""
+    row = await conn.fetchrow(_BY_KEY, secret_hash)
+    return PrincipalRow(*row) if row is not None else None
+
+
+async def add_user(conn: Connection, name: str, *, password_hash: str | None, is_admin: bool) -> int | None:
+    """Record a user and return its id; None where the name is taken."""
+    found: int | None = await conn.fetchval(_ADD_USER, name, password_hash, is_admin)
+    return found
+
+
+async def set_password(conn: Connection, principal_id: int, password_hash: str) -> None:
+    """Let a user have another password."""
+    await conn.execute(_SET_PASSWORD, principal_id, password_hash)
+
+
+async def add_key(
+    conn: Connection,
+    principal_id: int,
+    name: str,
+    secret_hash: bytes,
+    *,
+    scopes: list[str] | None,
+    expires_at: datetime | None,
+) -> int | None:
+    """Record a key and return its id; None where the principal has one of this name."""
+    found: int | None = await conn.fetchval(_ADD_KEY, principal_id, name, secret_hash, scopes, expires_at)
+    return found

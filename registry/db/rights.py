@@ -1,0 +1,60 @@
+"""Rights: the one decision, in SQL.
+
+What a principal may do with a repository is the union of the roles that are granted to it, to its teams and to everybody
+(principal 0), on the repository's organisation, on a prefix of its path or on the path itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from registry.db.pool import Connection
+
+
+class RightsQuestion(NamedTuple):
+    """What a principal may do with a repository; `path` as grants name it, below an organisation."""
+
+    principal_id: int
+    organisation: str
+    path: str
+
+
+class Epochs(NamedTuple):
+    """What changes whenever rights do: None where the principal or the organisation is not there."""
+
+    principal: int | None
+    organisation: int | None
+
+
+class RightsRow(NamedTuple):
+    """What was decided, and while what it is true."""
+
+    epochs: Epochs
+    is_admin: bool
+    permissions: frozenset[str]
+
+
+# As in the other lookups, LATERAL … OFFSET 0 keeps each step an index lookup per question.
+_DECIDE: Final = """
+SELECT p.rights_epoch, o.rights_epoch, p.is_admin, g.permissions
+FROM unnest($1::bigint[], $2::text[], $3::text[]) WITH ORDINALITY AS q(principal_id, organisation, path, position)
+LEFT JOIN LATERAL (
+    SELECT rights_epoch, is_admin FROM principals WHERE id = q.principal_id AND disabled_at IS NULL OFFSET 0
+) p ON true
+LEFT JOIN LATERAL (SELECT id, rights_epoch FROM organisations WHERE name = q.organisation OFFSET 0) o ON true
+LEFT JOIN LATERAL (
+    SELECT array_agg(DISTINCT permission) AS permissions
+    FROM effective_grants e, unnest(e.permissions) AS permission
+    WHERE e.organisation_id = o.id AND e.principal_id IN (q.principal_id, 0)
+        AND (e.target = q.path OR (e.is_prefix AND starts_with(q.path, e.target)))
+    OFFSET 0
+) g ON true
+ORDER BY q.position
+"""
+
+
+async def decide(conn: Connection, questions: Sequence[RightsQuestion]) -> list[RightsRow]:
+    """Answer, in order, what each principal may do."""
+    rows = await conn.fetch(_DECIDE, *(list(column) for column in zip(*questions, strict=True)))
+    return [RightsRow(Epochs(row[0], row[1]), bool(row[2]), frozenset(row[3] or ())) for row in rows]
