@@ -8,23 +8,16 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
 from blacklake import __version__
-
-if TYPE_CHECKING:
-    from registry.config import Settings
-
-_USAGE: Final = 2
-"""Exit code for what the user should write differently; 1 is for what didn't work out."""
+from blacklake.admin import apikey, grant, org, user
+from blacklake.settings import USAGE, Config, DataDir, Refused, server_side, settings_of
 
 Host = Annotated[str | None, Parameter(help="Address to listen on.")]
 Port = Annotated[int | None, Parameter(help="Port to listen on; 0 takes a free one.")]
-DataDir = Annotated[Path | None, Parameter(help="Directory of the embedded PostgreSQL and of local blobs.")]
-Config = Annotated[Path | None, Parameter(help="TOML file with settings; BLACKLAKE_* variables come before it.")]
 Workers = Annotated[int | None, Parameter(help="Processes that answer requests.")]
 Server = Annotated[Literal["granian", "hypercorn"] | None, Parameter(help="Program that speaks HTTP.")]
 InsecureOpen = Annotated[
@@ -43,15 +36,8 @@ app.command(migrate)
 admin = App(name="admin", help="Look after an installation.")
 app.command(admin)
 storage = App(name="storage", help="Check where blobs lie, and set up a bucket.")
-admin.command(storage)
-
-
-class Refused(Exception):
-    """The command can't be carried out; the message is for the user, `code` for the shell."""
-
-    def __init__(self, message: str, code: int = 1) -> None:
-        super().__init__(message)
-        self.code = code
+for part in (user, org, grant, apikey, storage):
+    admin.command(part)
 
 
 def main() -> None:
@@ -61,7 +47,7 @@ def main() -> None:
     except Refused as refusal:
         sys.exit(_complain(str(refusal), refusal.code))
     except CycloptsError as error:
-        sys.exit(_complain(str(error), _USAGE))
+        sys.exit(_complain(str(error), USAGE))
     except KeyboardInterrupt:
         sys.exit(130)
     sys.exit(code)
@@ -79,10 +65,10 @@ def serve(
     insecure_open: InsecureOpen = None,
 ) -> int:
     """Serve the registry until Ctrl-C or SIGTERM."""
-    with _server_side():
+    with server_side():
         from registry.supervisor import StartFailed, run
 
-        settings = _settings(
+        settings = settings_of(
             config,
             host=host,
             port=port,
@@ -104,7 +90,7 @@ def up(*, data_dir: DataDir = None, config: Config = None) -> None:
     with _upkeep():
         from registry.upkeep import bring_schema_up
 
-        print(bring_schema_up(_settings(config, data_dir=data_dir)))
+        print(bring_schema_up(settings_of(config, data_dir=data_dir)))
 
 
 @migrate.command
@@ -120,7 +106,7 @@ def down(
     with _upkeep():
         from registry.upkeep import bring_schema_down
 
-        settings = _settings(config, data_dir=data_dir)
+        settings = settings_of(config, data_dir=data_dir)
         print(bring_schema_down(settings, revision, lose_data=lose_data, agree=(lambda _: True) if yes else _agree))
 
 
@@ -130,7 +116,7 @@ def status(*, data_dir: DataDir = None, config: Config = None) -> None:
     with _upkeep():
         from registry.upkeep import schema_status
 
-        print(schema_status(_settings(config, data_dir=data_dir)))
+        print(schema_status(settings_of(config, data_dir=data_dir)))
 
 
 @migrate.command
@@ -139,16 +125,16 @@ def postgres(*, data_dir: DataDir = None, config: Config = None) -> None:
     with _upkeep():
         from registry.upkeep import move_postgres
 
-        move_postgres(_settings(config, data_dir=data_dir), say=print)
+        move_postgres(settings_of(config, data_dir=data_dir), say=print)
 
 
 @storage.command
 def check(*, data_dir: DataDir = None, config: Config = None) -> int:
     """Try all that the registry does with its storage: credentials, permissions, clock, checksums, signed URLs, deletion."""
-    with _server_side():
+    with server_side():
         from registry.storage_upkeep import check_storage
 
-        return 0 if check_storage(_settings(config, data_dir=data_dir), say=print) else 1
+        return 0 if check_storage(settings_of(config, data_dir=data_dir), say=print) else 1
 
 
 @storage.command
@@ -159,14 +145,14 @@ def setup(
     config: Config = None,
 ) -> int:
     """Let the bucket end unfinished uploads that are old, and keep old versions. No object expires by that."""
-    with _server_side():
+    with server_side():
         from registry.storage_upkeep import NothingToSetUp, set_up_storage
 
-        settings = _settings(config, data_dir=data_dir)
+        settings = settings_of(config, data_dir=data_dir)
         try:
             return 0 if set_up_storage(settings, versioning=versioning, say=print) else 1
         except NothingToSetUp as error:
-            raise Refused(str(error), _USAGE) from error
+            raise Refused(str(error), USAGE) from error
 
 
 @app.command(name="config")
@@ -176,13 +162,13 @@ def show_config(
     docs: Annotated[bool, Parameter(negative=(), help="Print the documentation's table instead.")] = False,
 ) -> None:
     """Show the settings in effect and where each comes from; passwords are masked."""
-    with _server_side():
+    with server_side():
         from registry.config import documentation, sources
 
         if docs:
             print(documentation())
             return
-        values = _settings(config).shown()
+        values = settings_of(config).shown()
         origins = sources(config)
         width = max(map(len, values))
         middle = max(map(len, values.values()))
@@ -199,13 +185,13 @@ def version() -> None:
 @contextlib.contextmanager
 def _upkeep() -> Iterator[None]:
     """Say why work on the database could not be done."""
-    with _server_side():
+    with server_side():
         from registry.upkeep import DecisionNeeded, UpkeepFailed
 
         try:
             yield
         except DecisionNeeded as error:
-            raise Refused(str(error), _USAGE) from error
+            raise Refused(str(error), USAGE) from error
         except UpkeepFailed as error:
             raise Refused(str(error)) from error
 
@@ -217,24 +203,6 @@ def _agree(question: str) -> bool:
     if not sys.stdin.isatty():
         raise DecisionNeeded(f"{question} Nobody is here to ask: say --yes")
     return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
-
-
-@contextlib.contextmanager
-def _server_side() -> Iterator[None]:
-    """Say what to install where a package of the server is missing."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        raise Refused(f"this command needs pip install 'blacklake[server]' ({error.name} is missing)") from error
-
-
-def _settings(config: Path | None, **overrides: object) -> Settings:
-    from registry.config import InvalidSettings, load_settings
-
-    try:
-        return load_settings(config, **overrides)
-    except InvalidSettings as error:
-        raise Refused(str(error), _USAGE) from error
 
 
 def _complain(message: str, code: int) -> int:

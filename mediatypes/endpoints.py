@@ -21,6 +21,8 @@ class Resource(Enum):
     MANIFEST = "manifest"
     TAGS = "tags"
     REFERRERS = "referrers"
+    TOKEN = "token"
+    JWKS = "jwks"
 
 
 class Location(NamedTuple):
@@ -32,7 +34,8 @@ class Location(NamedTuple):
 
 
 # (resource, method) -> the specification's number. Where one method serves several numbers the first stands for all;
-# `catalog` and `end-14` (upload cancel) are of Docker's API and of the draft. HEAD goes wherever GET does.
+# `catalog` and `end-14` (upload cancel) are of Docker's API and of the draft, `token` is of distribution's token specification and
+# `jwks` of RFC 7517. HEAD goes wherever GET does.
 _NUMBERS: Final = {
     (Resource.BASE, "GET"): "end-1",
     (Resource.BLOB, "GET"): "end-2",
@@ -48,6 +51,9 @@ _NUMBERS: Final = {
     (Resource.UPLOAD, "GET"): "end-13",
     (Resource.UPLOAD, "DELETE"): "end-14",
     (Resource.CATALOG, "GET"): "catalog",
+    (Resource.TOKEN, "GET"): "token",
+    (Resource.TOKEN, "POST"): "token",
+    (Resource.JWKS, "GET"): "jwks",
 }
 ENDPOINTS: Final = _NUMBERS | {(of, "HEAD"): number for (of, method), number in _NUMBERS.items() if method == "GET"}
 
@@ -55,6 +61,12 @@ _BY_COLLECTION: Final = {
     "manifests": Resource.MANIFEST,
     "blobs": Resource.BLOB,
     "referrers": Resource.REFERRERS,
+}
+
+
+_BY_PATH: Final = {
+    "/auth/token": Location(Resource.TOKEN, "", ""),
+    "/.well-known/jwks.json": Location(Resource.JWKS, "", ""),
 }
 
 
@@ -66,7 +78,7 @@ def methods_of(resource: Resource) -> tuple[str, ...]:
 def locate(path: str) -> Location | None:
     """Return what `path` (decoded, without a query) names; None where the specification has no such path."""
     if not path.startswith("/v2"):
-        return None
+        return _BY_PATH.get(path)
     rest = path[3:]
     if rest in ("", "/"):
         return Location(Resource.BASE, "", "")

@@ -5,9 +5,18 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
+from mediatypes.endpoints import Resource
 from registry import metrics
+from registry.auth.gate import TokenGate
+from registry.auth.identification import Identification
+from registry.auth.keyring import Keyring
 from registry.auth.open_access import OpenAccess
-from registry.config import Deletion, Redirect, Settings, Sparse, load_settings
+from registry.auth.passwords import Passwords
+from registry.auth.sealing import read_key
+from registry.auth.token_service import TokenService
+from registry.auth.tokens import AccessTokens
+from registry.config import Auth, Deletion, Redirect, Settings, Sparse, load_settings
+from registry.core.access import Access
 from registry.core.blobs import Blobs
 from registry.core.cleanup import Cleanup
 from registry.core.contents import Contents
@@ -23,11 +32,13 @@ from registry.core.uploads import Uploads
 from registry.db.pool import Database
 from registry.db.replicas import PATIENCE, Replicas
 from registry.http.app import create_app
+from registry.http.challenges import Challenges
 from registry.http.lane import App, Lane
 from registry.http.limits import Limits
 from registry.http.links import Links
 from registry.http.redirects import Redirects
 from registry.http.routes import Router
+from registry.http.tokens import TokenEndpoint
 from registry.jobs.cleaning import clean_forever
 from registry.jobs.watching import watch_forever
 from registry.logs import configure_logging
@@ -68,10 +79,9 @@ def create_server(settings: Settings) -> App:
     replicas = create_replicas(settings, db)
     redis = create_redis(settings)
     services = create_services(settings, db, store, replicas, redis)
-    access = OpenAccess(external_url=settings.external_url, any_host=settings.insecure_open)
     links = Links(settings.external_url, create_redirects(settings))
-    router = Router(services, access, links, create_limits(settings, redis))
-    app = create_app(services, router, access)
+    router = create_router(settings, db, services, links, create_limits(settings, redis))
+    app = create_app(services, router, OpenAccess(external_url=settings.external_url, any_host=settings.insecure_open))
     tasks: list[asyncio.Task[None]] = []
 
     @app.before_serving
@@ -96,6 +106,40 @@ def create_server(settings: Settings) -> App:
         await store.close()
 
     return Lane(router, app) if settings.fast_lane else app
+
+
+def create_router(settings: Settings, db: Database, services: Services, links: Links, limits: Limits | None) -> Router:
+    """Return what answers requests: to anybody, or to who is known."""
+    if settings.auth is Auth.OPEN:
+        return Router(
+            services, OpenAccess(external_url=settings.external_url, any_host=settings.insecure_open), links, limits
+        )
+    keyring = create_keyring(settings, db)
+    tokens = AccessTokens(
+        keyring, issuer=settings.token_service, service=settings.token_service, seconds=settings.token_seconds
+    )
+    identification = Identification(db, Passwords())
+    endpoint = TokenEndpoint(
+        TokenService(tokens, services.access), identification, keyring, audience=settings.token_service
+    )
+    return Router(
+        services,
+        TokenGate(tokens, identification),
+        links,
+        limits,
+        challenges=Challenges(settings.external_url, settings.token_service),
+        own={
+            (Resource.TOKEN, "GET"): endpoint.get,
+            (Resource.TOKEN, "POST"): endpoint.post,
+            (Resource.JWKS, "GET"): endpoint.keys,
+        },
+    )
+
+
+def create_keyring(settings: Settings, db: Database) -> Keyring:
+    """Return the keys that sign tokens. Raise SecretKeyUnusable."""
+    path = settings.secret_key_file or settings.data_dir / "secret-key"
+    return Keyring(db, read_key(path), algorithm=settings.token_algorithm, longest=settings.token_seconds)
 
 
 def create_replicas(settings: Settings, db: Database) -> Replicas:
@@ -153,11 +197,13 @@ def create_services(
         enabled=settings.delete is not Deletion.OFF, asks_for_users=settings.delete is Deletion.REFUSE
     )
     sparse = SparseRule(children=settings.sparse is not Sparse.REFUSE, blobs=settings.sparse is Sparse.ALLOW)
+    access = Access(db)
     return Services(
-        blobs=Blobs(db, store, deletion),
+        access=access,
+        blobs=Blobs(db, store, access, deletion),
         cleanup=Cleanup(db, store, upload_ttl=settings.upload_ttl),
         health=Health(db, store),
-        manifests=Manifests(db, contents, sparse=sparse, deletion=deletion),
+        manifests=Manifests(db, contents, access, sparse=sparse, deletion=deletion),
         referrers=Referrers(db),
         repositories=Repositories(db, replicas),
         tags=Tags(db, deletion),

@@ -37,6 +37,7 @@ class Auth(StrEnum):
     """How clients prove who they are."""
 
     OPEN = "open"
+    TOKEN = "token"
 
 
 class Sparse(StrEnum):
@@ -110,7 +111,22 @@ class Settings(BaseSettings):
     external_url: str | None = Field(
         None, description="URL under which clients reach the registry; Locations are relative without it."
     )
-    auth: Auth = Field(Auth.OPEN, description="open: whoever reaches the address may do everything.")
+    auth: Auth = Field(
+        Auth.OPEN,
+        description="open: whoever reaches the address may do everything; token: users, teams and their rights.",
+    )
+    secret_key_file: Path | None = Field(
+        None,
+        description=(
+            "File with the key that seals what the database keeps secret, the same on every node (`openssl rand -base64 32`);"
+            " made in the data directory where PostgreSQL is embedded."
+        ),
+    )
+    token_service: str = Field("blacklake", description="Name of the service that access tokens are for.")
+    token_algorithm: str = Field(
+        "ES256", pattern="^(ES256|RS256|EdDSA)$", description="How access tokens are signed: ES256, RS256 or EdDSA."
+    )
+    token_seconds: int = Field(300, ge=60, le=3600, description="Seconds for which an access token is valid.")
     insecure_open: bool = Field(
         False, description="Accept `auth=open` on an address other than loopback: everyone there may write."
     )

@@ -6,7 +6,8 @@ RegistryError
 ├── BlobUnknown  RangeUnsatisfiable
 ├── UploadUnknown  UploadOutOfOrder  ContentRangeInvalid  BodyIncomplete
 ├── ManifestUnknown  ManifestInvalid  ManifestTooLarge  ManifestBlobUnknown  MediaTypeUnsupported
-├── StillReferenced  DeletionDisabled  AccessDenied
+├── StillReferenced  DeletionDisabled  AccessDenied  OrganisationUnknown  IdentityRefused
+├── Unauthorized: CredentialsMissing  CredentialsWrong  TokenInvalid  AccessMissing  AccessLost
 ├── PageInvalid  EndpointUnknown  MethodUnsupported  RequestInvalid  TooManyRequests
 └── InternalError  Unavailable
 """
@@ -213,6 +214,80 @@ class DeletionDisabled(RegistryError):
 
 class AccessDenied(RegistryError):
     code = ErrorCode.DENIED
+
+
+class OrganisationUnknown(RegistryError):
+    """A push never creates an organisation."""
+
+    code = ErrorCode.DENIED
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"there is no organisation {name}; an administrator adds it by `blacklake admin org add {name}`",
+            {"organisation": name},
+        )
+
+
+class IdentityRefused(RegistryError):
+    """Something about users, organisations or grants that can't be done."""
+
+    code = ErrorCode.DENIED
+
+
+class Unauthorized(RegistryError):
+    """Credentials are missing, wrong or not enough: the client may come back with others (RFC 6750 §3).
+
+    `problem` is RFC 6750's word for what is wrong with the token, if one was sent; `scopes` are what a token must permit.
+    """
+
+    code = ErrorCode.UNAUTHORIZED
+    problem: ClassVar[str | None] = None
+
+    def __init__(self, message: str, detail: Mapping[str, object] | None = None, *, scopes: Sequence[str] = ()) -> None:
+        super().__init__(message, detail)
+        self.scopes = tuple(scopes)
+
+
+class CredentialsMissing(Unauthorized):
+    def __init__(self, scopes: Sequence[str] = ()) -> None:
+        super().__init__("this needs a token: log in first", scopes=scopes)
+
+
+class CredentialsWrong(Unauthorized):
+    """It is not said what is wrong: whoever guesses learns nothing."""
+
+    def __init__(self) -> None:
+        super().__init__("there is no such user with this password or key")
+
+
+class TokenInvalid(Unauthorized):
+    problem = "invalid_token"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the token {reason}; ask for a new one")
+
+
+class AccessMissing(Unauthorized):
+    """It is not said whether there is such a repository."""
+
+    problem = "insufficient_scope"
+
+    def __init__(self, name: str, actions: Sequence[str]) -> None:
+        listed = ",".join(actions)
+        super().__init__(
+            f"repository {name} is not there, or needs a right to {listed} that you, or your token, don't have",
+            {"name": name, "actions": list(actions)},
+            scopes=[f"repository:{name}:{listed}"],
+        )
+
+
+class AccessLost(Unauthorized):
+    """A principal that its token names is disabled, or is no more."""
+
+    problem = "invalid_token"
+
+    def __init__(self, principal: str) -> None:
+        super().__init__(f"{principal} may not use this registry any more")
 
 
 class PageInvalid(RegistryError):

@@ -24,13 +24,13 @@ class DecisionNeeded(UpkeepFailed):
 
 def schema_status(settings: Settings) -> str:
     """Return the schema's state, and what is pending, in words. Raise UpkeepFailed."""
-    with _translated(), _database(settings) as url:
+    with _translated(), database(settings) as url:
         return _described(migrate.status(url))
 
 
 def bring_schema_up(settings: Settings) -> str:
     """Run the revisions that are missing; return the schema's state in words. Raise UpkeepFailed."""
-    with _translated(), _database(settings) as url:
+    with _translated(), database(settings) as url:
         return _described(migrate.upgrade(url))
 
 
@@ -40,7 +40,7 @@ def bring_schema_down(settings: Settings, revision: str, *, lose_data: bool, agr
     `agree` gets a question that names what will be undone, and may raise DecisionNeeded. Raise UpkeepFailed also where that
     would lose data and `lose_data` is false.
     """
-    with _translated(), _database(settings) as url:
+    with _translated(), database(settings) as url:
         state = migrate.status(url)
         undone = migrate.undone_by(state, revision)
         at_stake = [one for one in undone if one.loses]
@@ -58,7 +58,7 @@ def move_postgres(settings: Settings, *, say: Callable[[str], None]) -> None:
 
 
 @contextlib.contextmanager
-def _database(settings: Settings) -> Iterator[str]:
+def database(settings: Settings) -> Iterator[str]:
     """Yield the database's URL; the embedded one runs for so long, which it can't beside a server."""
     configure_logging(settings.log_level)
     if settings.session_url is not None:

@@ -16,9 +16,7 @@ SHORTEST: Final = 8
 _AT_ONCE: Final = 2  # each takes 64 MiB and a core for some 50 ms
 _HASHER: Final = PasswordHasher(time_cost=3, memory_cost=64 << 10, parallelism=1)
 # Of a password that nobody knows: compared with where a user has none.
-_NOBODYS: Final = (
-    "$argon2id$v=19$m=65536,t=3,p=1$Ymxha2VsYWtlLW5vYm9keQ$K0xk0a0Ff4H5cV9V5u2f0n1oQpW7m8q3x5r6t7y8u9E"
-)
+_NOBODYS: Final = "$argon2id$v=19$m=65536,t=3,p=1$Ymxha2VsYWtlLW5vYm9keQ$K0xk0a0Ff4H5cV9V5u2f0n1oQpW7m8q3x5r6t7y8u9E"
 
 
 class PasswordUnfit(ValueError):

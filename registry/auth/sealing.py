@@ -57,9 +57,16 @@ class SecretKey:
         return hmac.digest(self._codes, message, "sha256")
 
 
-def new_key_file() -> str:
-    """Return the content of a new key file."""
-    return base64.b64encode(secrets.token_bytes(SIZE)).decode() + "\n"
+def make_key_file(path: Path) -> None:
+    """Make a key file (0600) unless there is one; half a file is never seen."""
+    if path.exists():
+        return
+    new = path.with_suffix(".new")
+    with open(new, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+        file.write(base64.b64encode(secrets.token_bytes(SIZE)) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    new.rename(path)
 
 
 def read_key(path: Path) -> SecretKey:

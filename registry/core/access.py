@@ -8,7 +8,7 @@ them; reads of manifests and blobs do so in their own query.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -39,6 +39,9 @@ class Permission(StrEnum):
 
 
 ALL: Final = frozenset(Permission)
+PULL: Final = frozenset((Permission.PULL,))
+PUSH: Final = frozenset((Permission.PUSH,))
+DELETE: Final = frozenset((Permission.DELETE,))
 
 
 class Bound(NamedTuple):
@@ -46,10 +49,6 @@ class Bound(NamedTuple):
 
     repositories: Mapping[str, frozenset[Permission]]
     catalog: bool
-
-    def permits(self, name: str, needed: Iterable[Permission]) -> bool:
-        """Say whether all that is needed in a repository is within the bound."""
-        return self.repositories.get(name, frozenset()).issuperset(needed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +62,9 @@ class Caller:
 
 ANONYMOUS_ID: Final = 0
 """The principal that everybody is; what is granted to it is public."""
+
+NOBODY: Final = Caller(ANONYMOUS_ID, "", Bound({}, catalog=False))
+"""Of whom nothing is known: may nothing at all."""
 
 EVERYONE: Final = Caller(None, "everyone")
 """Whoever calls an open registry, and the registry's own work."""
@@ -87,11 +89,25 @@ class Access:
         self._kept: OrderedDict[tuple[int, str], RightsRow] = OrderedDict()
         self._decisions: Batcher[RightsQuestion, RightsRow] = Batcher(self._decide)
 
+    async def permitted(self, caller: Caller, name: RepositoryName) -> frozenset[Permission]:
+        """Return what a caller may do with a repository now, as far as its credential permits that.
+
+        Raise AccessLost where it is nobody any more.
+        """
+        if caller.principal_id is None:
+            return ALL
+        row = await self._decisions.find(RightsQuestion(caller.principal_id, organisation_of(name), path_of(name)))
+        self._keep(caller.principal_id, name, row)
+        return _held(caller, name, row)
+
     async def require(self, caller: Caller, name: RepositoryName, needed: frozenset[Permission]) -> None:
         """Raise AccessMissing unless the caller has all of `needed` in a repository, AccessLost where it is nobody any more."""
-        if caller.principal_id is not None:
-            row = await self._decisions.find(RightsQuestion(caller.principal_id, organisation_of(name), path_of(name)))
-            self._check(caller, name, needed, row)
+        if not needed <= await self.permitted(caller, name):
+            raise AccessMissing(name, sorted(needed))
+
+    def asked_by(self, caller: Caller, name: RepositoryName) -> tuple[int | None, str | None]:
+        """Return what a lookup is told of its asker, so that it tells the epochs."""
+        return (None, None) if caller.principal_id is None else (caller.principal_id, organisation_of(name))
 
     async def confirm(self, caller: Caller, name: RepositoryName, needed: frozenset[Permission], now: Epochs) -> None:
         """Do what `require` does for a request that has just read the epochs, by what is known already where they stand."""
@@ -100,16 +116,7 @@ class Access:
         row = self._kept.get((caller.principal_id, name))
         if row is None or row.epochs != now:
             await self.require(caller, name, needed)
-            return
-        self._check(caller, name, needed, row)
-
-    def _check(self, caller: Caller, name: RepositoryName, needed: frozenset[Permission], row: RightsRow) -> None:
-        assert caller.principal_id is not None
-        if row.epochs.principal is None:
-            raise AccessLost(caller.name)
-        self._keep(caller.principal_id, name, row)
-        held = ALL if row.is_admin else row.permissions
-        if not held.issuperset(needed):
+        elif not needed <= _held(caller, name, row):
             raise AccessMissing(name, sorted(needed))
 
     def _keep(self, principal_id: int, name: str, row: RightsRow) -> None:
@@ -120,3 +127,10 @@ class Access:
 
     async def _decide(self, questions: Sequence[RightsQuestion]) -> list[RightsRow]:
         return await self._db.read("decide_rights", lambda conn: rights.decide(conn, questions))
+
+
+def _held(caller: Caller, name: RepositoryName, row: RightsRow) -> frozenset[Permission]:
+    if row.epochs.principal is None:
+        raise AccessLost(caller.name)
+    held = ALL if row.is_admin else frozenset(map(Permission, row.permissions))
+    return held if caller.bound is None else held & caller.bound.repositories.get(name, frozenset())

@@ -9,8 +9,10 @@ from pathlib import Path
 from mediatypes.digest import Digest
 from mediatypes.names import RepositoryName
 from mediatypes.ranges import ByteRange
+from registry.core.access import EVERYONE, PULL, Access, Caller
 from registry.core.policy import DeletionRule
 from registry.db import blobs, repositories
+from registry.db.blobs import BlobAnswer, BlobQuestion
 from registry.db.lookups import Batcher
 from registry.db.pool import Connection, Database
 from registry.errors import BlobUnknown
@@ -29,15 +31,17 @@ class Blob:
 class Blobs:
     """The verbs of end-2 (pull), end-10 (delete) and end-11 (mount)."""
 
-    def __init__(self, db: Database, store: BlobStore, deletion: DeletionRule) -> None:
+    def __init__(self, db: Database, store: BlobStore, access: Access, deletion: DeletionRule) -> None:
         self._db = db
+        self._access = access
         self._store = store
         self._deletion = deletion
-        self._lookups: Batcher[tuple[RepositoryName, Digest], blobs.BlobRow | None] = Batcher(self._look_up)
+        self._lookups: Batcher[BlobQuestion, BlobAnswer] = Batcher(self._look_up)
 
-    async def find(self, name: RepositoryName, digest: Digest) -> Blob:
-        """Return a blob of the repository. Raise BlobUnknown (spec: end-2)."""
-        row = await self._lookups.find((name, digest))
+    async def find(self, name: RepositoryName, digest: Digest, caller: Caller = EVERYONE) -> Blob:
+        """Return a blob of the repository. Raise AccessMissing, AccessLost, BlobUnknown (spec: end-2)."""
+        row, epochs = await self._lookups.find(BlobQuestion(name, digest, *self._access.asked_by(caller, name)))
+        await self._access.confirm(caller, name, PULL, epochs)
         if row is None:
             raise BlobUnknown(name, str(digest))
         return Blob(digest, row.size, StorageKey(row.storage_key))
@@ -76,5 +80,5 @@ class Blobs:
 
         await self._db.transaction("delete_blob", unlink)
 
-    async def _look_up(self, questions: Sequence[tuple[RepositoryName, Digest]]) -> list[blobs.BlobRow | None]:
+    async def _look_up(self, questions: Sequence[BlobQuestion]) -> list[BlobAnswer]:
         return await self._db.read("look_up_blobs", lambda conn: blobs.look_up(conn, questions))

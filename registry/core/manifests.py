@@ -12,11 +12,12 @@ from mediatypes.digest import Digest
 from mediatypes.manifest import InvalidManifest, Manifest, parse_manifest, referrer_descriptor
 from mediatypes.names import RepositoryName, Tag
 from mediatypes.oci import MANIFEST_TYPES
+from registry.core.access import EVERYONE, PULL, Access, Caller
 from registry.core.contents import Contents
 from registry.core.policy import DeletionRule, SparseRule
 from registry.db import blobs, manifests, repositories, tags
 from registry.db.lookups import Batcher
-from registry.db.manifests import ManifestQuestion, ManifestRow, NewManifest
+from registry.db.manifests import ManifestAnswer, ManifestQuestion, NewManifest
 from registry.db.pool import Connection, Database
 from registry.errors import (
     DigestMismatch,
@@ -54,30 +55,35 @@ class PushedManifest:
 class Manifests:
     """The verbs of end-3 (pull), end-7 (push) and end-9 (delete)."""
 
-    def __init__(self, db: Database, contents: Contents, *, sparse: SparseRule, deletion: DeletionRule) -> None:
+    def __init__(
+        self, db: Database, contents: Contents, access: Access, *, sparse: SparseRule, deletion: DeletionRule
+    ) -> None:
         self._db = db
+        self._access = access
         self._sparse = sparse
         self._deletion = deletion
         self._parsing = asyncio.Semaphore(1)  # a hostile manifest of 4 MiB takes twenty times as much to read
         self._contents = contents
         # What a tag named last: only saves sending bytes that are here already; the answer always comes from the query.
         self._hints: OrderedDict[tuple[RepositoryName, Tag], bytes] = OrderedDict()
-        self._lookups: Batcher[ManifestQuestion, ManifestRow | None] = Batcher(self._look_up)
+        self._lookups: Batcher[ManifestQuestion, ManifestAnswer] = Batcher(self._look_up)
 
-    async def resolve(self, name: RepositoryName, reference: Tag | Digest) -> StoredManifest:
-        """Return the manifest that a tag or digest names now. Raise ManifestUnknown (end-3)."""
+    async def resolve(self, name: RepositoryName, reference: Tag | Digest, caller: Caller = EVERYONE) -> StoredManifest:
+        """Return the manifest that a tag or digest names now. Raise AccessMissing, AccessLost, ManifestUnknown (end-3)."""
+        asker = self._access.asked_by(caller, name)
         if isinstance(reference, Digest):
             packed = reference.to_bytes()
-            question = ManifestQuestion(name, None, packed, packed if packed in self._contents else None)
+            question = ManifestQuestion(name, None, packed, packed if packed in self._contents else None, *asker)
         else:
             hint = self._hints.get((name, reference))
-            question = ManifestQuestion(name, reference, None, hint if hint in self._contents else None)
-        row = await self._lookups.find(question)
+            question = ManifestQuestion(name, reference, None, hint if hint in self._contents else None, *asker)
+        row, epochs = await self._lookups.find(question)
+        await self._access.confirm(caller, name, PULL, epochs)
         if row is None:
             raise ManifestUnknown(name, str(reference))
         content = await self._contents.of(row)
         if content is None:  # deleted in between: a tag may name another one by now
-            return await self.resolve(name, reference)
+            return await self.resolve(name, reference, caller)
         if row.digest != question.known and question.tag is not None:
             self._remember(name, question.tag, row.digest)
         return StoredManifest(Digest.from_bytes(row.digest), row.media_type, content)
@@ -166,7 +172,7 @@ class Manifests:
         if len(self._hints) > _HINTS:
             self._hints.popitem(last=False)
 
-    async def _look_up(self, questions: Sequence[ManifestQuestion]) -> list[ManifestRow | None]:
+    async def _look_up(self, questions: Sequence[ManifestQuestion]) -> list[ManifestAnswer]:
         return await self._db.read("look_up_manifests", lambda conn: manifests.look_up(conn, questions))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from registry.core.access import Access
 from registry.core.blobs import Blobs
 from registry.core.cleanup import Cleanup
 from registry.core.health import Health
@@ -18,6 +19,7 @@ from registry.core.uploads import Uploads
 class Services:
     """One object per noun."""
 
+    access: Access
     blobs: Blobs
     cleanup: Cleanup
     health: Health

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from mediatypes.digest import Digest
 from mediatypes.names import RepositoryName
 from registry.db.pool import Connection
+from registry.db.rights import EPOCHS, JOINED_EPOCHS, Epochs
 
 
 class BlobRow(NamedTuple):
@@ -17,10 +18,28 @@ class BlobRow(NamedTuple):
     size: int
 
 
+class BlobQuestion(NamedTuple):
+    """Where a blob of a repository lies. With `principal_id`, the epochs of that principal and of `organisation` are told."""
+
+    name: RepositoryName
+    digest: Digest
+    principal_id: int | None
+    organisation: str | None
+
+
+class BlobAnswer(NamedTuple):
+    """Where a blob lies, None where its repository has none such; and while which epochs its asker's rights stand."""
+
+    row: BlobRow | None
+    epochs: Epochs
+
+
 # LATERAL … OFFSET 0 keeps each step an index lookup per question, whatever the planner thinks of the tables' sizes.
-_LOOKUP: Final = """
-SELECT b.storage_key, b.size
-FROM unnest($1::text[], $2::bytea[]) WITH ORDINALITY AS q(name, digest, position)
+_LOOKUP: Final = f"""
+SELECT b.storage_key, b.size, {EPOCHS}
+FROM unnest($1::text[], $2::bytea[], $3::bigint[], $4::text[])
+    WITH ORDINALITY AS q(name, digest, principal_id, organisation, position)
+{JOINED_EPOCHS}
 LEFT JOIN LATERAL (SELECT id FROM repositories WHERE name = q.name OFFSET 0) r ON true
 LEFT JOIN LATERAL (
     SELECT digest FROM repository_blobs WHERE repository_id = r.id AND digest = q.digest OFFSET 0
@@ -52,10 +71,16 @@ _LOCK_LINK: Final = "SELECT 1 FROM repository_blobs WHERE repository_id = $1 AND
 _UNLINK: Final = "DELETE FROM repository_blobs WHERE repository_id = $1 AND digest = $2"
 
 
-async def look_up(conn: Connection, questions: Sequence[tuple[RepositoryName, Digest]]) -> list[BlobRow | None]:
-    """Answer, in order, where each (repository, digest) lies; None where the repository doesn't hold it."""
-    rows = await conn.fetch(_LOOKUP, [name for name, _ in questions], [digest.to_bytes() for _, digest in questions])
-    return [None if row[0] is None else BlobRow(row[0], row[1]) for row in rows]
+async def look_up(conn: Connection, questions: Sequence[BlobQuestion]) -> list[BlobAnswer]:
+    """Answer, in order, where each blob lies."""
+    rows = await conn.fetch(
+        _LOOKUP,
+        [question.name for question in questions],
+        [question.digest.to_bytes() for question in questions],
+        [question.principal_id for question in questions],
+        [question.organisation for question in questions],
+    )
+    return [BlobAnswer(None if row[0] is None else BlobRow(row[0], row[1]), Epochs(row[2], row[3])) for row in rows]
 
 
 async def insert(conn: Connection, digest: Digest, *, size: int, storage_key: str) -> bool:

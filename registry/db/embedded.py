@@ -37,7 +37,7 @@ from registry.db.binaries import (
 )
 from registry.processes import end, identify, running_in, wait_for_end, works_in
 
-__all__ = ["EmbeddedPostgres", "EmbeddedPostgresFailed", "beside", "finish_switch", "major_of"]
+__all__ = ["EmbeddedPostgres", "EmbeddedPostgresFailed", "beside", "finish_switch", "major_of", "running_url"]
 
 _PORT: Final = 5432  # part of the socket's name; there is no TCP port
 _SOCKET: Final = f".s.PGSQL.{_PORT}"
@@ -47,6 +47,7 @@ _START_LIMIT: Final = 600.0  # seconds; recovery after a crash may replay max_wa
 _LEAVE_LIMIT: Final = 10.0  # seconds for another postmaster that is just shutting down
 _QUIT_LIMIT: Final = 10.0  # seconds for an immediate shutdown, before force
 _POLL: Final = 0.01
+_PID_LINES: Final = 5  # of postmaster.pid, the last one where the socket is (PostgreSQL: src/include/utils/pidfile.h)
 
 
 class EmbeddedPostgres:
@@ -64,8 +65,7 @@ class EmbeddedPostgres:
     @property
     def url(self) -> str:
         """Return the URL of the database, as asyncpg, SQLAlchemy and libpq take it."""
-        place = urlencode({"host": str(self._sockets), "port": _PORT}, quote_via=quote)
-        return f"postgresql://{USER}@/{DATABASE}?{place}"
+        return _url(self._sockets)
 
     @property
     def pid(self) -> int:
@@ -165,6 +165,15 @@ class EmbeddedPostgres:
                 os.truncate(self._log, 0)
 
 
+def running_url(directory: Path) -> str | None:
+    """Return the URL of the database that another process runs on a directory; None where none does."""
+    lines = _pid_file(directory)
+    if len(lines) < _PID_LINES or not lines[0].isdecimal():
+        return None
+    owner = identify(int(lines[0]))
+    return _url(Path(lines[4])) if owner is not None and works_in(owner.pid, directory.absolute()) else None
+
+
 def finish_switch(directory: Path) -> Path | None:
     """Put a migrated copy into its place, also one whose migration was killed just before; return where the old one is."""
     migrated = beside(directory, "migrated")
@@ -180,6 +189,11 @@ def finish_switch(directory: Path) -> Path | None:
     migrated.rename(directory)
     sync_directory(directory.parent)
     return kept
+
+
+def _url(sockets: Path) -> str:
+    place = urlencode({"host": str(sockets), "port": _PORT}, quote_via=quote)
+    return f"postgresql://{USER}@/{DATABASE}?{place}"
 
 
 def beside(directory: Path, suffix: str) -> Path:

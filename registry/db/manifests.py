@@ -8,18 +8,24 @@ from typing import Final, NamedTuple
 from mediatypes.digest import Digest
 from mediatypes.names import RepositoryName, Tag
 from registry.db.pool import Connection
+from registry.db.rights import EPOCHS, JOINED_EPOCHS, Epochs
 
 INLINE_SIZE: Final = 64 << 10
 """Contents up to this many bytes come with the batched lookup; larger ones in a query of their own."""
 
 
 class ManifestQuestion(NamedTuple):
-    """Which manifest: by `tag`, or by `digest`; `known` is a digest whose content the asker has already."""
+    """Which manifest: by `tag`, or by `digest`; `known` is a digest whose content the asker has already.
+
+    Where `principal_id` is given the epochs of that principal and of `organisation` are told with it.
+    """
 
     name: RepositoryName
     tag: Tag | None
     digest: bytes | None
     known: bytes | None
+    principal_id: int | None
+    organisation: str | None
 
 
 class ManifestRow(NamedTuple):
@@ -29,6 +35,13 @@ class ManifestRow(NamedTuple):
     digest: bytes
     media_type: str
     content: bytes | None
+
+
+class ManifestAnswer(NamedTuple):
+    """What a question finds, None where its repository has none such; and while which epochs its asker's rights stand."""
+
+    row: ManifestRow | None
+    epochs: Epochs
 
 
 class NewManifest(NamedTuple):
@@ -45,8 +58,10 @@ class NewManifest(NamedTuple):
 
 _LOOKUP: Final = f"""
 SELECT r.id, m.digest, m.media_type,
-    CASE WHEN m.size <= {INLINE_SIZE} AND m.digest IS DISTINCT FROM q.known THEN m.content END
-FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bytea[]) WITH ORDINALITY AS q(name, tag, digest, known, position)
+    CASE WHEN m.size <= {INLINE_SIZE} AND m.digest IS DISTINCT FROM q.known THEN m.content END, {EPOCHS}
+FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bytea[], $5::bigint[], $6::text[])
+    WITH ORDINALITY AS q(name, tag, digest, known, principal_id, organisation, position)
+{JOINED_EPOCHS}
 LEFT JOIN LATERAL (SELECT id FROM repositories WHERE name = q.name OFFSET 0) r ON true
 LEFT JOIN LATERAL (SELECT digest FROM tags WHERE repository_id = r.id AND name = q.tag OFFSET 0) t ON true
 LEFT JOIN LATERAL (
@@ -101,11 +116,14 @@ _REFERRERS: Final = _page_of_referrers()
 _REFERRERS_OF_TYPE: Final = _page_of_referrers(" AND artifact_type = $6")
 
 
-async def look_up(conn: Connection, questions: Sequence[ManifestQuestion]) -> list[ManifestRow | None]:
-    """Answer, in order, which manifest each question names; None where its repository has none such."""
+async def look_up(conn: Connection, questions: Sequence[ManifestQuestion]) -> list[ManifestAnswer]:
+    """Answer, in order, which manifest each question names."""
     columns = zip(*questions, strict=True)
     rows = await conn.fetch(_LOOKUP, *(list(column) for column in columns))
-    return [None if row[1] is None else ManifestRow(row[0], row[1], row[2], row[3]) for row in rows]
+    return [
+        ManifestAnswer(None if row[1] is None else ManifestRow(row[0], row[1], row[2], row[3]), Epochs(row[4], row[5]))
+        for row in rows
+    ]
 
 
 async def content(conn: Connection, *, repository_id: int, digest: bytes) -> bytes | None:

@@ -62,9 +62,7 @@ async def grant(
 ) -> bool:
     """Grant a role to a principal or a team; return False where that is granted already."""
     await conn.execute(_RAISE, organisation_id)
-    return (
-        await conn.fetchval(_GRANT, organisation_id, principal_id, team_id, role_id, target, is_prefix) is not None
-    )
+    return await conn.fetchval(_GRANT, organisation_id, principal_id, team_id, role_id, target, is_prefix) is not None
 
 
 async def revoke(
@@ -79,6 +77,4 @@ async def revoke(
 ) -> bool:
     """Take a grant back; return False where there is none such."""
     await conn.execute(_RAISE, organisation_id)
-    return (
-        await conn.fetchval(_REVOKE, organisation_id, principal_id, team_id, role_id, target, is_prefix) is not None
-    )
+    return await conn.fetchval(_REVOKE, organisation_id, principal_id, team_id, role_id, target, is_prefix) is not None

@@ -35,14 +35,22 @@ class RightsRow(NamedTuple):
     permissions: frozenset[str]
 
 
-# As in the other lookups, LATERAL … OFFSET 0 keeps each step an index lookup per question.
-_DECIDE: Final = """
-SELECT p.rights_epoch, o.rights_epoch, p.is_admin, g.permissions
-FROM unnest($1::bigint[], $2::text[], $3::text[]) WITH ORDINALITY AS q(principal_id, organisation, path, position)
+EPOCHS: Final = "p.rights_epoch, o.rights_epoch"
+"""What a lookup tells beside what it finds, and"""
+
+JOINED_EPOCHS: Final = """
 LEFT JOIN LATERAL (
     SELECT rights_epoch, is_admin FROM principals WHERE id = q.principal_id AND disabled_at IS NULL OFFSET 0
 ) p ON true
 LEFT JOIN LATERAL (SELECT id, rights_epoch FROM organisations WHERE name = q.organisation OFFSET 0) o ON true
+"""
+"""from where: its questions `q` have a `principal_id` and an `organisation`."""
+
+# As in the other lookups, LATERAL … OFFSET 0 keeps each step an index lookup per question.
+_DECIDE: Final = f"""
+SELECT {EPOCHS}, p.is_admin, g.permissions
+FROM unnest($1::bigint[], $2::text[], $3::text[]) WITH ORDINALITY AS q(principal_id, organisation, path, position)
+{JOINED_EPOCHS}
 LEFT JOIN LATERAL (
     SELECT array_agg(DISTINCT permission) AS permissions
     FROM effective_grants e, unnest(e.permissions) AS permission

@@ -104,7 +104,7 @@ def _add_protocol(app: Quart, router: Router) -> None:
         assert exchange is not None
         return _response(await exchange.answer(router, locate(exchange.call.path)), exchange)
 
-    for rule in ("/v2", "/v2/", "/v2/<path:rest>"):
+    for rule in ("/v2", "/v2/", "/v2/<path:rest>", "/auth/token", "/.well-known/jwks.json"):
         app.add_url_rule(rule, rule, protocol, methods=_METHODS, provide_automatic_options=False, strict_slashes=True)
 
     @app.errorhandler(HTTPException)

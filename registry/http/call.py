@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, Final
 from urllib.parse import parse_qs
 
+from registry.core.access import NOBODY
 from registry.errors import BodyIncomplete, RequestInvalid
 
 Receive = Callable[[], Awaitable[Any]]
@@ -101,10 +102,11 @@ class Query:
 class Call:
     """One request. Header names are lower case; a header given twice holds both values, joined by a comma.
 
-    `peer` is the address at the connection's other end, "" where the server doesn't know it.
+    `peer` is the address at the connection's other end, "" where the server doesn't know it; `caller` is who calls, once that
+    is known.
     """
 
-    __slots__ = ("_query", "body", "headers", "method", "path", "peer", "raw_query", "request_id")
+    __slots__ = ("_query", "body", "caller", "headers", "method", "path", "peer", "raw_query", "request_id")
 
     def __init__(
         self,
@@ -117,6 +119,7 @@ class Call:
     ) -> None:
         self.method = method
         self.peer = peer
+        self.caller = NOBODY
         self.path = path
         self.raw_query = raw_query
         self._query: Query | None = None

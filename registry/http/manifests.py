@@ -16,7 +16,7 @@ from registry.http.reply import Headers, Reply
 
 async def pull(services: Services, call: Call, at: Location, _links: Links) -> Reply:
     """Answer GET and HEAD of a manifest with the very bytes that were pushed, whatever Accept says."""
-    found = await services.manifests.resolve(name_of(at.name), reference_of(at.reference))
+    found = await services.manifests.resolve(name_of(at.name), reference_of(at.reference), call.caller)
     return content_reply(
         call,
         digest=found.digest,

@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 import structlog
 
 from mediatypes.endpoints import ENDPOINTS, Location, Resource, methods_of
-from registry.auth.open_access import OpenAccess
+from registry.auth.gate import ANONYMOUS, Gate
+from registry.core.access import DELETE, PULL, PUSH, Permission
 from registry.core.services import Services
 from registry.errors import (
+    CredentialsMissing,
     EndpointUnknown,
     InternalError,
     MethodUnsupported,
     RegistryError,
     TooManyRequests,
+    Unauthorized,
     Unavailable,
 )
 from registry.http import blobs, listings, manifests, uploads
 from registry.http.call import Call
 from registry.http.errors import render
+from registry.http.challenges import Challenges
 from registry.http.limits import Limits, quota_headers
 from registry.http.links import Links
+from registry.http.parse import name_of
 from registry.http.reply import Headers, Reply
 from registry.storage.base import StorageError
 
 Handler = Callable[[Services, Call, Location, Links], Awaitable[Reply]]
+OwnHandler = Callable[[Call], Awaitable[Reply]]
 
 _R = Resource
 HANDLERS: Final[dict[tuple[Resource, str], Handler]] = {
@@ -46,17 +52,47 @@ HANDLERS: Final[dict[tuple[Resource, str], Handler]] = {
     (_R.REFERRERS, "GET"): listings.referrers,
 }
 
+# What each needs, and asks a client's token for. Pulls decide with their lookup (core.access), everything else before it begins.
+_OWN: Final = frozenset((_R.TOKEN, _R.JWKS))
+_PULLED: Final = frozenset(((_R.BLOB, "GET"), (_R.MANIFEST, "GET")))
+_NEEDS: Final[dict[tuple[Resource, str], frozenset[Permission]]] = {
+    (_R.BLOB, "GET"): PULL,
+    (_R.BLOB, "DELETE"): DELETE,
+    (_R.UPLOADS, "POST"): PUSH,
+    (_R.UPLOAD, "PATCH"): PUSH,
+    (_R.UPLOAD, "PUT"): PUSH,
+    (_R.UPLOAD, "GET"): PUSH,
+    (_R.UPLOAD, "DELETE"): PUSH,
+    (_R.MANIFEST, "GET"): PULL,
+    (_R.MANIFEST, "PUT"): PUSH,
+    (_R.MANIFEST, "DELETE"): DELETE,
+    (_R.TAGS, "GET"): PULL,
+    (_R.REFERRERS, "GET"): PULL,
+}
+
 _log = structlog.get_logger("registry.http")
 
 
 class Router:
     """Answers calls below `/v2/`; every error becomes a reply here."""
 
-    def __init__(self, services: Services, access: OpenAccess, links: Links, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        services: Services,
+        gate: Gate,
+        links: Links,
+        limits: Limits | None = None,
+        *,
+        challenges: Challenges | None = None,
+        own: Mapping[tuple[Resource, str], OwnHandler] | None = None,
+    ) -> None:
+        """Let `gate` say who calls, and `challenges` what it answers to whom it doesn't let in; `own` are handlers beside them."""
         self._services = services
         self._limits = limits
-        self._access = access
+        self._gate = gate
         self._links = links
+        self._challenges = challenges
+        self._own = own or {}
 
     async def answer(self, call: Call, at: Location | None) -> tuple[str, Reply]:
         """Return the endpoint (`end-N`, "unknown" where there is none) of a call to `at`, and the complete reply."""
@@ -68,7 +104,6 @@ class Router:
                 quota = quota_headers(standing)
                 if standing.is_refused:
                     raise TooManyRequests(standing.next_in)
-            self._access.require(call.headers)
             reply = await self._handle(call, at)
             reply.complete(call.method)
             await reply.begin()
@@ -90,14 +125,30 @@ class Router:
         return endpoint, reply
 
     async def _handle(self, call: Call, at: Location | None) -> Reply:
-        if at is None:
+        wanted = (at.resource, "GET" if call.method == "HEAD" else call.method) if at is not None else None
+        own = self._own.get(wanted) if wanted is not None else None
+        if own is not None:
+            return await own(call)
+        call.caller = await self._gate.admit(call.headers)
+        if at is None or wanted is None or (at.resource in _OWN and not self._own):
             raise EndpointUnknown(call.path)
-        handler = HANDLERS.get((at.resource, "GET" if call.method == "HEAD" else call.method))
+        handler = HANDLERS.get(wanted)
         if handler is None:
             raise MethodUnsupported(call.method, methods_of(at.resource))
+        await self._require(call, at, wanted)
         return await handler(self._services, call, at, self._links)
+
+    async def _require(self, call: Call, at: Location, wanted: tuple[Resource, str]) -> None:
+        needed = _NEEDS.get(wanted)
+        if needed is None:
+            if call.caller == ANONYMOUS and "authorization" not in call.headers:
+                raise CredentialsMissing
+        elif wanted not in _PULLED:
+            await self._services.access.require(call.caller, name_of(at.name), needed)
 
     def _refuse(self, call: Call, error: RegistryError) -> Reply:
         reply = render(error, call.request_id, self._links.here(call.path))
+        if isinstance(error, Unauthorized) and self._challenges is not None:
+            reply.headers.append(self._challenges.header(call, error))
         reply.complete(call.method)
         return reply

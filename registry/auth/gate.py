@@ -1,0 +1,76 @@
+"""Who calls: from the headers of a request to a `Caller`."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Final, NamedTuple, Protocol
+
+from registry.auth.identification import Identification
+from registry.auth.secrets import API_KEY, is_secret
+from registry.auth.tokens import AccessTokens
+from registry.core.access import ANONYMOUS_ID, Caller
+from registry.errors import CredentialsWrong, RequestInvalid
+
+ANONYMOUS: Final = Caller(ANONYMOUS_ID, "")
+"""Who calls without credentials."""
+
+
+class Gate(Protocol):
+    """Lets requests in. There is one for open registries and one for those that ask who it is."""
+
+    async def admit(self, headers: Mapping[str, str]) -> Caller:
+        """Return who calls, by headers with lower-case names. Raise AccessDenied or Unauthorized."""
+
+
+class Basic(NamedTuple):
+    """A user's name and password (RFC 7617)."""
+
+    user: str
+    password: str
+
+
+class TokenGate:
+    """Lets in who has an access token, or an API key in its place; who has nothing is ANONYMOUS."""
+
+    def __init__(self, tokens: AccessTokens, identification: Identification) -> None:
+        self._tokens = tokens
+        self._identification = identification
+
+    async def admit(self, headers: Mapping[str, str]) -> Caller:
+        """See Gate."""
+        given = headers.get("authorization")
+        if given is None:
+            return ANONYMOUS
+        scheme, _, credentials = given.partition(" ")
+        credentials = credentials.strip()
+        if scheme.lower() == "bearer":
+            if is_secret(credentials, API_KEY):
+                return await self._identification.by_key(credentials)
+            return await self._tokens.verify(credentials)
+        basic = basic_of(given)
+        if basic is None:
+            return ANONYMOUS
+        if not is_secret(basic.password, API_KEY):  # passwords are taken where tokens are given out, and nowhere else
+            raise CredentialsWrong
+        return await self._identification.by_key(basic.password, user=basic.user)
+
+
+def basic_of(header: str | None) -> Basic | None:
+    """Return what an Authorization header says by Basic; None without one, or with an empty one, which some clients send.
+
+    Raise RequestInvalid for anything else.
+    """
+    if header is None:
+        return None
+    scheme, _, encoded = header.partition(" ")
+    if scheme.lower() != "basic":
+        raise RequestInvalid("Authorization is neither Basic nor Bearer")
+    try:
+        user, colon, password = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        raise RequestInvalid("Authorization is not Basic with user:password in base64") from None
+    if not colon:
+        raise RequestInvalid("Authorization is not Basic with user:password in base64")
+    return Basic(user, password) if user or password else None

@@ -1,0 +1,44 @@
+"""From what somebody knows, a password or a key, to who it is."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from registry.auth.passwords import Passwords
+from registry.auth.secrets import API_KEY, hash_of, is_secret
+from registry.core.access import Caller
+from registry.db import principals
+from registry.db.pool import Database
+from registry.db.principals import PrincipalRow
+from registry.errors import CredentialsWrong
+
+_LONGEST: Final = 128  # characters of a name
+
+
+class Identification:
+    """Identifies principals."""
+
+    def __init__(self, db: Database, passwords: Passwords) -> None:
+        self._db = db
+        self._passwords = passwords
+
+    async def by_password(self, user: str, password: str) -> Caller:
+        """Return whose password this is; a key does as well. Raise CredentialsWrong."""
+        if is_secret(password, API_KEY):
+            return await self.by_key(password, user=user)
+        row = await self._named(user)
+        if not await self._passwords.match(row.password_hash if row is not None else None, password) or row is None:
+            raise CredentialsWrong
+        return Caller(row.id, row.name)
+
+    async def by_key(self, key: str, *, user: str | None = None) -> Caller:
+        """Return for whom an API key stands; who names a `user` with it must name that one. Raise CredentialsWrong."""
+        row = await self._db.statement("find_api_key", lambda conn: principals.by_key(conn, hash_of(key)))
+        if row is None or user not in (None, row.name):
+            raise CredentialsWrong
+        return Caller(row.id, row.name)
+
+    async def _named(self, user: str) -> PrincipalRow | None:
+        if not 0 < len(user) <= _LONGEST or "\0" in user:
+            return None
+        return await self._db.read("find_principal", lambda conn: principals.by_name(conn, user))

@@ -1,0 +1,29 @@
+"""What a refused client is told of where to get a token (RFC 9110 §11.6.1; distribution's token specification)."""
+
+from __future__ import annotations
+
+from registry.errors import Unauthorized
+from registry.http.call import Call
+
+
+class Challenges:
+    """Makes WWW-Authenticate headers. Without an external URL the realm is where the client itself has reached us."""
+
+    def __init__(self, external_url: str | None, service: str) -> None:
+        self._external_url = external_url
+        self._service = service
+
+    def header(self, call: Call, error: Unauthorized) -> tuple[str, str]:
+        """Return the challenge that answers a call."""
+        base = (self._external_url or f"http://{call.headers.get('host', '')}").rstrip("/")
+        parameters = {"realm": f"{base}/auth/token", "service": self._service}
+        if error.scopes:
+            parameters["scope"] = " ".join(error.scopes)
+        if error.problem is not None and "authorization" in call.headers:
+            parameters["error"] = error.problem
+        shown = ",".join(f'{name}="{_quoted(value)}"' for name, value in parameters.items())
+        return "WWW-Authenticate", f"Bearer {shown}"
+
+
+def _quoted(value: str) -> str:
+    return "".join(letter for letter in value if letter.isascii() and letter.isprintable() and letter not in '"\\')
