@@ -34,8 +34,8 @@ class Location(NamedTuple):
 
 
 # (resource, method) -> the specification's number. Where one method serves several numbers the first stands for all;
-# `catalog` and `end-14` (upload cancel) are of Docker's API and of the draft, `token` is of distribution's token specification and
-# `jwks` of RFC 7517. HEAD goes wherever GET does.
+# `catalog` and `end-14` (upload cancel) are of Docker's API and of the draft, `token` is of distribution's token
+# specification and `jwks` of RFC 7517. HEAD goes wherever GET does.
 _NUMBERS: Final = {
     (Resource.BASE, "GET"): "end-1",
     (Resource.BLOB, "GET"): "end-2",

@@ -6,8 +6,8 @@ RegistryError
 ├── BlobUnknown  RangeUnsatisfiable
 ├── UploadUnknown  UploadOutOfOrder  ContentRangeInvalid  BodyIncomplete
 ├── ManifestUnknown  ManifestInvalid  ManifestTooLarge  ManifestBlobUnknown  MediaTypeUnsupported
-├── StillReferenced  DeletionDisabled  AccessDenied  OrganisationUnknown  IdentityRefused
-├── Unauthorized: CredentialsMissing  CredentialsWrong  TokenInvalid  AccessMissing  AccessLost
+├── StillReferenced  DeletionDisabled  AccessDenied  TagMoveDenied  OrganisationUnknown  IdentityRefused
+├── Unauthorized: CredentialsMissing  CredentialsWrong  TokenInvalid  AccessMissing  CatalogDenied  AccessLost
 ├── PageInvalid  EndpointUnknown  MethodUnsupported  RequestInvalid  TooManyRequests
 └── InternalError  Unavailable
 """
@@ -228,6 +228,18 @@ class OrganisationUnknown(RegistryError):
         )
 
 
+class TagMoveDenied(RegistryError):
+    """A tag names another manifest, and the caller may only make new ones."""
+
+    code = ErrorCode.DENIED
+
+    def __init__(self, name: str, tags: Sequence[str]) -> None:
+        super().__init__(
+            f"{', '.join(tags)} of {name} names another manifest, and you may not move tags there; push under a new one",
+            {"name": name, "tags": list(tags)},
+        )
+
+
 class IdentityRefused(RegistryError):
     """Something about users, organisations or grants that can't be done."""
 
@@ -279,6 +291,13 @@ class AccessMissing(Unauthorized):
             {"name": name, "actions": list(actions)},
             scopes=[f"repository:{name}:{listed}"],
         )
+
+
+class CatalogDenied(Unauthorized):
+    problem = "insufficient_scope"
+
+    def __init__(self) -> None:
+        super().__init__("the catalog needs a token that permits it", scopes=["registry:catalog:*"])
 
 
 class AccessLost(Unauthorized):

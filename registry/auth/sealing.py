@@ -48,8 +48,8 @@ class SecretKey:
             return self._sealing.decrypt(sealed[:_NONCE], sealed[_NONCE:], name.encode())
         except (InvalidTag, ValueError):
             raise SecretKeyUnusable(
-                f"the secret key doesn't open {name}, which the database keeps; BLACKLAKE_SECRET_KEY_FILE must name the same key"
-                " on every node, the one by which it was sealed"
+                f"the secret key doesn't open {name}, which the database keeps; BLACKLAKE_SECRET_KEY_FILE must name the key"
+                " by which it was sealed, the same on every node"
             ) from None
 
     def code(self, message: bytes) -> bytes:

@@ -18,7 +18,7 @@ from registry.db import rights
 from registry.db.lookups import Batcher
 from registry.db.pool import Database
 from registry.db.rights import Epochs, RightsQuestion, RightsRow
-from registry.errors import AccessLost, AccessMissing
+from registry.errors import AccessLost, AccessMissing, OrganisationUnknown
 
 LIBRARY: Final = "library"
 """The organisation of repositories whose name has one segment."""
@@ -39,8 +39,10 @@ class Permission(StrEnum):
 
 
 ALL: Final = frozenset(Permission)
+
+# What an endpoint needs: one of these.
 PULL: Final = frozenset((Permission.PULL,))
-PUSH: Final = frozenset((Permission.PUSH,))
+PUSH: Final = frozenset((Permission.PUSH, Permission.SIGN))
 DELETE: Final = frozenset((Permission.DELETE,))
 
 
@@ -59,6 +61,9 @@ class Caller:
     name: str
     bound: Bound | None = None
 
+
+# What a client's token must permit, in the words of the token specification.
+_ACTIONS: Final = {PULL: ("pull",), PUSH: ("pull", "push"), DELETE: ("delete",)}
 
 ANONYMOUS_ID: Final = 0
 """The principal that everybody is; what is granted to it is public."""
@@ -81,6 +86,14 @@ def path_of(name: RepositoryName) -> str:
     return name if "/" in name else f"{LIBRARY}/{name}"
 
 
+def pullable(caller: Caller, source: RepositoryName | None) -> list[str] | None:
+    """Return the repositories, `source` only where there is one, that a caller's credential lets it pull from; None: all."""
+    if caller.bound is None:
+        return None if source is None else [source]
+    names = caller.bound.repositories
+    return [name for name in (names if source is None else [source]) if names.get(name, frozenset()) & PULL]
+
+
 class Access:
     """Decides, with the database."""
 
@@ -96,14 +109,31 @@ class Access:
         """
         if caller.principal_id is None:
             return ALL
-        row = await self._decisions.find(RightsQuestion(caller.principal_id, organisation_of(name), path_of(name)))
-        self._keep(caller.principal_id, name, row)
-        return _held(caller, name, row)
+        return _held(caller, name, await self._decided(caller.principal_id, name))
 
-    async def require(self, caller: Caller, name: RepositoryName, needed: frozenset[Permission]) -> None:
-        """Raise AccessMissing unless the caller has all of `needed` in a repository, AccessLost where it is nobody any more."""
-        if not needed <= await self.permitted(caller, name):
-            raise AccessMissing(name, sorted(needed))
+    async def require(
+        self, caller: Caller, name: RepositoryName, needed: frozenset[Permission]
+    ) -> frozenset[Permission]:
+        """Return what `permitted` does.
+
+        Raise AccessMissing where nothing of it is `needed`, AccessLost, OrganisationUnknown.
+        """
+        if caller.principal_id is None:
+            return ALL
+        row = await self._decided(caller.principal_id, name)
+        held = _held(caller, name, row)
+        if not held & needed:
+            raise AccessMissing(name, _ACTIONS[needed])
+        if needed == PUSH and row.epochs.organisation is None:  # only who may do everything gets so far
+            raise OrganisationUnknown(organisation_of(name))
+        return held
+
+    async def require_principal(self, caller: Caller) -> None:
+        """Raise AccessLost where the caller is nobody any more."""
+        if caller.principal_id is not None:
+            row = await self._decisions.find(RightsQuestion(caller.principal_id, "", ""))
+            if row.epochs.principal is None:
+                raise AccessLost(caller.name)
 
     def asked_by(self, caller: Caller, name: RepositoryName) -> tuple[int | None, str | None]:
         """Return what a lookup is told of its asker, so that it tells the epochs."""
@@ -116,14 +146,16 @@ class Access:
         row = self._kept.get((caller.principal_id, name))
         if row is None or row.epochs != now:
             await self.require(caller, name, needed)
-        elif not needed <= _held(caller, name, row):
-            raise AccessMissing(name, sorted(needed))
+        elif not needed & _held(caller, name, row):
+            raise AccessMissing(name, _ACTIONS[needed])
 
-    def _keep(self, principal_id: int, name: str, row: RightsRow) -> None:
+    async def _decided(self, principal_id: int, name: RepositoryName) -> RightsRow:
+        row = await self._decisions.find(RightsQuestion(principal_id, organisation_of(name), path_of(name)))
         self._kept[principal_id, name] = row
         self._kept.move_to_end((principal_id, name))
         if len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
+        return row
 
     async def _decide(self, questions: Sequence[RightsQuestion]) -> list[RightsRow]:
         return await self._db.read("decide_rights", lambda conn: rights.decide(conn, questions))

@@ -9,7 +9,7 @@ from pathlib import Path
 from mediatypes.digest import Digest
 from mediatypes.names import RepositoryName
 from mediatypes.ranges import ByteRange
-from registry.core.access import EVERYONE, PULL, Access, Caller
+from registry.core.access import EVERYONE, PULL, Access, Caller, pullable
 from registry.core.policy import DeletionRule
 from registry.db import blobs, repositories
 from registry.db.blobs import BlobAnswer, BlobQuestion
@@ -58,12 +58,20 @@ class Blobs:
         """Return where clients may fetch the blob from the storage itself; None where they can't."""
         return await self._store.signed_url(blob.key)
 
-    async def mount(self, name: RepositoryName, digest: Digest, *, source: RepositoryName | None) -> bool:
-        """Link a blob of `source` (None: of any repository) into `name`; return False where it is not there (end-11)."""
+    async def mount(
+        self, name: RepositoryName, digest: Digest, *, source: RepositoryName | None, caller: Caller = EVERYONE
+    ) -> bool:
+        """Link a blob of `source` (None: of any repository) that the caller may pull into `name` (end-11).
+
+        Return False where it is not there, or not for this caller.
+        """
+        sources = pullable(caller, source)
 
         async def link(conn: Connection) -> bool:
             repository_id = await repositories.find_or_create(conn, name)
-            return await blobs.mount(conn, digest, repository_id=repository_id, source=source)
+            return await blobs.mount(
+                conn, digest, repository_id=repository_id, sources=sources, principal_id=caller.principal_id
+            )
 
         return await self._db.transaction("mount_blob", link)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from mediatypes.digest import Digest
 from mediatypes.manifest import InvalidManifest, Manifest, parse_manifest, referrer_descriptor
 from mediatypes.names import RepositoryName, Tag
 from mediatypes.oci import MANIFEST_TYPES
-from registry.core.access import EVERYONE, PULL, Access, Caller
+from registry.core.access import ALL, EVERYONE, PULL, Access, Caller, Permission
 from registry.core.contents import Contents
 from registry.core.policy import DeletionRule, SparseRule
 from registry.db import blobs, manifests, repositories, tags
@@ -20,11 +21,13 @@ from registry.db.lookups import Batcher
 from registry.db.manifests import ManifestAnswer, ManifestQuestion, NewManifest
 from registry.db.pool import Connection, Database
 from registry.errors import (
+    AccessMissing,
     DigestMismatch,
     ManifestBlobUnknown,
     ManifestInvalid,
     ManifestUnknown,
     MediaTypeUnsupported,
+    TagMoveDenied,
 )
 
 MAX_MANIFEST_SIZE: Final = 4 << 20
@@ -32,6 +35,8 @@ MAX_MANIFEST_SIZE: Final = 4 << 20
 
 _HINTS: Final = 4096
 _PARSE_INLINE: Final = 64 << 10
+# Which cosign writes anew for each signature.
+_SIGNATURE_TAG: Final = re.compile(r"sha256-[0-9a-f]{64}(?:\.(?:sig|att|sbom))?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +101,13 @@ class Manifests:
         media_type: str,
         reference: Tag | Digest,
         extra_tags: Sequence[Tag],
+        held: frozenset[Permission] = ALL,
     ) -> PushedManifest:
         """Store a manifest and point its tags at it, all or nothing (end-7).
 
-        Raise MediaTypeUnsupported, ManifestInvalid, DigestMismatch or ManifestBlobUnknown; nothing is stored then.
+        `held` is what the pusher may do: who may sign, but not push, stores referrers and signature tags only. Raise
+        MediaTypeUnsupported, ManifestInvalid, DigestMismatch, ManifestBlobUnknown, AccessMissing or TagMoveDenied; nothing is
+        stored then.
         """
         if media_type not in MANIFEST_TYPES:
             raise MediaTypeUnsupported(media_type, MANIFEST_TYPES)
@@ -112,6 +120,10 @@ class Manifests:
         if isinstance(reference, Digest) and reference != digest:
             raise DigestMismatch(str(reference), str(digest))
         names = (*extra_tags,) if isinstance(reference, Digest) else (reference, *extra_tags)
+        moving = [tag for tag in names if _SIGNATURE_TAG.fullmatch(tag) is None]
+        is_signature = not moving and (bool(names) or manifest.subject is not None)
+        if Permission.PUSH not in held and not is_signature:
+            raise AccessMissing(name, ("pull", "push"))
         new = NewManifest(
             digest=digest,
             media_type=media_type,
@@ -126,6 +138,10 @@ class Manifests:
             repository_id = await repositories.find_or_create(conn, name)
             await self._require_content(conn, name, manifest, repository_id)
             await manifests.put(conn, new, repository_id=repository_id)
+            if Permission.TAG_MOVE not in held:
+                there = await tags.point_new(conn, moving, repository_id=repository_id, digest=digest)
+                if there:
+                    raise TagMoveDenied(name, there)
             if names:
                 await tags.point(conn, names, repository_id=repository_id, digest=digest)
 

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from mediatypes.digest import Digest
 from mediatypes.names import RepositoryName
 from registry.db.pool import Connection
-from registry.db.rights import EPOCHS, JOINED_EPOCHS, Epochs
+from registry.db.rights import EPOCHS, JOINED_EPOCHS, Epochs, visible
 
 
 class BlobRow(NamedTuple):
@@ -55,12 +55,13 @@ _MOVE: Final = "UPDATE blobs SET storage_key = $3 WHERE digest = $1 AND storage_
 _LINK: Final = """
 INSERT INTO repository_blobs (repository_id, digest) VALUES ($1, $2) ON CONFLICT DO NOTHING
 """
-_MOUNT: Final = """
+_MOUNT: Final = f"""
 INSERT INTO repository_blobs (repository_id, digest)
 SELECT $1, b.digest FROM blobs b
 WHERE b.digest = $2 AND EXISTS (
     SELECT FROM repository_blobs l JOIN repositories r ON r.id = l.repository_id
-    WHERE l.digest = b.digest AND ($3::text IS NULL OR r.name = $3))
+    WHERE l.digest = b.digest AND ($3::text[] IS NULL OR r.name = ANY($3))
+        AND ($4::bigint IS NULL OR {visible("r.name", "$4")}))
 ON CONFLICT (repository_id, digest) DO UPDATE SET linked_at = now()
 RETURNING 1
 """
@@ -104,9 +105,14 @@ async def link(conn: Connection, digest: Digest, *, repository_id: int) -> None:
     await conn.execute(_LINK, repository_id, digest.to_bytes())
 
 
-async def mount(conn: Connection, digest: Digest, *, repository_id: int, source: RepositoryName | None) -> bool:
-    """Let a repository serve a blob that `source` (None: any repository) holds; return False where none does."""
-    return await conn.fetchval(_MOUNT, repository_id, digest.to_bytes(), source) is not None
+async def mount(
+    conn: Connection, digest: Digest, *, repository_id: int, sources: Sequence[str] | None, principal_id: int | None
+) -> bool:
+    """Let a repository serve a blob that one of `sources` (None: any repository) holds; return False where none does.
+
+    Of those only what a principal may pull from; None stands for whoever may pull from all.
+    """
+    return await conn.fetchval(_MOUNT, repository_id, digest.to_bytes(), sources, principal_id) is not None
 
 
 async def held(conn: Connection, digests: Sequence[Digest], *, repository_id: int) -> set[Digest]:

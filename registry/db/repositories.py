@@ -6,12 +6,14 @@ from typing import Final
 
 from mediatypes.names import RepositoryName
 from registry.db.pool import Connection
+from registry.db.rights import visible
 
 _ID: Final = "SELECT id FROM repositories WHERE name = $1"
 _CREATE: Final = "INSERT INTO repositories (name) VALUES ($1) ON CONFLICT (name) DO NOTHING RETURNING id"
-_PAGE: Final = """
+_PAGE: Final = f"""
 SELECT name FROM repositories r
 WHERE name > $1 AND EXISTS (SELECT FROM manifests m WHERE m.repository_id = r.id)
+    AND ($3::bigint IS NULL OR {visible("r.name", "$3")})
 ORDER BY name LIMIT $2
 """
 
@@ -33,6 +35,9 @@ async def find_or_create(conn: Connection, name: RepositoryName) -> int:
     return found
 
 
-async def page(conn: Connection, *, after: str, limit: int) -> list[str]:
-    """Return up to `limit` names of repositories that hold a manifest, in byte order, those after `after`."""
-    return [row["name"] for row in await conn.fetch(_PAGE, after, limit)]
+async def page(conn: Connection, *, after: str, limit: int, principal_id: int | None) -> list[str]:
+    """Return up to `limit` names of repositories that hold a manifest, in byte order, those after `after`.
+
+    Of those only that a principal may pull from; None stands for whoever may see all.
+    """
+    return [row["name"] for row in await conn.fetch(_PAGE, after, limit, principal_id)]

@@ -62,6 +62,19 @@ ORDER BY q.position
 """
 
 
+def visible(name: str, principal_id: str) -> str:
+    """Return the condition that a principal may pull from the repository of a name; both are SQL."""
+    path = f"CASE WHEN strpos({name}, '/') = 0 THEN 'library/' || {name} ELSE {name} END"
+    return f"""
+    EXISTS (
+        SELECT FROM principals p
+        WHERE p.id = {principal_id} AND p.disabled_at IS NULL AND (p.is_admin OR EXISTS (
+            SELECT FROM effective_grants e
+            WHERE e.principal_id IN ({principal_id}, 0) AND 'pull' = ANY(e.permissions)
+                AND (e.target = {path} OR (e.is_prefix AND starts_with({path}, e.target))))))
+    """
+
+
 async def decide(conn: Connection, questions: Sequence[RightsQuestion]) -> list[RightsRow]:
     """Answer, in order, what each principal may do."""
     rows = await conn.fetch(_DECIDE, *(list(column) for column in zip(*questions, strict=True)))

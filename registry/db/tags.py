@@ -13,6 +13,8 @@ _SET: Final = """
 INSERT INTO tags (repository_id, name, digest) SELECT $1, name, $3 FROM unnest($2::text[]) AS name
 ON CONFLICT (repository_id, name) DO UPDATE SET digest = EXCLUDED.digest, updated_at = now()
 """
+# A tag that names the manifest already stays as it is, one that names another one is not among the answers.
+_SET_NEW: Final = f"{_SET.rstrip()} WHERE tags.digest = EXCLUDED.digest RETURNING name"
 _DELETE: Final = "DELETE FROM tags WHERE repository_id = $1 AND name = $2 RETURNING 1"
 _PAGE: Final = "SELECT name FROM tags WHERE repository_id = $1 AND name > $2 ORDER BY name LIMIT $3"
 
@@ -20,6 +22,12 @@ _PAGE: Final = "SELECT name FROM tags WHERE repository_id = $1 AND name > $2 ORD
 async def point(conn: Connection, names: Sequence[Tag], *, repository_id: int, digest: Digest) -> None:
     """Let `names` name the manifest `digest`, which must be there."""
     await conn.execute(_SET, repository_id, sorted(set(names)), digest.to_bytes())
+
+
+async def point_new(conn: Connection, names: Sequence[Tag], *, repository_id: int, digest: Digest) -> list[Tag]:
+    """Do what `point` does for those of `names` that name nothing yet, or this manifest; return the others, which stay."""
+    set_ = {row["name"] for row in await conn.fetch(_SET_NEW, repository_id, sorted(set(names)), digest.to_bytes())}
+    return sorted(set(names) - set_)
 
 
 async def delete(conn: Connection, name: Tag, *, repository_id: int) -> bool:

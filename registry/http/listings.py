@@ -25,7 +25,10 @@ async def catalog(services: Services, call: Call, _at: Location, links: Links) -
     """List repositories; an answer that may be old says so (RFC 9111 §5.1)."""
     limit = limit_of(call)
     page = await services.repositories.page(
-        after=call.query.one("last") or "", limit=MAX_PAGE if limit is None else limit, max_stale=max_stale_of(call)
+        after=call.query.one("last") or "",
+        limit=MAX_PAGE if limit is None else limit,
+        max_stale=max_stale_of(call),
+        caller=call.caller,
     )
     headers = [links.next_page("/v2/_catalog", n=limit, last=page.next_after)] if page.next_after else []
     if page.age:

@@ -32,7 +32,9 @@ async def push(services: Services, call: Call, at: Location, links: Links) -> Re
     tags = [tag_of(text) for text in call.query.all("tag")]
     media_type = call.headers.get("content-type", "").partition(";")[0].strip().lower()
     content = await _bounded(call)
-    pushed = await services.manifests.push(name, content, media_type=media_type, reference=reference, extra_tags=tags)
+    pushed = await services.manifests.push(
+        name, content, media_type=media_type, reference=reference, extra_tags=tags, held=call.held
+    )
     headers: Headers = [
         ("Location", links.manifest(name, str(reference))),
         ("Docker-Content-Digest", str(pushed.digest)),

@@ -23,8 +23,8 @@ from registry.errors import (
 )
 from registry.http import blobs, listings, manifests, uploads
 from registry.http.call import Call
-from registry.http.errors import render
 from registry.http.challenges import Challenges
+from registry.http.errors import render
 from registry.http.limits import Limits, quota_headers
 from registry.http.links import Links
 from registry.http.parse import name_of
@@ -52,7 +52,7 @@ HANDLERS: Final[dict[tuple[Resource, str], Handler]] = {
     (_R.REFERRERS, "GET"): listings.referrers,
 }
 
-# What each needs, and asks a client's token for. Pulls decide with their lookup (core.access), everything else before it begins.
+# What each needs. Pulls decide with their lookup (core.access), everything else before it begins.
 _OWN: Final = frozenset((_R.TOKEN, _R.JWKS))
 _PULLED: Final = frozenset(((_R.BLOB, "GET"), (_R.MANIFEST, "GET")))
 _NEEDS: Final[dict[tuple[Resource, str], frozenset[Permission]]] = {
@@ -86,7 +86,7 @@ class Router:
         challenges: Challenges | None = None,
         own: Mapping[tuple[Resource, str], OwnHandler] | None = None,
     ) -> None:
-        """Let `gate` say who calls, and `challenges` what it answers to whom it doesn't let in; `own` are handlers beside them."""
+        """Let `gate` say who calls, and `challenges` what whoever is not let in is told; `own` are handlers beside the table's."""
         self._services = services
         self._limits = limits
         self._gate = gate
@@ -143,8 +143,9 @@ class Router:
         if needed is None:
             if call.caller == ANONYMOUS and "authorization" not in call.headers:
                 raise CredentialsMissing
+            await self._services.access.require_principal(call.caller)
         elif wanted not in _PULLED:
-            await self._services.access.require(call.caller, name_of(at.name), needed)
+            call.held = await self._services.access.require(call.caller, name_of(at.name), needed)
 
     def _refuse(self, call: Call, error: RegistryError) -> Reply:
         reply = render(error, call.request_id, self._links.here(call.path))

@@ -22,7 +22,7 @@ async def start(services: Services, call: Call, at: Location, links: Links) -> R
     mount, digest, source = query.one("mount"), query.one("digest"), query.one("from")
     if mount is not None:
         wanted = digest_of(mount)
-        if await services.blobs.mount(name, wanted, source=name_of(source) if source else None):
+        if await services.blobs.mount(name, wanted, source=name_of(source) if source else None, caller=call.caller):
             return _created(links, name, wanted)
     elif digest is not None:
         wanted = digest_of(digest)
