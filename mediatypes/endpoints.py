@@ -21,7 +21,7 @@ class Resource(Enum):
     MANIFEST = "manifest"
     TAGS = "tags"
     REFERRERS = "referrers"
-    TOKEN = "token"
+    TOKEN = "token"  # noqa: S105 - an endpoint's name
     JWKS = "jwks"
 
 

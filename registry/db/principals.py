@@ -39,7 +39,7 @@ _ADD_USER: Final = """
 INSERT INTO principals (kind, name, password_hash, is_admin) VALUES ('user', $1, $2, $3)
 ON CONFLICT (name) DO NOTHING RETURNING id
 """
-_SET_PASSWORD: Final = "UPDATE principals SET password_hash = $2 WHERE id = $1"
+_CHANGE: Final = "UPDATE principals SET password_hash = $2 WHERE id = $1"
 _ADD_KEY: Final = """
 INSERT INTO api_keys (principal_id, name, secret_hash, scopes, expires_at)
 VALUES ($1, $2, $3, $4, $5) ON CONFLICT (principal_id, name) DO NOTHING RETURNING id
@@ -66,7 +66,7 @@ async def add_user(conn: Connection, name: str, *, password_hash: str | None, is
 
 async def set_password(conn: Connection, principal_id: int, password_hash: str) -> None:
     """Let a user have another password."""
-    await conn.execute(_SET_PASSWORD, principal_id, password_hash)
+    await conn.execute(_CHANGE, principal_id, password_hash)
 
 
 async def add_key(

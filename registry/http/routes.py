@@ -86,7 +86,7 @@ class Router:
         challenges: Challenges | None = None,
         own: Mapping[tuple[Resource, str], OwnHandler] | None = None,
     ) -> None:
-        """Let `gate` say who calls, and `challenges` what whoever is not let in is told; `own` are handlers beside the table's."""
+        """Let `gate` say who calls, and `challenges` what who isn't let in is told; `own` are handlers beside the table's."""
         self._services = services
         self._limits = limits
         self._gate = gate
