@@ -122,6 +122,13 @@ class Settings(BaseSettings):
             " made in the data directory where PostgreSQL is embedded."
         ),
     )
+    admin_password_file: Path | None = Field(
+        None,
+        description=(
+            "File with the password of `admin`, the user that a first start makes; without it, one is made and written into"
+            " `initial-admin-password` in the data directory."
+        ),
+    )
     token_service: str = Field("blacklake", description="Name of the service that access tokens are for.")
     token_algorithm: str = Field(
         "ES256", pattern="^(ES256|RS256|EdDSA)$", description="How access tokens are signed: ES256, RS256 or EdDSA."

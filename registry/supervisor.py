@@ -27,11 +27,11 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from registry.auth.sealing import SecretKeyUnusable, make_key_file, read_key
 from registry.config import PREFIX, Auth, Migrate, Settings, is_loopback
 from registry.datadir import DataDirectory, DataDirectoryUnusable
 from registry.db import migrate
 from registry.db.embedded import EmbeddedPostgres, EmbeddedPostgresFailed
+from registry.first_start import FirstStartFailed, ensure_admin, ensure_secret_key
 from registry.logs import configure_logging
 from registry.ports import AddressUnusable, reserved
 
@@ -69,7 +69,13 @@ def run(settings: Settings) -> int:
                 supervisor = _Supervisor(chosen, data, signals, stack)
                 supervisor.start()
             supervisor.watch()
-    except (AddressUnusable, DataDirectoryUnusable, EmbeddedPostgresFailed, migrate.SchemaUnusable) as error:
+    except (
+        AddressUnusable,
+        DataDirectoryUnusable,
+        EmbeddedPostgresFailed,
+        FirstStartFailed,
+        migrate.SchemaUnusable,
+    ) as error:
         raise StartFailed(str(error)) from error
     except _BrokenOff:
         _log.info("stopped before it had started")
@@ -163,6 +169,8 @@ class _Supervisor:
 
     def start(self) -> None:
         """Start everything, in order."""
+        if self._settings.auth is Auth.TOKEN:
+            self._settings = ensure_secret_key(self._settings, self._data.path)
         if self._settings.database_url is None:
             _log.debug("starting PostgreSQL")
             self._postgres = EmbeddedPostgres(self._data.postgres, lock_fd=self._data.lock_fd)
@@ -173,7 +181,8 @@ class _Supervisor:
             _log.debug("looking at the schema")
             bring_schema_up(self._settings.session_url, self._settings.migrate)
         if self._settings.auth is Auth.TOKEN:
-            self._settings = self._settings.model_copy(update={"secret_key_file": self._secret_key()})
+            _log.debug("looking for users")
+            ensure_admin(self._settings, self._data.path)
         self._metrics = _metrics_directory(self._data.run)
         self._stack.callback(shutil.rmtree, self._metrics, ignore_errors=True)
         _log.debug("starting the HTTP server")
@@ -190,23 +199,6 @@ class _Supervisor:
                 self._heal_http()
             elif not self._announced:
                 self._look_whether_ready()
-
-    def _secret_key(self) -> Path:
-        """Return where the secret key is; the one of an embedded database is made here. Raise StartFailed."""
-        path = self._settings.secret_key_file
-        if path is None and self._postgres is None:
-            raise StartFailed(
-                "auth=token with a database of its own needs BLACKLAKE_SECRET_KEY_FILE, the same file on every node;"
-                " make it by `openssl rand -base64 32`"
-            )
-        if path is None:
-            path = self._data.path / "secret-key"
-            make_key_file(path)
-        try:
-            read_key(path)
-        except SecretKeyUnusable as error:
-            raise StartFailed(str(error)) from error
-        return path
 
     def _start_postgres(self, postgres: EmbeddedPostgres) -> None:
         self._postgres_restarts.begin()

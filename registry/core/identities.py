@@ -55,6 +55,22 @@ class Identities:
 
         await self._db.transaction("add_user", add)
 
+    async def has_users(self) -> bool:
+        """Say whether anybody has ever been added."""
+        return await self._db.read("look_for_users", principals.has_users)
+
+    async def add_first_admin(self, name: str, *, password_hash: str) -> bool:
+        """Add a user who may do everything, unless there are users; return whether it was added."""
+
+        async def add(conn: Connection) -> bool:
+            await principals.lock(conn)
+            if await principals.has_users(conn):
+                return False
+            await principals.add_user(conn, name, password_hash=password_hash, is_admin=True)
+            return True
+
+        return await self._db.transaction("add_first_admin", add)
+
     async def add_organisation(self, name: str) -> None:
         """Add an organisation, the first segment of its repositories' names. Raise IdentityRefused."""
         _require_segment(name)

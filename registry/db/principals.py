@@ -35,6 +35,8 @@ WITH key AS (
 SELECT p.id, p.kind, p.name, p.is_admin, NULL::text, key.scopes
 FROM key JOIN principals p ON p.id = key.principal_id WHERE p.disabled_at IS NULL
 """
+_ANY: Final = "SELECT EXISTS (SELECT FROM principals WHERE kind = 'user')"
+_LOCK: Final = "LOCK TABLE principals IN SHARE ROW EXCLUSIVE MODE"
 _ADD_USER: Final = """
 INSERT INTO principals (kind, name, password_hash, is_admin) VALUES ('user', $1, $2, $3)
 ON CONFLICT (name) DO NOTHING RETURNING id
@@ -56,6 +58,17 @@ async def by_key(conn: Connection, secret_hash: bytes) -> PrincipalRow | None:
     """Return the principal for which a key stands, and note the use; None where the key is none, or has expired."""
     row = await conn.fetchrow(_BY_KEY, secret_hash)
     return PrincipalRow(*row) if row is not None else None
+
+
+async def has_users(conn: Connection) -> bool:
+    """Say whether there is a user, disabled ones included."""
+    found: bool = await conn.fetchval(_ANY)
+    return found
+
+
+async def lock(conn: Connection) -> None:
+    """Let nobody else add principals until the transaction ends."""
+    await conn.execute(_LOCK)
 
 
 async def add_user(conn: Connection, name: str, *, password_hash: str | None, is_admin: bool) -> int | None:
