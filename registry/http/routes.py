@@ -12,6 +12,7 @@ from registry.auth.gate import ANONYMOUS, Gate
 from registry.core.access import DELETE, PULL, PUSH, Permission
 from registry.core.services import Services
 from registry.errors import (
+    AccessMissing,
     CredentialsMissing,
     EndpointUnknown,
     InternalError,
@@ -141,11 +142,17 @@ class Router:
     async def _require(self, call: Call, at: Location, wanted: tuple[Resource, str]) -> None:
         needed = _NEEDS.get(wanted)
         if needed is None:
-            if call.caller == ANONYMOUS and "authorization" not in call.headers:
+            if call.caller == ANONYMOUS:
                 raise CredentialsMissing
             await self._services.access.require_principal(call.caller)
         elif wanted not in _PULLED:
-            call.held = await self._services.access.require(call.caller, name_of(at.name), needed)
+            try:
+                call.held = await self._services.access.require(call.caller, name_of(at.name), needed)
+            except AccessMissing as error:
+                source = call.query.one("from") if at.resource is Resource.UPLOADS else None
+                if source:  # a token for both is asked for at once
+                    error.scopes += (f"repository:{name_of(source)}:pull",)
+                raise
 
     def _refuse(self, call: Call, error: RegistryError) -> Reply:
         reply = render(error, call.request_id, self._links.here(call.path))
