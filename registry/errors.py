@@ -253,7 +253,7 @@ class AuditDamaged(RegistryError):
 
     def __init__(self, batch: int) -> None:
         super().__init__(
-            f"batch {batch} of the audit log is not signed by this installation, and nothing from there on was deleted;"
+            f"batch {batch} of the audit log is missing or not as it was sealed, and nothing from there on was deleted;"
             " run `blacklake admin audit verify`",
             {"batch": batch},
         )

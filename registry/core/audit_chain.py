@@ -126,12 +126,10 @@ def digests_of(rows: Iterable[SealedRow]) -> bytes:
     return b"".join(map(digest_of, rows))
 
 
-def chained(
-    number: int, first_sequence: int, last_sequence: int, sealed_at: datetime, previous: bytes, row_digests: bytes
-) -> bytes:
-    """Return the head of a batch."""
-    numbers = _json([number, first_sequence, last_sequence, time_of(sealed_at), previous.hex()])
-    return sha256(f"batch\n{numbers}\n".encode() + row_digests).digest()
+def chained(batch: BatchRow) -> bytes:
+    """Return what a batch's head must be."""
+    numbers = [batch.number, batch.first_sequence, batch.last_sequence, time_of(batch.sealed_at), batch.previous.hex()]
+    return sha256(f"batch\n{_json(numbers)}\n".encode() + batch.row_digests).digest()
 
 
 def time_of(moment: datetime) -> str:

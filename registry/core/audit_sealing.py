@@ -7,12 +7,11 @@ from typing import Final, NamedTuple
 
 from registry.core.audit_chain import (
     GENESIS,
-    Mark,
-    MarkKind,
     Sign,
     SignedMark,
     chained,
     digests_of,
+    head_of,
 )
 from registry.db import audit, audit_batches
 from registry.db.audit_batches import BatchRow
@@ -52,14 +51,21 @@ class Sealer:
         rows = await audit.move(conn, after=before.last_sequence, limit=self._batch)
         if not rows:
             return None
-        number, first, last = before.batch + 1, rows[0].sequence, rows[-1].sequence
-        sealed_at, digests = datetime.now(UTC), digests_of(rows)
-        head = chained(number, first, last, sealed_at, before.head, digests)
-        mark = Mark(MarkKind.HEAD, number, last, head, sealed_at)
-        signature = self._sign(mark.message())
-        await audit_batches.add(
-            conn, BatchRow(number, first, last, sealed_at, before.head, digests, head, signature.kid, signature.value)
+        batch = BatchRow(
+            number=before.batch + 1,
+            first_sequence=rows[0].sequence,
+            last_sequence=rows[-1].sequence,
+            sealed_at=datetime.now(UTC),
+            previous=before.head,
+            row_digests=digests_of(rows),
+            head=b"",
+            kid="",
+            signature=b"",
         )
+        batch = batch._replace(head=chained(batch))
+        mark = head_of(batch).mark
+        signature = self._sign(mark.message())
+        await audit_batches.add(conn, batch._replace(kid=signature.kid, signature=signature.value))
         return Sealed(SignedMark(mark, signature), len(rows) == self._batch)
 
 
@@ -69,6 +75,14 @@ class Position(NamedTuple):
     batch: int
     last_sequence: int
     head: bytes
+
+    def precedes(self, batch: BatchRow) -> bool:
+        """Say whether a batch goes on where this ends."""
+        return (self.batch + 1, self.last_sequence + 1, self.head) == (
+            batch.number,
+            batch.first_sequence,
+            batch.previous,
+        )
 
 
 BEGIN: Final = Position(0, 0, GENESIS)

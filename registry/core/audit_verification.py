@@ -135,10 +135,10 @@ class Verification:
         if batch.number != before.batch + 1:
             page.find(
                 Damage.DROPPED,
-                f"{_span('batch', before.batch + 1, batch.number - 1)} missing, with"
+                f"{_are('batch', before.batch + 1, batch.number - 1)} missing, with"
                 f" {_span('event', before.last_sequence + 1, batch.first_sequence - 1)}",
             )
-        elif (batch.first_sequence, batch.previous) != (before.last_sequence + 1, before.head):
+        elif not before.precedes(batch):
             page.find(Damage.ALTERED, f"batch {batch.number} does not follow the one before it")
         if self._is_whole(page, batch):
             await _compare_rows(page, batch, rows)
@@ -146,17 +146,9 @@ class Verification:
 
     def _is_whole(self, page: _Page, batch: BatchRow) -> bool:
         """Say whether a batch's own record, by which its events are verified, is what was sealed."""
-        head = chained(
-            batch.number,
-            batch.first_sequence,
-            batch.last_sequence,
-            batch.sealed_at,
-            batch.previous,
-            batch.row_digests,
-        )
         count = batch.last_sequence - batch.first_sequence + 1
-        unverified = f"{_span('event', batch.first_sequence, batch.last_sequence)} not to be verified"
-        if head != batch.head or count * DIGEST != len(batch.row_digests):
+        unverified = f"{_are('event', batch.first_sequence, batch.last_sequence)} not to be verified"
+        if chained(batch) != batch.head or count * DIGEST != len(batch.row_digests):
             page.find(Damage.ALTERED, f"the record of batch {batch.number} was altered; {unverified}")
             return False
         mark, signature = head_of(batch)
@@ -255,9 +247,13 @@ async def _named(conn: Connection, heads: Iterable[SignedMark]) -> dict[int, Bat
 
 
 def _missing(first: int, last: int, batch: BatchRow) -> str:
-    return f"{_span('event', first, last)} missing of batch {batch.number}"
+    return f"{_are('event', first, last)} missing of batch {batch.number}"
+
+
+def _are(what: str, first: int, last: int) -> str:
+    return f"{_span(what, first, last)} {'is' if first == last else 'are'}"
 
 
 def _span(what: str, first: int, last: int) -> str:
     plural = "batches" if what == "batch" else f"{what}s"
-    return f"{what} {first} is" if first == last else f"{plural} {first} to {last} are"
+    return f"{what} {first}" if first == last else f"{plural} {first} to {last}"

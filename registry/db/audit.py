@@ -59,10 +59,11 @@ SELECT * FROM unnest($1::timestamptz[], $2::bigint[], $3::text[], $4::text[], $5
     $9::text[], $10::text[], $11::text[])
 """
 _IS_WAITING: Final = "SELECT EXISTS (SELECT FROM audit_inbox)"
-# An event that becomes visible after one with a larger id is in a later batch, hence has a larger number.
+# An event that becomes visible after one with a larger id is in a later batch, hence has a larger number. An ARRAY is looked
+# up by index, however empty the statistics say that the inbox is.
 _MOVE: Final = f"""
 WITH moved AS (
-    DELETE FROM audit_inbox WHERE id IN (SELECT id FROM audit_inbox ORDER BY id LIMIT $2)
+    DELETE FROM audit_inbox WHERE id = ANY(ARRAY(SELECT id FROM audit_inbox ORDER BY id LIMIT $2))
     RETURNING id, {_COLUMNS}
 )
 INSERT INTO audit_events (sequence, {_COLUMNS})
@@ -88,7 +89,9 @@ _SPAN: Final = f"""
 SELECT sequence, {_COLUMNS} FROM audit_events
 WHERE sequence > $1::bigint AND sequence <= $2::bigint ORDER BY sequence LIMIT $3
 """
-_FORGET: Final = "DELETE FROM audit_events WHERE sequence > $1 AND sequence <= $2"
+_FORGET: Final = """
+WITH gone AS (DELETE FROM audit_events WHERE sequence > $1 AND sequence <= $2 RETURNING sequence) SELECT count(*) FROM gone
+"""
 
 
 async def add(conn: Connection, events: Sequence[EventRow]) -> None:
@@ -134,9 +137,10 @@ async def span(conn: Connection, *, after: int, last: int, limit: int) -> list[S
     return [_sealed(tuple(row)) for row in await conn.fetch(_SPAN, after, last, limit)]
 
 
-async def forget(conn: Connection, *, after: int, last: int) -> None:
-    """Delete the sealed events with numbers above `after` and up to `last`."""
-    await conn.execute(_FORGET, after, last)
+async def forget(conn: Connection, *, after: int, last: int) -> int:
+    """Delete the sealed events with numbers above `after` and up to `last`; return how many there were."""
+    count: int = await conn.fetchval(_FORGET, after, last)
+    return count
 
 
 def _sealed(row: Sequence[Any]) -> SealedRow:
