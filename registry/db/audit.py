@@ -58,7 +58,8 @@ INSERT INTO audit_inbox ({_COLUMNS})
 SELECT * FROM unnest($1::timestamptz[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
     $9::text[], $10::text[], $11::text[])
 """
-_IS_WAITING: Final = "SELECT EXISTS (SELECT FROM audit_inbox)"
+# By index: the table may have many pages of events that were moved.
+_FIRST: Final = "SELECT id FROM audit_inbox ORDER BY id LIMIT 1"
 # An event that becomes visible after one with a larger id is in a later batch, hence has a larger number. An ARRAY is looked
 # up by index, however empty the statistics say that the inbox is.
 _MOVE: Final = f"""
@@ -101,8 +102,7 @@ async def add(conn: Connection, events: Sequence[EventRow]) -> None:
 
 async def is_waiting(conn: Connection) -> bool:
     """Say whether there are events that are not sealed yet."""
-    found: bool = await conn.fetchval(_IS_WAITING)
-    return found
+    return await conn.fetchval(_FIRST) is not None
 
 
 async def move(conn: Connection, *, after: int, limit: int) -> list[SealedRow]:
