@@ -90,6 +90,19 @@ def test_secrets_are_masked_wherever_they_turn_up() -> None:
         assert secret not in text
     assert (row.principal, row.credential_id, row.request_id) == ("blk_***", "eyJ***", "x blk_*** y")
     assert row.target == "https://me:***@host/eyJ***"
+    detail = {"new_password": 'hun"ter 2', "to": "postgresql://u@h/d?password=hunter2&x=1", "name": "my_team/token:v1"}
+    assert json.loads(row_of(Event(ALICE, Action.PULL, "x", detail=detail)).detail) == {
+        "new_password": "***",
+        "to": "postgresql://u@h/d?password=***&x=1",
+        "name": "my_team/token:v1",
+    }
+
+
+@pytest.mark.parametrize(
+    "target", ["team/model@sha256:" + 64 * "a", "my_team/token:v1", "acme/x*", "user:a.b-c_d", "team/eyJ:1"]
+)
+def test_what_is_no_secret_is_kept_as_it_is(target: str) -> None:
+    assert row_of(pull(target)).target == target
 
 
 def test_what_is_recorded_is_bounded() -> None:
