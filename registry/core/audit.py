@@ -1,4 +1,4 @@
-"""Events of the audit log: who did what, from where, by which credential, and what came of it (docs/security.md, Audit).
+"""Events of the audit log: who did what, from where, by which credential, and what came of it (docs/audit.md).
 
 A change records its event in its own transaction: it is in the log if and only if the change is in the database.
 """
