@@ -1,4 +1,4 @@
-"""`blacklake admin user|org|grant|access|apikey|keys`."""
+"""`blacklake admin user|org|grant|access|apikey|keys|audit`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
-from typing import Annotated, Final
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Final, Literal
 
 from cyclopts import App, Parameter
 
@@ -17,8 +19,10 @@ user = App(name="user", help="Users.")
 org = App(name="org", help="Organisations.")
 grant = App(name="grant", help="What is granted to whom.")
 apikey = App(name="apikey", help="Keys that stand for a user.")
+audit = App(name="audit", help="The log of who did what.")
 
 _DURATION: Final = re.compile(r"([0-9]{1,6})([mhd])", re.ASCII)
+_LONGEST_PAGE: Final = 10_000
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
 
 Subject = Annotated[str, Parameter(help="user:NAME, team:ORG/TEAM or anonymous.")]
@@ -91,6 +95,87 @@ def create_key(
         from registry import administration
 
         print(administration.create_key(settings_of(config, data_dir=data_dir), user, name, lifetime=lifetime))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Which:
+    """Which events; all that fit everything that is given."""
+
+    principal: Annotated[str | None, Parameter(help="Who did it, such as alice or local:root.")] = None
+    action: Annotated[str | None, Parameter(help="What was done, such as grant.add.")] = None
+    target: Annotated[str | None, Parameter(help="What the target's name begins with.")] = None
+    outcome: Annotated[Literal["done", "denied", "failed"] | None, Parameter(help="What came of it.")] = None
+    since: Annotated[datetime | None, Parameter(help="From when on, in UTC unless it says otherwise.")] = None
+    until: Annotated[datetime | None, Parameter(help="Before when.")] = None
+
+
+WhichEvents = Annotated[Which | None, Parameter(name="*")]
+
+
+@audit.command(name="list")
+def list_audit(
+    *,
+    which: WhichEvents = None,
+    limit: Annotated[int, Parameter(help="Events of a page.")] = 100,
+    before: Annotated[int | None, Parameter(help="Only events that were numbered below.")] = None,
+    data_dir: DataDir = None,
+    config: Config = None,
+) -> None:
+    """List events, the newest first; those without a number are not sealed yet."""
+    if not 1 <= limit <= _LONGEST_PAGE:
+        raise Refused(f"a page has 1 to {_LONGEST_PAGE} events", 2)
+    with _done():
+        from registry import administration
+
+        events = administration.event_filter(**vars(which or Which()))
+        settings = settings_of(config, data_dir=data_dir)
+        following = administration.list_audit(settings, events, before=before, limit=limit, say=print)
+    if following is not None:
+        print(f"more: --before {following}", file=sys.stderr)
+
+
+@audit.command(name="export")
+def export_audit(*, which: WhichEvents = None, data_dir: DataDir = None, config: Config = None) -> None:
+    """Print the sealed events as JSON, one a line, the oldest first."""
+    with _done():
+        from registry import administration
+
+        events = administration.event_filter(**vars(which or Which()))
+        tail = administration.export_audit(settings_of(config, data_dir=data_dir), events, say=print)
+    if tail.events:
+        print(f"{tail.events} events are not sealed yet, and were left out", file=sys.stderr)
+
+
+@audit.command(name="verify")
+def verify_audit(
+    *,
+    head: Annotated[
+        Path | None, Parameter(help="File with heads that were exported: the server's log will do.")
+    ] = None,
+    data_dir: DataDir = None,
+    config: Config = None,
+) -> int:
+    """Verify that no event was altered, dropped or inserted; with --head, that none of the newest is missing either."""
+    with _done():
+        from registry import administration
+
+        return 0 if administration.verify_audit(settings_of(config, data_dir=data_dir), head, say=print) else 1
+
+
+@audit.command(name="prune")
+def prune_audit(
+    *,
+    older_than: Annotated[str, Parameter(help="How long ago they were sealed: 400d.")],
+    data_dir: DataDir = None,
+    config: Config = None,
+) -> None:
+    """Delete old events. What remains still verifies."""
+    age = _duration(older_than)
+    with _done():
+        from registry import administration
+
+        pruned = administration.prune_audit(settings_of(config, data_dir=data_dir), age)
+    print(f"{pruned.events} events in {pruned.batches} batches were deleted")
 
 
 def _duration(text: str) -> timedelta:

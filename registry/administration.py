@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import pwd
 from collections.abc import Callable, Coroutine, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from registry.auth.passwords import Passwords, PasswordUnfit
+from registry.auth.sealing import SecretKeyUnusable
 from registry.auth.secrets import API_KEY, hash_of, new_secret
-from registry.compose import create_keyring
+from registry.compose import create_audit_key, create_keyring
 from registry.config import Settings
+from registry.core.audit import Actor, CredentialKind
+from registry.core.audit_chain import SignedMark, exported_head, time_of
+from registry.core.audit_log import AuditLog, as_json, as_line
+from registry.core.audit_retention import Pruned, Retention
+from registry.core.audit_verification import Finding, Verification
 from registry.core.identities import Identities
 from registry.db import migrate
+from registry.db.audit import EventFilter, Tail
 from registry.db.embedded import running_url
 from registry.db.pool import Database
 from registry.errors import RegistryError
@@ -29,24 +39,24 @@ def add_user(settings: Settings, name: str, *, password: str | None, is_admin: b
 
     async def act(db: Database) -> None:
         hashed = await Passwords().hashed(password) if password is not None else None
-        await Identities(db).add_user(name, password_hash=hashed, is_admin=is_admin)
+        await Identities(db).add_user(name, password_hash=hashed, is_admin=is_admin, actor=_local_actor())
 
     _run(settings, act)
 
 
 def add_organisation(settings: Settings, name: str) -> None:
     """Add an organisation. Raise UpkeepFailed."""
-    _run(settings, lambda db: Identities(db).add_organisation(name))
+    _run(settings, lambda db: Identities(db).add_organisation(name, actor=_local_actor()))
 
 
 def grant(settings: Settings, subject: str, role: str, target: str) -> None:
     """Grant a role. Raise UpkeepFailed."""
-    _run(settings, lambda db: Identities(db).grant(subject, role, target))
+    _run(settings, lambda db: Identities(db).grant(subject, role, target, actor=_local_actor()))
 
 
 def revoke(settings: Settings, subject: str, role: str, target: str) -> None:
     """Take a grant back. Raise UpkeepFailed."""
-    _run(settings, lambda db: Identities(db).revoke(subject, role, target))
+    _run(settings, lambda db: Identities(db).revoke(subject, role, target, actor=_local_actor()))
 
 
 def create_key(settings: Settings, user: str, name: str, *, lifetime: timedelta | None) -> str:
@@ -61,6 +71,117 @@ def rotate_keys(settings: Settings, *, now: bool) -> str:
     return _run(settings, lambda db: create_keyring(settings, db).rotate(now=now))
 
 
+def event_filter(
+    *,
+    principal: str | None,
+    action: str | None,
+    target: str | None,
+    outcome: str | None,
+    since: datetime | None,
+    until: datetime | None,
+) -> EventFilter:
+    """Return which events are asked for; a time that doesn't say where it is meant is in UTC."""
+    since, until = (
+        moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
+        for moment in (since, until)
+    )
+    return EventFilter(principal, action, target, outcome, since, until)
+
+
+def list_audit(
+    settings: Settings, which: EventFilter, *, before: int | None, limit: int, say: Callable[[str], None]
+) -> int | None:
+    """Tell `say` a line of each event, the newest first; return before which number the next page begins.
+
+    Raise UpkeepFailed.
+    """
+    page = _run(settings, lambda db: AuditLog(db).page(which, before=before, limit=limit))
+    for event in page.waiting:
+        say(as_line(event, None))
+    for row in page.sealed:
+        say(as_line(row.event, row.sequence))
+    return page.next_before
+
+
+def export_audit(settings: Settings, which: EventFilter, *, say: Callable[[str], None]) -> Tail:
+    """Tell `say` each sealed event as JSON, the oldest first; return what is not sealed yet. Raise UpkeepFailed."""
+
+    async def act(db: Database) -> Tail:
+        log = AuditLog(db)
+        async with contextlib.aclosing(log.export(which)) as rows:
+            async for row in rows:
+                say(as_json(row.event, row.sequence))
+        return await log.tail()
+
+    return _run(settings, act)
+
+
+def verify_audit(settings: Settings, heads: Path | None, *, say: Callable[[str], None]) -> bool:
+    """Verify the audit log, and that it still has the exported `heads`; return whether all is well. Raise UpkeepFailed."""
+    findings = 0
+
+    def find(finding: Finding) -> None:
+        nonlocal findings
+        findings += 1
+        say(f"{finding.damage.upper():9} {finding.text}")
+
+    async def act(db: Database) -> None:
+        verification = Verification(db, create_audit_key(settings).verify)
+        done = await verification.verify(find)
+        batches = f"batches {done.first_batch} to {done.last.batch}" if done.events else "no batch"
+        say(f"{done.events} sealed events in {batches} were verified, with {findings} findings")
+        if heads is not None:
+            compared = await verification.compare(_heads_in(heads), find)
+            say(f"{compared.found} exported heads are in the log; {compared.pruned} are of batches that were pruned")
+        if done.tail.since is not None:
+            since = time_of(done.tail.since)
+            say(f"{done.tail.events} events since {since} are not sealed yet: nobody could tell if they were altered")
+
+    _run(settings, act)
+    return not findings
+
+
+def prune_audit(settings: Settings, older_than: timedelta) -> Pruned:
+    """Delete what was sealed longer ago than that; return how much it was. Raise UpkeepFailed."""
+
+    def act(db: Database) -> Coroutine[Any, Any, Pruned]:
+        key = create_audit_key(settings)
+        return Retention(db, key.sign, key.verify).prune(older_than, _local_actor())
+
+    return _run(settings, act)
+
+
+def _heads_in(path: Path) -> Iterator[SignedMark]:
+    """Yield the heads in a file: exported objects, one a line, or lines of the server's log. Raise UpkeepFailed."""
+    is_empty = True
+    try:
+        with path.open(encoding="utf-8", errors="replace") as lines:
+            for number, line in enumerate(lines, 1):
+                try:
+                    head = exported_head(line)
+                except ValueError as error:
+                    raise UpkeepFailed(f"{path}, line {number}: {error}") from error
+                if head is not None:
+                    is_empty = False
+                    yield head
+    except OSError as error:
+        raise UpkeepFailed(f"{path} can't be read: {error.strerror}") from error
+    if is_empty:
+        raise UpkeepFailed(
+            f"{path} holds no head: those are in the server's log (“audit log sealed”), and in the bucket below audit/heads/"
+        )
+
+
+def _local_actor() -> Actor:
+    """Return who runs this command: by the process's user, since variables can say anything."""
+    number = os.getuid()
+    try:
+        name = pwd.getpwuid(number).pw_name
+    except KeyError:  # in a container, say
+        name = str(number)
+    return Actor(None, f"local:{name}", CredentialKind.LOCAL)
+
+
 def _run(settings: Settings, act: Callable[[Database], Coroutine[Any, Any, T]]) -> T:
     async def connected(url: str) -> T:
         db = Database(url, size=_CONNECTIONS, timeout=settings.database_timeout)
@@ -73,7 +194,7 @@ def _run(settings: Settings, act: Callable[[Database], Coroutine[Any, Any, T]]) 
     try:
         with _reached(settings) as url:
             return asyncio.run(connected(url))
-    except (RegistryError, PasswordUnfit) as error:
+    except (RegistryError, PasswordUnfit, SecretKeyUnusable) as error:
         raise UpkeepFailed(str(error)) from error
 
 

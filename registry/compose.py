@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from mediatypes.endpoints import Resource
 from registry import metrics
+from registry.auth.audit_key import AuditKey
 from registry.auth.gate import TokenGate
 from registry.auth.identification import Identification
 from registry.auth.keyring import Keyring
@@ -140,6 +141,11 @@ def create_keyring(settings: Settings, db: Database) -> Keyring:
     """Return the keys that sign tokens. Raise SecretKeyUnusable."""
     path = settings.secret_key_file or settings.data_dir / "secret-key"
     return Keyring(db, read_key(path), algorithm=settings.token_algorithm, longest=settings.token_seconds)
+
+
+def create_audit_key(settings: Settings) -> AuditKey:
+    """Return what signs the audit log. Raise SecretKeyUnusable."""
+    return AuditKey(read_key(settings.secret_key_file or settings.data_dir / "secret-key"))
 
 
 def create_replicas(settings: Settings, db: Database) -> Replicas:

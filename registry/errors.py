@@ -6,7 +6,7 @@ RegistryError
 ├── BlobUnknown  RangeUnsatisfiable
 ├── UploadUnknown  UploadOutOfOrder  ContentRangeInvalid  BodyIncomplete
 ├── ManifestUnknown  ManifestInvalid  ManifestTooLarge  ManifestBlobUnknown  MediaTypeUnsupported
-├── StillReferenced  DeletionDisabled  AccessDenied  TagMoveDenied  OrganisationUnknown  IdentityRefused
+├── StillReferenced  DeletionDisabled  AccessDenied  TagMoveDenied  OrganisationUnknown  IdentityRefused  AuditDamaged
 ├── Unauthorized: CredentialsMissing  CredentialsWrong  TokenInvalid  AccessMissing  CatalogDenied  AccessLost
 ├── PageInvalid  EndpointUnknown  MethodUnsupported  RequestInvalid  TooManyRequests
 └── InternalError  Unavailable
@@ -244,6 +244,19 @@ class IdentityRefused(RegistryError):
     """Something about users, organisations or grants that can't be done."""
 
     code = ErrorCode.DENIED
+
+
+class AuditDamaged(RegistryError):
+    """Something that was sealed in the audit log is not what it was."""
+
+    code = ErrorCode.DENIED
+
+    def __init__(self, batch: int) -> None:
+        super().__init__(
+            f"batch {batch} of the audit log is missing or not as it was sealed, and nothing from there on was deleted;"
+            " run `blacklake admin audit verify`",
+            {"batch": batch},
+        )
 
 
 class Unauthorized(RegistryError):

@@ -72,6 +72,9 @@ _redis_operations = Counter(
     ("operation", "outcome"),
     registry=_registry,
 )
+_audit_dropped = Counter(
+    "blacklake_audit_dropped", "Events that the audit log lacks: their buffer was full.", registry=_registry
+)
 
 
 class _Request(NamedTuple):
@@ -145,6 +148,11 @@ def set_replica_lag(replica: int, seconds: float) -> None:
 def count_redis_operation(operation: str, outcome: str) -> None:
     """Count a question to Redis: `done`, `nothing` (found), `failed`, or `skipped`."""
     _redis_operations.labels(operation, outcome).inc()
+
+
+def count_audit_dropped() -> None:
+    """Count an event that the audit log will lack."""
+    _audit_dropped.inc()
 
 
 def set_uploads_open(count: int) -> None:

@@ -36,6 +36,7 @@ class SecretKey:
             raise SecretKeyUnusable(f"the secret key has {len(material)} bytes; it must have {SIZE}")
         self._sealing = AESGCM(_derived(material, b"seal"))
         self._codes = _derived(material, b"code")
+        self._audit = _derived(material, b"audit")
 
     def seal(self, content: bytes, *, name: str) -> bytes:
         """Return `content` so that only this key opens it, and only under the same `name`."""
@@ -51,6 +52,11 @@ class SecretKey:
                 f"the secret key doesn't open {name}, which the database keeps; BLACKLAKE_SECRET_KEY_FILE must name the key"
                 " by which it was sealed, the same on every node"
             ) from None
+
+    @property
+    def audit_seed(self) -> bytes:
+        """Return the private key (RFC 8032 §5.1.5) of what signs the audit log."""
+        return self._audit
 
     def code(self, message: bytes) -> bytes:
         """Return the code of a message; compare by hmac.compare_digest."""

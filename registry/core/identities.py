@@ -12,6 +12,7 @@ from typing import Final, NamedTuple, TypeVar
 
 from mediatypes.names import InvalidName, parse_repository_name
 from registry.core.access import ANONYMOUS_ID, path_of
+from registry.core.audit import REGISTRY, Action, Actor, Event, record
 from registry.db import organisations, principals
 from registry.db.pool import Connection, Database
 from registry.errors import IdentityRefused
@@ -41,7 +42,7 @@ class Identities:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    async def add_user(self, name: str, *, password_hash: str | None, is_admin: bool) -> None:
+    async def add_user(self, name: str, *, password_hash: str | None, is_admin: bool, actor: Actor) -> None:
         """Add a user. Raise IdentityRefused."""
         if _USER.fullmatch(name) is None or len(name) > _LONGEST_NAME:
             raise IdentityRefused(
@@ -52,6 +53,7 @@ class Identities:
         async def add(conn: Connection) -> None:
             if await principals.add_user(conn, name, password_hash=password_hash, is_admin=is_admin) is None:
                 raise IdentityRefused(f"there is a principal {name} already")
+            await record(conn, Event(actor, Action.USER_ADD, f"user:{name}", detail={"admin": is_admin}))
 
         await self._db.transaction("add_user", add)
 
@@ -67,28 +69,32 @@ class Identities:
             if await principals.has_users(conn):
                 return False
             await principals.add_user(conn, name, password_hash=password_hash, is_admin=True)
+            await record(conn, Event(REGISTRY, Action.USER_ADD, f"user:{name}", detail={"admin": True}))
             return True
 
         return await self._db.transaction("add_first_admin", add)
 
-    async def add_organisation(self, name: str) -> None:
+    async def add_organisation(self, name: str, *, actor: Actor) -> None:
         """Add an organisation, the first segment of its repositories' names. Raise IdentityRefused."""
         _require_segment(name)
 
         async def add(conn: Connection) -> None:
             if await organisations.add(conn, name) is None:
                 raise IdentityRefused(f"there is an organisation {name} already")
+            await record(conn, Event(actor, Action.ORGANISATION_ADD, name))
 
         await self._db.transaction("add_organisation", add)
 
-    async def grant(self, subject: str, role: str, target: str) -> None:
+    async def grant(self, subject: str, role: str, target: str, *, actor: Actor) -> None:
         """Grant a role. Raise IdentityRefused."""
-        if not await self._change("grant", subject, role, target, organisations.grant):
+        event = Event(actor, Action.GRANT_ADD, target, detail={"role": role, "subject": subject})
+        if not await self._change("grant", event, subject, role, organisations.grant):
             raise IdentityRefused(f"{subject} has the role {role} on {target} already")
 
-    async def revoke(self, subject: str, role: str, target: str) -> None:
+    async def revoke(self, subject: str, role: str, target: str, *, actor: Actor) -> None:
         """Take a grant back. Raise IdentityRefused."""
-        if not await self._change("revoke", subject, role, target, organisations.revoke):
+        event = Event(actor, Action.GRANT_REMOVE, target, detail={"role": role, "subject": subject})
+        if not await self._change("revoke", event, subject, role, organisations.revoke):
             raise IdentityRefused(f"{subject} has no role {role} on {target}")
 
     async def add_key(self, user: str, name: str, secret_hash: bytes, *, lifetime: timedelta | None) -> None:
@@ -105,9 +111,9 @@ class Identities:
         await self._db.transaction("add_api_key", add)
 
     async def _change(
-        self, what: str, subject: str, role: str, target: str, change: Callable[..., Awaitable[bool]]
+        self, what: str, event: Event, subject: str, role: str, change: Callable[..., Awaitable[bool]]
     ) -> bool:
-        on = parse_target(target)
+        on = parse_target(event.target)
 
         async def act(conn: Connection) -> bool:
             organisation_id = await organisations.find(conn, on.organisation)
@@ -119,7 +125,7 @@ class Identities:
                     f"{on.organisation} has no role {role}; there are reader, writer, maintainer, admin"
                 )
             grantee = await _grantee(conn, subject)
-            return await change(
+            is_changed = await change(
                 conn,
                 organisation_id=organisation_id,
                 principal_id=grantee.principal_id,
@@ -128,6 +134,9 @@ class Identities:
                 target=on.path,
                 is_prefix=on.is_prefix,
             )
+            if is_changed:
+                await record(conn, event)
+            return is_changed
 
         return await self._db.transaction(what, act)
 

@@ -31,6 +31,7 @@ STATUS: Final[dict[type[RegistryError], int]] = {
     errors.TagMoveDenied: 403,
     errors.OrganisationUnknown: 403,
     errors.IdentityRefused: 409,
+    errors.AuditDamaged: 409,
     errors.StillReferenced: 403,
     errors.NameUnknown: 404,
     errors.BlobUnknown: 404,

@@ -19,17 +19,19 @@ from mediatypes.ranges import ByteRange
 from registry.storage.base import CHUNK_SIZE, ObjectMissing, StorageError, StorageKey, WriterBusy, piece_size, place_of
 from registry.storage.s3_bucket import Bucket, spool_of
 from registry.storage.s3_client import ATTEMPTS
+from registry.storage.s3_heads import S3Heads
 from registry.storage.s3_urls import new_signer
 from registry.storage.s3_writer import S3Writer, UploadState
 from registry.storage_url import S3Location
 
 
 class S3Store:
-    """A BlobStore in a bucket, which any number of nodes share."""
+    """A BlobStore in a bucket, which any number of nodes share; and beside it the `heads` of the audit log."""
 
     def __init__(self, location: S3Location) -> None:
         self._bucket = Bucket(location)
         self._signer = new_signer(self._bucket.session, location)
+        self.heads = S3Heads(self._bucket)
         self._prefix = location.prefix
         self._grows = location.growing_parts
         self._readers = 0

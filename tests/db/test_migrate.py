@@ -30,7 +30,7 @@ from tests.lifecycle.serving import eventually
 DEBIAN = Path("/usr/lib/postgresql")
 WHEEL = sorted(binaries.installations())
 VERSIONS = sorted({15, 16, 18, *WHEEL})  # the oldest that is supported, and what the wheel has
-CURRENT = SchemaState("0003", SCHEMA_VERSION, 1)
+CURRENT = SchemaState(f"{SCHEMA_VERSION:04}", SCHEMA_VERSION, 1)
 FIRST = SchemaState("", 0, 0)
 
 

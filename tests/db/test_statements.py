@@ -41,6 +41,14 @@ INSERT INTO uploads (repository_id, id, storage_key, algorithm)
     SELECT repository_id, gen_random_uuid(), 'upload' || n, 'sha256' FROM numbers WHERE n % 10 = 0;
 INSERT INTO dead_objects (storage_key, due_at)
     SELECT 'dead' || n, now() + make_interval(secs => n - 500) FROM numbers WHERE n % 2 = 0;
+INSERT INTO audit_inbox (at, principal, credential_kind, action, target, outcome, detail)
+    SELECT now(), 'user' || n % 100, 'key', 'pull', 'team/model' || n, 'done', '{{}}' FROM numbers WHERE n <= {size};
+INSERT INTO audit_events (sequence, at, principal, credential_kind, action, target, outcome, detail)
+    SELECT n, now() - make_interval(secs => {size} - n), 'user' || n % 500, 'key', 'kind' || n % 500, 'team/model' || n,
+        CASE WHEN n % 500 = 0 THEN 'denied' ELSE 'done' END, '{{}}'
+    FROM numbers WHERE n <= {size};
+INSERT INTO audit_batches
+    SELECT n, n, n, now(), earlier, digest, digest, 'kid', digest FROM numbers WHERE n <= {size};
 """
 
 
@@ -81,6 +89,8 @@ REPOSITORY = 1
 ONE = "team/model1"
 POPULAR = packed(0)  # the subject of every second manifest
 NO_ID = "00000000-0000-0000-0000-000000000000"
+
+EVENT = (datetime(2030, 1, 1, tzinfo=UTC), 1, "alice", "key", "42", None, None, "pull", "team/model", "done", "{}")
 
 HOT: dict[str, tuple[Any, ...]] = {
     "blobs._LOOKUP": ([ONE] * 128, DIGESTS, [None] * 128, [None] * 128),
@@ -133,6 +143,14 @@ HOT: dict[str, tuple[Any, ...]] = {
     "objects._ADD_UNNAMED": ("upload10",),
     "objects._FORGET": ("dead10",),
     "objects._FORGET_CLAIMED": (["dead10", "dead20"], datetime(2030, 1, 1, tzinfo=UTC)),
+    "audit._ADD": tuple([value] for value in EVENT),
+    "audit._FIRST": (),
+    "audit._MOVE": (10_000_000, 100),
+    "audit._SPAN": (500, 900, 200),
+    "audit_batches._LAST": (),
+    "audit_batches._PAGE": (500, 200),
+    "audit_batches._NAMED": ([1, 10, 100],),
+    "audit_batches._ADD": (0, 0, 0, datetime(2030, 1, 1, tzinfo=UTC), b"", b"", b"", "kid", b""),
 }  # fmt: skip
 
 
@@ -145,6 +163,9 @@ GROWING = {
     "manifests",
     "tags",
     "manifest_references",
+    "audit_inbox",
+    "audit_events",
+    "audit_batches",
 }
 
 
@@ -195,6 +216,18 @@ def test_every_statement_that_a_request_runs_is_among_the_hot_ones() -> None:
         "uploads._COUNT",  # for /metrics; counts every row
         "replicas._PRIMARY",  # no tables: where a server's log ends
         "replicas._REPLICA",
+        "audit._NEWEST",  # an administrator's, as those below
+        "audit._OLDEST",
+        "audit._WAITING",
+        "audit._TAIL",
+        "audit._FORGET",
+        "audit_batches._FORGET",
+        "audit_batches._STRAY",
+        "audit_batches._TRY_LOCK",  # no tables
+        "audit_batches._WAIT_LOCK",
+        "audit_batches._ANCHOR",  # a single row
+        "audit_batches._SET_ANCHOR",
+        "audit_batches._FORGET_ANCHORS",
     }
 
 

@@ -1,0 +1,143 @@
+"""Events of the audit log: who did what, from where, by which credential, and what came of it (docs/audit.md).
+
+A change records its event in its own transaction: it is in the log if and only if the change is in the database.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from registry.db import audit
+from registry.db.audit import EventRow
+from registry.db.pool import Connection
+
+DETAIL_LIMIT: Final = 4096
+"""Bytes of an event's detail."""
+
+_SHOWN: Final = 1000  # characters of a detail that has too many
+_LONGEST: Final = 512  # characters of any other text
+# What a value may hold by mistake: keys and tokens of ours and of others that look alike, JWTs, what headers hold, passwords.
+_SECRET: Final = re.compile(
+    r"(\b[a-z]{3}_)[0-9A-Za-z_.-]{36,}"
+    r"|(\beyJ)[\w-]{8,}(?:\.[\w-]*)*"
+    r"|(\b(?i:basic|bearer)\s+)[\w.~+/=-]{8,}"
+    r"|(://[^:/?#@\s'\"]*:)[^\s'\"]*(?=@)"
+    r"|(\b(?i:password)=)[^&\s'\"]+"
+    r"|(\"\w*(?i:password|secret|token)\":\s*\")(?:[^\"\\]|\\.)+",
+    re.ASCII,
+)
+_PLAIN: Final = re.compile(
+    r"[0-9A-Za-z/:@.,-]*"
+)  # without `eyJ` and `://` there is none of these in it: most values are such
+
+
+class Action(StrEnum):
+    """What is done."""
+
+    USER_ADD = "user.add"
+    ORGANISATION_ADD = "organisation.add"
+    GRANT_ADD = "grant.add"
+    GRANT_REMOVE = "grant.remove"
+    PULL = "pull"
+    AUDIT_PRUNE = "audit.prune"
+    AUDIT_DROP = "audit.drop"
+
+
+class Outcome(StrEnum):
+    """What came of it."""
+
+    DONE = "done"
+    DENIED = "denied"
+    FAILED = "failed"
+
+
+class CredentialKind(StrEnum):
+    """By what somebody has proved who he is."""
+
+    NONE = "none"
+    LOCAL = "local"  # an account of the operating system's, with the database's own password
+    PASSWORD = "password"  # noqa: S105 - a kind, not a password
+    KEY = "key"
+    TOKEN = "token"  # noqa: S105 - likewise
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts, and from where. `principal_id` is None for who is no principal, such as `local:root`.
+
+    `credential_id` is what names the credential, a key's number or a token's `jti`; never the credential itself.
+    """
+
+    principal_id: int | None
+    principal: str
+    credential_kind: CredentialKind
+    credential_id: str | None = None
+    address: str | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What somebody did to a target. `detail` is JSON.
+
+    What is too long is cut, what looks like a secret is masked, and what PostgreSQL can't hold is spelled out.
+    """
+
+    actor: Actor
+    action: Action
+    target: str
+    outcome: Outcome = Outcome.DONE
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+REGISTRY: Final = Actor(None, "registry", CredentialKind.NONE)
+"""The registry itself."""
+
+
+async def record(conn: Connection, event: Event) -> None:
+    """Record an event in the transaction of `conn`: it waits for nobody, and is sealed when that has committed."""
+    await audit.add(conn, [row_of(event)])
+
+
+def row_of(event: Event) -> EventRow:
+    """Return what is kept of an event: at most some 10 KiB."""
+    actor = event.actor
+    return EventRow(
+        at=event.at,
+        principal_id=actor.principal_id,
+        principal=_kept(actor.principal),
+        credential_kind=actor.credential_kind,
+        credential_id=_kept(actor.credential_id) if actor.credential_id is not None else None,
+        address=_kept(actor.address) if actor.address is not None else None,
+        request_id=_kept(actor.request_id) if actor.request_id is not None else None,
+        action=event.action,
+        target=_kept(event.target),
+        outcome=event.outcome,
+        detail=_detail(event.detail),
+    )
+
+
+def _kept(text: str) -> str:
+    if len(text) <= _LONGEST and _PLAIN.fullmatch(text) and "eyJ" not in text and "://" not in text:
+        return text
+    if len(text) > _LONGEST:  # cut before it is looked at: a client may have sent megabytes
+        text = text[:_LONGEST] + "…"
+    return _without_secrets(text).encode(errors="backslashreplace").decode().replace("\0", "\\x00")
+
+
+def _detail(detail: Mapping[str, Any]) -> str:
+    text = _without_secrets(json.dumps(detail, separators=(",", ":"), sort_keys=True)) if detail else "{}"
+    if len(text) <= DETAIL_LIMIT:  # bytes: it is ASCII
+        return text
+    return json.dumps({"begins": text[:_SHOWN], "bytes": len(text)}, separators=(",", ":"))
+
+
+def _without_secrets(text: str) -> str:
+    return _SECRET.sub(lambda found: f"{found[found.lastindex or 0]}***", text)
