@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from datetime import timedelta
 from typing import Any, Final, TypeVar
 
 from registry.auth.passwords import Passwords, PasswordUnfit
+from registry.auth.sealing import SecretKeyUnusable
 from registry.auth.secrets import API_KEY, hash_of, new_secret
-from registry.compose import create_keyring
+from registry.auth.trust import kind_of
+from registry.auth.trusted import Trusted
+from registry.compose import create_keyring, create_secret_key
 from registry.config import Settings
 from registry.core.identities import Identities
 from registry.db import migrate
 from registry.db.embedded import running_url
 from registry.db.pool import Database
+from registry.db.trust import IssuerRow, RuleRow
 from registry.errors import RegistryError
 from registry.upkeep import UpkeepFailed, database
 
@@ -61,6 +65,54 @@ def rotate_keys(settings: Settings, *, now: bool) -> str:
     return _run(settings, lambda db: create_keyring(settings, db).rotate(now=now))
 
 
+def add_issuer(
+    settings: Settings, url: str, *, kind: str | None, algorithms: Sequence[str], secret: str | None, **more: Any
+) -> None:
+    """Add an issuer of identities, with the `secret` of our client there; `more` is of IssuerRow. Raise UpkeepFailed."""
+    new = IssuerRow(0, url, kind or kind_of(url) or "other", tuple(algorithms), **more)
+
+    async def act(db: Database) -> None:
+        key = create_secret_key(settings) if secret is not None else None
+        await Trusted(db).add_issuer(new, secret=secret, key=key)
+
+    _run(settings, act)
+
+
+def remove_issuer(settings: Settings, url: str) -> None:
+    """Remove an issuer with its rules and links. Raise UpkeepFailed."""
+    _run(settings, lambda db: Trusted(db).remove_issuer(url))
+
+
+def issuers(settings: Settings) -> list[IssuerRow]:
+    """Return all issuers, by URL. Raise UpkeepFailed."""
+    return _run(settings, lambda db: Trusted(db).issuers())
+
+
+def link(settings: Settings, issuer: str, subject: str, user: str) -> None:
+    """Let an issuer's subject log in as a user. Raise UpkeepFailed."""
+    _run(settings, lambda db: Trusted(db).link(issuer, subject, user))
+
+
+def unlink(settings: Settings, issuer: str, subject: str) -> None:
+    """Let an issuer's subject log in as nobody any more. Raise UpkeepFailed."""
+    _run(settings, lambda db: Trusted(db).unlink(issuer, subject))
+
+
+def add_trust(settings: Settings, name: str, **rule: Any) -> None:
+    """Add a rule of trust, as `Trusted.add_rule` has it. Raise UpkeepFailed."""
+    _run(settings, lambda db: Trusted(db).add_rule(name, **rule))
+
+
+def remove_trust(settings: Settings, name: str) -> None:
+    """Remove a rule of trust. Raise UpkeepFailed."""
+    _run(settings, lambda db: Trusted(db).remove_rule(name))
+
+
+def trusted(settings: Settings) -> list[RuleRow]:
+    """Return all rules of trust, by name. Raise UpkeepFailed."""
+    return _run(settings, lambda db: Trusted(db).rules())
+
+
 def _run(settings: Settings, act: Callable[[Database], Coroutine[Any, Any, T]]) -> T:
     async def connected(url: str) -> T:
         db = Database(url, size=_CONNECTIONS, timeout=settings.database_timeout)
@@ -73,7 +125,7 @@ def _run(settings: Settings, act: Callable[[Database], Coroutine[Any, Any, T]]) 
     try:
         with _reached(settings) as url:
             return asyncio.run(connected(url))
-    except (RegistryError, PasswordUnfit) as error:
+    except (RegistryError, PasswordUnfit, SecretKeyUnusable) as error:
         raise UpkeepFailed(str(error)) from error
 
 
