@@ -60,7 +60,7 @@ class Trusted:
         """Remove an issuer with its rules and links. Tokens that were given out by them end within their minutes."""
 
         async def remove(conn: Connection) -> None:
-            if not await rows.remove_issuer(conn, url):
+            if not is_url(url) or not await rows.remove_issuer(conn, url):
                 raise _no_issuer(url)
 
         await self._db.transaction("remove_issuer", remove)
@@ -110,7 +110,7 @@ class Trusted:
         """Remove a rule. Tokens that were given out by it end within their minutes."""
 
         async def remove(conn: Connection) -> None:
-            if not await rows.remove_rule(conn, name):
+            if _NAME.fullmatch(name) is None or not await rows.remove_rule(conn, name):
                 raise IdentityRefused(f"there is no rule {name[:128]}")
 
         await self._db.transaction("remove_trust_rule", remove)
@@ -172,7 +172,7 @@ async def _issuer(conn: Connection, url: str) -> IssuerRow:
 
 
 async def _principal(conn: Connection, name: str) -> PrincipalRow:
-    row = await principals.by_name(conn, name)
+    row = await principals.by_name(conn, name) if name.isprintable() else None
     if row is None:
         raise IdentityRefused(f"there is no user, robot or service {name[:128]}")
     return row
