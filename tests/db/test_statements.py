@@ -41,6 +41,8 @@ INSERT INTO uploads (repository_id, id, storage_key, algorithm)
     SELECT repository_id, gen_random_uuid(), 'upload' || n, 'sha256' FROM numbers WHERE n % 10 = 0;
 INSERT INTO dead_objects (storage_key, due_at)
     SELECT 'dead' || n, now() + make_interval(secs => n - 500) FROM numbers WHERE n % 2 = 0;
+INSERT INTO used_tokens (token_hash, as_password, expires_at)
+    SELECT digest, true, now() + make_interval(secs => n - 500) FROM numbers;
 """
 
 
@@ -129,6 +131,7 @@ HOT: dict[str, tuple[Any, ...]] = {
     "objects._ADD_UNNAMED": ("upload10",),
     "objects._FORGET": ("dead10",),
     "objects._FORGET_CLAIMED": (["dead10", "dead20"], datetime(2030, 1, 1, tzinfo=UTC)),
+    "trust._USE": (packed(1000), True, datetime(2030, 1, 1, tzinfo=UTC)),
 }  # fmt: skip
 
 
@@ -141,6 +144,7 @@ GROWING = {
     "manifests",
     "tags",
     "manifest_references",
+    "used_tokens",
 }
 
 
@@ -191,6 +195,18 @@ def test_every_statement_that_a_request_runs_is_among_the_hot_ones() -> None:
         "uploads._COUNT",  # for /metrics; counts every row
         "replicas._PRIMARY",  # no tables: where a server's log ends
         "replicas._REPLICA",
+        "trust._FIND",  # issuers and their rules are few, by administrators' hands
+        "trust._RULES_OF",
+        "trust._ALL",  # and this is what these do
+        "trust._ADD",
+        "trust._REMOVE",
+        "trust._RULES",
+        "trust._ADD_RULE",
+        "trust._REMOVE_RULE",
+        "trust._LINKED",  # by primary key, once for each login
+        "trust._IS_LINKED",
+        "trust._LINK",
+        "trust._UNLINK",
     }
 
 
