@@ -7,13 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 from mediatypes.endpoints import Resource
 from registry import metrics
-from registry.auth.addresses import Allowed
-from registry.auth.external_tokens import ExternalTokens
 from registry.auth.gate import TokenGate
 from registry.auth.identification import Identification
 from registry.auth.keyring import Keyring
 from registry.auth.open_access import OpenAccess
-from registry.auth.outgoing import Outgoing
 from registry.auth.passwords import Passwords
 from registry.auth.sealing import SecretKey, read_key
 from registry.auth.token_service import TokenService
@@ -57,6 +54,8 @@ from registry.storage_url import (
 )
 
 if TYPE_CHECKING:
+    from registry.auth.external_tokens import ExternalTokens
+    from registry.auth.outgoing import Outgoing
     from registry.db.redis import Redis
 
 _REPLICA_CONNECTIONS: Final = 4  # of each worker to each replica
@@ -151,6 +150,9 @@ def create_secret_key(settings: Settings) -> SecretKey:
 
 def create_outgoing(settings: Settings) -> Outgoing:
     """Return what calls others. Raise OSError where `outgoing_ca_file` can't be read."""
+    from registry.auth.addresses import Allowed
+    from registry.auth.outgoing import Outgoing  # httpx takes its time and memory: only who calls others imports it
+
     return Outgoing(Allowed(settings.outgoing_allow), ca_file=settings.outgoing_ca_file)
 
 
@@ -158,6 +160,8 @@ def create_external_tokens(settings: Settings, outgoing: Outgoing) -> ExternalTo
     """Return what verifies the tokens of another token server; None where there is no such."""
     if settings.external_token_issuer is None:
         return None
+    from registry.auth.external_tokens import ExternalTokens
+
     assert settings.external_token_keys_url is not None
     return ExternalTokens(
         outgoing,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from registry.auth.addresses import Allowed
-from registry.auth.foreign_keys import MOST_KEYS
+from registry.auth.foreign_keys import MOST_KEYS, parse_keys
 from registry.auth.issuers import Issuers, is_url
 from registry.auth.outgoing import Outgoing
 from registry.auth.remote import FRESH, PATIENCE, STALE
@@ -155,6 +157,13 @@ async def test_a_key_that_is_none_for_signatures_by_the_pinned_algorithms_is_lef
     with pytest.raises(TokenInvalid, match="doesn't publish"):
         await verify(issuers, issuer)
     assert await verify(issuers, issuer, issuer.token(OTHER_RSA, headers={"kid": "key-2"})) == "job"
+
+
+@pytest.mark.parametrize("bits", [1024, 2040])
+def test_a_key_that_is_too_short_is_left_out(bits: int) -> None:
+    short = jwk(rsa.generate_private_key(public_exponent=65537, key_size=bits), "short", "RS256")
+    good = jwk(RSA, "good", "RS256")
+    assert set(parse_keys(json.dumps({"keys": [short, good]}).encode(), ("RS256",))) == {"good"}
 
 
 async def test_the_first_of_two_keys_with_one_name_stays(issuers: Issuers, issuer: Issuer) -> None:
