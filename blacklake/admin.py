@@ -41,7 +41,7 @@ def add_user(
 ) -> None:
     """Add a user."""
     password = sys.stdin.readline().rstrip("\r\n") if password_stdin else None
-    with _done():
+    with done():
         from registry import administration
 
         administration.add_user(settings_of(config, data_dir=data_dir), name, password=password, is_admin=admin)
@@ -51,7 +51,7 @@ def add_user(
 @org.command(name="add")
 def add_org(name: str, *, data_dir: DataDir = None, config: Config = None) -> None:
     """Add an organisation: the first segment of its repositories' names."""
-    with _done():
+    with done():
         from registry import administration
 
         administration.add_organisation(settings_of(config, data_dir=data_dir), name)
@@ -61,7 +61,7 @@ def add_org(name: str, *, data_dir: DataDir = None, config: Config = None) -> No
 @grant.command(name="add")
 def add_grant(subject: Subject, role: Role, target: Target, *, data_dir: DataDir = None, config: Config = None) -> None:
     """Grant a role."""
-    with _done():
+    with done():
         from registry import administration
 
         administration.grant(settings_of(config, data_dir=data_dir), subject, role, target)
@@ -73,7 +73,7 @@ def remove_grant(
     subject: Subject, role: Role, target: Target, *, data_dir: DataDir = None, config: Config = None
 ) -> None:
     """Take a grant back."""
-    with _done():
+    with done():
         from registry import administration
 
         administration.revoke(settings_of(config, data_dir=data_dir), subject, role, target)
@@ -91,7 +91,7 @@ def create_key(
 ) -> None:
     """Make an API key and print it; it is never shown again."""
     lifetime = _duration(expires) if expires is not None else None
-    with _done():
+    with done():
         from registry import administration
 
         print(administration.create_key(settings_of(config, data_dir=data_dir), user, name, lifetime=lifetime))
@@ -186,7 +186,7 @@ def _duration(text: str) -> timedelta:
 
 
 @contextmanager
-def _done() -> Iterator[None]:
+def done() -> Iterator[None]:
     """Say why it could not be done."""
     with server_side():
         from registry.upkeep import UpkeepFailed

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import pwd
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -14,7 +14,9 @@ from typing import Any, Final, TypeVar
 from registry.auth.passwords import Passwords, PasswordUnfit
 from registry.auth.sealing import SecretKeyUnusable
 from registry.auth.secrets import API_KEY, hash_of, new_secret
-from registry.compose import create_audit_key, create_keyring
+from registry.auth.trust import kind_of
+from registry.auth.trusted import Trusted
+from registry.compose import create_audit_key, create_keyring, create_secret_key
 from registry.config import Settings
 from registry.core.audit import Actor, CredentialKind
 from registry.core.audit_chain import SignedMark, exported_head, time_of
@@ -26,6 +28,7 @@ from registry.db import migrate
 from registry.db.audit import EventFilter, Tail
 from registry.db.embedded import running_url
 from registry.db.pool import Database
+from registry.db.trust import IssuerRow, RuleRow
 from registry.errors import RegistryError
 from registry.upkeep import UpkeepFailed, database
 
@@ -180,6 +183,54 @@ def _local_actor() -> Actor:
     except KeyError:  # in a container, say
         name = str(number)
     return Actor(None, f"local:{name}", CredentialKind.LOCAL)
+
+
+def add_issuer(
+    settings: Settings, url: str, *, kind: str | None, algorithms: Sequence[str], secret: str | None, **more: Any
+) -> None:
+    """Add an issuer of identities, with the `secret` of our client there; `more` is of IssuerRow. Raise UpkeepFailed."""
+    new = IssuerRow(0, url, kind or kind_of(url) or "other", tuple(algorithms), **more)
+
+    async def act(db: Database) -> None:
+        key = create_secret_key(settings) if secret is not None else None
+        await Trusted(db).add_issuer(new, secret=secret, key=key)
+
+    _run(settings, act)
+
+
+def remove_issuer(settings: Settings, url: str) -> None:
+    """Remove an issuer with its rules and links. Raise UpkeepFailed."""
+    _run(settings, lambda db: Trusted(db).remove_issuer(url))
+
+
+def issuers(settings: Settings) -> list[IssuerRow]:
+    """Return all issuers, by URL. Raise UpkeepFailed."""
+    return _run(settings, lambda db: Trusted(db).issuers())
+
+
+def link(settings: Settings, issuer: str, subject: str, user: str) -> None:
+    """Let an issuer's subject log in as a user. Raise UpkeepFailed."""
+    _run(settings, lambda db: Trusted(db).link(issuer, subject, user))
+
+
+def unlink(settings: Settings, issuer: str, subject: str) -> None:
+    """Let an issuer's subject log in as nobody any more. Raise UpkeepFailed."""
+    _run(settings, lambda db: Trusted(db).unlink(issuer, subject))
+
+
+def add_trust(settings: Settings, name: str, **rule: Any) -> None:
+    """Add a rule of trust, as `Trusted.add_rule` has it. Raise UpkeepFailed."""
+    _run(settings, lambda db: Trusted(db).add_rule(name, **rule))
+
+
+def remove_trust(settings: Settings, name: str) -> None:
+    """Remove a rule of trust. Raise UpkeepFailed."""
+    _run(settings, lambda db: Trusted(db).remove_rule(name))
+
+
+def trusted(settings: Settings) -> list[RuleRow]:
+    """Return all rules of trust, by name. Raise UpkeepFailed."""
+    return _run(settings, lambda db: Trusted(db).rules())
 
 
 def _run(settings: Settings, act: Callable[[Database], Coroutine[Any, Any, T]]) -> T:

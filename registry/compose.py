@@ -13,7 +13,7 @@ from registry.auth.identification import Identification
 from registry.auth.keyring import Keyring
 from registry.auth.open_access import OpenAccess
 from registry.auth.passwords import Passwords
-from registry.auth.sealing import read_key
+from registry.auth.sealing import SecretKey, read_key
 from registry.auth.token_service import TokenService
 from registry.auth.tokens import AccessTokens
 from registry.config import Auth, Deletion, Redirect, Settings, Sparse, load_settings
@@ -55,6 +55,8 @@ from registry.storage_url import (
 )
 
 if TYPE_CHECKING:
+    from registry.auth.external_tokens import ExternalTokens
+    from registry.auth.outgoing import Outgoing
     from registry.db.redis import Redis
 
 _REPLICA_CONNECTIONS: Final = 4  # of each worker to each replica
@@ -139,8 +141,36 @@ def create_router(settings: Settings, db: Database, services: Services, links: L
 
 def create_keyring(settings: Settings, db: Database) -> Keyring:
     """Return the keys that sign tokens. Raise SecretKeyUnusable."""
-    path = settings.secret_key_file or settings.data_dir / "secret-key"
-    return Keyring(db, read_key(path), algorithm=settings.token_algorithm, longest=settings.token_seconds)
+    return Keyring(db, create_secret_key(settings), algorithm=settings.token_algorithm, longest=settings.token_seconds)
+
+
+def create_secret_key(settings: Settings) -> SecretKey:
+    """Return the installation's secret key. Raise SecretKeyUnusable."""
+    return read_key(settings.secret_key_file or settings.data_dir / "secret-key")
+
+
+def create_outgoing(settings: Settings) -> Outgoing:
+    """Return what calls others. Raise OSError where `outgoing_ca_file` can't be read."""
+    from registry.auth.addresses import Allowed
+    from registry.auth.outgoing import Outgoing  # httpx takes its time and memory: only who calls others imports it
+
+    return Outgoing(Allowed(settings.outgoing_allow), ca_file=settings.outgoing_ca_file)
+
+
+def create_external_tokens(settings: Settings, outgoing: Outgoing) -> ExternalTokens | None:
+    """Return what verifies the tokens of another token server; None where there is no such."""
+    if settings.external_token_issuer is None:
+        return None
+    from registry.auth.external_tokens import ExternalTokens
+
+    assert settings.external_token_keys_url is not None
+    return ExternalTokens(
+        outgoing,
+        issuer=settings.external_token_issuer,
+        service=settings.token_service,
+        keys_url=settings.external_token_keys_url,
+        kids=settings.external_token_kids,
+    )
 
 
 def create_audit_key(settings: Settings) -> AuditKey:

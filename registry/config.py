@@ -30,6 +30,7 @@ _PARAMETER: Final = re.compile(
 # Also of one that lacks its scheme.
 _USERINFO: Final = re.compile(r"\A(\s*(?:[A-Za-z][A-Za-z0-9+.-]*://|(?![^:]*://))[^:/?#@]*:).*(?=@)", re.DOTALL)
 _BRACKETS: Final = re.compile(r"\[[^\]]*\]")
+_HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\.?", re.ASCII)
 _EXTERNAL_URL: Final = re.compile(r"https?://[^/?#@\s]+(?:/[^?#\s]*)?")
 
 
@@ -134,6 +135,29 @@ class Settings(BaseSettings):
         "ES256", pattern="^(ES256|RS256|EdDSA)$", description="How access tokens are signed: ES256, RS256 or EdDSA."
     )
     token_seconds: int = Field(300, ge=60, le=3600, description="Seconds for which an access token is valid.")
+    outgoing_allow: _Items = Field(
+        (),
+        description=(
+            "Hosts and networks that the registry may call though they are not public, separated by commas (`idp.internal`,"
+            " `10.0.0.0/8`); the hosts also without TLS. Others only by https, at public addresses."
+        ),
+    )
+    outgoing_ca_file: Path | None = Field(
+        None, description="File with certificates (PEM) that outgoing calls trust beside the public ones."
+    )
+    external_token_issuer: str | None = Field(
+        None,
+        description="Issuer (`iss`) of the tokens that another token server gives out for `token_service`; none without it.",
+    )
+    external_token_keys_url: str | None = Field(
+        None, description="Where that token server publishes its keys, as a JWKS."
+    )
+    external_token_kids: _Items = Field(
+        (), description="Names of the only keys of these that are trusted, separated by commas; all of them without it."
+    )
+    external_token_realm: str | None = Field(
+        None, description="Where clients get tokens of that server, instead of here."
+    )
     insecure_open: bool = Field(
         False, description="Accept `auth=open` on an address other than loopback: everyone there may write."
     )
@@ -212,7 +236,15 @@ class Settings(BaseSettings):
     )
     drain_timeout: int = Field(30, ge=0, description="Seconds that running requests have to end after SIGTERM.")
 
-    @field_validator("external_url")
+    @field_validator("outgoing_allow")
+    @classmethod
+    def _refuse_neither_hosts_nor_networks(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in entries:
+            if _HOST.fullmatch(entry) is None:
+                ipaddress.ip_network(entry)
+        return entries
+
+    @field_validator("external_url", "external_token_keys_url", "external_token_realm")
     @classmethod
     def _refuse_half_a_url(cls, url: str | None) -> str | None:
         if url is not None and _EXTERNAL_URL.fullmatch(url) is None:
@@ -265,6 +297,15 @@ class Settings(BaseSettings):
         if self.database_direct_url is not None and self.database_url is None:
             raise ValueError(
                 "database_direct_url names the database behind a pooler; database_url, the pooler's, is missing"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _refuse_half_a_token_server(self) -> Settings:
+        given = (self.external_token_issuer, self.external_token_keys_url, self.external_token_realm)
+        if any(given) and not all(given):
+            raise ValueError(
+                "external_token_issuer, external_token_keys_url and external_token_realm name one token server: all or none"
             )
         return self
 

@@ -7,7 +7,8 @@ RegistryError
 ├── UploadUnknown  UploadOutOfOrder  ContentRangeInvalid  BodyIncomplete
 ├── ManifestUnknown  ManifestInvalid  ManifestTooLarge  ManifestBlobUnknown  MediaTypeUnsupported
 ├── StillReferenced  DeletionDisabled  AccessDenied  TagMoveDenied  OrganisationUnknown  IdentityRefused  AuditDamaged
-├── Unauthorized: CredentialsMissing  CredentialsWrong  TokenInvalid  AccessMissing  CatalogDenied  AccessLost
+├── Unauthorized: CredentialsMissing  CredentialsWrong  TokenInvalid  LoginRefused  AccessMissing  CatalogDenied  AccessLost
+├── GrantRefused
 ├── PageInvalid  EndpointUnknown  MethodUnsupported  RequestInvalid  TooManyRequests
 └── InternalError  Unavailable
 """
@@ -292,6 +293,10 @@ class TokenInvalid(Unauthorized):
         super().__init__(f"the token {reason}; ask for a new one")
 
 
+class LoginRefused(Unauthorized):
+    """A login by an issuer of identities that didn't lead to anybody."""
+
+
 class AccessMissing(Unauthorized):
     """It is not said whether there is such a repository."""
 
@@ -350,6 +355,16 @@ class RequestInvalid(RegistryError):
     """A request that is no request of the specification: its query, its headers or its body can't be read."""
 
     code = ErrorCode.UNSUPPORTED
+
+
+class GrantRefused(RegistryError):
+    """No token for this: `error` is the word for it of RFC 6749 §5.2, RFC 8693 §2.2.2 or RFC 8628 §3.5."""
+
+    code = ErrorCode.UNSUPPORTED
+
+    def __init__(self, error: str, message: str) -> None:
+        super().__init__(message, {"error": error})
+        self.error = error
 
 
 class TooManyRequests(RegistryError):

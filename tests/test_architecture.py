@@ -17,6 +17,7 @@ SERVER_PACKAGES = {
     "alembic",
     "asyncpg",
     "granian",
+    "httpx",
     "hypercorn",
     "msgspec",
     "prometheus_client",
@@ -72,6 +73,10 @@ def test_the_verbs_load_no_framework_and_no_driver_of_storage() -> None:
     loaded = loaded_by("import " + ", ".join(modules))
     assert "registry" in loaded
     assert loaded & {"quart", "werkzeug", "granian", "hypercorn", "boto3", "botocore", "httpx", "pydantic"} == set()
+
+
+def test_a_server_that_calls_nobody_loads_no_client() -> None:
+    assert loaded_by("import registry.compose") & {"httpx", "boto3", "redis"} == set()
 
 
 def imports(path: Path) -> Iterator[tuple[ast.stmt, set[str]]]:

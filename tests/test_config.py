@@ -334,6 +334,8 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "cache_bytes": st.integers(0),
     "redis_url": st.none() | st.just("rediss://:p@host:6379/1"),
     "rate_limit": st.integers(0, 1_000_000),
+    "outgoing_allow": st.lists(st.sampled_from(["idp.internal", "10.0.0.0/8", "::1"])).map(tuple),
+    "outgoing_ca_file": st.none() | st.just(Path("/etc/certificates.pem")),
     "trusted_proxies": st.lists(st.sampled_from(["10.0.0.0/8", "::1/128", "192.0.2.1"])).map(tuple),
     "fast_lane": st.booleans(),
     "log_level": st.sampled_from(["debug", "info", "warning", "error"]),
@@ -346,15 +348,45 @@ def has_a_database_if_need_be(values: dict[str, Any]) -> bool:
     return not needed or values.get("database_url") is not None
 
 
+TOKEN_SERVER = {
+    "external_token_issuer": "acme",
+    "external_token_keys_url": "https://auth.example/keys",
+    "external_token_realm": "https://auth.example/token",
+    "external_token_kids": ("a", "b"),
+}
+
+
 @given(
-    values=st.fixed_dictionaries({"insecure_open": st.just(True)}, optional=FIELDS).filter(has_a_database_if_need_be)
+    values=st.fixed_dictionaries({"insecure_open": st.just(True)}, optional=FIELDS).filter(has_a_database_if_need_be),
+    server=st.sampled_from([{}, TOKEN_SERVER]),
 )
-def test_a_child_process_finds_the_very_settings_in_its_environment(values: dict[str, Any]) -> None:
+def test_a_child_process_finds_the_very_settings_in_its_environment(
+    values: dict[str, Any], server: dict[str, Any]
+) -> None:
     with environment({}):
-        settings = Settings(**values)
+        settings = Settings(**values, **server)
     with environment(settings.to_environment()):
         assert load_settings() == settings
 
 
 def test_the_property_of_the_environment_covers_every_setting() -> None:
-    assert set(FIELDS) | {"auth", "insecure_open"} == set(Settings.model_fields)
+    assert set(FIELDS) | set(TOKEN_SERVER) | {"auth", "insecure_open"} == set(Settings.model_fields)
+
+
+def test_hosts_and_networks_that_may_be_called_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BLACKLAKE_OUTGOING_ALLOW", "idp.internal, 10.0.0.0/8,fd00::/8,127.0.0.1")
+    assert load_settings().outgoing_allow == ("idp.internal", "10.0.0.0/8", "fd00::/8", "127.0.0.1")
+
+
+@pytest.mark.parametrize("entry", ["10.0.0.1/8", "https://idp.internal", "host:443", "*.internal", "a b"])
+def test_what_may_be_called_is_a_host_or_a_network(entry: str) -> None:
+    assert "outgoing_allow" in refusal(outgoing_allow=entry)
+
+
+def test_another_token_server_is_named_as_a_whole_or_not_at_all() -> None:
+    server = {name: value for name, value in TOKEN_SERVER.items() if name != "external_token_kids"}
+    assert load_settings(**TOKEN_SERVER).external_token_kids == ("a", "b")
+    for missing in server:
+        given = {name: value for name, value in server.items() if name != missing}
+        assert "name one token server: all or none" in refusal(**given)
+    assert "external_token_keys_url" in refusal(**{**server, "external_token_keys_url": "auth.example/keys"})

@@ -118,7 +118,7 @@ class AccessTokens:
                 leeway=_LEEWAY,
                 options={"require": list(_CLAIMS), "strict_aud": True},
             )
-            caller = Caller(int(claims["pid"]), str(claims["sub"]), _bound(claims["access"]))
+            caller = Caller(int(claims["pid"]), str(claims["sub"]), bound_of(claims["access"]))
         except jwt.ExpiredSignatureError:
             raise TokenInvalid("has expired") from None
         except (jwt.InvalidTokenError, KeyError, TypeError, ValueError):
@@ -131,7 +131,8 @@ class AccessTokens:
             self._verified.popitem(last=False)
 
 
-def _bound(access: Any) -> Bound:
+def bound_of(access: Any) -> Bound:
+    """Return what an `access` claim permits. Raise KeyError, TypeError where it is none."""
     repositories: dict[str, frozenset[Permission]] = {}
     catalog = False
     for entry in access:

@@ -55,7 +55,11 @@ class Bound(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who makes a request. `principal_id` is None where nobody is asked who he is; `bound` is None where all is permitted."""
+    """Who makes a request; `bound` is None where all is permitted that its principal may do.
+
+    `principal_id` is None where nobody is asked who he is (EVERYONE), and where another token server has decided already: what
+    its token grants is the bound.
+    """
 
     principal_id: int | None
     name: str
@@ -108,7 +112,7 @@ class Access:
         Raise AccessLost where it is nobody any more.
         """
         if caller.principal_id is None:
-            return ALL
+            return _bounded(caller, name, ALL)
         return _held(caller, name, await self._decided(caller.principal_id, name))
 
     async def require(
@@ -118,13 +122,12 @@ class Access:
 
         Raise AccessMissing where nothing of it is `needed`, AccessLost, OrganisationUnknown.
         """
-        if caller.principal_id is None:
-            return ALL
-        row = await self._decided(caller.principal_id, name)
-        held = _held(caller, name, row)
+        row = await self._decided(caller.principal_id, name) if caller.principal_id is not None else None
+        held = _held(caller, name, row) if row is not None else _bounded(caller, name, ALL)
         if not held & needed:
             raise AccessMissing(name, _ACTIONS[needed])
-        if needed == PUSH and row.epochs.organisation is None:  # only who may do everything gets so far
+        # Only who may do everything gets so far; another token server has organisations of its own.
+        if row is not None and needed == PUSH and row.epochs.organisation is None:
             raise OrganisationUnknown(organisation_of(name))
         return held
 
@@ -141,9 +144,7 @@ class Access:
 
     async def confirm(self, caller: Caller, name: RepositoryName, needed: frozenset[Permission], now: Epochs) -> None:
         """Do what `require` does for a request that has just read the epochs, by what is known already where they stand."""
-        if caller.principal_id is None:
-            return
-        row = self._kept.get((caller.principal_id, name))
+        row = self._kept.get((caller.principal_id, name)) if caller.principal_id is not None else None
         if row is None or row.epochs != now:
             await self.require(caller, name, needed)
         elif not needed & _held(caller, name, row):
@@ -165,4 +166,8 @@ def _held(caller: Caller, name: RepositoryName, row: RightsRow) -> frozenset[Per
     if row.epochs.principal is None:
         raise AccessLost(caller.name)
     held = ALL if row.is_admin else frozenset(map(Permission, row.permissions))
+    return _bounded(caller, name, held)
+
+
+def _bounded(caller: Caller, name: RepositoryName, held: frozenset[Permission]) -> frozenset[Permission]:
     return held if caller.bound is None else held & caller.bound.repositories.get(name, frozenset())

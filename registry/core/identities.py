@@ -22,6 +22,9 @@ T = TypeVar("T")
 _USER: Final = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*", re.ASCII)
 _LONGEST_NAME: Final = 64
 
+OIDC_USER: Final = "oidc"
+"""As whom plain clients send a token of a trusted issuer as their password; it is nobody's name."""
+
 
 class Target(NamedTuple):
     """What a grant is on: a path below an organisation, or, with `is_prefix`, all that begin with it."""
@@ -44,10 +47,10 @@ class Identities:
 
     async def add_user(self, name: str, *, password_hash: str | None, is_admin: bool, actor: Actor) -> None:
         """Add a user. Raise IdentityRefused."""
-        if _USER.fullmatch(name) is None or len(name) > _LONGEST_NAME:
+        if not is_user_name(name):
             raise IdentityRefused(
                 f"user “{name[:128]}” can't be: a name has up to {_LONGEST_NAME} lower-case letters and digits,"
-                " with single '.', '_' or '-' between them"
+                f" with single '.', '_' or '-' between them, and is not {OIDC_USER}"
             )
 
         async def add(conn: Connection) -> None:
@@ -139,6 +142,11 @@ class Identities:
             return is_changed
 
         return await self._db.transaction(what, act)
+
+
+def is_user_name(name: str) -> bool:
+    """Say whether a user may be called so."""
+    return _USER.fullmatch(name) is not None and len(name) <= _LONGEST_NAME and name != OIDC_USER
 
 
 def parse_target(text: str) -> Target:

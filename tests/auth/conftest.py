@@ -1,15 +1,20 @@
-"""What identities stand on: a real PostgreSQL, and a secret key."""
+"""What tests of identities begin with."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from registry.auth.addresses import Allowed
+from registry.auth.issuers import Issuers
 from registry.auth.keyring import Keyring
+from registry.auth.outgoing import Outgoing
 from registry.auth.sealing import SIZE, SecretKey
 from registry.db.pool import Database
+from tests.auth import issuer as issuers_here
+from tests.auth.issuer import Issuer
 
 
 @pytest.fixture
@@ -28,3 +33,37 @@ def secret_key() -> SecretKey:
 @pytest.fixture(params=["ES256", "RS256", "EdDSA"])
 def keyring(request: pytest.FixtureRequest, db: Database, secret_key: SecretKey) -> Keyring:
     return Keyring(db, secret_key, algorithm=request.param, longest=300)
+
+
+class Clock:
+    """A clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def issuer() -> Iterator[Issuer]:
+    """Return an issuer of this test's own."""
+    with issuers_here.running() as made:
+        yield made
+
+
+@pytest.fixture
+def outgoing() -> Outgoing:
+    """Return what calls loopback addresses."""
+    return Outgoing(Allowed(["127.0.0.0/8"]))
+
+
+@pytest.fixture
+def issuers(outgoing: Outgoing, clock: Clock) -> Issuers:
+    """Return what verifies tokens of issuers that are known already: it needs no database, so there is none."""
+    return Issuers(Database("postgresql://nobody.test/none", size=2, timeout=1), outgoing, clock=clock)

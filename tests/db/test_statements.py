@@ -49,6 +49,8 @@ INSERT INTO audit_events (sequence, at, principal, credential_kind, action, targ
     FROM numbers WHERE n <= {size};
 INSERT INTO audit_batches
     SELECT n, n, n, now(), earlier, digest, digest, 'kid', digest FROM numbers WHERE n <= {size};
+INSERT INTO used_tokens (token_hash, as_password, expires_at)
+    SELECT digest, true, now() + make_interval(secs => n - 500) FROM numbers;
 """
 
 
@@ -151,6 +153,7 @@ HOT: dict[str, tuple[Any, ...]] = {
     "audit_batches._PAGE": (500, 200),
     "audit_batches._NAMED": ([1, 10, 100],),
     "audit_batches._ADD": (0, 0, 0, datetime(2030, 1, 1, tzinfo=UTC), b"", b"", b"", "kid", b""),
+    "trust._USE": (packed(1000), True, datetime(2030, 1, 1, tzinfo=UTC)),
 }  # fmt: skip
 
 
@@ -166,6 +169,7 @@ GROWING = {
     "audit_inbox",
     "audit_events",
     "audit_batches",
+    "used_tokens",
 }
 
 
@@ -228,6 +232,18 @@ def test_every_statement_that_a_request_runs_is_among_the_hot_ones() -> None:
         "audit_batches._ANCHOR",  # a single row
         "audit_batches._SET_ANCHOR",
         "audit_batches._FORGET_ANCHORS",
+        "trust._FIND",  # issuers and their rules are few, by administrators' hands
+        "trust._RULES_OF",
+        "trust._ALL",  # and this is what these do
+        "trust._ADD",
+        "trust._REMOVE",
+        "trust._RULES",
+        "trust._ADD_RULE",
+        "trust._REMOVE_RULE",
+        "trust._LINKED",  # by primary key, once for each login
+        "trust._IS_LINKED",
+        "trust._LINK",
+        "trust._UNLINK",
     }
 
 

@@ -1,0 +1,182 @@
+"""The verbs of `blacklake admin issuer` and `blacklake admin trust`: whom the installation trusts, and for what."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from registry.auth import trust
+from registry.auth.foreign_keys import ALGORITHMS
+from registry.auth.issuers import is_url
+from registry.auth.sealing import SecretKey
+from registry.auth.trust import TrustUnfit
+from registry.core.identities import parse_target
+from registry.db import principals
+from registry.db import trust as rows
+from registry.db.pool import Connection, Database
+from registry.db.principals import PrincipalRow
+from registry.db.trust import IssuerRow, NewRule, RuleRow
+from registry.errors import IdentityRefused
+
+SHORTEST: Final = 60
+LONGEST: Final = 3600
+"""Seconds for which a token by a rule may be valid."""
+
+_NAME: Final = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*", re.ASCII)
+_LONGEST_NAME: Final = 64
+_LONGEST_SUBJECT: Final = 255  # OpenID Connect Core §2
+
+
+class Trusted:
+    """Issuers, rules and links, as administrators change them. Each verb raises IdentityRefused."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def add_issuer(self, new: IssuerRow, *, secret: str | None, key: SecretKey | None) -> None:
+        """Add an issuer; `key` seals the client's `secret`."""
+        for url in filter(None, (new.url, new.keys_url)):
+            if not is_url(url):
+                raise IdentityRefused(f"“{url[:256]}” is no https URL without a query")
+        known = trust.kind_of(new.url)
+        if new.kind not in trust.KINDS or known not in (None, new.kind):
+            raise IdentityRefused(f"{new.url} is of the kind {known or ', or '.join(trust.KINDS)}, not {new.kind[:64]}")
+        if unknown := set(new.algorithms) - set(ALGORITHMS):
+            raise IdentityRefused(f"{', '.join(sorted(unknown))} is none of {', '.join(ALGORITHMS)}")
+        if new.client_id is None and (secret is not None or new.creates_users):
+            raise IdentityRefused("who logs in by an issuer does so with a client id; it is missing")
+        if secret is not None:
+            assert key is not None
+            new = new._replace(sealed_client_secret=key.seal(secret.encode(), name=secret_name(new.url)))
+
+        async def add(conn: Connection) -> None:
+            if await rows.add_issuer(conn, new) is None:
+                raise IdentityRefused(f"there is an issuer {new.url} already; remove it first, with its rules")
+
+        await self._db.transaction("add_issuer", add)
+
+    async def remove_issuer(self, url: str) -> None:
+        """Remove an issuer with its rules and links. Tokens that were given out by them end within their minutes."""
+
+        async def remove(conn: Connection) -> None:
+            if not is_url(url) or not await rows.remove_issuer(conn, url):
+                raise _no_issuer(url)
+
+        await self._db.transaction("remove_issuer", remove)
+
+    async def issuers(self) -> list[IssuerRow]:
+        """Return all issuers, by URL."""
+        return await self._db.read("list_issuers", rows.issuers)
+
+    async def add_rule(
+        self,
+        name: str,
+        *,
+        issuer: str,
+        audience: str,
+        claims: Mapping[str, str],
+        principal: str,
+        actions: Sequence[str],
+        repositories: Sequence[str],
+        seconds: int,
+    ) -> None:
+        """Let tokens of an issuer stand for a principal; `repositories` are targets as grants have them."""
+        if _NAME.fullmatch(name) is None or len(name) > _LONGEST_NAME:
+            raise IdentityRefused(
+                f"rule “{name[:128]}” can't be: a name has up to {_LONGEST_NAME} letters, digits and -"
+            )
+        if not audience or not audience.isprintable():
+            raise IdentityRefused("a rule has an audience: what the tokens are asked for with, this registry's URL say")
+        if not actions or not repositories or set(actions) - set(trust.ACTIONS):
+            raise IdentityRefused(f"a rule permits some of {', '.join(trust.ACTIONS)} on some repositories")
+        if not SHORTEST <= seconds <= LONGEST:
+            raise IdentityRefused(f"tokens are valid for {SHORTEST} to {LONGEST} seconds, not for {seconds}")
+        paths = [_path(target) for target in repositories]
+
+        async def add(conn: Connection) -> None:
+            row, who = await _issuer(conn, issuer), await _principal(conn, principal)
+            try:
+                trust.require_sound(row.kind, claims)
+            except TrustUnfit as error:
+                raise IdentityRefused(f"rule {name} can't be: {error}") from None
+            new = NewRule(name, row.id, audience, claims, who.id, actions, paths, seconds)
+            if await rows.add_rule(conn, new) is None:
+                raise IdentityRefused(f"there is a rule {name} already")
+
+        await self._db.transaction("add_trust_rule", add)
+
+    async def remove_rule(self, name: str) -> None:
+        """Remove a rule. Tokens that were given out by it end within their minutes."""
+
+        async def remove(conn: Connection) -> None:
+            if _NAME.fullmatch(name) is None or not await rows.remove_rule(conn, name):
+                raise IdentityRefused(f"there is no rule {name[:128]}")
+
+        await self._db.transaction("remove_trust_rule", remove)
+
+    async def rules(self) -> list[RuleRow]:
+        """Return all rules, by name."""
+        return await self._db.read("list_trust_rules", rows.rules)
+
+    async def link(self, issuer: str, subject: str, user: str) -> None:
+        """Let an issuer's subject, its `sub`, log in as a user."""
+        if not is_subject(subject):
+            raise IdentityRefused(f"a subject has 1 to {_LONGEST_SUBJECT} ASCII characters (sub)")
+
+        async def add(conn: Connection) -> None:
+            row, who = await _issuer(conn, issuer), await _principal(conn, user)
+            if who.kind != "user":
+                raise IdentityRefused(f"{user} is no user; only users log in")
+            if not await rows.link(conn, issuer_id=row.id, subject=subject, principal_id=who.id):
+                raise IdentityRefused(f"{subject} of {issuer} stands for somebody already")
+
+        await self._db.transaction("link_identity", add)
+
+    async def unlink(self, issuer: str, subject: str) -> None:
+        """Let an issuer's subject log in as nobody any more."""
+
+        async def remove(conn: Connection) -> None:
+            row = await _issuer(conn, issuer)
+            if not is_subject(subject) or not await rows.unlink(conn, issuer_id=row.id, subject=subject):
+                raise IdentityRefused(f"{subject[:128]} of {issuer} stands for nobody")
+
+        await self._db.transaction("unlink_identity", remove)
+
+
+def secret_name(url: str) -> str:
+    """Return the name under which the secret of the client at an issuer is sealed."""
+    return f"client secret of {url}"
+
+
+def is_subject(subject: object) -> bool:
+    """Say whether something can be a `sub`: ASCII, printable, 255 characters at most (OpenID Connect Core §2)."""
+    return (
+        isinstance(subject, str)
+        and 0 < len(subject) <= _LONGEST_SUBJECT
+        and subject.isascii()
+        and subject.isprintable()
+    )
+
+
+def _path(target: str) -> str:
+    on = parse_target(target)
+    return f"{on.path}*" if on.is_prefix else on.path
+
+
+async def _issuer(conn: Connection, url: str) -> IssuerRow:
+    row = await rows.find_issuer(conn, url) if is_url(url) else None
+    if row is None:
+        raise _no_issuer(url)
+    return row
+
+
+async def _principal(conn: Connection, name: str) -> PrincipalRow:
+    row = await principals.by_name(conn, name) if name.isprintable() else None
+    if row is None:
+        raise IdentityRefused(f"there is no user, robot or service {name[:128]}")
+    return row
+
+
+def _no_issuer(url: str) -> IdentityRefused:
+    return IdentityRefused(f"there is no issuer {url[:256]}; `blacklake admin issuer list` shows those that there are")

@@ -1,0 +1,197 @@
+"""Against a real OpenID provider, zitadel's: what it publishes, what it signs, and how people log in there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from typing import Final
+from urllib.parse import parse_qsl, urljoin, urlsplit
+
+import pytest
+import requests
+
+from conformance import tether
+from conformance.ports import free_port
+from conformance.tools import path_of
+from registry.auth.addresses import Allowed
+from registry.auth.exchange import GRANT_TYPE, Exchange
+from registry.auth.issuers import Issuers
+from registry.auth.linked import LinkedUsers
+from registry.auth.login import Login
+from registry.auth.outgoing import Outgoing
+from registry.auth.sealing import SecretKey
+from registry.auth.trusted import Trusted
+from registry.core.identities import Identities
+from registry.db.pool import Database
+from registry.db.trust import IssuerRow
+from registry.errors import GrantRefused, LoginRefused
+from tests.lifecycle.serving import eventually
+from tests.tools import needed
+
+CALLBACK: Final = "http://localhost:9999/auth/callback"  # as the provider has it; nobody listens there
+NATIVE_CALLBACK: Final = "custom://auth/callback"
+KEY: Final = SecretKey(os.urandom(32))
+
+
+@pytest.fixture(scope="module")
+def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return the URL of a provider with the clients `web` (with a secret) and `native` (without), and the user id1."""
+    program = needed(path_of, "oidc-provider")
+    port = free_port()
+    log = tmp_path_factory.mktemp("provider") / "log"
+    url = f"http://localhost:{port}/"
+
+    def answers() -> bool:
+        try:
+            return requests.get(f"{url}.well-known/openid-configuration", timeout=30).status_code == 200
+        except requests.ConnectionError:
+            return False
+
+    with tether.running((program,), log, env=os.environ | {"PORT": str(port)}) as process:
+        eventually(lambda: answers() or process.poll() is not None, "the provider answers")
+        assert process.poll() is None, log.read_text()
+        yield url
+
+
+@pytest.fixture
+def trusted(database: Database) -> Trusted:
+    return Trusted(database)
+
+
+@pytest.fixture
+def outgoing() -> Outgoing:
+    return Outgoing(Allowed(["localhost"]))
+
+
+@pytest.fixture
+async def login(database: Database, outgoing: Outgoing, provider: str, trusted: Trusted) -> Login:
+    """Return the logins of a node where the provider is known by its client `web`."""
+    await trusted.add_issuer(IssuerRow(0, provider, "other", ("RS256",), client_id="web"), secret="secret", key=KEY)
+    return Login(Issuers(database, outgoing), outgoing, KEY)
+
+
+class Form(HTMLParser):
+    """The fields of a page's form."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.fields: dict[str, str] = {}
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if tag == "input" and given.get("name"):
+            self.fields[str(given["name"])] = given.get("value") or ""
+
+
+def logged_in(url: str, *, back: str = CALLBACK) -> dict[str, str]:
+    """Act as a browser and its user, who logs in; return the query with which the browser comes back."""
+    browser = requests.Session()
+    page = browser.get(url, timeout=30)
+    page.raise_for_status()
+    fields = Form(page.text).fields | {"username": "test-user@localhost", "password": "verysecure"}
+    answer = browser.post(page.url, fields, timeout=30, allow_redirects=False)
+    while answer.is_redirect:
+        target = urljoin(answer.url, answer.headers["location"])
+        if target.startswith(back):
+            return dict(parse_qsl(urlsplit(target).query))
+        answer = browser.get(target, timeout=30, allow_redirects=False)
+    raise AssertionError(f"the browser doesn't come back: {answer.status_code} {answer.text[:300]}")
+
+
+async def test_somebody_logs_in_by_the_browser_and_is_who_is_linked(
+    login: Login, provider: str, trusted: Trusted, database: Database
+) -> None:
+    url, cookie = await login.begin(provider, redirect_uri=CALLBACK)
+    found = await login.finish(cookie, logged_in(url))
+    assert (found.issuer.url, found.subject) == (provider, "id1")
+    await Identities(database).add_user("ann", password_hash=None, is_admin=False)
+    await trusted.link(provider, "id1", "ann")
+    assert (await LinkedUsers(database).caller(found)).name == "ann"
+
+
+async def test_a_client_without_a_secret_logs_in_by_pkce(
+    database: Database, outgoing: Outgoing, provider: str, trusted: Trusted
+) -> None:
+    await trusted.add_issuer(IssuerRow(0, provider, "other", ("RS256",), client_id="native"), secret=None, key=None)
+    login = Login(Issuers(database, outgoing), outgoing, KEY)
+    url, cookie = await login.begin(provider, redirect_uri=NATIVE_CALLBACK)
+    assert (await login.finish(cookie, logged_in(url, back=NATIVE_CALLBACK))).subject == "id1"
+
+
+async def test_a_code_is_of_use_to_nobody_without_the_verifier(login: Login, provider: str) -> None:
+    url, _ = await login.begin(provider, redirect_uri=CALLBACK)
+    stolen = logged_in(url)
+    other_url, cookie = await login.begin(provider, redirect_uri=CALLBACK)
+    state = dict(parse_qsl(urlsplit(other_url).query))["state"]
+    with pytest.raises(GrantRefused, match="invalid_grant"):
+        await login.finish(cookie, stolen | {"state": state})
+
+
+async def test_a_code_is_good_once(login: Login, provider: str) -> None:
+    url, cookie = await login.begin(provider, redirect_uri=CALLBACK)
+    back = logged_in(url)
+    await login.finish(cookie, back)
+    with pytest.raises((GrantRefused, LoginRefused)):
+        await login.finish(cookie, back)
+
+
+async def test_a_wrong_secret_of_ours_is_refused_by_the_provider(login: Login, provider: str, trusted: Trusted) -> None:
+    await trusted.remove_issuer(provider)
+    await trusted.add_issuer(IssuerRow(0, provider, "other", ("RS256",), client_id="web"), secret="wrong", key=KEY)
+    url, cookie = await login.begin(provider, redirect_uri=CALLBACK)
+    with pytest.raises(GrantRefused, match="invalid_client"):
+        await login.finish(cookie, logged_in(url))
+
+
+async def test_a_client_that_may_not_log_in_at_terminals_is_told_so(login: Login, provider: str) -> None:
+    with pytest.raises(GrantRefused, match="unauthorized_client"):
+        await login.begin_device(provider)
+
+
+async def test_what_the_provider_signs_is_exchanged_once(
+    login: Login, provider: str, trusted: Trusted, database: Database, outgoing: Outgoing
+) -> None:
+    token = id_token(provider)
+    await Identities(database).add_user("builder", password_hash=None, is_admin=False)
+    await trusted.add_rule(
+        "build",
+        issuer=provider,
+        audience="web",
+        claims={"sub": "id1"},
+        principal="builder",
+        actions=["pull"],
+        repositories=["team"],
+        seconds=300,
+    )
+    exchange = Exchange(database, Issuers(database, outgoing), service="blacklake")
+    form = {
+        "grant_type": GRANT_TYPE,
+        "subject_token": token,
+        "subject_token_type": "urn:ietf:params:oauth:token-type:id_token",
+        "scope": "repository:team/model:pull,push",
+    }
+    found = await exchange.exchange(form)
+    assert (found.caller.name, found.subject) == ("builder", "id1")
+    assert [str(scope) for scope in found.scopes] == ["repository:team/model:pull"]
+    with pytest.raises(GrantRefused, match="used already"):
+        await exchange.exchange(form)
+
+
+def id_token(provider: str) -> str:
+    """Return an ID token of the client `web`, fetched by hand."""
+    query = {
+        "response_type": "code",
+        "client_id": "web",
+        "redirect_uri": CALLBACK,
+        "scope": "openid",
+        "state": "s",
+        "nonce": "n",
+    }
+    request = requests.Request("GET", f"{provider}auth", params=query).prepare()
+    code = logged_in(str(request.url))["code"]
+    fields = {"grant_type": "authorization_code", "code": code, "redirect_uri": CALLBACK}
+    answer = requests.post(f"{provider}oauth/token", fields, auth=("web", "secret"), timeout=30)
+    answer.raise_for_status()
+    return str(answer.json()["id_token"])
