@@ -124,7 +124,7 @@ def list_audit(
     """List events, the newest first; those without a number are not sealed yet."""
     if not 1 <= limit <= _LONGEST_PAGE:
         raise Refused(f"a page has 1 to {_LONGEST_PAGE} events", 2)
-    with _done():
+    with done():
         from registry import administration
 
         events = administration.event_filter(**vars(which or Which()))
@@ -137,7 +137,7 @@ def list_audit(
 @audit.command(name="export")
 def export_audit(*, which: WhichEvents = None, data_dir: DataDir = None, config: Config = None) -> None:
     """Print the sealed events as JSON, one a line, the oldest first."""
-    with _done():
+    with done():
         from registry import administration
 
         events = administration.event_filter(**vars(which or Which()))
@@ -156,7 +156,7 @@ def verify_audit(
     config: Config = None,
 ) -> int:
     """Verify that no event was altered, dropped or inserted; with --head, that none of the newest is missing either."""
-    with _done():
+    with done():
         from registry import administration
 
         return 0 if administration.verify_audit(settings_of(config, data_dir=data_dir), head, say=print) else 1
@@ -171,7 +171,7 @@ def prune_audit(
 ) -> None:
     """Delete old events. What remains still verifies."""
     age = _duration(older_than)
-    with _done():
+    with done():
         from registry import administration
 
         pruned = administration.prune_audit(settings_of(config, data_dir=data_dir), age)

@@ -175,7 +175,7 @@ def create_external_tokens(settings: Settings, outgoing: Outgoing) -> ExternalTo
 
 def create_audit_key(settings: Settings) -> AuditKey:
     """Return what signs the audit log. Raise SecretKeyUnusable."""
-    return AuditKey(read_key(settings.secret_key_file or settings.data_dir / "secret-key"))
+    return AuditKey(create_secret_key(settings))
 
 
 def create_replicas(settings: Settings, db: Database) -> Replicas:
