@@ -8,6 +8,7 @@ RegistryError
 ├── ManifestUnknown  ManifestInvalid  ManifestTooLarge  ManifestBlobUnknown  MediaTypeUnsupported
 ├── StillReferenced  DeletionDisabled  AccessDenied  TagMoveDenied  OrganisationUnknown  IdentityRefused
 ├── Unauthorized: CredentialsMissing  CredentialsWrong  TokenInvalid  AccessMissing  CatalogDenied  AccessLost
+│                 SessionOver: SessionRevoked
 ├── PageInvalid  EndpointUnknown  MethodUnsupported  RequestInvalid  TooManyRequests
 └── InternalError  Unavailable
 """
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
+from uuid import UUID
 
 from mediatypes.codes import ErrorCode
 
@@ -307,6 +309,23 @@ class AccessLost(Unauthorized):
 
     def __init__(self, principal: str) -> None:
         super().__init__(f"{principal} may not use this registry any more")
+
+
+class SessionOver(Unauthorized):
+    """A refresh token is none, or no longer one; it is not said which."""
+
+    def __init__(self) -> None:
+        super().__init__("the session has ended; log in again")
+
+
+class SessionRevoked(SessionOver):
+    """A refresh token came back after a newer one was used: one of the two is stolen. The session has just been revoked."""
+
+    def __init__(self, session: UUID, principal_id: int, principal: str) -> None:
+        super().__init__()
+        self.session = session
+        self.principal_id = principal_id
+        self.principal = principal
 
 
 class PageInvalid(RegistryError):

@@ -138,7 +138,8 @@ UP = (
     )
     """,
     """
-    -- Families of refresh tokens: each token is derived from the family's id, its generation and the secret key.
+    -- Families of refresh tokens: each token is derived from the family's id, its generation and the secret key. A use moves
+    -- `expires_at`, but never beyond `ends_at`.
     CREATE TABLE sessions (
         id           uuid PRIMARY KEY,
         principal_id bigint NOT NULL REFERENCES principals ON DELETE CASCADE,
@@ -148,6 +149,7 @@ UP = (
         created_at   timestamptz NOT NULL DEFAULT now(),
         used_at      timestamptz NOT NULL DEFAULT now(),
         expires_at   timestamptz NOT NULL,
+        ends_at      timestamptz NOT NULL,
         revoked_at   timestamptz
     )
     """,
