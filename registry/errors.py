@@ -9,7 +9,7 @@ RegistryError
 ├── StillReferenced  DeletionDisabled  AccessDenied  TagMoveDenied  OrganisationUnknown  IdentityRefused
 ├── Unauthorized: CredentialsMissing  CredentialsWrong  TokenInvalid  AccessMissing  CatalogDenied  AccessLost
 │                 SessionOver: SessionRevoked
-├── PageInvalid  EndpointUnknown  MethodUnsupported  RequestInvalid  TooManyRequests
+├── PageInvalid  EndpointUnknown  MethodUnsupported  RequestInvalid  TooManyRequests: TooManyLogins
 └── InternalError  Unavailable
 """
 
@@ -364,6 +364,17 @@ class TooManyRequests(RegistryError):
     def __init__(self, retry_after: int) -> None:
         super().__init__(f"too many requests; try again in {retry_after} seconds", {"retry_after": retry_after})
         self.retry_after = retry_after
+
+
+class TooManyLogins(TooManyRequests):
+    """Too many logins have failed, of a user or from a network; who exists and who doesn't is told the same."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(retry_after)
+        self.message = (
+            f"too many logins have failed; try again in {retry_after} seconds, from where you have logged in before, or by an"
+            " API key"
+        )
 
 
 class InternalError(RegistryError):

@@ -27,6 +27,8 @@ STATUS: Final[dict[type[RegistryError], int]] = {
     errors.AccessMissing: 401,
     errors.CatalogDenied: 401,
     errors.AccessLost: 401,
+    errors.SessionOver: 401,
+    errors.SessionRevoked: 401,
     errors.AccessDenied: 403,
     errors.TagMoveDenied: 403,
     errors.OrganisationUnknown: 403,
@@ -46,6 +48,7 @@ STATUS: Final[dict[type[RegistryError], int]] = {
     errors.RangeUnsatisfiable: 416,
     errors.UploadOutOfOrder: 416,
     errors.TooManyRequests: 429,
+    errors.TooManyLogins: 429,
     errors.InternalError: 500,
     errors.Unavailable: 503,
 }

@@ -160,13 +160,25 @@ UP = (
     CREATE INDEX sessions_expires_at ON sessions (expires_at)
     """,
     """
+    -- From where users have logged in: a code of the name and the network, by the secret key.
+    CREATE TABLE known_networks (
+        network      bytea PRIMARY KEY,
+        principal_id bigint NOT NULL REFERENCES principals ON DELETE CASCADE,
+        used_at      timestamptz NOT NULL DEFAULT now()
+    )
+    """,
+    """
+    CREATE INDEX known_networks_principal ON known_networks (principal_id, used_at)
+    """,
+    """
     UPDATE schema_state SET version = 3
     """,
 )
 DOWN = (
     "UPDATE schema_state SET version = 2",
     "DROP VIEW effective_grants",
-    "DROP TABLE sessions, api_keys, signing_keys, grants, roles, team_members, teams, principals, organisations",
+    "DROP TABLE known_networks, sessions",
+    "DROP TABLE api_keys, signing_keys, grants, roles, team_members, teams, principals, organisations",
     "DROP SEQUENCE rights_epochs",
 )
 
