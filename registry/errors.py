@@ -7,6 +7,7 @@ RegistryError
 ├── UploadUnknown  UploadOutOfOrder  ContentRangeInvalid  BodyIncomplete
 ├── ManifestUnknown  ManifestInvalid  ManifestTooLarge  ManifestBlobUnknown  MediaTypeUnsupported
 ├── StillReferenced  DeletionDisabled  AccessDenied  TagMoveDenied  OrganisationUnknown  IdentityRefused
+├── DelegationDenied
 ├── Unauthorized: CredentialsMissing  CredentialsWrong  TokenInvalid  AccessMissing  CatalogDenied  AccessLost
 │                 SessionOver: SessionRevoked
 ├── PageInvalid  EndpointUnknown  MethodUnsupported  RequestInvalid  TooManyRequests: TooManyLogins
@@ -246,6 +247,19 @@ class IdentityRefused(RegistryError):
     """Something about users, organisations or grants that can't be done."""
 
     code = ErrorCode.DENIED
+
+
+class DelegationDenied(RegistryError):
+    """Somebody would give or take away rights that aren't his to give. It is not said whether there is such an organisation."""
+
+    code = ErrorCode.DENIED
+
+    def __init__(self, target: str, permissions: Sequence[str] = ()) -> None:
+        what = f"whoever holds {', '.join(permissions)} on all of it himself" if permissions else "who may grant there"
+        super().__init__(
+            f"rights on {target} are changed by its organisation's administrators and by {what}; ask one of them",
+            {"target": target, "permissions": list(permissions)},
+        )
 
 
 class Unauthorized(RegistryError):

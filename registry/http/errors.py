@@ -32,6 +32,7 @@ STATUS: Final[dict[type[RegistryError], int]] = {
     errors.AccessDenied: 403,
     errors.TagMoveDenied: 403,
     errors.OrganisationUnknown: 403,
+    errors.DelegationDenied: 403,
     errors.IdentityRefused: 409,
     errors.StillReferenced: 403,
     errors.NameUnknown: 404,

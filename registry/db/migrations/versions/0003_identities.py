@@ -46,7 +46,8 @@ UP = (
         id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
         organisation_id bigint NOT NULL REFERENCES organisations ON DELETE CASCADE,
         name            text COLLATE "C" NOT NULL,
-        UNIQUE (organisation_id, name)
+        UNIQUE (organisation_id, name),
+        UNIQUE (id, organisation_id)
     )
     """,
     """
@@ -83,11 +84,13 @@ UP = (
         id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
         organisation_id bigint NOT NULL REFERENCES organisations ON DELETE CASCADE,
         principal_id    bigint REFERENCES principals ON DELETE CASCADE,
-        team_id         bigint REFERENCES teams ON DELETE CASCADE,
+        team_id         bigint,
         role_id         bigint NOT NULL REFERENCES roles ON DELETE CASCADE,
         target          text COLLATE "C" NOT NULL,
         is_prefix       boolean NOT NULL,
         created_at      timestamptz NOT NULL DEFAULT now(),
+        -- A team holds rights in its organisation only: whoever joins it raises that one's epoch.
+        FOREIGN KEY (team_id, organisation_id) REFERENCES teams (id, organisation_id) ON DELETE CASCADE,
         CHECK (num_nonnulls(principal_id, team_id) = 1),
         UNIQUE NULLS NOT DISTINCT (organisation_id, principal_id, team_id, role_id, target, is_prefix)
     )
@@ -102,15 +105,19 @@ UP = (
     CREATE INDEX grants_role ON grants (role_id)
     """,
     """
+    CREATE VIEW granted AS
+        SELECT g.id AS grant_id, g.principal_id, g.team_id, g.organisation_id, g.target, g.is_prefix, g.role_id, r.permissions
+        FROM grants g JOIN roles r ON r.id = g.role_id
+    """,
+    """
     -- Who holds what where, by whichever way: every decision and every filter of a list reads this.
     CREATE VIEW effective_grants AS
-        SELECT g.id AS grant_id, g.principal_id, NULL::bigint AS team_id, g.organisation_id, g.target, g.is_prefix,
-            g.role_id, r.permissions
-        FROM grants g JOIN roles r ON r.id = g.role_id
-        WHERE g.principal_id IS NOT NULL
+        SELECT grant_id, principal_id, NULL::bigint AS team_id, organisation_id, target, is_prefix, role_id, permissions
+        FROM granted
+        WHERE principal_id IS NOT NULL
         UNION ALL
-        SELECT g.id, m.principal_id, m.team_id, g.organisation_id, g.target, g.is_prefix, g.role_id, r.permissions
-        FROM team_members m JOIN grants g ON g.team_id = m.team_id JOIN roles r ON r.id = g.role_id
+        SELECT g.grant_id, m.principal_id, m.team_id, g.organisation_id, g.target, g.is_prefix, g.role_id, g.permissions
+        FROM team_members m JOIN granted g ON g.team_id = m.team_id
     """,
     """
     -- What signs access tokens; the private key is sealed by BLACKLAKE_SECRET_KEY_FILE.
@@ -176,7 +183,7 @@ UP = (
 )
 DOWN = (
     "UPDATE schema_state SET version = 2",
-    "DROP VIEW effective_grants",
+    "DROP VIEW effective_grants, granted",
     "DROP TABLE known_networks, sessions",
     "DROP TABLE api_keys, signing_keys, grants, roles, team_members, teams, principals, organisations",
     "DROP SEQUENCE rights_epochs",

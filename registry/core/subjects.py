@@ -1,0 +1,114 @@
+"""To whom and on what is granted, as people write it.
+
+A subject is `user:NAME` (of a robot too), `team:ORG/TEAM` or `anonymous`; a target is `ORG`, `ORG/prefix*` or a repository.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+
+from mediatypes.names import InvalidName, parse_repository_name
+from registry.core.access import ANONYMOUS_ID, path_of
+from registry.db import organisations, principals, teams
+from registry.db.pool import Connection
+from registry.db.principals import StandingRow
+from registry.errors import IdentityRefused
+
+_NAME: Final = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*", re.ASCII)
+_LONGEST_NAME: Final = 64
+_PREFIX: Final = re.compile(r"[a-z0-9._/-]{0,255}", re.ASCII)
+
+
+class Target(NamedTuple):
+    """What a grant is on: a path below an organisation, or, with `is_prefix`, all that begin with it."""
+
+    organisation: str
+    path: str
+    is_prefix: bool
+
+    def __str__(self) -> str:
+        if not self.is_prefix:
+            return self.path
+        return self.organisation if self.path == f"{self.organisation}/" else f"{self.path}*"
+
+
+class Subject(NamedTuple):
+    """Who holds rights: a principal, everybody included, or a team."""
+
+    text: str
+    principal: StandingRow | None
+    team_id: int | None
+    organisation_id: int | None
+
+    @property
+    def principal_id(self) -> int | None:
+        """The principal's id; None of a team."""
+        if self.team_id is not None:
+            return None
+        return self.principal.id if self.principal is not None else ANONYMOUS_ID
+
+
+def parse_target(text: str) -> Target:
+    """Return a target. Raise IdentityRefused where it is none."""
+    if "/" not in text:
+        require_segment(text)
+        return Target(text, f"{text}/", is_prefix=True)
+    organisation, _, rest = text.partition("/")
+    require_segment(organisation)
+    if rest.endswith("*"):
+        if _PREFIX.fullmatch(rest[:-1]) is None:
+            raise IdentityRefused(f"target “{text[:128]}” is no prefix of repository names; `*` stands at the end only")
+        return Target(organisation, text[:-1], is_prefix=True)
+    try:
+        return Target(organisation, path_of(parse_repository_name(text)), is_prefix=False)
+    except InvalidName as error:
+        raise IdentityRefused(f"target “{text[:128]}” {error}") from None
+
+
+async def find_subject(conn: Connection, text: str) -> Subject:
+    """Return a subject; it is not deleted before the transaction ends. Raise IdentityRefused where there is none such."""
+    kind, _, name = text.partition(":")
+    if text == "anonymous":
+        return Subject(text, None, None, None)
+    if kind == "user":
+        row = await find_principal(conn, name)
+        return Subject(text, row, None, row.organisation_id)
+    if kind == "team":
+        organisation, _, team = name.partition("/")
+        organisation_id = await organisations.find(conn, organisation)
+        if organisation_id is not None:
+            team_id = await teams.find(conn, team, organisation_id=organisation_id)
+            if team_id is not None:
+                return Subject(text, None, team_id, organisation_id)
+        raise IdentityRefused(f"there is no team {name}")
+    raise IdentityRefused(f"subject “{text[:128]}” is none of user:NAME, team:ORG/TEAM and anonymous")
+
+
+async def find_principal(conn: Connection, name: str) -> StandingRow:
+    """Return a user, a robot or a service, disabled or not. Raise IdentityRefused where there is none such."""
+    row = await principals.find(conn, name)
+    if row is None:
+        raise IdentityRefused(f"there is no user {name}")
+    return row
+
+
+def require_name(name: str, what: str) -> None:
+    """Raise IdentityRefused where a name can't be that of `what`."""
+    if _NAME.fullmatch(name) is None or len(name) > _LONGEST_NAME:
+        raise IdentityRefused(
+            f"{what} “{name[:128]}” can't be: a name has up to {_LONGEST_NAME} lower-case letters and digits,"
+            " with single '.', '_' or '-' between them"
+        )
+
+
+def require_segment(name: str) -> None:
+    """Raise IdentityRefused where a name can't be an organisation's."""
+    try:
+        parse_repository_name(name)
+    except InvalidName as error:
+        raise IdentityRefused(f"organisation “{name[:128]}” {error}") from None
+    if "/" in name:
+        raise IdentityRefused(
+            f"organisation “{name[:128]}” has a slash; it is the first segment of its repositories' names"
+        )
