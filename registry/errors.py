@@ -6,7 +6,8 @@ RegistryError
 ├── BlobUnknown  RangeUnsatisfiable
 ├── UploadUnknown  UploadOutOfOrder  ContentRangeInvalid  BodyIncomplete
 ├── ManifestUnknown  ManifestInvalid  ManifestTooLarge  ManifestBlobUnknown  MediaTypeUnsupported
-├── StillReferenced  DeletionDisabled  AccessDenied  TagMoveDenied  OrganisationUnknown  IdentityRefused
+├── StillReferenced  DeletionDisabled  AccessDenied  TagMoveDenied  OrganisationUnknown
+├── IdentityRefused: IdentityUnknown
 ├── DelegationDenied
 ├── Unauthorized: CredentialsMissing  CredentialsWrong  TokenInvalid  AccessMissing  CatalogDenied  AccessLost
 │                 SessionOver: SessionRevoked
@@ -247,6 +248,10 @@ class IdentityRefused(RegistryError):
     """Something about users, organisations or grants that can't be done."""
 
     code = ErrorCode.DENIED
+
+
+class IdentityUnknown(IdentityRefused):
+    """There is no such user, robot, team or organisation."""
 
 
 class DelegationDenied(RegistryError):

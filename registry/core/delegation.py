@@ -7,23 +7,23 @@ change what is in it. Whoever may `grant` on a target grants and takes back ther
 from __future__ import annotations
 
 from registry.core.access import ALL, Permission
-from registry.core.subjects import Target
+from registry.core.subjects import Target, is_word
 from registry.db import organisations, rights
 from registry.db.pool import Connection
 from registry.db.rights import Holdings
-from registry.errors import DelegationDenied, IdentityRefused
+from registry.errors import DelegationDenied, IdentityUnknown
 
 
 async def change_organisation(conn: Connection, name: str, *, by: int | None) -> int:
     """Return an organisation's id and let nobody else change rights in it until the transaction ends.
 
-    Raise IdentityRefused where there is none such, DelegationDenied to who needn't know.
+    Raise IdentityUnknown where there is none such, DelegationDenied to who needn't know.
     """
-    found = await organisations.change(conn, name)
+    found = await organisations.change(conn, name) if is_word(name) else None
     if found is None and by is not None:
         raise DelegationDenied(name)
     if found is None:
-        raise IdentityRefused(f"there is no organisation {name}; add it first")
+        raise IdentityUnknown(f"there is no organisation {name[:128]}; add it first")
     return found
 
 

@@ -11,7 +11,7 @@ from registry.db import explaining, organisations, rights
 from registry.db.explaining import GrantRow, HolderRow
 from registry.db.pool import Connection, Database
 from registry.db.rights import RightsQuestion
-from registry.errors import IdentityRefused
+from registry.errors import IdentityUnknown
 
 _NEAR: Final = 5  # grants that are told where none permits it
 
@@ -35,9 +35,10 @@ class Explanation(NamedTuple):
 
 
 class Holder(NamedTuple):
-    """Who may do something, and by which grant."""
+    """Who may do something, by name, which is "" of everybody, and as people are told; and by which grant."""
 
     name: str
+    shown: str
     reason: str
 
 
@@ -48,11 +49,17 @@ class Explanations:
         self._db = db
 
     async def explain(self, subject: str, name: RepositoryName, permission: Permission) -> Explanation:
-        """Say whether a subject may do something with a repository, there or not, and why. Raise IdentityRefused."""
+        """Say whether a subject may do something with a repository, there or not, and why.
+
+        Raise IdentityRefused where the text is no subject.
+        """
 
         async def explain(conn: Connection) -> Explanation:
             await explaining.hold(conn)
-            found = await find_subject(conn, subject)
+            try:
+                found = await find_subject(conn, subject)
+            except IdentityUnknown as error:
+                return Explanation(False, error.message)
             if found.principal is not None and found.principal.is_disabled:
                 return Explanation(
                     False,
@@ -69,11 +76,11 @@ class Explanations:
     async def who_can(
         self, permission: Permission, name: RepositoryName, *, after: str | None = None, limit: int = 1000
     ) -> list[Holder]:
-        """Return who may do something with a repository, by names after `after`, everybody first. Raise IdentityRefused."""
+        """Return who may do something with a repository, by names after `after`, everybody first. Raise IdentityUnknown."""
 
         async def find(conn: Connection) -> list[HolderRow]:
             if await organisations.find(conn, organisation_of(name)) is None:
-                raise IdentityRefused(f"there is no organisation {organisation_of(name)}")
+                raise IdentityUnknown(f"there is no organisation {organisation_of(name)}")
             return await explaining.holders(
                 conn,
                 organisation=organisation_of(name),
@@ -148,11 +155,13 @@ def _shown(grant: GrantRow, subject: Subject) -> str:
 
 
 def _holder(row: HolderRow) -> Holder:
-    name = row.name if row.kind != "anonymous" else "everybody"
+    shown = row.name or "everybody"
     if row.role is None or row.target is None:
-        return Holder(name, "may do everything here")
+        return Holder(row.name, shown, "may do everything here")
     target = _target(row.target, is_prefix=bool(row.is_prefix))
-    return Holder(name, f"role {row.role} on {target}" + (f", by team {row.team}" if row.team is not None else ""))
+    return Holder(
+        row.name, shown, f"role {row.role} on {target}" + (f", by team {row.team}" if row.team is not None else "")
+    )
 
 
 def _target(path: str, *, is_prefix: bool) -> Target:

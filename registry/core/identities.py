@@ -9,14 +9,24 @@ from typing import Final, TypeVar
 from registry.core.access import ANONYMOUS_ID, PULL
 from registry.core.delegation import administer, change_organisation, grantable
 from registry.core.roles import BUILT_IN
-from registry.core.subjects import Subject, find_principal, find_subject, parse_target, require_name, require_segment
+from registry.core.subjects import (
+    Subject,
+    find_principal,
+    find_subject,
+    is_word,
+    parse_target,
+    require_name,
+    require_segment,
+)
 from registry.db import grants, organisations, principals, rights, roles, sessions
 from registry.db.pool import Connection, Database
 from registry.db.principals import StandingRow
 from registry.db.roles import RoleRow
-from registry.errors import DelegationDenied, IdentityRefused
+from registry.errors import DelegationDenied, IdentityRefused, IdentityUnknown
 
 T = TypeVar("T")
+
+_LONGEST_KEY_NAME: Final = 128
 
 ROBOT_MARK: Final = "+"
 """What stands between a robot's organisation and the rest of its name; no user's name has one."""
@@ -101,11 +111,13 @@ class Identities:
 
     async def add_key(self, user: str, name: str, secret_hash: bytes, *, lifetime: timedelta | None) -> None:
         """Record an API key of a user. Raise IdentityRefused."""
+        if not name.isprintable() or not 0 < len(name) <= _LONGEST_KEY_NAME:
+            raise IdentityRefused(f"a key's name has 1 to {_LONGEST_KEY_NAME} characters that can be printed")
 
         async def add(conn: Connection) -> None:
-            row = await principals.by_name(conn, user)
+            row = await principals.by_name(conn, user) if is_word(user) else None
             if row is None:
-                raise IdentityRefused(f"there is no user {user}")
+                raise IdentityUnknown(f"there is no user {user}, or it is disabled")
             expires_at = datetime.now(UTC) + lifetime if lifetime is not None else None
             if await principals.add_key(conn, row.id, name, secret_hash, scopes=None, expires_at=expires_at) is None:
                 raise IdentityRefused(f"{user} has a key of the name {name} already")
@@ -136,9 +148,9 @@ class Identities:
         async def act(conn: Connection) -> bool:
             organisation_id = await change_organisation(conn, on.organisation, by=by)
             permitted = await grantable(conn, on, organisation_id=organisation_id, by=by)
-            found = await roles.find(conn, role, organisation_id=organisation_id)
+            found = await roles.find(conn, role, organisation_id=organisation_id) if is_word(role) else None
             if found is None:
-                raise IdentityRefused(f"{on.organisation} has no role {role}; there are {', '.join(BUILT_IN)}")
+                raise IdentityRefused(f"{on.organisation} has no role {role[:128]}; there are {', '.join(BUILT_IN)}")
             if not found.permissions <= permitted:
                 raise DelegationDenied(str(on), sorted(found.permissions - permitted))
             grantee = await find_subject(conn, subject)

@@ -7,7 +7,7 @@ from typing import Final
 
 from registry.core.access import Permission
 from registry.core.delegation import administer
-from registry.core.subjects import require_name
+from registry.core.subjects import is_word, require_name
 from registry.db import roles
 from registry.db.pool import Connection, Database
 from registry.errors import IdentityRefused
@@ -53,7 +53,7 @@ class Roles:
 
         async def delete(conn: Connection) -> int:
             organisation_id = await administer(conn, organisation, by=by)
-            taken_back = await roles.delete(conn, name, organisation_id=organisation_id)
+            taken_back = await roles.delete(conn, name, organisation_id=organisation_id) if is_word(name) else None
             if taken_back is None:
                 raise IdentityRefused(
                     f"{name} is built in" if name in BUILT_IN else f"{organisation} has no role {name} of its own"

@@ -13,10 +13,11 @@ from registry.core.access import ANONYMOUS_ID, path_of
 from registry.db import organisations, principals, teams
 from registry.db.pool import Connection
 from registry.db.principals import StandingRow
-from registry.errors import IdentityRefused
+from registry.errors import IdentityRefused, IdentityUnknown
 
 _NAME: Final = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*", re.ASCII)
 _LONGEST_NAME: Final = 64
+_WORD: Final = re.compile(r"[a-z0-9._+-]{1,255}", re.ASCII)
 _PREFIX: Final = re.compile(r"[a-z0-9._/-]{0,255}", re.ASCII)
 
 
@@ -67,30 +68,38 @@ def parse_target(text: str) -> Target:
 
 
 async def find_subject(conn: Connection, text: str) -> Subject:
-    """Return a subject; it is not deleted before the transaction ends. Raise IdentityRefused where there is none such."""
+    """Return a subject, which is not deleted before the transaction ends.
+
+    Raise IdentityUnknown, and IdentityRefused where the text is no subject.
+    """
     kind, _, name = text.partition(":")
     if text == "anonymous":
         return Subject(text, None, None, None)
-    if kind == "user":
+    if kind == "user" and name:
         row = await find_principal(conn, name)
         return Subject(text, row, None, row.organisation_id)
-    if kind == "team":
+    if kind == "team" and name:
         organisation, _, team = name.partition("/")
-        organisation_id = await organisations.find(conn, organisation)
-        if organisation_id is not None:
+        organisation_id = await organisations.find(conn, organisation) if is_word(organisation) else None
+        if organisation_id is not None and is_word(team):
             team_id = await teams.find(conn, team, organisation_id=organisation_id)
             if team_id is not None:
                 return Subject(text, None, team_id, organisation_id)
-        raise IdentityRefused(f"there is no team {name}")
+        raise IdentityUnknown(f"there is no team {name[:128]}")
     raise IdentityRefused(f"subject “{text[:128]}” is none of user:NAME, team:ORG/TEAM and anonymous")
 
 
 async def find_principal(conn: Connection, name: str) -> StandingRow:
-    """Return a user, a robot or a service, disabled or not. Raise IdentityRefused where there is none such."""
-    row = await principals.find(conn, name)
+    """Return a user, a robot or a service, disabled or not. Raise IdentityUnknown."""
+    row = await principals.find(conn, name) if is_word(name) else None
     if row is None:
-        raise IdentityRefused(f"there is no user {name}")
+        raise IdentityUnknown(f"there is no user {name[:128]}")
     return row
+
+
+def is_word(name: str) -> bool:
+    """Say whether a text can be a name at all: whatever else people write is never looked up."""
+    return _WORD.fullmatch(name) is not None
 
 
 def require_name(name: str, what: str) -> None:

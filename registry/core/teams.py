@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from registry.core.delegation import administer
-from registry.core.subjects import find_principal, require_name
+from registry.core.subjects import find_principal, is_word, require_name
 from registry.db import teams
 from registry.db.pool import Connection, Database
-from registry.errors import IdentityRefused
+from registry.errors import IdentityRefused, IdentityUnknown
 
 
 class Teams:
@@ -31,12 +31,12 @@ class Teams:
 
     async def delete(self, team: str, *, by: int | None = None) -> None:
         """Delete a team, and with it what was granted to it. Raise IdentityRefused, DelegationDenied."""
-        organisation, _, name = team.partition("/")
+        organisation, name = _parts(team)
 
         async def delete(conn: Connection) -> None:
             organisation_id = await administer(conn, organisation, by=by)
             if not await teams.delete(conn, name, organisation_id=organisation_id):
-                raise IdentityRefused(f"there is no team {team}")
+                raise IdentityUnknown(f"there is no team {team}")
 
         await self._db.transaction("delete_team", delete)
 
@@ -53,16 +53,23 @@ class Teams:
     async def _change(
         self, what: str, team: str, member: str, change: Callable[..., Awaitable[bool]], *, by: int | None
     ) -> bool:
-        organisation, _, name = team.partition("/")
+        organisation, name = _parts(team)
 
         async def act(conn: Connection) -> bool:
             organisation_id = await administer(conn, organisation, by=by)
             team_id = await teams.find(conn, name, organisation_id=organisation_id)
             if team_id is None:
-                raise IdentityRefused(f"there is no team {team}")
+                raise IdentityUnknown(f"there is no team {team}")
             principal = await find_principal(conn, member)
             if principal.organisation_id not in (None, organisation_id):
                 raise IdentityRefused(f"{member} is a robot of another organisation")
             return await change(conn, team_id=team_id, principal_id=principal.id)
 
         return await self._db.transaction(what, act)
+
+
+def _parts(team: str) -> tuple[str, str]:
+    organisation, _, name = team.partition("/")
+    if not is_word(name):
+        raise IdentityUnknown(f"there is no team {team[:128]}")
+    return organisation, name

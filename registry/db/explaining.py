@@ -25,7 +25,6 @@ class HolderRow(NamedTuple):
     """A principal that may do something, and a grant by which it may; `role` is None of who may do everything."""
 
     name: str
-    kind: str
     role: str | None
     target: str | None
     is_prefix: bool | None
@@ -53,7 +52,7 @@ def _explaining(source: str, condition: str) -> str:
 _OF_PRINCIPAL: Final = _explaining("effective_grants", "e.principal_id IN ($5::bigint, 0)")
 _OF_TEAM: Final = _explaining("granted", "(e.team_id = $5::bigint OR e.principal_id = 0)")
 _HOLDERS: Final = f"""
-SELECT DISTINCT ON (p.name) p.name, p.kind, e.role, e.target, e.is_prefix, e.team
+SELECT DISTINCT ON (p.name) p.name, e.role, e.target, e.is_prefix, e.team
 FROM principals p
 LEFT JOIN (
     SELECT e.principal_id, e.grant_id, r.name AS role, e.target, e.is_prefix, t.name AS team

@@ -34,6 +34,7 @@ STATUS: Final[dict[type[RegistryError], int]] = {
     errors.OrganisationUnknown: 403,
     errors.DelegationDenied: 403,
     errors.IdentityRefused: 409,
+    errors.IdentityUnknown: 404,
     errors.StillReferenced: 403,
     errors.NameUnknown: 404,
     errors.BlobUnknown: 404,
