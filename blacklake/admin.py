@@ -1,4 +1,4 @@
-"""`blacklake admin user|robot|org|team|role|grant|access|apikey`."""
+"""`blacklake admin user|robot|service|org|team|role|grant|access|apikey`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from cyclopts import App, Parameter
@@ -16,6 +17,7 @@ from blacklake.settings import USAGE, Config, DataDir, Refused, server_side, set
 user = App(name="user", help="Users.")
 robot = App(name="robot", help="Robots: principals of an organisation, with keys instead of passwords.")
 org = App(name="org", help="Organisations.")
+service = App(name="service", help="Services: principals that sign their requests.")
 team = App(name="team", help="Teams of an organisation.")
 role = App(name="role", help="Roles of an organisation beside reader, writer, maintainer and admin.")
 grant = App(name="grant", help="What is granted to whom.")
@@ -27,6 +29,7 @@ _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
 
 Subject = Annotated[str, Parameter(help="user:NAME, team:ORG/TEAM or anonymous.")]
 Role = Annotated[str, Parameter(help="reader, writer, maintainer, admin, or a role of the organisation.")]
+Expires = Annotated[str | None, Parameter(help="For how long it is valid: 90m, 12h, 30d.")]
 Team = Annotated[str, Parameter(help="ORG/TEAM.")]
 Robot = Annotated[str, Parameter(help="ORG+NAME.")]
 OwnRole = Annotated[str, Parameter(help="ORG/ROLE.")]
@@ -131,6 +134,50 @@ def add_org(name: str, *, data_dir: DataDir = None, config: Config = None) -> No
 
         administration.add_organisation(settings_of(config, data_dir=data_dir), name)
     print(f"organisation {name} is there")
+
+
+@service.command(name="add")
+def add_service(
+    name: str,
+    *,
+    admin: Annotated[bool, Parameter(negative=(), help="May do everything.")] = False,
+    data_dir: DataDir = None,
+    config: Config = None,
+) -> None:
+    """Add a service; `user disable` and `user remove` are for services, too."""
+    with _done():
+        from registry import administration
+
+        administration.add_service(settings_of(config, data_dir=data_dir), name, is_admin=admin)
+    print(f"service {name} is there")
+
+
+@service.command(name="add-key")
+def add_service_key(
+    name: str,
+    public_key_file: Annotated[Path, Parameter(help="PEM of an Ed25519 or P-256 key.")],
+    *,
+    expires: Expires = None,
+    data_dir: DataDir = None,
+    config: Config = None,
+) -> None:
+    """Let a service sign by a key, and print the key's id: it is the signatures' keyid."""
+    lifetime = _duration(expires) if expires is not None else None
+    with _done():
+        from registry import administration
+
+        settings = settings_of(config, data_dir=data_dir)
+        print(administration.add_service_key(settings, name, public_key_file, lifetime=lifetime))
+
+
+@service.command(name="revoke-key")
+def revoke_service_key(key_id: str, *, data_dir: DataDir = None, config: Config = None) -> None:
+    """Let a key be valid no longer."""
+    with _done():
+        from registry import administration
+
+        administration.revoke_service_key(settings_of(config, data_dir=data_dir), key_id)
+    print(f"key {key_id} is revoked")
 
 
 @team.command(name="add")
@@ -244,7 +291,7 @@ def create_key(
     user: str,
     *,
     name: Annotated[str, Parameter(help="What it is for.")] = "default",
-    expires: Annotated[str | None, Parameter(help="For how long it is valid: 90m, 12h, 30d.")] = None,
+    expires: Expires = None,
     data_dir: DataDir = None,
     config: Config = None,
 ) -> None:

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from blacklake import __version__
-from blacklake.admin import access, apikey, grant, org, robot, role, team, user
+from blacklake.admin import access, apikey, grant, org, robot, role, service, team, user
 from blacklake.settings import USAGE, Config, DataDir, Refused, server_side, settings_of
 
 Host = Annotated[str | None, Parameter(help="Address to listen on.")]
@@ -36,7 +36,7 @@ app.command(migrate)
 admin = App(name="admin", help="Look after an installation.")
 app.command(admin)
 storage = App(name="storage", help="Check where blobs lie, and set up a bucket.")
-for part in (user, robot, org, team, role, grant, access, apikey, storage):
+for part in (user, robot, service, org, team, role, grant, access, apikey, storage):
     admin.command(part)
 
 

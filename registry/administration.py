@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from mediatypes.names import InvalidName, RepositoryName, parse_repository_name
 from registry.auth.passwords import Passwords, PasswordUnfit
+from registry.auth.request_signatures import PublicKeyUnfit, read_public_key
 from registry.auth.secrets import API_KEY, hash_of, new_secret
 from registry.compose import create_keyring
 from registry.config import Settings
@@ -17,6 +19,7 @@ from registry.core.access import Permission
 from registry.core.explanations import Explanation, Explanations
 from registry.core.identities import Identities
 from registry.core.roles import Roles
+from registry.core.service_keys import ServiceKeys
 from registry.core.teams import Teams
 from registry.db import migrate
 from registry.db.embedded import running_url
@@ -57,6 +60,28 @@ def delete_principal(settings: Settings, name: str) -> None:
 def add_robot(settings: Settings, name: str) -> None:
     """Add a robot of an organisation. Raise UpkeepFailed."""
     _run(settings, lambda db: Identities(db).add_robot(name))
+
+
+def add_service(settings: Settings, name: str, *, is_admin: bool) -> None:
+    """Add a service. Raise UpkeepFailed."""
+    _run(settings, lambda db: ServiceKeys(db).add_service(name, is_admin=is_admin))
+
+
+def add_service_key(settings: Settings, name: str, path: Path, *, lifetime: timedelta | None) -> str:
+    """Let a service sign by the key in a file, and return the key's id. Raise UpkeepFailed."""
+    try:
+        key = read_public_key(path.read_bytes())
+    except OSError as error:
+        raise UpkeepFailed(f"{path} can't be read: {error.strerror}") from error
+    except PublicKeyUnfit as error:
+        raise UpkeepFailed(f"{path}: {error}") from error
+    _run(settings, lambda db: ServiceKeys(db).add(name, key, lifetime=lifetime))
+    return key.id
+
+
+def revoke_service_key(settings: Settings, key_id: str) -> None:
+    """Let a key of a service be valid no longer. Raise UpkeepFailed."""
+    _run(settings, lambda db: ServiceKeys(db).revoke(key_id))
 
 
 def add_organisation(settings: Settings, name: str) -> None:

@@ -10,7 +10,7 @@ RegistryError
 ├── IdentityRefused: IdentityUnknown
 ├── DelegationDenied
 ├── Unauthorized: CredentialsMissing  CredentialsWrong  TokenInvalid  AccessMissing  CatalogDenied  AccessLost
-│                 SessionOver: SessionRevoked
+│                 SessionOver: SessionRevoked  SignatureInvalid
 ├── PageInvalid  EndpointUnknown  MethodUnsupported  RequestInvalid  TooManyRequests: TooManyLogins
 └── InternalError  Unavailable
 """
@@ -345,6 +345,11 @@ class SessionRevoked(SessionOver):
         self.session = session
         self.principal_id = principal_id
         self.principal = principal
+
+
+class SignatureInvalid(Unauthorized):
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the request's signature {reason}")
 
 
 class PageInvalid(RegistryError):

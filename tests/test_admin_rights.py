@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import get_args
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
 from cyclopts import CycloptsError
 
 from blacklake.admin import Action, Permission
@@ -77,6 +80,26 @@ def test_rights_are_given_explained_and_taken_by_commands(
     assert says("robot", "remove", "acme+ci") == "robot acme+ci is gone"
     assert says("user", "remove", "ada") == "user ada is gone"
     assert says("user", "remove", "ada", code=1) == "there is no user ada"
+
+
+def test_a_service_gets_a_key_by_commands(
+    says: Commands, database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("BLACKLAKE_DATABASE_URL", database_url)
+    path = tmp_path / "ci.pem"
+    assert says("service", "add", "ci") == "service ci is there"
+    assert "can't be read" in says("service", "add-key", "ci", str(path), code=1)
+    path.write_bytes(b"none")
+    assert "no public key in PEM" in says("service", "add-key", "ci", str(path), code=1)
+    path.write_bytes(
+        ed25519.Ed25519PrivateKey.generate()
+        .public_key()
+        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    )
+    key = says("service", "add-key", "ci", str(path), "--expires", "30d")
+    assert len(key) == 43
+    assert says("service", "revoke-key", key) == f"key {key} is revoked"
+    assert "no valid key" in says("service", "revoke-key", key, code=1)
 
 
 def test_that_nobody_can_be_asked_is_no_refusal_of_a_right(says: Commands, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from registry.db import objects, sessions, uploads
+from registry.db import objects, service_keys, sessions, uploads
 from registry.db.pool import Connection, Database
 from registry.storage.base import BlobStore, StorageError, StorageKey
 
@@ -53,6 +53,10 @@ class Cleanup:
     async def forget_sessions(self) -> int:
         """Forget sessions that have expired, up to a batch of them; return how many."""
         return await self._db.transaction("forget_sessions", lambda conn: sessions.forget(conn, limit=_BATCH))
+
+    async def forget_nonces(self) -> int:
+        """Forget nonces that nothing can be signed with any more, up to a batch of them; return how many."""
+        return await self._db.transaction("forget_nonces", lambda conn: service_keys.forget_nonces(conn, limit=_BATCH))
 
     async def count_uploads(self) -> int:
         """Return how many upload sessions are open."""

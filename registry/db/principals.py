@@ -57,6 +57,9 @@ WHERE name = $1 AND kind <> 'anonymous' FOR KEY SHARE
 _ADD_ROBOT: Final = """
 INSERT INTO principals (kind, name, organisation_id) VALUES ('robot', $1, $2) ON CONFLICT (name) DO NOTHING RETURNING id
 """
+_ADD_SERVICE: Final = """
+INSERT INTO principals (kind, name, is_admin) VALUES ('service', $1, $2) ON CONFLICT (name) DO NOTHING RETURNING id
+"""
 _DISABLE: Final = """
 UPDATE principals SET disabled_at = now(), rights_epoch = nextval('rights_epochs') WHERE id = $1 AND disabled_at IS NULL
 """
@@ -98,6 +101,11 @@ async def find(conn: Connection, name: str) -> StandingRow | None:
 async def add_robot(conn: Connection, name: str, *, organisation_id: int) -> bool:
     """Record a robot; return False where the name is taken."""
     return await conn.fetchval(_ADD_ROBOT, name, organisation_id) is not None
+
+
+async def add_service(conn: Connection, name: str, *, is_admin: bool) -> bool:
+    """Record a service; return False where the name is taken."""
+    return await conn.fetchval(_ADD_SERVICE, name, is_admin) is not None
 
 
 async def disable(conn: Connection, principal_id: int) -> None:

@@ -28,6 +28,7 @@ STATUS: Final[dict[type[RegistryError], int]] = {
     errors.CatalogDenied: 401,
     errors.AccessLost: 401,
     errors.SessionOver: 401,
+    errors.SignatureInvalid: 401,
     errors.SessionRevoked: 401,
     errors.AccessDenied: 403,
     errors.TagMoveDenied: 403,

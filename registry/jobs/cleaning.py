@@ -25,9 +25,10 @@ async def clean_forever(cleanup: Cleanup) -> None:
         try:
             expired = await cleanup.expire_uploads()
             forgotten = await cleanup.forget_sessions()
+            nonces = await cleanup.forget_nonces()
             deleted = await cleanup.delete_dead_objects()
             metrics.set_uploads_open(await cleanup.count_uploads())
-            found = expired + forgotten + deleted
+            found = expired + forgotten + nonces + deleted
             if found:
                 _log.info("cleaned", expired_uploads=expired, forgotten_sessions=forgotten, deleted_objects=deleted)
         except (RegistryError, StorageError) as error:

@@ -178,13 +178,40 @@ UP = (
     CREATE INDEX known_networks_principal ON known_networks (principal_id, used_at)
     """,
     """
+    -- What verifies the requests that services sign.
+    CREATE TABLE service_keys (
+        id           text COLLATE "C" PRIMARY KEY,
+        principal_id bigint NOT NULL REFERENCES principals ON DELETE CASCADE,
+        algorithm    text NOT NULL CHECK (algorithm IN ('ed25519', 'ecdsa-p256-sha256')),
+        public_key   bytea NOT NULL,
+        created_at   timestamptz NOT NULL DEFAULT now(),
+        expires_at   timestamptz,
+        revoked_at   timestamptz
+    )
+    """,
+    """
+    CREATE INDEX service_keys_principal ON service_keys (principal_id)
+    """,
+    """
+    -- They outlive their key: who deletes one and adds it again gives no request a second life.
+    CREATE TABLE used_nonces (
+        key_id     text COLLATE "C" NOT NULL,
+        nonce      text COLLATE "C" NOT NULL,
+        expires_at timestamptz NOT NULL,
+        PRIMARY KEY (key_id, nonce)
+    )
+    """,
+    """
+    CREATE INDEX used_nonces_expires_at ON used_nonces (expires_at)
+    """,
+    """
     UPDATE schema_state SET version = 3
     """,
 )
 DOWN = (
     "UPDATE schema_state SET version = 2",
     "DROP VIEW effective_grants, granted",
-    "DROP TABLE known_networks, sessions",
+    "DROP TABLE used_nonces, service_keys, known_networks, sessions",
     "DROP TABLE api_keys, signing_keys, grants, roles, team_members, teams, principals, organisations",
     "DROP SEQUENCE rights_epochs",
 )
