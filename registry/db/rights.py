@@ -77,8 +77,7 @@ ORDER BY q.position
 
 # Whoever administers is told by his own grants, not by what is granted to everybody.
 _HOLDINGS: Final = f"""
-SELECT
-    p.is_admin OR EXISTS (
+SELECT p.is_admin OR EXISTS (
         SELECT FROM effective_grants e
         WHERE e.organisation_id = o.id AND e.principal_id = p.id AND e.is_prefix AND e.target = o.name || '/'
             AND 'admin' = ANY(e.permissions)),
