@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from blacklake import __version__
-from blacklake.admin import apikey, audit, grant, org, user
+from blacklake.admin import access, apikey, audit, grant, org, robot, role, service, team, user
 from blacklake.admin_trust import issuer, trust
 from blacklake.settings import USAGE, Config, DataDir, Refused, server_side, settings_of
 
@@ -37,7 +37,7 @@ app.command(migrate)
 admin = App(name="admin", help="Look after an installation.")
 app.command(admin)
 storage = App(name="storage", help="Check where blobs lie, and set up a bucket.")
-for part in (user, org, grant, apikey, issuer, trust, audit, storage):
+for part in (user, robot, service, org, team, role, grant, access, apikey, issuer, trust, audit, storage):
     admin.command(part)
 
 

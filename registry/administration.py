@@ -11,26 +11,33 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from mediatypes.names import InvalidName, RepositoryName, parse_repository_name
 from registry.auth.passwords import Passwords, PasswordUnfit
+from registry.auth.request_signatures import PublicKeyUnfit, read_public_key
 from registry.auth.sealing import SecretKeyUnusable
 from registry.auth.secrets import API_KEY, hash_of, new_secret
 from registry.auth.trust import kind_of
 from registry.auth.trusted import Trusted
 from registry.compose import create_audit_key, create_keyring, create_secret_key
 from registry.config import Settings
+from registry.core.access import Permission
 from registry.core.audit import Actor, CredentialKind
 from registry.core.audit_chain import SignedMark, exported_head, time_of
 from registry.core.audit_log import AuditLog, as_json, as_line
 from registry.core.audit_retention import Pruned, Retention
 from registry.core.audit_verification import Finding, Verification
+from registry.core.explanations import Explanation, Explanations
 from registry.core.identities import Identities
+from registry.core.roles import Roles
+from registry.core.service_keys import ServiceKeys
+from registry.core.teams import Teams
 from registry.db import migrate
 from registry.db.audit import EventFilter, Tail
 from registry.db.embedded import running_url
 from registry.db.pool import Database
 from registry.db.trust import IssuerRow, RuleRow
 from registry.errors import RegistryError
-from registry.upkeep import UpkeepFailed, database
+from registry.upkeep import UpkeepFailed, database, translated
 
 T = TypeVar("T")
 
@@ -47,6 +54,48 @@ def add_user(settings: Settings, name: str, *, password: str | None, is_admin: b
     _run(settings, act)
 
 
+def disable(settings: Settings, name: str) -> None:
+    """Let a user or a robot do nothing any more. Raise UpkeepFailed."""
+    _run(settings, lambda db: Identities(db).disable(name, actor=_local_actor()))
+
+
+def enable(settings: Settings, name: str) -> None:
+    """Let a user or a robot do again what is granted to it. Raise UpkeepFailed."""
+    _run(settings, lambda db: Identities(db).enable(name, actor=_local_actor()))
+
+
+def delete_principal(settings: Settings, name: str) -> None:
+    """Delete a user or a robot with all that it holds. Raise UpkeepFailed."""
+    _run(settings, lambda db: Identities(db).delete(name, actor=_local_actor()))
+
+
+def add_robot(settings: Settings, name: str) -> None:
+    """Add a robot of an organisation. Raise UpkeepFailed."""
+    _run(settings, lambda db: Identities(db).add_robot(name, actor=_local_actor()))
+
+
+def add_service(settings: Settings, name: str, *, is_admin: bool) -> None:
+    """Add a service. Raise UpkeepFailed."""
+    _run(settings, lambda db: ServiceKeys(db).add_service(name, is_admin=is_admin))
+
+
+def add_service_key(settings: Settings, name: str, path: Path, *, lifetime: timedelta | None) -> str:
+    """Let a service sign by the key in a file, and return the key's id. Raise UpkeepFailed."""
+    try:
+        key = read_public_key(path.read_bytes())
+    except OSError as error:
+        raise UpkeepFailed(f"{path} can't be read: {error.strerror}") from error
+    except PublicKeyUnfit as error:
+        raise UpkeepFailed(f"{path}: {error}") from error
+    _run(settings, lambda db: ServiceKeys(db).add(name, key, lifetime=lifetime))
+    return key.id
+
+
+def revoke_service_key(settings: Settings, key_id: str) -> None:
+    """Let a key of a service be valid no longer. Raise UpkeepFailed."""
+    _run(settings, lambda db: ServiceKeys(db).revoke(key_id))
+
+
 def add_organisation(settings: Settings, name: str) -> None:
     """Add an organisation. Raise UpkeepFailed."""
     _run(settings, lambda db: Identities(db).add_organisation(name, actor=_local_actor()))
@@ -60,6 +109,56 @@ def grant(settings: Settings, subject: str, role: str, target: str) -> None:
 def revoke(settings: Settings, subject: str, role: str, target: str) -> None:
     """Take a grant back. Raise UpkeepFailed."""
     _run(settings, lambda db: Identities(db).revoke(subject, role, target, actor=_local_actor()))
+
+
+def add_team(settings: Settings, team: str) -> None:
+    """Add a team. Raise UpkeepFailed."""
+    _run(settings, lambda db: Teams(db).add(team))
+
+
+def delete_team(settings: Settings, team: str) -> None:
+    """Delete a team, and what was granted to it. Raise UpkeepFailed."""
+    _run(settings, lambda db: Teams(db).delete(team))
+
+
+def add_member(settings: Settings, team: str, member: str) -> None:
+    """Let somebody be of a team. Raise UpkeepFailed."""
+    _run(settings, lambda db: Teams(db).add_member(team, member))
+
+
+def remove_member(settings: Settings, team: str, member: str) -> None:
+    """Let somebody be of a team no longer. Raise UpkeepFailed."""
+    _run(settings, lambda db: Teams(db).remove_member(team, member))
+
+
+def add_role(settings: Settings, role: str, permissions: Sequence[str]) -> None:
+    """Add a role of an organisation's own. Raise UpkeepFailed."""
+    _run(settings, lambda db: Roles(db).add(role, permissions))
+
+
+def delete_role(settings: Settings, role: str) -> int:
+    """Delete a role of an organisation's own; return how many grants that has taken back. Raise UpkeepFailed."""
+    return _run(settings, lambda db: Roles(db).delete(role))
+
+
+def explain_access(settings: Settings, subject: str, repository: str, action: str) -> Explanation:
+    """Say whether a subject may do something, and why. Raise UpkeepFailed."""
+    name = _read_name(repository)
+    return _run(settings, lambda db: Explanations(db).explain(subject, name, Permission(action)))
+
+
+def who_can(settings: Settings, action: str, repository: str, *, say: Callable[[str], None]) -> None:
+    """Tell `say` a line of everybody who may do something, and why. Raise UpkeepFailed."""
+    name = _read_name(repository)
+
+    async def act(db: Database) -> None:
+        after: str | None = None
+        while found := await Explanations(db).who_can(Permission(action), name, after=after):
+            for one in found:
+                say(f"{one.shown}: {one.reason}")
+            after = found[-1].name
+
+    _run(settings, act)
 
 
 def create_key(settings: Settings, user: str, name: str, *, lifetime: timedelta | None) -> str:
@@ -233,6 +332,13 @@ def trusted(settings: Settings) -> list[RuleRow]:
     return _run(settings, lambda db: Trusted(db).rules())
 
 
+def _read_name(text: str) -> RepositoryName:
+    try:
+        return parse_repository_name(text)
+    except InvalidName as error:
+        raise UpkeepFailed(f"repository “{text[:128]}” {error}") from error
+
+
 def _run(settings: Settings, act: Callable[[Database], Coroutine[Any, Any, T]]) -> T:
     async def connected(url: str) -> T:
         db = Database(url, size=_CONNECTIONS, timeout=settings.database_timeout)
@@ -256,6 +362,6 @@ def _reached(settings: Settings) -> Iterator[str]:
     if url is not None:
         yield url
         return
-    with database(settings) as started:
+    with translated(), database(settings) as started:
         migrate.check(migrate.upgrade(started))
         yield started

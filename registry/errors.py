@@ -6,10 +6,12 @@ RegistryError
 ├── BlobUnknown  RangeUnsatisfiable
 ├── UploadUnknown  UploadOutOfOrder  ContentRangeInvalid  BodyIncomplete
 ├── ManifestUnknown  ManifestInvalid  ManifestTooLarge  ManifestBlobUnknown  MediaTypeUnsupported
-├── StillReferenced  DeletionDisabled  AccessDenied  TagMoveDenied  OrganisationUnknown  IdentityRefused  AuditDamaged
+├── StillReferenced  DeletionDisabled  AccessDenied  TagMoveDenied  OrganisationUnknown  AuditDamaged
+├── IdentityRefused: IdentityUnknown
+├── DelegationDenied  GrantRefused
 ├── Unauthorized: CredentialsMissing  CredentialsWrong  TokenInvalid  LoginRefused  AccessMissing  CatalogDenied  AccessLost
-├── GrantRefused
-├── PageInvalid  EndpointUnknown  MethodUnsupported  RequestInvalid  TooManyRequests
+│                 SessionOver: SessionRevoked  SignatureInvalid
+├── PageInvalid  EndpointUnknown  MethodUnsupported  RequestInvalid  TooManyRequests: TooManyLogins
 └── InternalError  Unavailable
 """
 
@@ -17,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
+from uuid import UUID
 
 from mediatypes.codes import ErrorCode
 
@@ -260,6 +263,23 @@ class AuditDamaged(RegistryError):
         )
 
 
+class IdentityUnknown(IdentityRefused):
+    """There is no such user, robot, team or organisation."""
+
+
+class DelegationDenied(RegistryError):
+    """Somebody would give or take away rights that aren't his to give. It is not said whether there is such an organisation."""
+
+    code = ErrorCode.DENIED
+
+    def __init__(self, target: str, permissions: Sequence[str] = ()) -> None:
+        what = f"whoever holds {', '.join(permissions)} on all of it himself" if permissions else "who may grant there"
+        super().__init__(
+            f"rights on {target} are changed by its organisation's administrators and by {what}; ask one of them",
+            {"target": target, "permissions": list(permissions)},
+        )
+
+
 class Unauthorized(RegistryError):
     """Credentials are missing, wrong or not enough: the client may come back with others (RFC 6750 §3).
 
@@ -327,6 +347,28 @@ class AccessLost(Unauthorized):
         super().__init__(f"{principal} may not use this registry any more")
 
 
+class SessionOver(Unauthorized):
+    """A refresh token is none, or no longer one; it is not said which."""
+
+    def __init__(self) -> None:
+        super().__init__("the session has ended; log in again")
+
+
+class SessionRevoked(SessionOver):
+    """A refresh token came back after a newer one was used: one of the two is stolen. The session has just been revoked."""
+
+    def __init__(self, session: UUID, principal_id: int, principal: str) -> None:
+        super().__init__()
+        self.session = session
+        self.principal_id = principal_id
+        self.principal = principal
+
+
+class SignatureInvalid(Unauthorized):
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the request's signature {reason}")
+
+
 class PageInvalid(RegistryError):
     code = ErrorCode.UNSUPPORTED
 
@@ -373,6 +415,17 @@ class TooManyRequests(RegistryError):
     def __init__(self, retry_after: int) -> None:
         super().__init__(f"too many requests; try again in {retry_after} seconds", {"retry_after": retry_after})
         self.retry_after = retry_after
+
+
+class TooManyLogins(TooManyRequests):
+    """Too many logins have failed, of a user or from a network; who exists and who doesn't is told the same."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(retry_after)
+        self.message = (
+            f"too many logins have failed; try again in {retry_after} seconds, from where you have logged in before, or by an"
+            " API key"
+        )
 
 
 class InternalError(RegistryError):

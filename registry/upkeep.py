@@ -24,13 +24,13 @@ class DecisionNeeded(UpkeepFailed):
 
 def schema_status(settings: Settings) -> str:
     """Return the schema's state, and what is pending, in words. Raise UpkeepFailed."""
-    with _translated(), database(settings) as url:
+    with translated(), database(settings) as url:
         return _described(migrate.status(url))
 
 
 def bring_schema_up(settings: Settings) -> str:
     """Run the revisions that are missing; return the schema's state in words. Raise UpkeepFailed."""
-    with _translated(), database(settings) as url:
+    with translated(), database(settings) as url:
         return _described(migrate.upgrade(url))
 
 
@@ -40,7 +40,7 @@ def bring_schema_down(settings: Settings, revision: str, *, lose_data: bool, agr
     `agree` gets a question that names what will be undone, and may raise DecisionNeeded. Raise UpkeepFailed also where that
     would lose data and `lose_data` is false.
     """
-    with _translated(), database(settings) as url:
+    with translated(), database(settings) as url:
         state = migrate.status(url)
         undone = migrate.undone_by(state, revision)
         at_stake = [one for one in undone if one.loses]
@@ -53,7 +53,7 @@ def bring_schema_down(settings: Settings, revision: str, *, lose_data: bool, agr
 
 def move_postgres(settings: Settings, *, say: Callable[[str], None]) -> None:
     """Move the embedded database to the newest embedded PostgreSQL; `say` gets each step. Raise UpkeepFailed."""
-    with _translated(), _data_directory(settings) as data:
+    with translated(), _data_directory(settings) as data:
         migrate_postgres(data, say=say)
 
 
@@ -86,7 +86,8 @@ def _data_directory(settings: Settings) -> Iterator[DataDirectory]:
 
 
 @contextlib.contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
+    """Raise UpkeepFailed where a database can't be reached, started or used."""
     try:
         yield
     except (DataDirectoryUnusable, EmbeddedPostgresFailed, migrate.SchemaUnusable) as error:

@@ -8,7 +8,7 @@ from typing import Final
 
 from registry.auth.login import Identity
 from registry.core.access import Caller
-from registry.core.identities import is_user_name
+from registry.core.subjects import is_name
 from registry.db import principals, trust
 from registry.db.pool import Connection, Database
 from registry.errors import LoginRefused
@@ -57,5 +57,5 @@ def names_for(identity: Identity) -> list[str]:
     """Return the names that a new user gets, the first that is free: the own one, or one that nobody else can have."""
     wanted = _UNFIT.sub("-", (identity.name or "").lower().partition("@")[0])[:_LONGEST].strip("-")
     mark = hashlib.sha256(f"{identity.issuer.url} {identity.subject}".encode()).hexdigest()[:12]
-    own = [wanted] if is_user_name(wanted) else []
+    own = [wanted] if is_name(wanted) else []
     return [*own, f"{wanted or 'user'}-{mark}"]

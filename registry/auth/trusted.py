@@ -11,7 +11,7 @@ from registry.auth.foreign_keys import ALGORITHMS
 from registry.auth.issuers import is_url
 from registry.auth.sealing import SecretKey
 from registry.auth.trust import TrustUnfit
-from registry.core.identities import parse_target
+from registry.core.subjects import parse_target
 from registry.db import principals
 from registry.db import trust as rows
 from registry.db.pool import Connection, Database

@@ -41,6 +41,10 @@ class Action(StrEnum):
     """What is done."""
 
     USER_ADD = "user.add"
+    ROBOT_ADD = "robot.add"
+    PRINCIPAL_DISABLE = "principal.disable"
+    PRINCIPAL_ENABLE = "principal.enable"
+    PRINCIPAL_DELETE = "principal.delete"
     ORGANISATION_ADD = "organisation.add"
     GRANT_ADD = "grant.add"
     GRANT_REMOVE = "grant.remove"

@@ -1,10 +1,10 @@
-"""Remove what nobody will come back for: expired uploads, and objects that nothing names."""
+"""Remove what nobody will come back for: expired uploads and sessions, and objects that nothing names."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from registry.db import objects, uploads
+from registry.db import objects, service_keys, sessions, uploads
 from registry.db.pool import Connection, Database
 from registry.storage.base import BlobStore, StorageError, StorageKey
 
@@ -49,6 +49,14 @@ class Cleanup:
         if failure is not None:
             raise failure
         return len(deleted)
+
+    async def forget_sessions(self) -> int:
+        """Forget sessions that have expired, up to a batch of them; return how many."""
+        return await self._db.transaction("forget_sessions", lambda conn: sessions.forget(conn, limit=_BATCH))
+
+    async def forget_nonces(self) -> int:
+        """Forget nonces that nothing can be signed with any more, up to a batch of them; return how many."""
+        return await self._db.transaction("forget_nonces", lambda conn: service_keys.forget_nonces(conn, limit=_BATCH))
 
     async def count_uploads(self) -> int:
         """Return how many upload sessions are open."""

@@ -1,57 +1,47 @@
-"""Identities: users and their keys, organisations, and what is granted below them.
-
-A subject is `user:NAME`, `team:ORG/TEAM` or `anonymous`; a target is `ORG`, `ORG/prefix*` or a repository.
-"""
+"""Identities: users, robots and their keys, organisations, and what is granted below them (registry.core.subjects)."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, TypeVar
 
-from mediatypes.names import InvalidName, parse_repository_name
-from registry.core.access import ANONYMOUS_ID, path_of
+from registry.core.access import ANONYMOUS_ID, PULL
 from registry.core.audit import REGISTRY, Action, Actor, Event, record
-from registry.db import organisations, principals
+from registry.core.delegation import administer, change_organisation, grantable
+from registry.core.roles import BUILT_IN
+from registry.core.subjects import (
+    Subject,
+    find_principal,
+    find_subject,
+    is_word,
+    parse_target,
+    require_name,
+    require_segment,
+)
+from registry.db import grants, organisations, principals, rights, roles, sessions
 from registry.db.pool import Connection, Database
-from registry.errors import IdentityRefused
+from registry.db.principals import StandingRow
+from registry.db.roles import RoleRow
+from registry.errors import DelegationDenied, IdentityRefused, IdentityUnknown
 
 T = TypeVar("T")
 
-_USER: Final = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*", re.ASCII)
-_LONGEST_NAME: Final = 64
+_LONGEST_KEY_NAME: Final = 128
 
-OIDC_USER: Final = "oidc"
-"""As whom plain clients send a token of a trusted issuer as their password; it is nobody's name."""
-
-
-class Target(NamedTuple):
-    """What a grant is on: a path below an organisation, or, with `is_prefix`, all that begin with it."""
-
-    organisation: str
-    path: str
-    is_prefix: bool
-
-
-class _Grantee(NamedTuple):
-    principal_id: int | None
-    team_id: int | None
+ROBOT_MARK: Final = "+"
+"""What stands between a robot's organisation and the rest of its name; no user's name has one."""
 
 
 class Identities:
-    """The verbs of `blacklake admin user|org|grant|apikey`."""
+    """The verbs of `blacklake admin user|robot|org|grant|apikey`. `by` is who asks (registry.core.delegation)."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
 
     async def add_user(self, name: str, *, password_hash: str | None, is_admin: bool, actor: Actor) -> None:
         """Add a user. Raise IdentityRefused."""
-        if not is_user_name(name):
-            raise IdentityRefused(
-                f"user “{name[:128]}” can't be: a name has up to {_LONGEST_NAME} lower-case letters and digits,"
-                f" with single '.', '_' or '-' between them, and is not {OIDC_USER}"
-            )
+        require_name(name, "user")
 
         async def add(conn: Connection) -> None:
             if await principals.add_user(conn, name, password_hash=password_hash, is_admin=is_admin) is None:
@@ -77,9 +67,54 @@ class Identities:
 
         return await self._db.transaction("add_first_admin", add)
 
+    async def add_robot(self, name: str, *, actor: Actor) -> None:
+        """Add a robot, ORG+NAME: it holds rights in its organisation only. Raise IdentityRefused, DelegationDenied."""
+        organisation, mark, rest = name.partition(ROBOT_MARK)
+        if not mark:
+            raise IdentityRefused(f"robot “{name[:128]}” is not ORG{ROBOT_MARK}NAME")
+        require_segment(organisation)
+        require_name(rest, "robot")
+
+        async def add(conn: Connection) -> None:
+            organisation_id = await administer(conn, organisation, by=actor.principal_id)
+            if not await principals.add_robot(conn, name, organisation_id=organisation_id):
+                raise IdentityRefused(f"there is a robot {name} already")
+            await record(conn, Event(actor, Action.ROBOT_ADD, f"robot:{name}"))
+
+        await self._db.transaction("add_robot", add)
+
+    async def disable(self, name: str, *, actor: Actor) -> None:
+        """Let a user or a robot do nothing any more, and end its sessions. Raise IdentityRefused, DelegationDenied."""
+
+        async def disable(conn: Connection) -> None:
+            found = await self._found(conn, name, by=actor.principal_id)
+            await principals.disable(conn, found.id)
+            await sessions.revoke_all(conn, principal_id=found.id)
+            await record(conn, Event(actor, Action.PRINCIPAL_DISABLE, name))
+
+        await self._db.transaction("disable_principal", disable)
+
+    async def enable(self, name: str, *, actor: Actor) -> None:
+        """Let a user or a robot do again what is granted to it. Raise IdentityRefused, DelegationDenied."""
+
+        async def enable(conn: Connection) -> None:
+            await principals.enable(conn, (await self._found(conn, name, by=actor.principal_id)).id)
+            await record(conn, Event(actor, Action.PRINCIPAL_ENABLE, name))
+
+        await self._db.transaction("enable_principal", enable)
+
+    async def delete(self, name: str, *, actor: Actor) -> None:
+        """Delete a user or a robot with its keys, sessions and grants. Raise IdentityRefused, DelegationDenied."""
+
+        async def delete(conn: Connection) -> None:
+            await principals.delete(conn, (await self._found(conn, name, by=actor.principal_id)).id)
+            await record(conn, Event(actor, Action.PRINCIPAL_DELETE, name))
+
+        await self._db.transaction("delete_principal", delete)
+
     async def add_organisation(self, name: str, *, actor: Actor) -> None:
         """Add an organisation, the first segment of its repositories' names. Raise IdentityRefused."""
-        _require_segment(name)
+        require_segment(name)
 
         async def add(conn: Connection) -> None:
             if await organisations.add(conn, name) is None:
@@ -89,51 +124,63 @@ class Identities:
         await self._db.transaction("add_organisation", add)
 
     async def grant(self, subject: str, role: str, target: str, *, actor: Actor) -> None:
-        """Grant a role. Raise IdentityRefused."""
+        """Grant a role. Raise IdentityRefused, DelegationDenied."""
         event = Event(actor, Action.GRANT_ADD, target, detail={"role": role, "subject": subject})
-        if not await self._change("grant", event, subject, role, organisations.grant):
+        if not await self._change("grant", event, subject, role, grants.add):
             raise IdentityRefused(f"{subject} has the role {role} on {target} already")
 
     async def revoke(self, subject: str, role: str, target: str, *, actor: Actor) -> None:
-        """Take a grant back. Raise IdentityRefused."""
+        """Take a grant back. Raise IdentityRefused, DelegationDenied."""
         event = Event(actor, Action.GRANT_REMOVE, target, detail={"role": role, "subject": subject})
-        if not await self._change("revoke", event, subject, role, organisations.revoke):
+        if not await self._change("revoke", event, subject, role, grants.delete):
             raise IdentityRefused(f"{subject} has no role {role} on {target}")
 
     async def add_key(self, user: str, name: str, secret_hash: bytes, *, lifetime: timedelta | None) -> None:
         """Record an API key of a user. Raise IdentityRefused."""
+        if not name.isprintable() or not 0 < len(name) <= _LONGEST_KEY_NAME:
+            raise IdentityRefused(f"a key's name has 1 to {_LONGEST_KEY_NAME} characters that can be printed")
 
         async def add(conn: Connection) -> None:
-            row = await principals.by_name(conn, user)
+            row = await principals.by_name(conn, user) if is_word(user) else None
             if row is None:
-                raise IdentityRefused(f"there is no user {user}")
+                raise IdentityUnknown(f"there is no user {user}, or it is disabled")
             expires_at = datetime.now(UTC) + lifetime if lifetime is not None else None
             if await principals.add_key(conn, row.id, name, secret_hash, scopes=None, expires_at=expires_at) is None:
                 raise IdentityRefused(f"{user} has a key of the name {name} already")
 
         await self._db.transaction("add_api_key", add)
 
+    async def _found(self, conn: Connection, name: str, *, by: int | None) -> StandingRow:
+        """Return a principal that `by` may change: a robot is its organisation's, everybody else the registry's."""
+        organisation, mark, _ = name.partition(ROBOT_MARK)
+        if mark:
+            await administer(conn, organisation, by=by)
+        elif by is not None and not await rights.is_administrator(conn, by):
+            raise DelegationDenied(name)
+        return await find_principal(conn, name)
+
     async def _change(
         self, what: str, event: Event, subject: str, role: str, change: Callable[..., Awaitable[bool]]
     ) -> bool:
-        on = parse_target(event.target)
+        on, by = parse_target(event.target), event.actor.principal_id
 
         async def act(conn: Connection) -> bool:
-            organisation_id = await organisations.find(conn, on.organisation)
-            if organisation_id is None:
-                raise IdentityRefused(f"there is no organisation {on.organisation}; add it first")
-            role_id = await organisations.find_role(conn, role, organisation_id=organisation_id)
-            if role_id is None:
-                raise IdentityRefused(
-                    f"{on.organisation} has no role {role}; there are reader, writer, maintainer, admin"
-                )
-            grantee = await _grantee(conn, subject)
+            organisation_id = await change_organisation(conn, on.organisation, by=by)
+            permitted = await grantable(conn, on, organisation_id=organisation_id, by=by)
+            found = await roles.find(conn, role, organisation_id=organisation_id) if is_word(role) else None
+            if found is None:
+                raise IdentityRefused(f"{on.organisation} has no role {role[:128]}; there are {', '.join(BUILT_IN)}")
+            if not found.permissions <= permitted:
+                raise DelegationDenied(str(on), sorted(found.permissions - permitted))
+            grantee = await find_subject(conn, subject)
+            if change is grants.add:
+                _require_fitting(grantee, found, organisation_id)
             is_changed = await change(
                 conn,
                 organisation_id=organisation_id,
                 principal_id=grantee.principal_id,
                 team_id=grantee.team_id,
-                role_id=role_id,
+                role_id=found.id,
                 target=on.path,
                 is_prefix=on.is_prefix,
             )
@@ -144,54 +191,10 @@ class Identities:
         return await self._db.transaction(what, act)
 
 
-def is_user_name(name: str) -> bool:
-    """Say whether a user may be called so."""
-    return _USER.fullmatch(name) is not None and len(name) <= _LONGEST_NAME and name != OIDC_USER
-
-
-def parse_target(text: str) -> Target:
-    """Return a target. Raise IdentityRefused where it is none."""
-    if "/" not in text:
-        _require_segment(text)
-        return Target(text, f"{text}/", is_prefix=True)
-    organisation, _, rest = text.partition("/")
-    _require_segment(organisation)
-    if rest.endswith("*"):
-        if re.fullmatch(r"[a-z0-9._/-]{0,255}", rest[:-1], re.ASCII) is None:
-            raise IdentityRefused(f"target “{text[:128]}” is no prefix of repository names; `*` stands at the end only")
-        return Target(organisation, text[:-1], is_prefix=True)
-    try:
-        return Target(organisation, path_of(parse_repository_name(text)), is_prefix=False)
-    except InvalidName as error:
-        raise IdentityRefused(f"target “{text[:128]}” {error}") from None
-
-
-async def _grantee(conn: Connection, subject: str) -> _Grantee:
-    kind, _, name = subject.partition(":")
-    if subject == "anonymous":
-        return _Grantee(ANONYMOUS_ID, None)
-    if kind == "user":
-        row = await principals.by_name(conn, name)
-        if row is None:
-            raise IdentityRefused(f"there is no user {name}")
-        return _Grantee(row.id, None)
-    if kind == "team":
-        organisation, _, team = name.partition("/")
-        organisation_id = await organisations.find(conn, organisation)
-        if organisation_id is not None:
-            team_id = await organisations.find_team(conn, team, organisation_id=organisation_id)
-            if team_id is not None:
-                return _Grantee(None, team_id)
-        raise IdentityRefused(f"there is no team {name}")
-    raise IdentityRefused(f"subject “{subject[:128]}” is none of user:NAME, team:ORG/TEAM and anonymous")
-
-
-def _require_segment(name: str) -> None:
-    try:
-        parse_repository_name(name)
-    except InvalidName as error:
-        raise IdentityRefused(f"organisation “{name[:128]}” {error}") from None
-    if "/" in name:
+def _require_fitting(grantee: Subject, role: RoleRow, organisation_id: int) -> None:
+    if grantee.principal_id == ANONYMOUS_ID and not role.permissions <= PULL:
         raise IdentityRefused(
-            f"organisation “{name[:128]}” has a slash; it is the first segment of its repositories' names"
+            "everybody may be let pull and nothing else; grant a role that permits only that, as reader"
         )
+    if grantee.organisation_id not in (None, organisation_id):
+        raise IdentityRefused(f"{grantee.text} is of another organisation and holds rights in that one only")

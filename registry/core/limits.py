@@ -22,7 +22,8 @@ class Counter(Protocol):
     async def add(self, key: str, cost: int, most: int) -> int | None:
         """Add `cost` to what `key` owes, unless it would owe more than `most` then; return what it owes, or would owe.
 
-        Of many that add at once none is lost. Return None where it can't be said now.
+        A negative cost gives back, down to a debt of nothing. Of many that add at once none is lost. Return None where it can't
+        be said now.
         """
 
 
@@ -41,8 +42,8 @@ class MemoryCounter:
         """See Counter; it can always be said."""
         now = int(self._clock() * _MICRO)
         paid = max(self._paid.pop(key, now), now)
-        owed = paid - now + cost
-        self._paid[key] = paid + cost if owed <= most else paid
+        owed = max(paid - now + cost, 0)
+        self._paid[key] = now + owed if owed <= most else paid
         while len(self._paid) > self._clients or next(iter(self._paid.values()), math.inf) <= now:
             self._paid.popitem(last=False)
         return owed
@@ -59,25 +60,33 @@ class Standing:
 
 
 class RateLimit:
-    """Permits each client `limit` requests at once, and as many in each minute.
+    """Permits each client `limit` requests at once, and as many in each `window` of seconds.
 
     `shared` counts for all nodes, `local` for this process where that can't say.
     """
 
-    def __init__(self, limit: int, local: MemoryCounter, shared: Counter | None = None) -> None:
+    def __init__(
+        self, limit: int, local: MemoryCounter, shared: Counter | None = None, *, window: int = WINDOW
+    ) -> None:
         self._limit = limit
-        self._cost = WINDOW * _MICRO // limit
-        self._most = self._cost * limit  # a rounded minute, or many small costs would leave room for more than `limit`
+        self._cost = window * _MICRO // limit
+        self._most = self._cost * limit  # a rounded window, or many small costs would leave room for more than `limit`
         self._local = local
         self._shared = shared
 
     async def count(self, client: str) -> Standing:
         """Count a request of a client."""
-        owed = await self._shared.add(client, self._cost, self._most) if self._shared is not None else None
-        if owed is None:
-            owed = await self._local.add(client, self._cost, self._most)
+        owed = await self._add(client, self._cost)
         if owed > self._most:
             return Standing(self._limit, 0, math.ceil((owed - self._most) / _MICRO), is_refused=True)
         remaining = (self._most - owed) // self._cost
         next_at = self._most - (remaining + 1) * self._cost  # who owes no more than this has one more
         return Standing(self._limit, remaining, math.ceil((owed - next_at) / _MICRO), is_refused=False)
+
+    async def give_back(self, client: str) -> None:
+        """Let a request of a client that was counted count no longer."""
+        await self._add(client, -self._cost)
+
+    async def _add(self, client: str, cost: int) -> int:
+        owed = await self._shared.add(client, cost, self._most) if self._shared is not None else None
+        return owed if owed is not None else await self._local.add(client, cost, self._most)

@@ -19,6 +19,17 @@ class PrincipalRow(NamedTuple):
     scopes: list[str] | None
 
 
+class StandingRow(NamedTuple):
+    """Whoever holds rights, disabled or not. `organisation_id` is a robot's."""
+
+    id: int
+    kind: str
+    name: str
+    is_admin: bool
+    is_disabled: bool
+    organisation_id: int | None
+
+
 _BY_NAME: Final = """
 SELECT id, kind, name, is_admin, password_hash, NULL::text[] FROM principals
 WHERE name = $1 AND kind <> 'anonymous' AND disabled_at IS NULL
@@ -41,6 +52,23 @@ _ADD_USER: Final = """
 INSERT INTO principals (kind, name, password_hash, is_admin) VALUES ('user', $1, $2, $3)
 ON CONFLICT (name) DO NOTHING RETURNING id
 """
+_FIND: Final = """
+SELECT id, kind, name, is_admin, disabled_at IS NOT NULL, organisation_id FROM principals
+WHERE name = $1 AND kind <> 'anonymous' FOR KEY SHARE
+"""
+_ADD_ROBOT: Final = """
+INSERT INTO principals (kind, name, organisation_id) VALUES ('robot', $1, $2) ON CONFLICT (name) DO NOTHING RETURNING id
+"""
+_ADD_SERVICE: Final = """
+INSERT INTO principals (kind, name, is_admin) VALUES ('service', $1, $2) ON CONFLICT (name) DO NOTHING RETURNING id
+"""
+_DISABLE: Final = """
+UPDATE principals SET disabled_at = now(), rights_epoch = nextval('rights_epochs') WHERE id = $1 AND disabled_at IS NULL
+"""
+_ENABLE: Final = """
+UPDATE principals SET disabled_at = NULL, rights_epoch = nextval('rights_epochs') WHERE id = $1 AND disabled_at IS NOT NULL
+"""
+_DELETE: Final = "DELETE FROM principals WHERE id = $1"
 _CHANGE: Final = "UPDATE principals SET password_hash = $2 WHERE id = $1"
 _ADD_KEY: Final = """
 INSERT INTO api_keys (principal_id, name, secret_hash, scopes, expires_at)
@@ -75,6 +103,37 @@ async def add_user(conn: Connection, name: str, *, password_hash: str | None, is
     """Record a user and return its id; None where the name is taken."""
     found: int | None = await conn.fetchval(_ADD_USER, name, password_hash, is_admin)
     return found
+
+
+async def find(conn: Connection, name: str) -> StandingRow | None:
+    """Return who has a name, and keep it from being deleted until the transaction ends; None where nobody has."""
+    row = await conn.fetchrow(_FIND, name)
+    return StandingRow(*row) if row is not None else None
+
+
+async def add_robot(conn: Connection, name: str, *, organisation_id: int) -> bool:
+    """Record a robot; return False where the name is taken."""
+    return await conn.fetchval(_ADD_ROBOT, name, organisation_id) is not None
+
+
+async def add_service(conn: Connection, name: str, *, is_admin: bool) -> bool:
+    """Record a service; return False where the name is taken."""
+    return await conn.fetchval(_ADD_SERVICE, name, is_admin) is not None
+
+
+async def disable(conn: Connection, principal_id: int) -> None:
+    """Let a principal do nothing any more."""
+    await conn.execute(_DISABLE, principal_id)
+
+
+async def enable(conn: Connection, principal_id: int) -> None:
+    """Let a principal do again what is granted to it."""
+    await conn.execute(_ENABLE, principal_id)
+
+
+async def delete(conn: Connection, principal_id: int) -> None:
+    """Delete a principal with all that it holds."""
+    await conn.execute(_DELETE, principal_id)
 
 
 async def set_password(conn: Connection, principal_id: int, password_hash: str) -> None:

@@ -44,8 +44,10 @@ _ADD: Final = """
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
 local cost, most = tonumber(ARGV[1]), tonumber(ARGV[2])
-local owed = math.min(math.max(tonumber(redis.call('GET', KEYS[1]) or now) - now, 0), most) + cost
-if owed <= most then
+local owed = math.max(math.min(math.max(tonumber(redis.call('GET', KEYS[1]) or now) - now, 0), most) + cost, 0)
+if owed == 0 then
+    redis.call('DEL', KEYS[1])
+elseif owed <= most then
     redis.call('SET', KEYS[1], string.format('%.0f', now + owed), 'PX', math.ceil(owed / 1000))
 end
 return owed

@@ -27,6 +27,13 @@ class Epochs(NamedTuple):
     organisation: int | None
 
 
+class Holdings(NamedTuple):
+    """What a principal may grant of: `permissions` are those that it holds on all of a target."""
+
+    is_administrator: bool
+    permissions: frozenset[str]
+
+
 class RightsRow(NamedTuple):
     """What was decided, and while what it is true."""
 
@@ -46,6 +53,12 @@ LEFT JOIN LATERAL (SELECT id, rights_epoch FROM organisations WHERE name = q.org
 """
 """from where: its questions `q` have a `principal_id` and an `organisation`."""
 
+
+def on(path: str) -> str:
+    """Return the condition that a grant `e` is on a path; both are SQL."""
+    return f"(e.target = {path} OR (e.is_prefix AND starts_with({path}, e.target)))"
+
+
 # As in the other lookups, LATERAL … OFFSET 0 keeps each step an index lookup per question.
 _DECIDE: Final = f"""
 SELECT {EPOCHS}, p.is_admin, g.permissions
@@ -55,11 +68,30 @@ LEFT JOIN LATERAL (
     SELECT array_agg(DISTINCT permission) AS permissions
     FROM effective_grants e, unnest(e.permissions) AS permission
     WHERE e.organisation_id = o.id AND e.principal_id IN (q.principal_id, 0)
-        AND (e.target = q.path OR (e.is_prefix AND starts_with(q.path, e.target)))
+        AND {on("q.path")}
     OFFSET 0
 ) g ON true
 ORDER BY q.position
 """
+
+
+# Whoever administers is told by his own grants, not by what is granted to everybody.
+_HOLDINGS: Final = f"""
+SELECT p.is_admin OR EXISTS (
+        SELECT FROM effective_grants e
+        WHERE e.organisation_id = o.id AND e.principal_id = p.id AND e.is_prefix AND e.target = o.name || '/'
+            AND 'admin' = ANY(e.permissions)),
+    (
+        SELECT array_agg(DISTINCT permission) FROM effective_grants e, unnest(e.permissions) AS permission
+        WHERE e.organisation_id = o.id AND e.principal_id IN (p.id, 0) AND {on("$3::text")} AND (e.is_prefix OR NOT $4)
+    )
+FROM principals p, organisations o
+WHERE p.id = $1 AND p.disabled_at IS NULL AND o.id = $2
+FOR SHARE OF p
+"""
+
+
+_IS_ADMINISTRATOR: Final = "SELECT is_admin FROM principals WHERE id = $1 AND disabled_at IS NULL FOR SHARE"
 
 
 def visible(name: str, principal_id: str) -> str:
@@ -70,9 +102,22 @@ def visible(name: str, principal_id: str) -> str:
         SELECT FROM principals p
         WHERE p.id = {principal_id} AND p.disabled_at IS NULL AND (p.is_admin OR EXISTS (
             SELECT FROM effective_grants e
-            WHERE e.principal_id IN ({principal_id}, 0) AND 'pull' = ANY(e.permissions)
-                AND (e.target = {path} OR (e.is_prefix AND starts_with({path}, e.target))))))
+            WHERE e.principal_id IN ({principal_id}, 0) AND 'pull' = ANY(e.permissions) AND {on(path)})))
     """
+
+
+async def is_administrator(conn: Connection, principal_id: int) -> bool:
+    """Say whether a principal may do everything; it stays so until the transaction ends."""
+    return bool(await conn.fetchval(_IS_ADMINISTRATOR, principal_id))
+
+
+async def holdings(
+    conn: Connection, principal_id: int, *, organisation_id: int, target: str, is_prefix: bool
+) -> Holdings:
+    """Return what a principal may grant of on a target; it stays enabled until the transaction ends."""
+    row = await conn.fetchrow(_HOLDINGS, principal_id, organisation_id, target, is_prefix)
+    found, permissions = row or (False, None)
+    return Holdings(found, frozenset(permissions or ()))
 
 
 async def decide(conn: Connection, questions: Sequence[RightsQuestion]) -> list[RightsRow]:

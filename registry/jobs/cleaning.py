@@ -1,4 +1,4 @@
-"""The loop that removes expired uploads and dead objects. It runs in every worker: none is special."""
+"""The loop that removes expired uploads and sessions, and dead objects. It runs in every worker: none is special."""
 
 from __future__ import annotations
 
@@ -24,11 +24,13 @@ async def clean_forever(cleanup: Cleanup) -> None:
         found = 0
         try:
             expired = await cleanup.expire_uploads()
+            forgotten = await cleanup.forget_sessions()
+            nonces = await cleanup.forget_nonces()
             deleted = await cleanup.delete_dead_objects()
             metrics.set_uploads_open(await cleanup.count_uploads())
-            found = expired + deleted
+            found = expired + forgotten + nonces + deleted
             if found:
-                _log.info("cleaned", expired_uploads=expired, deleted_objects=deleted)
+                _log.info("cleaned", expired_uploads=expired, forgotten_sessions=forgotten, deleted_objects=deleted)
         except (RegistryError, StorageError) as error:
             _log.warning("cleaning failed", error=str(error))
         except Exception:  # noqa: BLE001 - the top of a task: one that ended unseen would leave everything uncleaned

@@ -65,6 +65,17 @@ async def test_a_debt_that_is_paid_is_forgotten(counter: Counter) -> None:
     assert await counter.add("one", 10_000, SECOND) == 10_000
 
 
+async def test_what_is_given_back_is_owed_no_longer_and_nobody_is_owed_anything(counter: Counter) -> None:
+    await counter.add("one", 300 * SECOND, 1000 * SECOND)
+    owed = await counter.add("one", -100 * SECOND, 1000 * SECOND)
+    assert owed is not None
+    assert 100 * SECOND < owed <= 200 * SECOND
+    assert await counter.add("one", -900 * SECOND, 1000 * SECOND) == 0
+    assert await counter.add("one", 100 * SECOND, 1000 * SECOND) == 100 * SECOND
+    assert await counter.add("other", -100 * SECOND, 1000 * SECOND) == 0
+    assert await counter.add("other", 100 * SECOND, 1000 * SECOND) == 100 * SECOND
+
+
 async def test_of_many_that_add_at_once_none_is_lost(counter: Counter) -> None:
     found = await asyncio.gather(*(counter.add("one", 10 * SECOND, 1000 * SECOND) for _ in range(300)))
     permitted = [owed for owed in found if owed is not None and owed <= 1000 * SECOND]

@@ -63,6 +63,17 @@ async def test_refused_requests_cost_nothing() -> None:
     assert (await rate.count("a")).next_in == 30
 
 
+async def test_what_is_given_back_can_be_had_again() -> None:
+    rate = RateLimit(3, MemoryCounter(clock=Clock()), window=600)
+    for _ in range(10):
+        assert not (await rate.count("a")).is_refused
+        await rate.give_back("a")
+    assert [(await rate.count("a")).remaining for _ in range(3)] == [2, 1, 0]
+    assert (await rate.count("a")).next_in == 200
+    await rate.give_back("a")
+    assert not (await rate.count("a")).is_refused
+
+
 async def test_where_the_shared_counter_can_not_say_the_local_one_counts() -> None:
     clock = Clock()
     rate = RateLimit(2, MemoryCounter(clock=clock), Mute())

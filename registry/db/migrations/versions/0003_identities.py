@@ -46,7 +46,8 @@ UP = (
         id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
         organisation_id bigint NOT NULL REFERENCES organisations ON DELETE CASCADE,
         name            text COLLATE "C" NOT NULL,
-        UNIQUE (organisation_id, name)
+        UNIQUE (organisation_id, name),
+        UNIQUE (id, organisation_id)
     )
     """,
     """
@@ -83,11 +84,13 @@ UP = (
         id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
         organisation_id bigint NOT NULL REFERENCES organisations ON DELETE CASCADE,
         principal_id    bigint REFERENCES principals ON DELETE CASCADE,
-        team_id         bigint REFERENCES teams ON DELETE CASCADE,
+        team_id         bigint,
         role_id         bigint NOT NULL REFERENCES roles ON DELETE CASCADE,
         target          text COLLATE "C" NOT NULL,
         is_prefix       boolean NOT NULL,
         created_at      timestamptz NOT NULL DEFAULT now(),
+        -- A team holds rights in its organisation only: whoever joins it raises that one's epoch.
+        FOREIGN KEY (team_id, organisation_id) REFERENCES teams (id, organisation_id) ON DELETE CASCADE,
         CHECK (num_nonnulls(principal_id, team_id) = 1),
         UNIQUE NULLS NOT DISTINCT (organisation_id, principal_id, team_id, role_id, target, is_prefix)
     )
@@ -102,15 +105,19 @@ UP = (
     CREATE INDEX grants_role ON grants (role_id)
     """,
     """
+    CREATE VIEW granted AS
+        SELECT g.id AS grant_id, g.principal_id, g.team_id, g.organisation_id, g.target, g.is_prefix, g.role_id, r.permissions
+        FROM grants g JOIN roles r ON r.id = g.role_id
+    """,
+    """
     -- Who holds what where, by whichever way: every decision and every filter of a list reads this.
     CREATE VIEW effective_grants AS
-        SELECT g.id AS grant_id, g.principal_id, NULL::bigint AS team_id, g.organisation_id, g.target, g.is_prefix,
-            g.role_id, r.permissions
-        FROM grants g JOIN roles r ON r.id = g.role_id
-        WHERE g.principal_id IS NOT NULL
+        SELECT grant_id, principal_id, NULL::bigint AS team_id, organisation_id, target, is_prefix, role_id, permissions
+        FROM granted
+        WHERE principal_id IS NOT NULL
         UNION ALL
-        SELECT g.id, m.principal_id, m.team_id, g.organisation_id, g.target, g.is_prefix, g.role_id, r.permissions
-        FROM team_members m JOIN grants g ON g.team_id = m.team_id JOIN roles r ON r.id = g.role_id
+        SELECT g.grant_id, m.principal_id, m.team_id, g.organisation_id, g.target, g.is_prefix, g.role_id, g.permissions
+        FROM team_members m JOIN granted g ON g.team_id = m.team_id
     """,
     """
     -- What signs access tokens; the private key is sealed by BLACKLAKE_SECRET_KEY_FILE.
@@ -138,7 +145,8 @@ UP = (
     )
     """,
     """
-    -- Families of refresh tokens: each token is derived from the family's id, its generation and the secret key.
+    -- Families of refresh tokens: each token is derived from the family's id, its generation and the secret key. A use moves
+    -- `expires_at`, but never beyond `ends_at`.
     CREATE TABLE sessions (
         id           uuid PRIMARY KEY,
         principal_id bigint NOT NULL REFERENCES principals ON DELETE CASCADE,
@@ -148,6 +156,7 @@ UP = (
         created_at   timestamptz NOT NULL DEFAULT now(),
         used_at      timestamptz NOT NULL DEFAULT now(),
         expires_at   timestamptz NOT NULL,
+        ends_at      timestamptz NOT NULL,
         revoked_at   timestamptz
     )
     """,
@@ -158,13 +167,52 @@ UP = (
     CREATE INDEX sessions_expires_at ON sessions (expires_at)
     """,
     """
+    -- From where users have logged in: a code of the name and the network, by the secret key.
+    CREATE TABLE known_networks (
+        network      bytea PRIMARY KEY,
+        principal_id bigint NOT NULL REFERENCES principals ON DELETE CASCADE,
+        used_at      timestamptz NOT NULL DEFAULT now()
+    )
+    """,
+    """
+    CREATE INDEX known_networks_principal ON known_networks (principal_id, used_at)
+    """,
+    """
+    -- What verifies the requests that services sign.
+    CREATE TABLE service_keys (
+        id           text COLLATE "C" PRIMARY KEY,
+        principal_id bigint NOT NULL REFERENCES principals ON DELETE CASCADE,
+        algorithm    text NOT NULL CHECK (algorithm IN ('ed25519', 'ecdsa-p256-sha256')),
+        public_key   bytea NOT NULL,
+        created_at   timestamptz NOT NULL DEFAULT now(),
+        expires_at   timestamptz,
+        revoked_at   timestamptz
+    )
+    """,
+    """
+    CREATE INDEX service_keys_principal ON service_keys (principal_id)
+    """,
+    """
+    -- They outlive their key: who deletes one and adds it again gives no request a second life.
+    CREATE TABLE used_nonces (
+        key_id     text COLLATE "C" NOT NULL,
+        nonce      text COLLATE "C" NOT NULL,
+        expires_at timestamptz NOT NULL,
+        PRIMARY KEY (key_id, nonce)
+    )
+    """,
+    """
+    CREATE INDEX used_nonces_expires_at ON used_nonces (expires_at)
+    """,
+    """
     UPDATE schema_state SET version = 3
     """,
 )
 DOWN = (
     "UPDATE schema_state SET version = 2",
-    "DROP VIEW effective_grants",
-    "DROP TABLE sessions, api_keys, signing_keys, grants, roles, team_members, teams, principals, organisations",
+    "DROP VIEW effective_grants, granted",
+    "DROP TABLE used_nonces, service_keys, known_networks, sessions",
+    "DROP TABLE api_keys, signing_keys, grants, roles, team_members, teams, principals, organisations",
     "DROP SEQUENCE rights_epochs",
 )
 

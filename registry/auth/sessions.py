@@ -1,0 +1,131 @@
+"""Refresh tokens: sessions that outlive access tokens (RFC 6749 §6), rotated, with reuse detection (RFC 9700 §4.14.2).
+
+    blr_<session, 32 hexadecimal digits>_<generation>_<code, 64 hexadecimal digits>
+
+Each answer carries the token of the next generation, and the first use of that moves the session on. A token before the
+session's generation has been replaced by one that somebody has used: one of the two is stolen, and the session is revoked.
+Clients that never store what they are answered (docker and oras keep their first token) go on with the one they have, and a
+client whose answer is lost asks again. The code is made by the secret key, so that whoever reads or writes the database can't
+make a token.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from typing import Final, NamedTuple
+from uuid import UUID, uuid4
+
+from registry.auth.sealing import SecretKey
+from registry.core.access import ANONYMOUS_ID, Caller
+from registry.db import sessions
+from registry.db.pool import Connection, Database
+from registry.db.sessions import Presented, SessionRow
+from registry.errors import AccessLost, SessionOver, SessionRevoked
+
+PREFIX: Final = "blr_"
+"""What every refresh token begins with."""
+
+_SHAPE: Final = re.compile(rf"{PREFIX}([0-9a-f]{{32}})_(0|[1-9][0-9]{{0,15}})_([0-9a-f]{{64}})", re.ASCII)
+_LONGEST_CLIENT: Final = 128  # characters that are kept of its name
+_LISTED: Final = 100
+
+
+class Continued(NamedTuple):
+    """Who goes on with a session, and its next token."""
+
+    caller: Caller
+    token: str
+
+
+class _Token(NamedTuple):
+    session: UUID
+    generation: int
+
+
+class Sessions:
+    """Sessions of one service."""
+
+    def __init__(self, db: Database, secret: SecretKey, *, service: str, idle: float, longest: float) -> None:
+        """End sessions after `idle` seconds without use, and after `longest` seconds in any case."""
+        self._db = db
+        self._secret = secret
+        self._service = service
+        self._idle = idle
+        self._longest = longest
+
+    async def start(self, caller: Caller, client: str) -> str:
+        """Return the first token of a session for who has just logged in by `client`. Raise AccessLost.
+
+        A caller whose credential is a key has no sessions, which would outlive it: the key itself is asked for each time.
+        """
+        assert caller.principal_id not in (None, ANONYMOUS_ID)
+        assert caller.bound is None
+        session, principal_id, shown = uuid4(), caller.principal_id, _shown(client)
+
+        async def add(conn: Connection) -> bool:
+            return await sessions.add(
+                conn,
+                session,
+                principal_id=principal_id,
+                service=self._service,
+                client=shown,
+                idle=self._idle,
+                longest=self._longest,
+            )
+
+        if not await self._db.statement("start_session", add):
+            raise AccessLost(caller.name)
+        return self._token(session, 1)
+
+    async def go_on(self, token: str) -> Continued:
+        """Return whose session a token continues, and the next token.
+
+        Raise SessionOver, and SessionRevoked where the token had been replaced by one that was used since.
+        """
+        found = self._read(token)
+        if found is None:
+            raise SessionOver
+
+        async def present(conn: Connection) -> Presented | None:
+            return await sessions.present(
+                conn, found.session, generation=found.generation, service=self._service, idle=self._idle
+            )
+
+        presented = await self._db.statement("present_session", present)
+        if presented is None:
+            raise SessionOver
+        if presented.is_reused:
+            raise SessionRevoked(found.session, presented.principal_id, presented.principal)
+        return Continued(
+            Caller(presented.principal_id, presented.principal), self._token(found.session, found.generation + 1)
+        )
+
+    async def listed(self, principal_id: int) -> list[SessionRow]:
+        """Return the 100 sessions of a principal that were used last, the last one first."""
+        return await self._db.read(
+            "list_sessions", lambda conn: sessions.listed(conn, principal_id=principal_id, limit=_LISTED)
+        )
+
+    async def revoke_all(self, principal_id: int) -> int:
+        """End every session of a principal; return how many. Access tokens that they gave end by themselves."""
+        return await self._db.transaction(
+            "revoke_sessions", lambda conn: sessions.revoke_all(conn, principal_id=principal_id)
+        )
+
+    def _token(self, session: UUID, generation: int) -> str:
+        return f"{PREFIX}{session.hex}_{generation}_{self._code(session, generation)}"
+
+    def _read(self, token: str) -> _Token | None:
+        found = _SHAPE.fullmatch(token)
+        if found is None:
+            return None
+        session, generation = UUID(hex=found[1]), int(found[2])
+        return _Token(session, generation) if hmac.compare_digest(found[3], self._code(session, generation)) else None
+
+    def _code(self, session: UUID, generation: int) -> str:
+        return self._secret.code(f"refresh token\0{session.hex}\0{generation}".encode()).hex()
+
+
+def _shown(client: str) -> str:
+    return "".join(letter for letter in client if letter.isprintable())[:_LONGEST_CLIENT]

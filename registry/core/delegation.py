@@ -1,0 +1,52 @@
+"""Who may change rights: `by` is the principal who does, None for the operator, who may do everything.
+
+Who may do everything in the registry may also change everything. The administrators of an organisation (`admin` on all of it)
+change what is in it. Whoever may `grant` on a target grants and takes back there what he himself may do on all of it.
+"""
+
+from __future__ import annotations
+
+from registry.core.access import ALL, Permission
+from registry.core.subjects import Target, is_word
+from registry.db import organisations, rights
+from registry.db.pool import Connection
+from registry.db.rights import Holdings
+from registry.errors import DelegationDenied, IdentityUnknown
+
+
+async def change_organisation(conn: Connection, name: str, *, by: int | None) -> int:
+    """Return an organisation's id and let nobody else change rights in it until the transaction ends.
+
+    Raise IdentityUnknown where there is none such, DelegationDenied to who needn't know.
+    """
+    found = await organisations.change(conn, name) if is_word(name) else None
+    if found is None and by is not None:
+        raise DelegationDenied(name)
+    if found is None:
+        raise IdentityUnknown(f"there is no organisation {name[:128]}; add it first")
+    return found
+
+
+async def administer(conn: Connection, name: str, *, by: int | None) -> int:
+    """Do what `change_organisation` does for its administrators. Raise DelegationDenied for others."""
+    organisation_id = await change_organisation(conn, name, by=by)
+    on = Target(name, f"{name}/", is_prefix=True)
+    if not (await _holdings(conn, on, organisation_id=organisation_id, by=by)).is_administrator:
+        raise DelegationDenied(name)
+    return organisation_id
+
+
+async def grantable(conn: Connection, on: Target, *, organisation_id: int, by: int | None) -> frozenset[Permission]:
+    """Return what may be granted on a target. Raise DelegationDenied where that is nothing."""
+    holdings = await _holdings(conn, on, organisation_id=organisation_id, by=by)
+    if holdings.is_administrator:
+        return ALL
+    if Permission.GRANT not in holdings.permissions:
+        raise DelegationDenied(str(on))
+    return frozenset(map(Permission, holdings.permissions))
+
+
+async def _holdings(conn: Connection, on: Target, *, organisation_id: int, by: int | None) -> Holdings:
+    if by is None:
+        return Holdings(is_administrator=True, permissions=frozenset())
+    return await rights.holdings(conn, by, organisation_id=organisation_id, target=on.path, is_prefix=on.is_prefix)

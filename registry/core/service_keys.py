@@ -1,0 +1,73 @@
+"""Services and the public keys that verify what they sign."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from registry.core.subjects import find_principal, is_word, require_name
+from registry.db import principals, rights, service_keys
+from registry.db.pool import Connection, Database
+from registry.errors import DelegationDenied, IdentityRefused, IdentityUnknown
+
+
+class PublicKey(NamedTuple):
+    """A key by its id; `content` is a SubjectPublicKeyInfo in DER, `algorithm` a name of RFC 9421's registry."""
+
+    id: str
+    algorithm: str
+    content: bytes
+
+
+class ServiceKeys:
+    """The verbs of `blacklake admin service`. `by` is who asks: someone who may do everything, or None, the operator."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def add_service(self, name: str, *, is_admin: bool, by: int | None = None) -> None:
+        """Add a service; it holds rights as users do. Raise IdentityRefused, DelegationDenied."""
+        require_name(name, "service")
+
+        async def add(conn: Connection) -> None:
+            await _require_administrator(conn, name, by=by)
+            if not await principals.add_service(conn, name, is_admin=is_admin):
+                raise IdentityRefused(f"there is a principal {name} already")
+
+        await self._db.transaction("add_service", add)
+
+    async def add(self, service: str, key: PublicKey, *, lifetime: timedelta | None, by: int | None = None) -> None:
+        """Let a service sign by a key. Raise IdentityRefused, DelegationDenied."""
+
+        async def add(conn: Connection) -> None:
+            await _require_administrator(conn, service, by=by)
+            found = await find_principal(conn, service)
+            if found.kind != "service":
+                raise IdentityRefused(f"{service} is no service; add one by `blacklake admin service add`")
+            is_added = await service_keys.add(
+                conn,
+                key.id,
+                principal_id=found.id,
+                algorithm=key.algorithm,
+                public_key=key.content,
+                expires_at=datetime.now(UTC) + lifetime if lifetime is not None else None,
+            )
+            if not is_added:
+                raise IdentityRefused(f"the key {key.id} is known already; a revoked one is not taken again")
+
+        await self._db.transaction("add_service_key", add)
+
+    async def revoke(self, key_id: str, *, by: int | None = None) -> None:
+        """Let a key be valid no longer. Raise IdentityRefused, DelegationDenied."""
+
+        async def revoke(conn: Connection) -> None:
+            await _require_administrator(conn, "service keys", by=by)
+            if not key_id.isascii() or not key_id.isprintable() or not await service_keys.revoke(conn, key_id):
+                raise IdentityUnknown(f"there is no valid key {key_id[:128]}")
+
+        await self._db.transaction("revoke_service_key", revoke)
+
+
+async def _require_administrator(conn: Connection, what: str, *, by: int | None) -> None:
+    if by is not None and not await rights.is_administrator(conn, by):
+        raise DelegationDenied(what if is_word(what) else "services")

@@ -1,0 +1,270 @@
+"""Sessions go on for their owners, however clients store what they are answered, and end for thieves."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from uuid import UUID
+
+import asyncpg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from registry.auth.identification import Identification
+from registry.auth.keyring import Keyring
+from registry.auth.passwords import Passwords
+from registry.auth.sealing import SecretKey
+from registry.auth.secrets import API_KEY, hash_of, is_secret, new_secret
+from registry.auth.sessions import Sessions
+from registry.auth.tokens import AccessTokens
+from registry.core.access import Caller
+from registry.core.identities import Identities
+from registry.core.services import Services
+from registry.db.pool import Database
+from registry.errors import AccessLost, CredentialsWrong, SessionOver, SessionRevoked, TokenInvalid
+
+SECRET = SecretKey(b"s" * 32)
+HOUR = 3600.0
+
+
+def sessions_of(
+    db: Database, *, secret: SecretKey = SECRET, service: str = "here", idle: float = HOUR, longest: float = 10 * HOUR
+) -> Sessions:
+    return Sessions(db, secret, service=service, idle=idle, longest=longest)
+
+
+@pytest.fixture
+async def ada(database: Database, sql: asyncpg.Connection) -> Caller:
+    """Return a user who has logged in."""
+    await Identities(database).add_user("ada", password_hash=None, is_admin=False)
+    return Caller(await sql.fetchval("SELECT id FROM principals WHERE name = 'ada'"), "ada")
+
+
+@pytest.fixture
+def sessions(database: Database) -> Sessions:
+    return sessions_of(database)
+
+
+async def test_a_client_that_stores_each_answer_goes_on(sessions: Sessions, ada: Caller) -> None:
+    token = await sessions.start(ada, "docker")
+    seen = {token}
+    for _ in range(5):
+        caller, token = await sessions.go_on(token)
+        assert caller == ada
+        seen.add(token)
+    assert len(seen) == 6
+
+
+async def test_a_client_that_keeps_its_first_token_goes_on_as_well(sessions: Sessions, ada: Caller) -> None:
+    first = await sessions.start(ada, "docker")
+    answers = [(await sessions.go_on(first)).token for _ in range(5)]
+    assert len(set(answers)) == 1
+    assert answers[0] != first
+
+
+async def test_who_comes_back_with_a_token_after_its_successor_was_used_ends_the_session(
+    sessions: Sessions, ada: Caller
+) -> None:
+    first = await sessions.start(ada, "docker")
+    second = (await sessions.go_on(first)).token
+    third = (await sessions.go_on(second)).token
+    with pytest.raises(SessionRevoked) as refusal:
+        await sessions.go_on(first)
+    assert (refusal.value.session, refusal.value.principal_id, refusal.value.principal) == (
+        UUID(first.split("_")[1]),
+        ada.principal_id,
+        "ada",
+    )
+    for token in (first, second, third):
+        with pytest.raises(SessionOver) as over:
+            await sessions.go_on(token)
+        assert type(over.value) is SessionOver  # it is told once
+        assert over.value.message == refusal.value.message  # and not to who asks
+
+
+async def test_of_a_thief_and_an_owner_who_both_go_on_at_once_neither_stays(
+    database: Database, other_database: Database, ada: Caller
+) -> None:
+    """Whichever order PostgreSQL sees them in, on two nodes."""
+    nodes = [sessions_of(database), sessions_of(other_database)]
+    for _ in range(20):
+        first = await nodes[0].start(ada, "docker")
+        second = (await nodes[0].go_on(first)).token
+        third = (await nodes[0].go_on(second)).token
+        await asyncio.gather(
+            *(nodes[number % 2].go_on(token) for number, token in enumerate([second, third] * 4)),
+            return_exceptions=True,
+        )
+        for token in (second, third):
+            with pytest.raises(SessionOver):
+                await nodes[1].go_on(token)
+
+
+async def test_many_who_use_one_token_at_once_all_go_on_and_get_the_same_next_one(
+    database: Database, other_database: Database, ada: Caller
+) -> None:
+    """A client with several connections, and one that asks again since an answer was lost."""
+    nodes = [sessions_of(database), sessions_of(other_database)]
+    token = await nodes[0].start(ada, "docker")
+    for _ in range(5):
+        answers = await asyncio.gather(*(nodes[number % 2].go_on(token) for number in range(16)))
+        assert len({answer.token for answer in answers}) == 1
+        token = answers[0].token
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(uses=st.lists(st.integers(0, 5), max_size=12))
+async def test_whatever_order_tokens_are_used_in_a_generation_never_goes_back(
+    sessions: Sessions, ada: Caller, uses: list[int]
+) -> None:
+    """The model: a counter. A token is known only once it was answered."""
+    known, used, is_over = [await sessions.start(ada, "docker")], 0, False
+    for use in uses:
+        number = min(use, len(known) - 1)
+        if is_over or number < used:
+            with pytest.raises(SessionOver if is_over else SessionRevoked):
+                await sessions.go_on(known[number])
+            is_over = True
+            continue
+        used = number
+        answer = (await sessions.go_on(known[number])).token
+        if number == len(known) - 1:
+            known.append(answer)
+        assert answer == known[number + 1]
+
+
+async def test_a_session_ends_when_it_is_not_used_and_in_any_case(
+    database: Database, sql: asyncpg.Connection, ada: Caller
+) -> None:
+    sessions = sessions_of(database, idle=HOUR, longest=3 * HOUR)
+    unused, used = await sessions.start(ada, "docker"), await sessions.start(ada, "oras")
+    for _ in range(2):
+        await move(sql, 50 * 60)
+        used = (await sessions.go_on(used)).token
+    with pytest.raises(SessionOver):
+        await sessions.go_on(unused)
+    await move(sql, 50 * 60)
+    used = (await sessions.go_on(used)).token
+    await move(sql, 31 * 60)  # a little more than three hours since the login
+    with pytest.raises(SessionOver):
+        await sessions.go_on(used)
+    assert await sessions.listed(ada.principal_id or 0) == []
+
+
+async def move(sql: asyncpg.Connection, seconds: float) -> None:
+    """Let time pass."""
+    await sql.execute(
+        "UPDATE sessions SET created_at = created_at - s, used_at = used_at - s, expires_at = expires_at - s,"
+        " ends_at = ends_at - s"
+        " FROM make_interval(secs => $1) AS s",
+        seconds,
+    )
+
+
+async def test_expired_sessions_are_forgotten_in_batches_and_others_are_not(
+    services: Services, sessions: Sessions, sql: asyncpg.Connection, ada: Caller
+) -> None:
+    for _ in range(130):
+        await sessions.start(ada, "docker")
+    await move(sql, 2 * HOUR)
+    living = await sessions.start(ada, "oras")
+    assert [await services.cleanup.forget_sessions() for _ in range(3)] == [100, 30, 0]
+    assert (await sessions.go_on(living)).caller == ada
+
+
+async def test_a_session_is_for_one_service(database: Database, ada: Caller) -> None:
+    token = await sessions_of(database, service="here").start(ada, "docker")
+    with pytest.raises(SessionOver):
+        await sessions_of(database, service="there").go_on(token)
+    assert (await sessions_of(database, service="here").go_on(token)).caller == ada
+
+
+async def test_the_database_alone_makes_no_token(database: Database, sessions: Sessions, ada: Caller) -> None:
+    token = await sessions.start(ada, "docker")
+    with pytest.raises(SessionOver):
+        await sessions_of(database, secret=SecretKey(b"t" * 32)).go_on(token)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "forged"),
+    [
+        (r"_1_", "_2_"),
+        (r"_1_", "_0_"),
+        (r"_1_", "_01_"),
+        (r"_1_", "_-1_"),
+        (r"_1_", "_99999999999999999999999_"),
+        (r"^blr_.{4}", "blr_0000"),
+        (r".{4}$", "0000"),
+        (r"^blr", "blk"),
+        (r"$", "\n"),
+        (r"$", "0"),
+        (r"_[^_]*$", ""),
+        (r"^.*$", ""),
+    ],
+)
+async def test_a_token_that_was_changed_is_none_and_harms_no_session(
+    sessions: Sessions, ada: Caller, pattern: str, forged: str
+) -> None:
+    token = await sessions.start(ada, "docker")
+    with pytest.raises(SessionOver) as refusal:
+        await sessions.go_on(re.sub(pattern, forged, token, count=1))
+    assert not isinstance(refusal.value, SessionRevoked)
+    assert (await sessions.go_on(token)).caller == ada
+
+
+async def test_a_refresh_token_is_no_access_token_no_key_and_no_password_and_none_of_those_is_one(
+    database: Database, sessions: Sessions, sql: asyncpg.Connection, ada: Caller
+) -> None:
+    refresh = await sessions.start(ada, "docker")
+    tokens = AccessTokens(
+        Keyring(database, SECRET, algorithm="ES256", longest=300), issuer="here", service="here", seconds=300
+    )
+    identification = Identification(database, Passwords())
+    key = new_secret(API_KEY)
+    await Identities(database).add_key("ada", "default", hash_of(key), lifetime=None)
+    with pytest.raises(TokenInvalid):
+        await tokens.verify(refresh)
+    assert not is_secret(refresh, API_KEY)
+    with pytest.raises(CredentialsWrong):
+        await identification.by_key(refresh)
+    with pytest.raises(CredentialsWrong):
+        await identification.by_password("ada", refresh)
+    for other in (key, (await tokens.issue(ada, [])).token):
+        with pytest.raises(SessionOver):
+            await sessions.go_on(other)
+
+
+async def test_a_user_s_sessions_are_listed_and_ended_all_at_once_and_nobody_else_s(
+    database: Database, sessions: Sessions, sql: asyncpg.Connection, ada: Caller
+) -> None:
+    await Identities(database).add_user("bob", password_hash=None, is_admin=False)
+    bob = Caller(await sql.fetchval("SELECT id FROM principals WHERE name = 'bob'"), "bob")
+    tokens = [await sessions.start(ada, client) for client in ("docker", "or\nas\0" + "x" * 500)]
+    others = await sessions.start(bob, "docker")
+    await sessions.go_on(tokens[0])
+    listed = await sessions.listed(ada.principal_id or 0)
+    assert [row.client for row in listed] == ["docker", "oras" + "x" * 124]
+    assert await sessions.revoke_all(ada.principal_id or 0) == 2
+    assert await sessions.revoke_all(ada.principal_id or 0) == 0
+    assert await sessions.listed(ada.principal_id or 0) == []
+    for token in tokens:
+        with pytest.raises(SessionOver):
+            await sessions.go_on(token)
+    assert (await sessions.go_on(others)).caller == bob
+
+
+async def test_who_is_disabled_or_deleted_neither_starts_a_session_nor_goes_on(
+    sessions: Sessions, sql: asyncpg.Connection, ada: Caller
+) -> None:
+    token = await sessions.start(ada, "docker")
+    await sql.execute("UPDATE principals SET disabled_at = now() WHERE name = 'ada'")
+    with pytest.raises(SessionOver):
+        await sessions.go_on(token)
+    with pytest.raises(AccessLost):
+        await sessions.start(ada, "docker")
+    await sql.execute("DELETE FROM principals WHERE name = 'ada'")
+    with pytest.raises(SessionOver):
+        await sessions.go_on(token)
+    with pytest.raises(AccessLost):
+        await sessions.start(ada, "docker")
