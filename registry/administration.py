@@ -76,7 +76,7 @@ def add_robot(settings: Settings, name: str) -> None:
 
 def add_service(settings: Settings, name: str, *, is_admin: bool) -> None:
     """Add a service. Raise UpkeepFailed."""
-    _run(settings, lambda db: ServiceKeys(db).add_service(name, is_admin=is_admin))
+    _run(settings, lambda db: ServiceKeys(db).add_service(name, is_admin=is_admin, actor=_local_actor()))
 
 
 def add_service_key(settings: Settings, name: str, path: Path, *, lifetime: timedelta | None) -> str:
@@ -87,13 +87,13 @@ def add_service_key(settings: Settings, name: str, path: Path, *, lifetime: time
         raise UpkeepFailed(f"{path} can't be read: {error.strerror}") from error
     except PublicKeyUnfit as error:
         raise UpkeepFailed(f"{path}: {error}") from error
-    _run(settings, lambda db: ServiceKeys(db).add(name, key, lifetime=lifetime))
+    _run(settings, lambda db: ServiceKeys(db).add(name, key, lifetime=lifetime, actor=_local_actor()))
     return key.id
 
 
 def revoke_service_key(settings: Settings, key_id: str) -> None:
     """Let a key of a service be valid no longer. Raise UpkeepFailed."""
-    _run(settings, lambda db: ServiceKeys(db).revoke(key_id))
+    _run(settings, lambda db: ServiceKeys(db).revoke(key_id, actor=_local_actor()))
 
 
 def add_organisation(settings: Settings, name: str) -> None:
@@ -113,32 +113,32 @@ def revoke(settings: Settings, subject: str, role: str, target: str) -> None:
 
 def add_team(settings: Settings, team: str) -> None:
     """Add a team. Raise UpkeepFailed."""
-    _run(settings, lambda db: Teams(db).add(team))
+    _run(settings, lambda db: Teams(db).add(team, actor=_local_actor()))
 
 
 def delete_team(settings: Settings, team: str) -> None:
     """Delete a team, and what was granted to it. Raise UpkeepFailed."""
-    _run(settings, lambda db: Teams(db).delete(team))
+    _run(settings, lambda db: Teams(db).delete(team, actor=_local_actor()))
 
 
 def add_member(settings: Settings, team: str, member: str) -> None:
     """Let somebody be of a team. Raise UpkeepFailed."""
-    _run(settings, lambda db: Teams(db).add_member(team, member))
+    _run(settings, lambda db: Teams(db).add_member(team, member, actor=_local_actor()))
 
 
 def remove_member(settings: Settings, team: str, member: str) -> None:
     """Let somebody be of a team no longer. Raise UpkeepFailed."""
-    _run(settings, lambda db: Teams(db).remove_member(team, member))
+    _run(settings, lambda db: Teams(db).remove_member(team, member, actor=_local_actor()))
 
 
 def add_role(settings: Settings, role: str, permissions: Sequence[str]) -> None:
     """Add a role of an organisation's own. Raise UpkeepFailed."""
-    _run(settings, lambda db: Roles(db).add(role, permissions))
+    _run(settings, lambda db: Roles(db).add(role, permissions, actor=_local_actor()))
 
 
 def delete_role(settings: Settings, role: str) -> int:
     """Delete a role of an organisation's own; return how many grants that has taken back. Raise UpkeepFailed."""
-    return _run(settings, lambda db: Roles(db).delete(role))
+    return _run(settings, lambda db: Roles(db).delete(role, actor=_local_actor()))
 
 
 def explain_access(settings: Settings, subject: str, repository: str, action: str) -> Explanation:
@@ -164,7 +164,10 @@ def who_can(settings: Settings, action: str, repository: str, *, say: Callable[[
 def create_key(settings: Settings, user: str, name: str, *, lifetime: timedelta | None) -> str:
     """Make an API key of a user and return it: nothing else ever tells it again. Raise UpkeepFailed."""
     secret = new_secret(API_KEY)
-    _run(settings, lambda db: Identities(db).add_key(user, name, hash_of(secret), lifetime=lifetime))
+    _run(
+        settings,
+        lambda db: Identities(db).add_key(user, name, hash_of(secret), lifetime=lifetime, actor=_local_actor()),
+    )
     return secret
 
 

@@ -135,7 +135,9 @@ class Identities:
         if not await self._change("revoke", event, subject, role, grants.delete):
             raise IdentityRefused(f"{subject} has no role {role} on {target}")
 
-    async def add_key(self, user: str, name: str, secret_hash: bytes, *, lifetime: timedelta | None) -> None:
+    async def add_key(
+        self, user: str, name: str, secret_hash: bytes, *, lifetime: timedelta | None, actor: Actor
+    ) -> None:
         """Record an API key of a user. Raise IdentityRefused."""
         if not name.isprintable() or not 0 < len(name) <= _LONGEST_KEY_NAME:
             raise IdentityRefused(f"a key's name has 1 to {_LONGEST_KEY_NAME} characters that can be printed")
@@ -147,6 +149,7 @@ class Identities:
             expires_at = datetime.now(UTC) + lifetime if lifetime is not None else None
             if await principals.add_key(conn, row.id, name, secret_hash, scopes=None, expires_at=expires_at) is None:
                 raise IdentityRefused(f"{user} has a key of the name {name} already")
+            await record(conn, Event(actor, Action.KEY_ADD, f"user:{user}", detail={"name": name}))
 
         await self._db.transaction("add_api_key", add)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+from registry.core.audit import Action, Actor, Event, record
 from registry.core.subjects import find_principal, is_word, require_name
 from registry.db import principals, rights, service_keys
 from registry.db.pool import Connection, Database
@@ -20,27 +21,28 @@ class PublicKey(NamedTuple):
 
 
 class ServiceKeys:
-    """The verbs of `blacklake admin service`. `by` is who asks: someone who may do everything, or None, the operator."""
+    """The verbs of `blacklake admin service`. `actor` is someone who may do everything, or the operator."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    async def add_service(self, name: str, *, is_admin: bool, by: int | None = None) -> None:
+    async def add_service(self, name: str, *, is_admin: bool, actor: Actor) -> None:
         """Add a service; it holds rights as users do. Raise IdentityRefused, DelegationDenied."""
         require_name(name, "service")
 
         async def add(conn: Connection) -> None:
-            await _require_administrator(conn, name, by=by)
+            await _require_administrator(conn, name, by=actor.principal_id)
             if not await principals.add_service(conn, name, is_admin=is_admin):
                 raise IdentityRefused(f"there is a principal {name} already")
+            await record(conn, Event(actor, Action.SERVICE_ADD, f"service:{name}", detail={"admin": is_admin}))
 
         await self._db.transaction("add_service", add)
 
-    async def add(self, service: str, key: PublicKey, *, lifetime: timedelta | None, by: int | None = None) -> None:
+    async def add(self, service: str, key: PublicKey, *, lifetime: timedelta | None, actor: Actor) -> None:
         """Let a service sign by a key. Raise IdentityRefused, DelegationDenied."""
 
         async def add(conn: Connection) -> None:
-            await _require_administrator(conn, service, by=by)
+            await _require_administrator(conn, service, by=actor.principal_id)
             found = await find_principal(conn, service)
             if found.kind != "service":
                 raise IdentityRefused(f"{service} is no service; add one by `blacklake admin service add`")
@@ -54,16 +56,18 @@ class ServiceKeys:
             )
             if not is_added:
                 raise IdentityRefused(f"the key {key.id} is known already; a revoked one is not taken again")
+            await record(conn, Event(actor, Action.KEY_ADD, f"service:{service}", detail={"key": key.id}))
 
         await self._db.transaction("add_service_key", add)
 
-    async def revoke(self, key_id: str, *, by: int | None = None) -> None:
+    async def revoke(self, key_id: str, *, actor: Actor) -> None:
         """Let a key be valid no longer. Raise IdentityRefused, DelegationDenied."""
 
         async def revoke(conn: Connection) -> None:
-            await _require_administrator(conn, "service keys", by=by)
+            await _require_administrator(conn, "service keys", by=actor.principal_id)
             if not key_id.isascii() or not key_id.isprintable() or not await service_keys.revoke(conn, key_id):
                 raise IdentityUnknown(f"there is no valid key {key_id[:128]}")
+            await record(conn, Event(actor, Action.KEY_REVOKE, f"key:{key_id}"))
 
         await self._db.transaction("revoke_service_key", revoke)
 

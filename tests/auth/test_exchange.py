@@ -17,6 +17,7 @@ from registry.core.access import Permission
 from registry.core.identities import Identities
 from registry.db.pool import Database
 from registry.errors import GrantRefused, IdentityRefused, TokenInvalid
+from tests.actors import OPERATOR
 from tests.auth.issuer import AUDIENCE, OTHER_RSA, Issuer
 
 SCOPE = "repository:team/model:pull,push,delete"
@@ -30,7 +31,7 @@ def trusted(database: Database) -> Trusted:
 @pytest.fixture
 async def exchange(database: Database, outgoing: Outgoing, issuer: Issuer, trusted: Trusted) -> Exchange:
     """Return an exchange that trusts the issuer's tokens with the subject `job` as `builder`."""
-    await Identities(database).add_user("builder", password_hash=None, is_admin=False)
+    await Identities(database).add_user("builder", password_hash=None, is_admin=False, actor=OPERATOR)
     await trusted.add_issuer(issuer.row, secret=None, key=None)
     await add_rule(trusted, issuer.url)
     return Exchange(database, Issuers(database, outgoing), service="blacklake")
@@ -227,7 +228,7 @@ async def test_a_signature_of_somebody_else_is_refused_before_any_rule_speaks(
 async def test_rules_of_two_principals_that_fit_one_token_are_refused(
     exchange: Exchange, issuer: Issuer, trusted: Trusted, database: Database
 ) -> None:
-    await Identities(database).add_user("second", password_hash=None, is_admin=False)
+    await Identities(database).add_user("second", password_hash=None, is_admin=False, actor=OPERATOR)
     await add_rule(trusted, issuer.url, "two", principal="second")
     assert "build, two fit this token and stand for different principals" in str(
         await refusal(exchange, issuer.token())
@@ -299,4 +300,4 @@ async def test_what_is_not_there_can_not_be_removed(exchange: Exchange, trusted:
 
 async def test_nobody_may_be_called_as_the_user_of_tokens_is(database: Database) -> None:
     with pytest.raises(IdentityRefused, match="is not oidc"):
-        await Identities(database).add_user("oidc", password_hash=None, is_admin=False)
+        await Identities(database).add_user("oidc", password_hash=None, is_admin=False, actor=OPERATOR)

@@ -22,6 +22,7 @@ from registry.core.access import Caller
 from registry.core.identities import Identities
 from registry.db.pool import Database
 from registry.errors import GrantRefused, IdentityRefused, LoginRefused, Unavailable
+from tests.actors import OPERATOR
 from tests.auth.issuer import OTHER_RSA, Issuer, Reply, ok
 
 CLIENT = "blacklake-client"
@@ -338,7 +339,7 @@ async def test_an_identity_is_who_is_linked_to_its_subject_and_never_who_has_its
 ) -> None:
     who = await identity(trusted, database, issuer)
     for name in ("ann", "bob"):
-        await Identities(database).add_user(name, password_hash=None, is_admin=True)
+        await Identities(database).add_user(name, password_hash=None, is_admin=True, actor=OPERATOR)
     users = LinkedUsers(database)
     with pytest.raises(LoginRefused, match=f"admin issuer link {issuer.url} id-7 USER"):
         await users.caller(who)
@@ -359,7 +360,7 @@ async def test_a_user_is_made_at_the_first_login_without_rights_and_without_anyb
     trusted: Trusted, database: Database, issuer: Issuer, sql: asyncpg.Connection[asyncpg.Record]
 ) -> None:
     who = await identity(trusted, database, issuer, creates_users=True)
-    await Identities(database).add_user("ann", password_hash=None, is_admin=True)
+    await Identities(database).add_user("ann", password_hash=None, is_admin=True, actor=OPERATOR)
     users = LinkedUsers(database)
     found = await users.caller(who)
     assert found.name.startswith("ann-")

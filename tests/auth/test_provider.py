@@ -26,6 +26,7 @@ from registry.core.identities import Identities
 from registry.db.pool import Database
 from registry.db.trust import IssuerRow
 from registry.errors import GrantRefused, LoginRefused
+from tests.actors import OPERATOR
 from tests.lifecycle.serving import eventually
 from tests.tools import needed
 
@@ -106,7 +107,7 @@ async def test_somebody_logs_in_by_the_browser_and_is_who_is_linked(
     url, cookie = await login.begin(provider, redirect_uri=CALLBACK)
     found = await login.finish(cookie, logged_in(url))
     assert (found.issuer.url, found.subject) == (provider, "id1")
-    await Identities(database).add_user("ann", password_hash=None, is_admin=False)
+    await Identities(database).add_user("ann", password_hash=None, is_admin=False, actor=OPERATOR)
     await trusted.link(provider, "id1", "ann")
     assert (await LinkedUsers(database).caller(found)).name == "ann"
 
@@ -154,7 +155,7 @@ async def test_what_the_provider_signs_is_exchanged_once(
     login: Login, provider: str, trusted: Trusted, database: Database, outgoing: Outgoing
 ) -> None:
     token = id_token(provider)
-    await Identities(database).add_user("builder", password_hash=None, is_admin=False)
+    await Identities(database).add_user("builder", password_hash=None, is_admin=False, actor=OPERATOR)
     await trusted.add_rule(
         "build",
         issuer=provider,

@@ -25,6 +25,7 @@ from registry.core.services import Services
 from registry.db.pool import Database
 from registry.db.service_keys import ServiceKeyRow
 from registry.errors import DelegationDenied, IdentityRefused, SignatureInvalid
+from tests.actors import OPERATOR, acting
 
 TARGET = "https://registry.example/api/v1/admin/users?dry=run"
 BODY = b'{"name": "ada"}'
@@ -88,9 +89,9 @@ def digest_of(body: bytes) -> str:
 async def signatures(database: Database) -> RequestSignatures:
     """Return what verifies, where the service ci has a key of each algorithm."""
     keys = ServiceKeys(database)
-    await keys.add_service("ci", is_admin=False)
+    await keys.add_service("ci", is_admin=False, actor=OPERATOR)
     for private in PRIVATE.values():
-        await keys.add("ci", public_of(private), lifetime=None)
+        await keys.add("ci", public_of(private), lifetime=None, actor=OPERATOR)
     return RequestSignatures(database)
 
 
@@ -318,21 +319,21 @@ async def test_a_key_that_is_not_known_revoked_expired_or_of_who_is_disabled_ver
         return False
 
     assert await is_refused("a")
-    await keys.add("ci", public_of(private), lifetime=timedelta(days=1))
+    await keys.add("ci", public_of(private), lifetime=timedelta(days=1), actor=OPERATOR)
     assert not await is_refused("b")
-    await Identities(database).disable("ci")
+    await Identities(database).disable("ci", actor=OPERATOR)
     assert await is_refused("c")
-    await Identities(database).enable("ci")
+    await Identities(database).enable("ci", actor=OPERATOR)
     assert not await is_refused("d")
     await sql.execute("UPDATE service_keys SET expires_at = now() WHERE expires_at IS NOT NULL")
     assert await is_refused("e")
     await sql.execute("UPDATE service_keys SET expires_at = NULL")
-    await keys.revoke(public_of(private).id)
+    await keys.revoke(public_of(private).id, actor=OPERATOR)
     assert await is_refused("f")
     with pytest.raises(IdentityRefused, match="known already"):
-        await keys.add("ci", public_of(private), lifetime=None)
+        await keys.add("ci", public_of(private), lifetime=None, actor=OPERATOR)
     with pytest.raises(IdentityRefused, match="no valid key"):
-        await keys.revoke(public_of(private).id)
+        await keys.revoke(public_of(private).id, actor=OPERATOR)
 
 
 async def test_a_service_that_is_deleted_and_made_again_gives_no_request_a_second_life(
@@ -340,9 +341,9 @@ async def test_a_service_that_is_deleted_and_made_again_gives_no_request_a_secon
 ) -> None:
     request = Request().sign()
     await signatures.verify(*request.arguments)
-    await Identities(database).delete("ci")
-    await ServiceKeys(database).add_service("ci", is_admin=False)
-    await ServiceKeys(database).add("ci", public_of(PRIVATE["ed25519"]), lifetime=None)
+    await Identities(database).delete("ci", actor=OPERATOR)
+    await ServiceKeys(database).add_service("ci", is_admin=False, actor=OPERATOR)
+    await ServiceKeys(database).add("ci", public_of(PRIVATE["ed25519"]), lifetime=None, actor=OPERATOR)
     with pytest.raises(SignatureInvalid, match="used before"):
         await signatures.verify(*request.arguments)
 
@@ -351,20 +352,20 @@ async def test_keys_are_the_registry_s_administrators_to_give_and_services_to_ha
     signatures: RequestSignatures, database: Database, sql: asyncpg.Connection
 ) -> None:
     keys, key = ServiceKeys(database), public_of(ed25519.Ed25519PrivateKey.from_private_bytes(b"3" * 32))
-    await Identities(database).add_user("ada", password_hash=None, is_admin=False)
+    await Identities(database).add_user("ada", password_hash=None, is_admin=False, actor=OPERATOR)
     ada = await sql.fetchval("SELECT id FROM principals WHERE name = 'ada'")
     for attempt in (
-        keys.add_service("other", is_admin=True, by=ada),
-        keys.add("ci", key, lifetime=None, by=ada),
-        keys.revoke(public_of(PRIVATE["ed25519"]).id, by=ada),
+        keys.add_service("other", is_admin=True, actor=acting(ada)),
+        keys.add("ci", key, lifetime=None, actor=acting(ada)),
+        keys.revoke(public_of(PRIVATE["ed25519"]).id, actor=acting(ada)),
     ):
         with pytest.raises(DelegationDenied):
             await attempt
     for refused in (
-        keys.add_service("ci", is_admin=False),
-        keys.add("ada", key, lifetime=None),
-        keys.add("nobody", key, lifetime=None),
-        keys.revoke("\0"),
+        keys.add_service("ci", is_admin=False, actor=OPERATOR),
+        keys.add("ada", key, lifetime=None, actor=OPERATOR),
+        keys.add("nobody", key, lifetime=None, actor=OPERATOR),
+        keys.revoke("\0", actor=OPERATOR),
     ):
         with pytest.raises(IdentityRefused):
             await refused

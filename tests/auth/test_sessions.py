@@ -23,6 +23,7 @@ from registry.core.identities import Identities
 from registry.core.services import Services
 from registry.db.pool import Database
 from registry.errors import AccessLost, CredentialsWrong, SessionOver, SessionRevoked, TokenInvalid
+from tests.actors import OPERATOR
 
 SECRET = SecretKey(b"s" * 32)
 HOUR = 3600.0
@@ -37,7 +38,7 @@ def sessions_of(
 @pytest.fixture
 async def ada(database: Database, sql: asyncpg.Connection) -> Caller:
     """Return a user who has logged in."""
-    await Identities(database).add_user("ada", password_hash=None, is_admin=False)
+    await Identities(database).add_user("ada", password_hash=None, is_admin=False, actor=OPERATOR)
     return Caller(await sql.fetchval("SELECT id FROM principals WHERE name = 'ada'"), "ada")
 
 
@@ -222,7 +223,7 @@ async def test_a_refresh_token_is_no_access_token_no_key_and_no_password_and_non
     )
     identification = Identification(database, Passwords())
     key = new_secret(API_KEY)
-    await Identities(database).add_key("ada", "default", hash_of(key), lifetime=None)
+    await Identities(database).add_key("ada", "default", hash_of(key), lifetime=None, actor=OPERATOR)
     with pytest.raises(TokenInvalid):
         await tokens.verify(refresh)
     assert not is_secret(refresh, API_KEY)
@@ -238,7 +239,7 @@ async def test_a_refresh_token_is_no_access_token_no_key_and_no_password_and_non
 async def test_a_user_s_sessions_are_listed_and_ended_all_at_once_and_nobody_else_s(
     database: Database, sessions: Sessions, sql: asyncpg.Connection, ada: Caller
 ) -> None:
-    await Identities(database).add_user("bob", password_hash=None, is_admin=False)
+    await Identities(database).add_user("bob", password_hash=None, is_admin=False, actor=OPERATOR)
     bob = Caller(await sql.fetchval("SELECT id FROM principals WHERE name = 'bob'"), "bob")
     tokens = [await sessions.start(ada, client) for client in ("docker", "or\nas\0" + "x" * 500)]
     others = await sessions.start(bob, "docker")

@@ -20,6 +20,7 @@ from registry.db.networks import MOST
 from registry.db.pool import Database
 from registry.db.redis import Redis, RedisCounter
 from registry.errors import CredentialsWrong, TooManyLogins
+from tests.actors import OPERATOR
 from tests.core.test_limits import Clock
 from tests.db.redis_server import redis_server
 
@@ -41,7 +42,7 @@ class World:
         self.ids: dict[str, int] = {}
 
     async def add(self, name: str) -> str:
-        await Identities(self.db).add_user(name, password_hash=None, is_admin=False)
+        await Identities(self.db).add_user(name, password_hash=None, is_admin=False, actor=OPERATOR)
         found = await self.db.read(
             "find", lambda conn: conn.fetchval("SELECT id FROM principals WHERE name = $1", name)
         )

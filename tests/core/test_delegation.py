@@ -16,6 +16,7 @@ from registry.core.roles import Roles
 from registry.core.teams import Teams
 from registry.db.pool import Database
 from registry.errors import DelegationDenied, IdentityRefused, IdentityUnknown
+from tests.actors import OPERATOR, acting
 
 NAME = RepositoryName("acme/models/bert")
 
@@ -32,19 +33,19 @@ class Installation:
 
     async def fill(self, sql: asyncpg.Connection) -> None:
         for name in ("boss", "lead", "hand", "bob", "head", "tim", "root"):
-            await self.identities.add_user(name, password_hash=None, is_admin=name == "root")
+            await self.identities.add_user(name, password_hash=None, is_admin=name == "root", actor=OPERATOR)
         for name in ("acme", "other"):
-            await self.identities.add_organisation(name)
+            await self.identities.add_organisation(name, actor=OPERATOR)
         for name in ("acme+ci", "other+ci"):
-            await self.identities.add_robot(name)
-        await self.teams.add("acme/ml")
-        await self.teams.add("other/ml")
-        await self.roles.add("acme/keeper", ["admin"])
-        await self.identities.grant("user:boss", "admin", "acme")
-        await self.identities.grant("user:lead", "maintainer", "acme/models/*")
-        await self.identities.grant("user:head", "admin", "acme/models/*")
-        await self.identities.grant("user:hand", "writer", "acme/models/*")
-        await self.identities.grant("user:tim", "maintainer", "acme/data")
+            await self.identities.add_robot(name, actor=OPERATOR)
+        await self.teams.add("acme/ml", actor=OPERATOR)
+        await self.teams.add("other/ml", actor=OPERATOR)
+        await self.roles.add("acme/keeper", ["admin"], actor=OPERATOR)
+        await self.identities.grant("user:boss", "admin", "acme", actor=OPERATOR)
+        await self.identities.grant("user:lead", "maintainer", "acme/models/*", actor=OPERATOR)
+        await self.identities.grant("user:head", "admin", "acme/models/*", actor=OPERATOR)
+        await self.identities.grant("user:hand", "writer", "acme/models/*", actor=OPERATOR)
+        await self.identities.grant("user:tim", "maintainer", "acme/data", actor=OPERATOR)
         self.ids = dict(map(tuple, await sql.fetch("SELECT name, id FROM principals")))
 
 
@@ -86,31 +87,31 @@ async def there(database: Database, sql: asyncpg.Connection) -> Installation:
 async def test_who_grants_or_takes_back_holds_it_himself_on_all_of_the_target(
     there: Installation, by: str, role: str, target: str, is_his: bool
 ) -> None:
-    await there.roles.add("other/keeper", ["admin"])
+    await there.roles.add("other/keeper", ["admin"], actor=OPERATOR)
     if is_his:
-        await there.identities.grant("user:bob", role, target, by=there.ids[by])
-        await there.identities.revoke("user:bob", role, target, by=there.ids[by])
+        await there.identities.grant("user:bob", role, target, actor=acting(there.ids[by]))
+        await there.identities.revoke("user:bob", role, target, actor=acting(there.ids[by]))
         return
     with pytest.raises(DelegationDenied):
-        await there.identities.grant("user:bob", role, target, by=there.ids[by])
+        await there.identities.grant("user:bob", role, target, actor=acting(there.ids[by]))
     if not target.startswith("none"):
-        await there.identities.grant("user:bob", role, target)
+        await there.identities.grant("user:bob", role, target, actor=OPERATOR)
     with pytest.raises(DelegationDenied):
-        await there.identities.revoke("user:bob", role, target, by=there.ids[by])
+        await there.identities.revoke("user:bob", role, target, actor=acting(there.ids[by]))
 
 
 async def test_what_is_granted_to_a_team_counts_and_what_was_lost_does_not(there: Installation) -> None:
     bob = there.ids["bob"]
-    await there.identities.grant("team:acme/ml", "maintainer", "acme/data")
-    await there.teams.add_member("acme/ml", "bob")
-    await there.identities.grant("user:hand", "reader", "acme/data", by=bob)
-    await there.teams.remove_member("acme/ml", "bob")
+    await there.identities.grant("team:acme/ml", "maintainer", "acme/data", actor=OPERATOR)
+    await there.teams.add_member("acme/ml", "bob", actor=OPERATOR)
+    await there.identities.grant("user:hand", "reader", "acme/data", actor=acting(bob))
+    await there.teams.remove_member("acme/ml", "bob", actor=OPERATOR)
     with pytest.raises(DelegationDenied):
-        await there.identities.revoke("user:hand", "reader", "acme/data", by=bob)
-    await there.teams.add_member("acme/ml", "bob")
-    await there.identities.disable("bob")
+        await there.identities.revoke("user:hand", "reader", "acme/data", actor=acting(bob))
+    await there.teams.add_member("acme/ml", "bob", actor=OPERATOR)
+    await there.identities.disable("bob", actor=OPERATOR)
     with pytest.raises(DelegationDenied):
-        await there.identities.revoke("user:hand", "reader", "acme/data", by=bob)
+        await there.identities.revoke("user:hand", "reader", "acme/data", actor=acting(bob))
 
 
 async def test_nobody_who_has_just_lost_a_right_passes_it_on(there: Installation, database: Database) -> None:
@@ -119,15 +120,15 @@ async def test_nobody_who_has_just_lost_a_right_passes_it_on(there: Installation
     for number in range(20):
         subject, target = "user:bob", f"acme/models/{number}"
         outcomes = await asyncio.gather(
-            there.identities.revoke("user:lead", "maintainer", "acme/models/*"),
-            there.identities.grant(subject, "maintainer", target, by=lead),
+            there.identities.revoke("user:lead", "maintainer", "acme/models/*", actor=OPERATOR),
+            there.identities.grant(subject, "maintainer", target, actor=acting(lead)),
             return_exceptions=True,
         )
         assert outcomes[0] is None
         assert outcomes[1] is None or isinstance(outcomes[1], DelegationDenied)
         with pytest.raises(DelegationDenied):
-            await there.identities.grant(subject, "reader", target, by=lead)
-        await there.identities.grant("user:lead", "maintainer", "acme/models/*")
+            await there.identities.grant(subject, "reader", target, actor=acting(lead))
+        await there.identities.grant("user:lead", "maintainer", "acme/models/*", actor=OPERATOR)
 
 
 @pytest.mark.parametrize("by", ["lead", "head", "hand", "bob", "boss", "root", None])
@@ -137,23 +138,23 @@ async def test_teams_roles_and_robots_are_their_organisation_s_administrators_an
     who = there.ids[by] if by is not None else None
     number = itertools.count()
     of_acme: list[Callable[[], Awaitable[object]]] = [
-        lambda: there.teams.add(f"acme/t{next(number)}", by=who),
-        lambda: there.teams.add_member("acme/ml", "bob", by=who),
-        lambda: there.teams.remove_member("acme/ml", "bob", by=who),
-        lambda: there.teams.delete("acme/ml", by=who),
-        lambda: there.roles.add("acme/r", ["pull"], by=who),
-        lambda: there.roles.delete("acme/r", by=who),
-        lambda: there.identities.add_robot("acme+new", by=who),
-        lambda: there.identities.disable("acme+ci", by=who),
-        lambda: there.identities.enable("acme+ci", by=who),
-        lambda: there.identities.delete("acme+ci", by=who),
+        lambda: there.teams.add(f"acme/t{next(number)}", actor=acting(who)),
+        lambda: there.teams.add_member("acme/ml", "bob", actor=acting(who)),
+        lambda: there.teams.remove_member("acme/ml", "bob", actor=acting(who)),
+        lambda: there.teams.delete("acme/ml", actor=acting(who)),
+        lambda: there.roles.add("acme/r", ["pull"], actor=acting(who)),
+        lambda: there.roles.delete("acme/r", actor=acting(who)),
+        lambda: there.identities.add_robot("acme+new", actor=acting(who)),
+        lambda: there.identities.disable("acme+ci", actor=acting(who)),
+        lambda: there.identities.enable("acme+ci", actor=acting(who)),
+        lambda: there.identities.delete("acme+ci", actor=acting(who)),
     ]
     of_all: list[Callable[[], Awaitable[object]]] = [
-        lambda: there.teams.add("other/t", by=who),
-        lambda: there.identities.disable("other+ci", by=who),
-        lambda: there.identities.disable("hand", by=who),
-        lambda: there.identities.enable("hand", by=who),
-        lambda: there.identities.delete("hand", by=who),
+        lambda: there.teams.add("other/t", actor=acting(who)),
+        lambda: there.identities.disable("other+ci", actor=acting(who)),
+        lambda: there.identities.disable("hand", actor=acting(who)),
+        lambda: there.identities.enable("hand", actor=acting(who)),
+        lambda: there.identities.delete("hand", actor=acting(who)),
     ]
     for verbs, may in ((of_acme, by in ("boss", "root", None)), (of_all, by in ("root", None))):
         for verb in verbs:
@@ -165,57 +166,57 @@ async def test_teams_roles_and_robots_are_their_organisation_s_administrators_an
 
 
 async def test_everybody_is_let_pull_and_nothing_else(there: Installation) -> None:
-    await there.roles.add("acme/puller", ["pull"])
-    await there.identities.grant("anonymous", "puller", "acme/data")
+    await there.roles.add("acme/puller", ["pull"], actor=OPERATOR)
+    await there.identities.grant("anonymous", "puller", "acme/data", actor=OPERATOR)
     for role in ("writer", "maintainer", "admin", "keeper"):
         with pytest.raises(IdentityRefused, match="pull and nothing else"):
-            await there.identities.grant("anonymous", role, "acme/data")
+            await there.identities.grant("anonymous", role, "acme/data", actor=OPERATOR)
 
 
 async def test_teams_and_robots_hold_rights_in_their_organisation_only(there: Installation) -> None:
     for subject in ("team:other/ml", "user:other+ci"):
         with pytest.raises(IdentityRefused, match="another organisation"):
-            await there.identities.grant(subject, "reader", "acme")
+            await there.identities.grant(subject, "reader", "acme", actor=OPERATOR)
     with pytest.raises(IdentityRefused, match="another organisation"):
-        await there.teams.add_member("acme/ml", "other+ci")
+        await there.teams.add_member("acme/ml", "other+ci", actor=OPERATOR)
 
 
 @pytest.mark.parametrize(
     "attempt",
     [
-        lambda there: there.roles.add("acme/reader", ["push"]),
-        lambda there: there.roles.add("acme/r", ["grant"]),
-        lambda there: there.roles.add("acme/r", []),
-        lambda there: there.roles.add("acme/r", ["fly"]),
-        lambda there: there.roles.add("acme/R", ["pull"]),
-        lambda there: there.roles.add("none/r", ["pull"]),
-        lambda there: there.roles.delete("acme/reader"),
-        lambda there: there.roles.delete("acme/none"),
-        lambda there: there.roles.delete("acme/\0"),
-        lambda there: there.roles.delete("\0/r"),
-        lambda there: there.teams.delete("acme/\0"),
-        lambda there: there.teams.add_member("acme/ml", "\0"),
-        lambda there: there.identities.grant("user:bob", "\0", "acme"),
-        lambda there: there.identities.grant("user:bob", "reader", "\0"),
-        lambda there: there.identities.grant("user:bob", "reader", "acme/\0*"),
-        lambda there: there.identities.add_key("bob", "\0", b"k", lifetime=None),
-        lambda there: there.identities.add_key("\0", "k", b"k", lifetime=None),
-        lambda there: there.identities.add_user("\0", password_hash=None, is_admin=False),
-        lambda there: there.teams.add("acme/"),
-        lambda there: there.teams.add("acme"),
-        lambda there: there.teams.add("acme/a/b"),
-        lambda there: there.teams.add("acme/ml"),
-        lambda there: there.teams.delete("acme/none"),
-        lambda there: there.teams.add_member("acme/none", "bob"),
-        lambda there: there.teams.add_member("acme/ml", "nobody"),
-        lambda there: there.teams.remove_member("acme/ml", "bob"),
-        lambda there: there.identities.add_user("acme+x", password_hash=None, is_admin=False),
-        lambda there: there.identities.add_robot("acme"),
-        lambda there: there.identities.add_robot("acme+a+b"),
-        lambda there: there.identities.add_robot("acme+ci"),
-        lambda there: there.identities.disable(""),
-        lambda there: there.identities.delete("nobody"),
-        lambda there: there.identities.grant("user:lead", "maintainer", "acme/models/*"),
+        lambda there: there.roles.add("acme/reader", ["push"], actor=OPERATOR),
+        lambda there: there.roles.add("acme/r", ["grant"], actor=OPERATOR),
+        lambda there: there.roles.add("acme/r", [], actor=OPERATOR),
+        lambda there: there.roles.add("acme/r", ["fly"], actor=OPERATOR),
+        lambda there: there.roles.add("acme/R", ["pull"], actor=OPERATOR),
+        lambda there: there.roles.add("none/r", ["pull"], actor=OPERATOR),
+        lambda there: there.roles.delete("acme/reader", actor=OPERATOR),
+        lambda there: there.roles.delete("acme/none", actor=OPERATOR),
+        lambda there: there.roles.delete("acme/\0", actor=OPERATOR),
+        lambda there: there.roles.delete("\0/r", actor=OPERATOR),
+        lambda there: there.teams.delete("acme/\0", actor=OPERATOR),
+        lambda there: there.teams.add_member("acme/ml", "\0", actor=OPERATOR),
+        lambda there: there.identities.grant("user:bob", "\0", "acme", actor=OPERATOR),
+        lambda there: there.identities.grant("user:bob", "reader", "\0", actor=OPERATOR),
+        lambda there: there.identities.grant("user:bob", "reader", "acme/\0*", actor=OPERATOR),
+        lambda there: there.identities.add_key("bob", "\0", b"k", lifetime=None, actor=OPERATOR),
+        lambda there: there.identities.add_key("\0", "k", b"k", lifetime=None, actor=OPERATOR),
+        lambda there: there.identities.add_user("\0", password_hash=None, is_admin=False, actor=OPERATOR),
+        lambda there: there.teams.add("acme/", actor=OPERATOR),
+        lambda there: there.teams.add("acme", actor=OPERATOR),
+        lambda there: there.teams.add("acme/a/b", actor=OPERATOR),
+        lambda there: there.teams.add("acme/ml", actor=OPERATOR),
+        lambda there: there.teams.delete("acme/none", actor=OPERATOR),
+        lambda there: there.teams.add_member("acme/none", "bob", actor=OPERATOR),
+        lambda there: there.teams.add_member("acme/ml", "nobody", actor=OPERATOR),
+        lambda there: there.teams.remove_member("acme/ml", "bob", actor=OPERATOR),
+        lambda there: there.identities.add_user("acme+x", password_hash=None, is_admin=False, actor=OPERATOR),
+        lambda there: there.identities.add_robot("acme", actor=OPERATOR),
+        lambda there: there.identities.add_robot("acme+a+b", actor=OPERATOR),
+        lambda there: there.identities.add_robot("acme+ci", actor=OPERATOR),
+        lambda there: there.identities.disable("", actor=OPERATOR),
+        lambda there: there.identities.delete("nobody", actor=OPERATOR),
+        lambda there: there.identities.grant("user:lead", "maintainer", "acme/models/*", actor=OPERATOR),
     ],
 )
 async def test_what_can_not_be_is_refused_in_a_sentence(
@@ -235,18 +236,19 @@ async def test_who_is_disabled_loses_what_was_decided_and_his_sessions_and_gets_
         " VALUES (gen_random_uuid(), $1, 's', 'c', now() + interval '1 day', now() + interval '1 day')",
         there.ids["hand"],
     )
-    await there.identities.disable("hand")
+    await there.identities.disable("hand", actor=OPERATOR)
     with pytest.raises(IdentityUnknown):
-        await there.identities.add_key("hand", "k", b"k", lifetime=None)
-    await there.identities.revoke("user:hand", "writer", "acme/models/*")  # rights of who is disabled can be taken, too
-    await there.identities.enable("hand")
+        await there.identities.add_key("hand", "k", b"k", lifetime=None, actor=OPERATOR)
+    # Rights of who is disabled can be taken, too.
+    await there.identities.revoke("user:hand", "writer", "acme/models/*", actor=OPERATOR)
+    await there.identities.enable("hand", actor=OPERATOR)
     assert await access.permitted(hand, NAME) == frozenset()
     assert await sql.fetchval("SELECT revoked_at IS NOT NULL FROM sessions")
 
 
 async def test_a_role_that_is_deleted_takes_its_grants_along(there: Installation, database: Database) -> None:
     access, bob = Access(database), Caller(there.ids["bob"], "bob")
-    await there.identities.grant("user:bob", "keeper", "acme")
+    await there.identities.grant("user:bob", "keeper", "acme", actor=OPERATOR)
     assert await access.permitted(bob, NAME)
-    assert await there.roles.delete("acme/keeper") == 1
+    assert await there.roles.delete("acme/keeper", actor=OPERATOR) == 1
     assert not await access.permitted(bob, NAME)

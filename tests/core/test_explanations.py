@@ -12,6 +12,7 @@ from registry.core.roles import Roles
 from registry.core.teams import Teams
 from registry.db.pool import Database
 from registry.errors import IdentityRefused, IdentityUnknown
+from tests.actors import OPERATOR
 
 BERT = RepositoryName("acme/models/bert")
 
@@ -21,19 +22,19 @@ async def explanations(database: Database) -> Explanations:
     """Return what explains: in acme, the team ml with ada and a robot writes models/*, bob reads all, data is public."""
     identities, teams = Identities(database), Teams(database)
     for name in ("ada", "bob", "eve"):
-        await identities.add_user(name, password_hash=None, is_admin=False)
-    await identities.add_user("root", password_hash=None, is_admin=True)
-    await identities.add_organisation("acme")
-    await identities.add_robot("acme+ci")
-    await teams.add("acme/ml")
-    await Roles(database).add("acme/signer", ["sign"])
+        await identities.add_user(name, password_hash=None, is_admin=False, actor=OPERATOR)
+    await identities.add_user("root", password_hash=None, is_admin=True, actor=OPERATOR)
+    await identities.add_organisation("acme", actor=OPERATOR)
+    await identities.add_robot("acme+ci", actor=OPERATOR)
+    await teams.add("acme/ml", actor=OPERATOR)
+    await Roles(database).add("acme/signer", ["sign"], actor=OPERATOR)
     for member in ("ada", "acme+ci"):
-        await teams.add_member("acme/ml", member)
-    await identities.grant("team:acme/ml", "writer", "acme/models/*")
-    await identities.grant("user:bob", "reader", "acme")
-    await identities.grant("user:bob", "signer", "acme/models/llama")
-    await identities.grant("anonymous", "reader", "acme/data")
-    await identities.disable("eve")
+        await teams.add_member("acme/ml", member, actor=OPERATOR)
+    await identities.grant("team:acme/ml", "writer", "acme/models/*", actor=OPERATOR)
+    await identities.grant("user:bob", "reader", "acme", actor=OPERATOR)
+    await identities.grant("user:bob", "signer", "acme/models/llama", actor=OPERATOR)
+    await identities.grant("anonymous", "reader", "acme/data", actor=OPERATOR)
+    await identities.disable("eve", actor=OPERATOR)
     return Explanations(database)
 
 

@@ -30,6 +30,7 @@ from registry.core.teams import Teams
 from registry.db.pool import Connection, Database
 from registry.db.rights import Epochs, visible
 from registry.errors import AccessLost, AccessMissing, IdentityRefused, OrganisationUnknown
+from tests.actors import OPERATOR
 
 T = TypeVar("T")
 
@@ -152,19 +153,21 @@ class RightsMachine(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(ORGANISATIONS))
     def add_organisation(self, name: str) -> None:
-        assert self.tries(self.identities.add_organisation(name)) == (name not in self.model.organisations)
+        assert self.tries(self.identities.add_organisation(name, actor=OPERATOR)) == (
+            name not in self.model.organisations
+        )
         self.model.organisations.add(name)
 
     @rule(name=st.sampled_from(USERS))
     def add_user(self, name: str) -> None:
-        added = self.tries(self.identities.add_user(name, password_hash=None, is_admin=name == "root"))
+        added = self.tries(self.identities.add_user(name, password_hash=None, is_admin=name == "root", actor=OPERATOR))
         assert added == (name not in self.model.principals)
         self._is_there(name)
 
     @rule(name=st.sampled_from(ROBOTS))
     def add_robot(self, name: str) -> None:
         can = name.partition("+")[0] in self.model.organisations and name not in self.model.principals
-        assert self.tries(self.identities.add_robot(name)) == can
+        assert self.tries(self.identities.add_robot(name, actor=OPERATOR)) == can
         if can:
             self._is_there(name)
 
@@ -174,19 +177,19 @@ class RightsMachine(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(PRINCIPALS))
     def disable(self, name: str) -> None:
-        if self.tries(self.identities.disable(name)):
+        if self.tries(self.identities.disable(name, actor=OPERATOR)):
             self.model.disabled.add(name)
         else:
             assert name not in self.model.principals
 
     @rule(name=st.sampled_from(PRINCIPALS))
     def enable(self, name: str) -> None:
-        assert self.tries(self.identities.enable(name)) == (name in self.model.principals)
+        assert self.tries(self.identities.enable(name, actor=OPERATOR)) == (name in self.model.principals)
         self.model.disabled.discard(name)
 
     @rule(name=st.sampled_from(PRINCIPALS))
     def delete(self, name: str) -> None:
-        assert self.tries(self.identities.delete(name)) == (name in self.model.principals)
+        assert self.tries(self.identities.delete(name, actor=OPERATOR)) == (name in self.model.principals)
         model = self.model
         model.principals.discard(name)
         model.disabled.discard(name)
@@ -195,15 +198,15 @@ class RightsMachine(RuleBasedStateMachine):
 
     @rule(team=st.sampled_from(OF_TEAMS))
     def delete_team(self, team: str) -> None:
-        if self.tries(self.teams.delete(team)):
+        if self.tries(self.teams.delete(team, actor=OPERATOR)):
             model = self.model
             model.members = {(of, member) for of, member in model.members if of != team}
             model.grants = {grant for grant in model.grants if grant.subject != f"team:{team}"}
 
     @rule(team=st.sampled_from(OF_TEAMS), member=st.sampled_from(PRINCIPALS))
     def add_member(self, team: str, member: str) -> None:
-        self.tries(self.teams.add(team))
-        if self.tries(self.teams.add_member(team, member)):
+        self.tries(self.teams.add(team, actor=OPERATOR))
+        if self.tries(self.teams.add_member(team, member, actor=OPERATOR)):
             assert "+" not in member or member.partition("+")[0] == team.partition("/")[0]
             self.model.members.add((team, member))
 
@@ -211,7 +214,7 @@ class RightsMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def remove_member(self, data: st.DataObject) -> None:
         team, member = data.draw(st.sampled_from(sorted(self.model.members)))
-        self.do(self.teams.remove_member(team, member))
+        self.do(self.teams.remove_member(team, member, actor=OPERATOR))
         self.model.members.remove((team, member))
 
     @rule(
@@ -227,14 +230,14 @@ class RightsMachine(RuleBasedStateMachine):
             and role != "reader"
             and name not in self.model.roles
         )
-        assert self.tries(self.roles.add(name, permissions)) == bool(can)
+        assert self.tries(self.roles.add(name, permissions, actor=OPERATOR)) == bool(can)
         if can:
             self.model.roles[name] = set(map(str, permissions))
 
     @rule(organisation=st.sampled_from(ORGANISATIONS), role=st.sampled_from(["own", "other", "reader"]))
     def delete_role(self, organisation: str, role: str) -> None:
         name, grants = f"{organisation}/{role}", self.model.grants
-        if not self.tries(self.roles.delete(name)):
+        if not self.tries(self.roles.delete(name, actor=OPERATOR)):
             assert name not in self.model.roles
             return
         del self.model.roles[name]
@@ -246,7 +249,7 @@ class RightsMachine(RuleBasedStateMachine):
         on=st.sampled_from(TARGETS),
     )
     def grant(self, subject: str, role: str, on: str) -> None:
-        if self.tries(self.identities.grant(subject, role, on)):
+        if self.tries(self.identities.grant(subject, role, on, actor=OPERATOR)):
             grant = Grant(subject, role, on)
             assert not any(same(grant, other) for other in self.model.grants)
             self.model.grants.add(grant)
@@ -255,7 +258,7 @@ class RightsMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def revoke(self, data: st.DataObject) -> None:
         grant = data.draw(st.sampled_from(sorted(self.model.grants)))
-        self.do(self.identities.revoke(*grant))
+        self.do(self.identities.revoke(*grant, actor=OPERATOR))
         self.model.grants.remove(grant)
 
     @invariant()
@@ -356,7 +359,7 @@ def test_every_decision_is_what_the_rules_say(machine: type[RightsMachine], pyte
 
 
 async def test_who_may_do_everything_still_makes_no_organisation(database: Database, sql: asyncpg.Connection) -> None:
-    await Identities(database).add_user("root", password_hash=None, is_admin=True)
+    await Identities(database).add_user("root", password_hash=None, is_admin=True, actor=OPERATOR)
     root = Caller(await sql.fetchval("SELECT id FROM principals WHERE name = 'root'"), "root")
     with pytest.raises(OrganisationUnknown):
         await Access(database).require(root, RepositoryName("new/a"), frozenset((Permission.PUSH, Permission.SIGN)))
