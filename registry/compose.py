@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Final
 from mediatypes.endpoints import Resource
 from registry import metrics
 from registry.auth.audit_key import AuditKey
+from registry.auth.exchange import Exchange
 from registry.auth.gate import TokenGate
 from registry.auth.identification import Identification
 from registry.auth.keyring import Keyring
 from registry.auth.open_access import OpenAccess
 from registry.auth.passwords import Passwords
 from registry.auth.sealing import SecretKey, read_key
+from registry.auth.sessions import Sessions
+from registry.auth.throttle import LoginThrottle
 from registry.auth.token_service import TokenService
 from registry.auth.tokens import AccessTokens
 from registry.config import Auth, Deletion, Redirect, Settings, Sparse, load_settings
@@ -22,7 +25,7 @@ from registry.core.blobs import Blobs
 from registry.core.cleanup import Cleanup
 from registry.core.contents import Contents
 from registry.core.health import Health
-from registry.core.limits import MemoryCounter, RateLimit
+from registry.core.limits import Counter, MemoryCounter, RateLimit
 from registry.core.manifests import Manifests
 from registry.core.policy import DeletionRule, SparseRule
 from registry.core.referrers import Referrers
@@ -35,7 +38,7 @@ from registry.db.replicas import PATIENCE, Replicas
 from registry.http.app import create_app
 from registry.http.challenges import Challenges
 from registry.http.lane import App, Lane
-from registry.http.limits import Limits
+from registry.http.limits import Limits, Networks
 from registry.http.links import Links
 from registry.http.redirects import Redirects
 from registry.http.routes import Router
@@ -83,7 +86,8 @@ def create_server(settings: Settings) -> App:
     redis = create_redis(settings)
     services = create_services(settings, db, store, replicas, redis)
     links = Links(settings.external_url, create_redirects(settings))
-    router = create_router(settings, db, services, links, create_limits(settings, redis))
+    counter = create_counter(redis)
+    router = create_router(settings, db, services, links, create_limits(settings, counter), counter)
     app = create_app(services, router, OpenAccess(external_url=settings.external_url, any_host=settings.insecure_open))
     tasks: list[asyncio.Task[None]] = []
 
@@ -111,8 +115,10 @@ def create_server(settings: Settings) -> App:
     return Lane(router, app) if settings.fast_lane else app
 
 
-def create_router(settings: Settings, db: Database, services: Services, links: Links, limits: Limits | None) -> Router:
-    """Return what answers requests: to anybody, or to who is known."""
+def create_router(
+    settings: Settings, db: Database, services: Services, links: Links, limits: Limits | None, counter: Counter | None
+) -> Router:
+    """Return what answers requests: to anybody, or to who is known. `counter` is what nodes share."""
     if settings.auth is Auth.OPEN:
         return Router(
             services, OpenAccess(external_url=settings.external_url, any_host=settings.insecure_open), links, limits
@@ -121,21 +127,50 @@ def create_router(settings: Settings, db: Database, services: Services, links: L
     tokens = AccessTokens(
         keyring, issuer=settings.token_service, service=settings.token_service, seconds=settings.token_seconds
     )
+    outgoing = create_outgoing(settings)
     identification = Identification(db, Passwords())
-    endpoint = TokenEndpoint(
-        TokenService(tokens, services.access), identification, keyring, audience=settings.token_service
-    )
+    service = create_token_service(settings, db, services, tokens, identification, outgoing, counter)
+    endpoint = TokenEndpoint(service, keyring, Networks(settings.trusted_proxies), audience=settings.token_service)
     return Router(
         services,
-        TokenGate(tokens, identification),
+        TokenGate(tokens, identification, create_external_tokens(settings, outgoing)),
         links,
         limits,
-        challenges=Challenges(settings.external_url, settings.token_service),
+        challenges=Challenges(settings.external_url, settings.token_service, realm=settings.external_token_realm),
         own={
             (Resource.TOKEN, "GET"): endpoint.get,
             (Resource.TOKEN, "POST"): endpoint.post,
             (Resource.JWKS, "GET"): endpoint.keys,
         },
+    )
+
+
+def create_token_service(
+    settings: Settings,
+    db: Database,
+    services: Services,
+    tokens: AccessTokens,
+    identification: Identification,
+    outgoing: Outgoing,
+    counter: Counter | None,
+) -> TokenService:
+    """Return what gives out tokens."""
+    from registry.auth.issuers import Issuers  # httpx takes its time and memory
+
+    secret = create_secret_key(settings)
+    return TokenService(
+        tokens,
+        services.access,
+        identification,
+        LoginThrottle(db, secret, MemoryCounter(), counter),
+        Sessions(
+            db,
+            secret,
+            service=settings.token_service,
+            idle=settings.session_idle_seconds,
+            longest=settings.session_seconds,
+        ),
+        Exchange(db, Issuers(db, outgoing), service=settings.token_service),
     )
 
 
@@ -206,16 +241,21 @@ def create_redis(settings: Settings) -> Redis | None:
     return Redis(settings.redis_url)
 
 
-def create_limits(settings: Settings, redis: Redis | None) -> Limits | None:
+def create_counter(redis: Redis | None) -> Counter | None:
+    """Return what counts for all nodes; None where each counts for itself."""
+    if redis is None:
+        return None
+    from registry.db.redis import RedisCounter
+
+    return RedisCounter(redis)
+
+
+def create_limits(settings: Settings, counter: Counter | None) -> Limits | None:
     """Return what counts requests; None where nobody does."""
     if not settings.rate_limit:
         return None
-    shared = None
-    if redis is not None:
-        from registry.db.redis import RedisCounter
-
-        shared = RedisCounter(redis)
-    return Limits(RateLimit(settings.rate_limit, MemoryCounter(), shared), settings.trusted_proxies)
+    rate = RateLimit(settings.rate_limit, MemoryCounter(), counter)
+    return Limits(rate, Networks(settings.trusted_proxies))
 
 
 def create_services(

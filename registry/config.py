@@ -134,6 +134,15 @@ class Settings(BaseSettings):
     token_algorithm: str = Field(
         "ES256", pattern="^(ES256|RS256|EdDSA)$", description="How access tokens are signed: ES256, RS256 or EdDSA."
     )
+    session_idle_seconds: int = Field(
+        30 * 86400, ge=300, le=365 * 86400, description="Seconds after its last use until a refresh token ends."
+    )
+    session_seconds: int = Field(
+        90 * 86400,
+        ge=300,
+        le=365 * 86400,
+        description="Seconds after the login until its refresh tokens end in any case.",
+    )
     token_seconds: int = Field(300, ge=60, le=3600, description="Seconds for which an access token is valid.")
     outgoing_allow: _Items = Field(
         (),

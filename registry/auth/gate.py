@@ -5,16 +5,17 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
-from typing import Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from registry.auth.identification import Identification
 from registry.auth.secrets import API_KEY, is_secret
+from registry.auth.token_service import ANONYMOUS
 from registry.auth.tokens import AccessTokens
-from registry.core.access import ANONYMOUS_ID, Caller
+from registry.core.access import Caller
 from registry.errors import CredentialsWrong, RequestInvalid
 
-ANONYMOUS: Final = Caller(ANONYMOUS_ID, "")
-"""Who calls without credentials."""
+if TYPE_CHECKING:  # without an external token server nothing of it is loaded
+    from registry.auth.external_tokens import ExternalTokens
 
 
 class Gate(Protocol):
@@ -34,9 +35,13 @@ class Basic(NamedTuple):
 class TokenGate:
     """Lets in who has an access token, or an API key in its place; who has nothing is ANONYMOUS."""
 
-    def __init__(self, tokens: AccessTokens, identification: Identification) -> None:
+    def __init__(
+        self, tokens: AccessTokens, identification: Identification, external: ExternalTokens | None = None
+    ) -> None:
+        """Let in by `tokens`, and by those of an `external` token server."""
         self._tokens = tokens
         self._identification = identification
+        self._external = external
 
     async def admit(self, headers: Mapping[str, str]) -> Caller:
         """See Gate."""
@@ -48,6 +53,8 @@ class TokenGate:
         if scheme.lower() == "bearer":
             if is_secret(credentials, API_KEY):
                 return await self._identification.by_key(credentials)
+            if self._external is not None and self._external.claims(credentials):
+                return await self._external.verify(credentials)
             return await self._tokens.verify(credentials)
         basic = basic_of(given)
         if basic is None:

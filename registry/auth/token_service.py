@@ -1,14 +1,24 @@
-"""The token service (distribution's token and OAuth2 specifications): from who somebody is and what is asked for to a token."""
+"""The token service (distribution's token and OAuth2 specifications): from what somebody knows and asks for to a token."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
 
 from mediatypes.names import InvalidName, parse_repository_name
-from registry.auth.scopes import Scope
+from registry.auth.exchange import ACCESS_TOKEN, GRANT_TYPE, Exchange
+from registry.auth.identification import Identification
+from registry.auth.scopes import InvalidScope, Scope, parse_scopes
+from registry.auth.secrets import API_KEY, is_secret
+from registry.auth.sessions import Sessions
+from registry.auth.throttle import LoginThrottle
 from registry.auth.tokens import AccessTokens, Issued
-from registry.core.access import Access, Caller, Permission
+from registry.core.access import ANONYMOUS_ID, Access, Caller, Permission
+from registry.core.subjects import OIDC_USER
+from registry.errors import GrantRefused
+
+ANONYMOUS: Final = Caller(ANONYMOUS_ID, "")
+"""Who calls without credentials."""
 
 _ACTIONS: Final = {
     "pull": (Permission.PULL,),
@@ -17,17 +27,92 @@ _ACTIONS: Final = {
 }
 
 
+class Wanted(NamedTuple):
+    """What a token is asked for, by which client, from which network; `offline` asks for a refresh token too."""
+
+    scopes: Sequence[Scope]
+    client: str
+    network: str
+    offline: bool = False
+
+
+class Given(NamedTuple):
+    """A token, what it permits, and beside it a refresh token, or of which type it is, where that was asked for."""
+
+    issued: Issued
+    scopes: Sequence[Scope]
+    refresh_token: str | None = None
+    issued_token_type: str | None = None
+
+
 class TokenService:
     """Gives out tokens for what is asked for, as far as it is permitted: less, or nothing, is no error."""
 
-    def __init__(self, tokens: AccessTokens, access: Access) -> None:
+    def __init__(
+        self,
+        tokens: AccessTokens,
+        access: Access,
+        identification: Identification,
+        throttle: LoginThrottle,
+        sessions: Sessions,
+        exchange: Exchange,
+    ) -> None:
         self._tokens = tokens
         self._access = access
+        self._identification = identification
+        self._throttle = throttle
+        self._sessions = sessions
+        self._exchange = exchange
 
-    async def issue(self, caller: Caller, wanted: Sequence[Scope]) -> tuple[Issued, list[Scope]]:
-        """Return a token and what it permits. Raise AccessLost where the caller is nobody any more."""
-        granted = [scope for one in wanted if (scope := await self._granted(caller, one)) is not None]
-        return await self._tokens.issue(caller, granted), granted
+    async def to_anybody(self, wanted: Wanted) -> Given:
+        """Give a token for what is public."""
+        return await self._given(ANONYMOUS, wanted)
+
+    async def by_password(self, user: str, password: str, wanted: Wanted) -> Given:
+        """Give a token by a user's password, or a key of his; of the user `oidc`, by a token of a trusted issuer.
+
+        Raise CredentialsWrong, TooManyLogins, TokenInvalid, AccessLost.
+        """
+        if user == OIDC_USER:
+            found = await self._exchange.by_password(password, wanted.scopes)
+            return await self._given(found.caller, wanted._replace(scopes=found.scopes, offline=False), found.seconds)
+        if is_secret(password, API_KEY):  # which can't be guessed, and outlives no session
+            return await self._given(
+                await self._identification.by_key(password, user=user), wanted._replace(offline=False)
+            )
+        caller = await self._throttle.attempt(
+            user, wanted.network, lambda: self._identification.by_password(user, password)
+        )
+        return await self._given(caller, wanted)
+
+    async def by_form(self, form: Mapping[str, str], network: str) -> Given:
+        """Give a token as OAuth2 does (RFC 6749 §4.3, §6; RFC 8693 §2.1).
+
+        Raise GrantRefused, and what `by_password` raises, SessionOver, SessionRevoked.
+        """
+        grant_type = form.get("grant_type", "")
+        if grant_type == GRANT_TYPE:
+            found = await self._exchange.exchange(form)
+            given = await self._given(found.caller, Wanted(found.scopes, "", network), found.seconds)
+            return given._replace(issued_token_type=ACCESS_TOKEN)
+        try:
+            scopes = parse_scopes([form.get("scope", "")])
+        except InvalidScope as error:
+            raise GrantRefused("invalid_scope", str(error)) from None
+        wanted = Wanted(scopes, form.get("client_id", ""), network, form.get("access_type") == "offline")
+        if grant_type == "password":
+            return await self.by_password(form.get("username", ""), form.get("password", ""), wanted)
+        if grant_type == "refresh_token":
+            continued = await self._sessions.go_on(form.get("refresh_token", ""))
+            given = await self._given(continued.caller, wanted._replace(offline=False))
+            return given._replace(refresh_token=continued.token)
+        raise GrantRefused("unsupported_grant_type", f"grant_type is none of password, refresh_token and {GRANT_TYPE}")
+
+    async def _given(self, caller: Caller, wanted: Wanted, seconds: int | None = None) -> Given:
+        granted = [scope for one in wanted.scopes if (scope := await self._granted(caller, one)) is not None]
+        issued = await self._tokens.issue(caller, granted, seconds=seconds)
+        has_session = wanted.offline and caller.principal_id != ANONYMOUS_ID
+        return Given(issued, granted, await self._sessions.start(caller, wanted.client) if has_session else None)
 
     async def _granted(self, caller: Caller, wanted: Scope) -> Scope | None:
         if wanted.type == "registry" and wanted.name == "catalog":

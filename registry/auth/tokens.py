@@ -63,15 +63,16 @@ class AccessTokens:
         self._seconds = seconds
         self._verified: OrderedDict[str, _Verified] = OrderedDict()
 
-    async def issue(self, caller: Caller, granted: Iterable[Scope]) -> Issued:
-        """Return a token for a caller and what was granted to it."""
+    async def issue(self, caller: Caller, granted: Iterable[Scope], *, seconds: int | None = None) -> Issued:
+        """Return a token for a caller and what was granted to it, valid for `seconds` at most where that is given."""
+        valid = self._seconds if seconds is None else min(seconds, self._seconds)
         key = await self._keyring.signer()
         now = int(time.time())
         claims = {
             "iss": self._issuer,
             "sub": caller.name,
             "aud": self._service,
-            "exp": now + self._seconds,
+            "exp": now + valid,
             "nbf": now,
             "iat": now,
             "jti": uuid4().hex,
@@ -79,7 +80,7 @@ class AccessTokens:
             "pid": caller.principal_id,
         }
         token = jwt.encode(claims, key.private, key.algorithm, headers={"kid": key.kid, "typ": "JWT"})
-        return Issued(token, self._seconds, datetime.fromtimestamp(now, UTC))
+        return Issued(token, valid, datetime.fromtimestamp(now, UTC))
 
     async def verify(self, token: str) -> Caller:
         """Return whose token this is, bound to what it permits. Raise TokenInvalid."""

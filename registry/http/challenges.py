@@ -9,14 +9,16 @@ from registry.http.call import Call
 class Challenges:
     """Makes WWW-Authenticate headers. Without an external URL the realm is where the client itself has reached us."""
 
-    def __init__(self, external_url: str | None, service: str) -> None:
+    def __init__(self, external_url: str | None, service: str, *, realm: str | None = None) -> None:
+        """Tell `realm`, that of another token server, instead of our own."""
+        self._realm = realm
         self._external_url = external_url
         self._service = service
 
     def header(self, call: Call, error: Unauthorized) -> tuple[str, str]:
         """Return the challenge that answers a call."""
         base = (self._external_url or f"http://{call.headers.get('host', '')}").rstrip("/")
-        parameters = {"realm": f"{base}/auth/token", "service": self._service}
+        parameters = {"realm": self._realm or f"{base}/auth/token", "service": self._service}
         if error.scopes:
             parameters["scope"] = " ".join(error.scopes)
         if error.problem is not None and "authorization" in call.headers:

@@ -18,19 +18,17 @@ _HOST_BITS: Final = 64  # of IPv6: one client has a whole network of them
 Address = IPv4Address | IPv6Address
 
 
-class Limits:
-    """Counts calls by their clients' addresses."""
+class Networks:
+    """Knows from which network a call comes."""
 
-    def __init__(self, rate: RateLimit, trusted_proxies: Iterable[str]) -> None:
-        self._rate = rate
+    def __init__(self, trusted_proxies: Iterable[str]) -> None:
         self._trusted = [ipaddress.ip_network(network) for network in trusted_proxies]
 
-    async def count(self, call: Call) -> Standing:
-        """Count a call."""
-        return await self._rate.count(self._client_of(call))
+    def of(self, call: Call) -> str:
+        """Return who makes a call: its peer, or whom trusted proxies name, one behind the other (X-Forwarded-For).
 
-    def _client_of(self, call: Call) -> str:
-        """Return who makes a call: its peer, or whom trusted proxies name, one behind the other (X-Forwarded-For)."""
+        An address of IPv4; of IPv6 the network of 64 bits.
+        """
         address = _parsed(call.peer)
         if address is None:
             return call.peer
@@ -45,6 +43,18 @@ class Limits:
 
     def _is_trusted(self, address: Address) -> bool:
         return any(address in network for network in self._trusted)
+
+
+class Limits:
+    """Counts calls by the networks that they come from."""
+
+    def __init__(self, rate: RateLimit, networks: Networks) -> None:
+        self._rate = rate
+        self._networks = networks
+
+    async def count(self, call: Call) -> Standing:
+        """Count a call."""
+        return await self._rate.count(self._networks.of(call))
 
 
 def quota_headers(standing: Standing) -> Headers:

@@ -8,7 +8,8 @@ from typing import Final
 import structlog
 
 from mediatypes.endpoints import ENDPOINTS, Location, Resource, methods_of
-from registry.auth.gate import ANONYMOUS, Gate
+from registry.auth.gate import Gate
+from registry.auth.token_service import ANONYMOUS
 from registry.core.access import DELETE, PULL, PUSH, Permission
 from registry.core.services import Services
 from registry.errors import (

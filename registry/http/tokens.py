@@ -7,14 +7,13 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from registry.auth.gate import ANONYMOUS, basic_of
-from registry.auth.identification import Identification
+from registry.auth.gate import basic_of
 from registry.auth.keyring import Keyring
 from registry.auth.scopes import InvalidScope, Scope, parse_scopes
-from registry.auth.token_service import TokenService
-from registry.core.access import Caller
+from registry.auth.token_service import Given, TokenService, Wanted
 from registry.errors import RequestInvalid
 from registry.http.call import Call
+from registry.http.limits import Networks
 from registry.http.reply import Headers, Reply
 
 _LONGEST_FORM: Final = 32 << 10  # bytes
@@ -24,33 +23,32 @@ _PRIVATE: Final[Headers] = [("Content-Type", "application/json"), ("Cache-Contro
 class TokenEndpoint:
     """GET and POST of `/auth/token`, and the JWKS."""
 
-    def __init__(
-        self, service: TokenService, identification: Identification, keyring: Keyring, *, audience: str
-    ) -> None:
+    def __init__(self, service: TokenService, keyring: Keyring, networks: Networks, *, audience: str) -> None:
         self._service = service
-        self._identification = identification
         self._keyring = keyring
+        self._networks = networks
         self._audience = audience
 
     async def get(self, call: Call) -> Reply:
         """Give a token to whom Basic names, or to anybody (token specification)."""
         self._require_audience(call.query.one("service"))
-        wanted = _scopes(call.query.all("scope"))
+        wanted = Wanted(
+            _scopes(call.query.all("scope")),
+            call.query.one("client_id") or "",
+            self._networks.of(call),
+            offline=call.query.one("offline_token") == "true",
+        )
         basic = basic_of(call.headers.get("authorization"))
-        caller = await self._identification.by_password(*basic) if basic is not None else ANONYMOUS
-        return await self._token(caller, wanted)
+        if basic is None:
+            return _reply(await self._service.to_anybody(wanted))
+        return _reply(await self._service.by_password(basic.user, basic.password, wanted))
 
     async def post(self, call: Call) -> Reply:
-        """Give a token to whom a form names (OAuth2 specification; RFC 6749 §4.3, §6)."""
+        """Give a token to whom a form names (OAuth2 specification)."""
         form = await _form(call)
         self._require_audience(form.get("service"))
-        wanted = _scopes([form.get("scope", "")])
-        match form.get("grant_type"):
-            case "password":
-                caller = await self._identification.by_password(form.get("username", ""), form.get("password", ""))
-            case other:
-                raise RequestInvalid(f"grant_type “{(other or '')[:64]}” is none of password")
-        return await self._token(caller, wanted, tell_scope=True)
+        given = await self._service.by_form(form, self._networks.of(call))
+        return _reply(given, scope=" ".join(map(str, given.scopes)))
 
     async def keys(self, _call: Call) -> Reply:
         """Publish the keys (RFC 7517)."""
@@ -61,17 +59,21 @@ class TokenEndpoint:
         if service not in (None, "", self._audience):
             raise RequestInvalid(f"service “{service[:64]}” is another one: this is {self._audience}")
 
-    async def _token(self, caller: Caller, wanted: list[Scope], *, tell_scope: bool = False) -> Reply:
-        issued, granted = await self._service.issue(caller, wanted)
-        document = {
-            "token": issued.token,
-            "access_token": issued.token,
-            "expires_in": issued.expires_in,
-            "issued_at": issued.issued_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        }
-        if tell_scope:
-            document["scope"] = " ".join(map(str, granted))
-        return Reply(200, [*_PRIVATE], msgspec.json.encode(document))
+
+def _reply(given: Given, **more: str) -> Reply:
+    """Return the answer; a client of the token specification reads `token`, one of OAuth2 `access_token`."""
+    document = {
+        "token": given.issued.token,
+        "access_token": given.issued.token,
+        "expires_in": given.issued.expires_in,
+        "issued_at": given.issued.issued_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        **more,
+    }
+    if given.refresh_token is not None:
+        document["refresh_token"] = given.refresh_token
+    if given.issued_token_type is not None:
+        document |= {"issued_token_type": given.issued_token_type, "token_type": "Bearer"}
+    return Reply(200, [*_PRIVATE], msgspec.json.encode(document))
 
 
 def _scopes(texts: list[str]) -> list[Scope]:

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from registry.core.limits import MemoryCounter, RateLimit
 from registry.http.call import Call
-from registry.http.limits import Limits, _read
+from registry.http.limits import Networks, _read
 from tests.http.client import Client, Wire, digest_of, refusal
 from tests.http.conftest import SETUPS
 from tests.http.server import Registry, serving
@@ -97,7 +96,7 @@ def who(peer: str, forwarded: str | None = None, *trusted: str) -> str:
         """Never called."""
 
     headers = [] if forwarded is None else [(b"x-forwarded-for", forwarded.encode("latin-1"))]
-    return Limits(RateLimit(1, MemoryCounter()), trusted)._client_of(Call("GET", "/v2/", b"", headers, receive, peer))
+    return Networks(trusted).of(Call("GET", "/v2/", b"", headers, receive, peer))
 
 
 @pytest.mark.parametrize(
