@@ -20,8 +20,8 @@ from registry.auth.trust import kind_of
 from registry.auth.trusted import Trusted
 from registry.compose import create_audit_key, create_keyring, create_secret_key
 from registry.config import Settings
-from registry.core.access import Permission
-from registry.core.audit import Actor, CredentialKind
+from registry.core.access import CredentialKind, Permission
+from registry.core.audit import Actor
 from registry.core.audit_chain import SignedMark, exported_head, time_of
 from registry.core.audit_log import AuditLog, as_json, as_line
 from registry.core.audit_retention import Pruned, Retention

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Final
 
 from mediatypes.endpoints import Resource
@@ -21,6 +22,8 @@ from registry.auth.token_service import TokenService
 from registry.auth.tokens import AccessTokens
 from registry.config import Auth, Deletion, Redirect, Settings, Sparse, load_settings
 from registry.core.access import Access
+from registry.core.audit_buffer import EventBuffer
+from registry.core.audit_sealing import Sealer
 from registry.core.blobs import Blobs
 from registry.core.cleanup import Cleanup
 from registry.core.contents import Contents
@@ -35,8 +38,10 @@ from registry.core.tags import Tags
 from registry.core.uploads import Uploads
 from registry.db.pool import Database
 from registry.db.replicas import PATIENCE, Replicas
+from registry.errors import Unavailable
 from registry.http.app import create_app
 from registry.http.challenges import Challenges
+from registry.http.journal import Journal
 from registry.http.lane import App, Lane
 from registry.http.limits import Limits, Networks
 from registry.http.links import Links
@@ -44,6 +49,7 @@ from registry.http.redirects import Redirects
 from registry.http.routes import Router
 from registry.http.tokens import TokenEndpoint
 from registry.jobs.cleaning import clean_forever
+from registry.jobs.sealing import Put, seal_forever, write_forever
 from registry.jobs.watching import watch_forever
 from registry.logs import configure_logging
 from registry.storage.base import BlobStore
@@ -87,7 +93,8 @@ def create_server(settings: Settings) -> App:
     services = create_services(settings, db, store, replicas, redis)
     links = Links(settings.external_url, create_redirects(settings))
     counter = create_counter(redis)
-    router = create_router(settings, db, services, links, create_limits(settings, counter), counter)
+    events = EventBuffer(db) if settings.auth is Auth.TOKEN else None
+    router = create_router(settings, db, services, links, create_limits(settings, counter), counter, events)
     app = create_app(services, router, OpenAccess(external_url=settings.external_url, any_host=settings.insecure_open))
     tasks: list[asyncio.Task[None]] = []
 
@@ -100,12 +107,18 @@ def create_server(settings: Settings) -> App:
         tasks.append(asyncio.create_task(clean_forever(services.cleanup)))
         if settings.database_replica_urls:
             tasks.append(asyncio.create_task(watch_forever(replicas)))
+        if events is not None:
+            tasks.append(asyncio.create_task(write_forever(events)))
+            tasks.append(asyncio.create_task(seal_forever(create_sealer(settings, db), heads_of(store))))
 
     @app.after_serving
     async def stop() -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if events is not None:
+            with contextlib.suppress(Unavailable):
+                await events.flush()
         if redis is not None:
             await redis.close()
         await replicas.close()
@@ -116,10 +129,16 @@ def create_server(settings: Settings) -> App:
 
 
 def create_router(
-    settings: Settings, db: Database, services: Services, links: Links, limits: Limits | None, counter: Counter | None
+    settings: Settings,
+    db: Database,
+    services: Services,
+    links: Links,
+    limits: Limits | None,
+    counter: Counter | None,
+    events: EventBuffer | None,
 ) -> Router:
     """Return what answers requests: to anybody, or to who is known. `counter` is what nodes share."""
-    if settings.auth is Auth.OPEN:
+    if events is None:
         return Router(
             services, OpenAccess(external_url=settings.external_url, any_host=settings.insecure_open), links, limits
         )
@@ -128,9 +147,10 @@ def create_router(
         keyring, issuer=settings.token_service, service=settings.token_service, seconds=settings.token_seconds
     )
     outgoing = create_outgoing(settings)
+    networks = Networks(settings.trusted_proxies)
     identification = Identification(db, Passwords())
     service = create_token_service(settings, db, services, tokens, identification, outgoing, counter)
-    endpoint = TokenEndpoint(service, keyring, Networks(settings.trusted_proxies), audience=settings.token_service)
+    endpoint = TokenEndpoint(service, keyring, networks, audience=settings.token_service)
     return Router(
         services,
         TokenGate(tokens, identification, create_external_tokens(settings, outgoing)),
@@ -142,6 +162,7 @@ def create_router(
             (Resource.TOKEN, "POST"): endpoint.post,
             (Resource.JWKS, "GET"): endpoint.keys,
         },
+        journal=Journal(events, networks),
     )
 
 
@@ -159,6 +180,7 @@ def create_token_service(
 
     secret = create_secret_key(settings)
     return TokenService(
+        db,
         tokens,
         services.access,
         identification,
@@ -206,6 +228,17 @@ def create_external_tokens(settings: Settings, outgoing: Outgoing) -> ExternalTo
         keys_url=settings.external_token_keys_url,
         kids=settings.external_token_kids,
     )
+
+
+def create_sealer(settings: Settings, db: Database) -> Sealer:
+    """Return what seals the audit log. Raise SecretKeyUnusable."""
+    return Sealer(db, create_audit_key(settings).sign)
+
+
+def heads_of(store: BlobStore) -> Put | None:
+    """Return where heads of the audit log are put beside the blobs; None where the storage has no such place."""
+    heads = getattr(store, "heads", None)
+    return heads.put if heads is not None else None
 
 
 def create_audit_key(settings: Settings) -> AuditKey:

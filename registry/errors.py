@@ -300,10 +300,11 @@ class CredentialsMissing(Unauthorized):
 
 
 class CredentialsWrong(Unauthorized):
-    """It is not said what is wrong: whoever guesses learns nothing."""
+    """It is not said what is wrong: whoever guesses learns nothing. `principal` is for the audit log, where there is one."""
 
-    def __init__(self) -> None:
+    def __init__(self, principal: str | None = None) -> None:
         super().__init__("there is no such user with this password or key")
+        self.principal = principal
 
 
 class TokenInvalid(Unauthorized):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from registry.core.audit import Actor, CredentialKind
+from registry.core.access import CredentialKind
+from registry.core.audit import Actor
 
 OPERATOR: Final = Actor(None, "local:tests", CredentialKind.LOCAL)
 

@@ -17,7 +17,7 @@ from registry.auth.issuers import Issuers, Verified
 from registry.auth.scopes import InvalidScope, Scope, parse_scopes
 from registry.auth.tokens import bound_of
 from registry.auth.trust import Grant, TrustUnfit
-from registry.core.access import Caller
+from registry.core.access import Caller, Credential, CredentialKind
 from registry.db import trust as rows
 from registry.db.pool import Database
 from registry.db.trust import IssuerRow, RuleRow
@@ -113,7 +113,7 @@ class Exchange:
 def _exchanged(found: Verified, grant: Grant) -> Exchanged:
     # The bound says once more what the scopes say: who forgets to cut by the one is held by the other.
     bound = bound_of([{"type": one.type, "name": one.name, "actions": one.actions} for one in grant.scopes])
-    caller = Caller(grant.principal_id, grant.principal, bound)
+    caller = Caller(grant.principal_id, grant.principal, bound, Credential(CredentialKind.IDENTITY, found.issuer.url))
     subject = _escaped(found.claims.get("sub", ""))
     return Exchanged(caller, grant.scopes, grant.seconds, found.issuer.url, subject, grant.rules)
 

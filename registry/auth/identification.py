@@ -6,7 +6,7 @@ from typing import Final
 
 from registry.auth.passwords import Passwords
 from registry.auth.secrets import API_KEY, hash_of, is_secret
-from registry.core.access import Caller
+from registry.core.access import Caller, Credential, CredentialKind
 from registry.db import principals
 from registry.db.pool import Database
 from registry.db.principals import PrincipalRow
@@ -28,15 +28,15 @@ class Identification:
             return await self.by_key(password, user=user)
         row = await self._named(user)
         if not await self._passwords.match(row.password_hash if row is not None else None, password) or row is None:
-            raise CredentialsWrong
-        return Caller(row.id, row.name)
+            raise CredentialsWrong(row.name if row is not None else None)
+        return Caller(row.id, row.name, credential=Credential(CredentialKind.PASSWORD))
 
     async def by_key(self, key: str, *, user: str | None = None) -> Caller:
         """Return for whom an API key stands; who names a `user` with it must name that one. Raise CredentialsWrong."""
         row = await self._db.statement("find_api_key", lambda conn: principals.by_key(conn, hash_of(key)))
         if row is None or user not in (None, row.name):
             raise CredentialsWrong
-        return Caller(row.id, row.name)
+        return Caller(row.id, row.name, credential=Credential(CredentialKind.KEY, str(row.key_id)))
 
     async def _named(self, user: str) -> PrincipalRow | None:
         if not 0 < len(user) <= _LONGEST or "\0" in user:

@@ -7,7 +7,7 @@ import re
 from typing import Final
 
 from registry.auth.login import Identity
-from registry.core.access import Caller
+from registry.core.access import Caller, Credential, CredentialKind
 from registry.core.subjects import is_name
 from registry.db import principals, trust
 from registry.db.pool import Connection, Database
@@ -36,7 +36,7 @@ class LinkedUsers:
                 f"{subject} of {issuer.url} is nobody here; an administrator links it by"
                 f" `blacklake admin issuer link {issuer.url} {subject} USER`"
             )
-        return Caller(*found)
+        return Caller(*found, credential=Credential(CredentialKind.IDENTITY, issuer.url))
 
 
 async def _first(conn: Connection, identity: Identity) -> tuple[int, str] | None:

@@ -28,7 +28,7 @@ from http_message_signatures import (
 )
 from http_message_signatures.algorithms import ECDSA_P256_SHA256, ED25519
 
-from registry.core.access import Caller
+from registry.core.access import Caller, Credential, CredentialKind
 from registry.core.service_keys import PublicKey
 from registry.db import service_keys
 from registry.db.pool import Connection, Database
@@ -108,7 +108,10 @@ class RequestSignatures:
 
         if not await self._db.statement("use_nonce", use):
             raise SignatureInvalid("has been used before, or is too old")
-        return Signed(Caller(row.principal_id, row.principal), claim.keyid)
+        return Signed(
+            Caller(row.principal_id, row.principal, credential=Credential(CredentialKind.SIGNATURE, claim.keyid)),
+            claim.keyid,
+        )
 
 
 def read_public_key(pem: bytes) -> PublicKey:

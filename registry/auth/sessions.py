@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 from uuid import UUID, uuid4
 
 from registry.auth.sealing import SecretKey
-from registry.core.access import ANONYMOUS_ID, Caller
+from registry.core.access import ANONYMOUS_ID, Caller, Credential, CredentialKind
 from registry.db import sessions
 from registry.db.pool import Connection, Database
 from registry.db.sessions import Presented, SessionRow
@@ -98,7 +98,8 @@ class Sessions:
         if presented.is_reused:
             raise SessionRevoked(found.session, presented.principal_id, presented.principal)
         return Continued(
-            Caller(presented.principal_id, presented.principal), self._token(found.session, found.generation + 1)
+            Caller(presented.principal_id, presented.principal, credential=_named(found.session)),
+            self._token(found.session, found.generation + 1),
         )
 
     async def listed(self, principal_id: int) -> list[SessionRow]:
@@ -125,6 +126,10 @@ class Sessions:
 
     def _code(self, session: UUID, generation: int) -> str:
         return self._secret.code(f"refresh token\0{session.hex}\0{generation}".encode()).hex()
+
+
+def _named(session: UUID) -> Credential:
+    return Credential(CredentialKind.SESSION, session.hex)
 
 
 def _shown(client: str) -> str:

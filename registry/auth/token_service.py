@@ -14,8 +14,10 @@ from registry.auth.sessions import Sessions
 from registry.auth.throttle import LoginThrottle
 from registry.auth.tokens import AccessTokens, Issued
 from registry.core.access import ANONYMOUS_ID, Access, Caller, Permission
+from registry.core.audit import Action, Event, Outcome, actor_of, record
 from registry.core.subjects import OIDC_USER
-from registry.errors import GrantRefused
+from registry.db.pool import Database
+from registry.errors import GrantRefused, Unauthorized
 
 ANONYMOUS: Final = Caller(ANONYMOUS_ID, "")
 """Who calls without credentials."""
@@ -33,6 +35,7 @@ class Wanted(NamedTuple):
     scopes: Sequence[Scope]
     client: str
     network: str
+    request_id: str
     offline: bool = False
 
 
@@ -50,6 +53,7 @@ class TokenService:
 
     def __init__(
         self,
+        db: Database,
         tokens: AccessTokens,
         access: Access,
         identification: Identification,
@@ -57,6 +61,7 @@ class TokenService:
         sessions: Sessions,
         exchange: Exchange,
     ) -> None:
+        self._db = db
         self._tokens = tokens
         self._access = access
         self._identification = identification
@@ -85,7 +90,14 @@ class TokenService:
         )
         return await self._given(caller, wanted)
 
-    async def by_form(self, form: Mapping[str, str], network: str) -> Given:
+    async def refuse(self, error: Unauthorized, wanted: Wanted) -> None:
+        """Record that somebody was not given a token. Whom he named is recorded only where there is such a principal."""
+        name = getattr(error, "principal", None)
+        actor = actor_of(Caller(None, name or "somebody"), address=wanted.network, request_id=wanted.request_id)
+        detail = {"reason": type(error).__name__, "client": wanted.client}
+        await self._record(Event(actor, Action.TOKEN_GIVE, "token", Outcome.DENIED, detail))
+
+    async def by_form(self, form: Mapping[str, str], wanted: Wanted) -> Given:
         """Give a token as OAuth2 does (RFC 6749 §4.3, §6; RFC 8693 §2.1).
 
         Raise GrantRefused, and what `by_password` raises, SessionOver, SessionRevoked.
@@ -93,13 +105,13 @@ class TokenService:
         grant_type = form.get("grant_type", "")
         if grant_type == GRANT_TYPE:
             found = await self._exchange.exchange(form)
-            given = await self._given(found.caller, Wanted(found.scopes, "", network), found.seconds)
+            given = await self._given(found.caller, wanted._replace(scopes=found.scopes), found.seconds)
             return given._replace(issued_token_type=ACCESS_TOKEN)
         try:
             scopes = parse_scopes([form.get("scope", "")])
         except InvalidScope as error:
             raise GrantRefused("invalid_scope", str(error)) from None
-        wanted = Wanted(scopes, form.get("client_id", ""), network, form.get("access_type") == "offline")
+        wanted = wanted._replace(scopes=scopes, offline=form.get("access_type") == "offline")
         if grant_type == "password":
             return await self.by_password(form.get("username", ""), form.get("password", ""), wanted)
         if grant_type == "refresh_token":
@@ -111,8 +123,15 @@ class TokenService:
     async def _given(self, caller: Caller, wanted: Wanted, seconds: int | None = None) -> Given:
         granted = [scope for one in wanted.scopes if (scope := await self._granted(caller, one)) is not None]
         issued = await self._tokens.issue(caller, granted, seconds=seconds)
+        if caller.principal_id != ANONYMOUS_ID:
+            actor = actor_of(caller, address=wanted.network, request_id=wanted.request_id)
+            detail = {"scopes": [str(one) for one in granted], "client": wanted.client, "jti": issued.id}
+            await self._record(Event(actor, Action.TOKEN_GIVE, "token", detail=detail))
         has_session = wanted.offline and caller.principal_id != ANONYMOUS_ID
         return Given(issued, granted, await self._sessions.start(caller, wanted.client) if has_session else None)
+
+    async def _record(self, event: Event) -> None:
+        await self._db.statement("audit", lambda conn: record(conn, event))
 
     async def _granted(self, caller: Caller, wanted: Scope) -> Scope | None:
         if wanted.type == "registry" and wanted.name == "catalog":

@@ -18,7 +18,7 @@ import jwt
 
 from registry.auth.keyring import Keyring
 from registry.auth.scopes import Scope
-from registry.core.access import ALL, Bound, Caller, Permission
+from registry.core.access import ALL, Bound, Caller, Credential, CredentialKind, Permission
 from registry.errors import TokenInvalid
 
 LONGEST: Final = 16 << 10
@@ -39,9 +39,10 @@ _PERMITTED: Final[Mapping[str, frozenset[Permission]]] = MappingProxyType(
 
 
 class Issued(NamedTuple):
-    """A token, for how many seconds it is valid, and since when."""
+    """A token, its `jti`, for how many seconds it is valid, and since when."""
 
     token: str
+    id: str
     expires_in: int
     issued_at: datetime
 
@@ -67,7 +68,7 @@ class AccessTokens:
         """Return a token for a caller and what was granted to it, valid for `seconds` at most where that is given."""
         valid = self._seconds if seconds is None else min(seconds, self._seconds)
         key = await self._keyring.signer()
-        now = int(time.time())
+        now, jti = int(time.time()), uuid4().hex
         claims = {
             "iss": self._issuer,
             "sub": caller.name,
@@ -75,12 +76,12 @@ class AccessTokens:
             "exp": now + valid,
             "nbf": now,
             "iat": now,
-            "jti": uuid4().hex,
+            "jti": jti,
             "access": [{"type": one.type, "name": one.name, "actions": sorted(one.actions)} for one in granted],
             "pid": caller.principal_id,
         }
         token = jwt.encode(claims, key.private, key.algorithm, headers={"kid": key.kid, "typ": "JWT"})
-        return Issued(token, valid, datetime.fromtimestamp(now, UTC))
+        return Issued(token, jti, valid, datetime.fromtimestamp(now, UTC))
 
     async def verify(self, token: str) -> Caller:
         """Return whose token this is, bound to what it permits. Raise TokenInvalid."""
@@ -119,7 +120,12 @@ class AccessTokens:
                 leeway=_LEEWAY,
                 options={"require": list(_CLAIMS), "strict_aud": True},
             )
-            caller = Caller(int(claims["pid"]), str(claims["sub"]), bound_of(claims["access"]))
+            caller = Caller(
+                int(claims["pid"]),
+                str(claims["sub"]),
+                bound_of(claims["access"]),
+                Credential(CredentialKind.TOKEN, str(claims["jti"])),
+            )
         except jwt.ExpiredSignatureError:
             raise TokenInvalid("has expired") from None
         except (jwt.InvalidTokenError, KeyError, TypeError, ValueError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -46,6 +46,26 @@ PUSH: Final = frozenset((Permission.PUSH, Permission.SIGN))
 DELETE: Final = frozenset((Permission.DELETE,))
 
 
+class CredentialKind(StrEnum):
+    """By what somebody has proved who he is."""
+
+    NONE = "none"
+    LOCAL = "local"  # an account of the operating system's, with the database's own password
+    PASSWORD = "password"  # noqa: S105 - a kind, not a password
+    KEY = "key"
+    TOKEN = "token"  # noqa: S105 - likewise
+    IDENTITY = "identity"  # of a trusted issuer
+    SESSION = "session"
+    SIGNATURE = "signature"
+
+
+class Credential(NamedTuple):
+    """What somebody has shown: its kind, and what names the very one, a key's number or a token's `jti`; never itself."""
+
+    kind: CredentialKind
+    id: str | None = None
+
+
 class Bound(NamedTuple):
     """The most that a credential permits, whatever its principal may do."""
 
@@ -58,12 +78,13 @@ class Caller:
     """Who makes a request; `bound` is None where all is permitted that its principal may do.
 
     `principal_id` is None where nobody is asked who he is (EVERYONE), and where another token server has decided already: what
-    its token grants is the bound.
+    its token grants is the bound. `credential` is how he has proved who he is, which makes no other caller of him.
     """
 
     principal_id: int | None
     name: str
     bound: Bound | None = None
+    credential: Credential | None = field(default=None, compare=False)
 
 
 # What a client's token must permit, in the words of the token specification.

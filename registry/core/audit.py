@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 
+from registry.core.access import Caller, Credential, CredentialKind
 from registry.db import audit
 from registry.db.audit import EventRow
 from registry.db.pool import Connection
@@ -57,6 +58,8 @@ class Action(StrEnum):
     ORGANISATION_ADD = "organisation.add"
     GRANT_ADD = "grant.add"
     GRANT_REMOVE = "grant.remove"
+    TOKEN_GIVE = "token.give"  # noqa: S105 - an action, not a token
+    SESSION_REUSE = "session.reuse"
     PULL = "pull"
     AUDIT_PRUNE = "audit.prune"
     AUDIT_DROP = "audit.drop"
@@ -68,16 +71,6 @@ class Outcome(StrEnum):
     DONE = "done"
     DENIED = "denied"
     FAILED = "failed"
-
-
-class CredentialKind(StrEnum):
-    """By what somebody has proved who he is."""
-
-    NONE = "none"
-    LOCAL = "local"  # an account of the operating system's, with the database's own password
-    PASSWORD = "password"  # noqa: S105 - a kind, not a password
-    KEY = "key"
-    TOKEN = "token"  # noqa: S105 - likewise
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +101,12 @@ class Event:
     outcome: Outcome = Outcome.DONE
     detail: Mapping[str, Any] = field(default_factory=dict)
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+def actor_of(caller: Caller, *, address: str, request_id: str) -> Actor:
+    """Return a caller as who acts, from an address, in a request."""
+    kind, credential_id = caller.credential or Credential(CredentialKind.NONE)
+    return Actor(caller.principal_id, caller.name or "anonymous", kind, credential_id, address, request_id)
 
 
 REGISTRY: Final = Actor(None, "registry", CredentialKind.NONE)

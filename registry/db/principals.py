@@ -9,7 +9,10 @@ from registry.db.pool import Connection
 
 
 class PrincipalRow(NamedTuple):
-    """Whoever may hold rights and is not disabled. `scopes` limits the key by which it was found; None: it doesn't."""
+    """Whoever may hold rights and is not disabled.
+
+    `key_id` and `scopes` are of the key by which it was found; without scopes it is not limited.
+    """
 
     id: int
     kind: str
@@ -17,6 +20,7 @@ class PrincipalRow(NamedTuple):
     is_admin: bool
     password_hash: str | None
     scopes: list[str] | None
+    key_id: int | None
 
 
 class StandingRow(NamedTuple):
@@ -31,7 +35,7 @@ class StandingRow(NamedTuple):
 
 
 _BY_NAME: Final = """
-SELECT id, kind, name, is_admin, password_hash, NULL::text[] FROM principals
+SELECT id, kind, name, is_admin, password_hash, NULL::text[], NULL::bigint FROM principals
 WHERE name = $1 AND kind <> 'anonymous' AND disabled_at IS NULL
 """
 # The time of the last use is true to a minute: a key in use costs no write each time.
@@ -43,7 +47,7 @@ WITH key AS (
     UPDATE api_keys SET used_at = now()
     WHERE id IN (SELECT id FROM key WHERE used_at IS NULL OR used_at < now() - interval '1 minute')
 )
-SELECT p.id, p.kind, p.name, p.is_admin, NULL::text, key.scopes
+SELECT p.id, p.kind, p.name, p.is_admin, NULL::text, key.scopes, key.id
 FROM key JOIN principals p ON p.id = key.principal_id WHERE p.disabled_at IS NULL
 """
 _ANY: Final = "SELECT EXISTS (SELECT FROM principals WHERE kind = 'user')"

@@ -27,6 +27,7 @@ from registry.http import blobs, listings, manifests, uploads
 from registry.http.call import Call
 from registry.http.challenges import Challenges
 from registry.http.errors import render
+from registry.http.journal import Journal
 from registry.http.limits import Limits, quota_headers
 from registry.http.links import Links
 from registry.http.parse import name_of
@@ -87,6 +88,7 @@ class Router:
         *,
         challenges: Challenges | None = None,
         own: Mapping[tuple[Resource, str], OwnHandler] | None = None,
+        journal: Journal | None = None,
     ) -> None:
         """Let `gate` say who calls, and `challenges` what who isn't let in is told; `own` are handlers beside the table's."""
         self._services = services
@@ -95,6 +97,7 @@ class Router:
         self._links = links
         self._challenges = challenges
         self._own = own or {}
+        self._journal = journal
 
     async def answer(self, call: Call, at: Location | None) -> tuple[str, Reply]:
         """Return the endpoint (`end-N`, "unknown" where there is none) of a call to `at`, and the complete reply."""
@@ -107,6 +110,8 @@ class Router:
                 if standing.is_refused:
                     raise TooManyRequests(standing.next_in)
             reply = await self._handle(call, at)
+            if self._journal is not None:
+                self._journal.note(call, at, reply.status)
             reply.complete(call.method)
             await reply.begin()
         except Unavailable as error:

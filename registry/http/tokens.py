@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Final
 from urllib.parse import parse_qs
 
@@ -11,7 +12,7 @@ from registry.auth.gate import basic_of
 from registry.auth.keyring import Keyring
 from registry.auth.scopes import InvalidScope, Scope, parse_scopes
 from registry.auth.token_service import Given, TokenService, Wanted
-from registry.errors import RequestInvalid
+from registry.errors import RequestInvalid, Unauthorized
 from registry.http.call import Call
 from registry.http.limits import Networks
 from registry.http.reply import Headers, Reply
@@ -36,19 +37,29 @@ class TokenEndpoint:
             _scopes(call.query.all("scope")),
             call.query.one("client_id") or "",
             self._networks.of(call),
+            call.request_id,
             offline=call.query.one("offline_token") == "true",
         )
         basic = basic_of(call.headers.get("authorization"))
         if basic is None:
             return _reply(await self._service.to_anybody(wanted))
-        return _reply(await self._service.by_password(basic.user, basic.password, wanted))
+        with_basic = self._service.by_password(basic.user, basic.password, wanted)
+        return _reply(await self._answered(with_basic, wanted))
 
     async def post(self, call: Call) -> Reply:
         """Give a token to whom a form names (OAuth2 specification)."""
         form = await _form(call)
         self._require_audience(form.get("service"))
-        given = await self._service.by_form(form, self._networks.of(call))
+        wanted = Wanted([], form.get("client_id", ""), self._networks.of(call), call.request_id)
+        given = await self._answered(self._service.by_form(form, wanted), wanted)
         return _reply(given, scope=" ".join(map(str, given.scopes)))
+
+    async def _answered(self, giving: Awaitable[Given], wanted: Wanted) -> Given:
+        try:
+            return await giving
+        except Unauthorized as error:
+            await self._service.refuse(error, wanted)
+            raise
 
     async def keys(self, _call: Call) -> Reply:
         """Publish the keys (RFC 7517)."""

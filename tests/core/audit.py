@@ -6,7 +6,8 @@ from typing import Final
 
 from registry.auth.audit_key import AuditKey
 from registry.auth.sealing import SecretKey
-from registry.core.audit import Action, Actor, CredentialKind, Event, Outcome, record
+from registry.core.access import CredentialKind
+from registry.core.audit import Action, Actor, Event, Outcome, record
 from registry.core.audit_sealing import Sealed, Sealer
 from registry.core.audit_verification import Finding, Verification, Verified
 from registry.db.pool import Connection, Database

@@ -10,7 +10,8 @@ import pytest
 
 from registry import metrics
 from registry.auth.secrets import API_KEY, new_secret
-from registry.core.audit import DETAIL_LIMIT, Action, Actor, CredentialKind, Event, Outcome, row_of
+from registry.core.access import CredentialKind
+from registry.core.audit import DETAIL_LIMIT, Action, Actor, Event, Outcome, row_of
 from registry.core.audit_buffer import EventBuffer
 from registry.core.audit_log import AuditLog, as_json, as_line
 from registry.core.identities import Identities
