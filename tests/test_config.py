@@ -313,6 +313,13 @@ TEXT = st.text(
 
 REPLICAS = ["postgresql://host/database", "postgresql://u:p,q@one:5432,two:5433/database?sslmode=require"]
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
+    "secret_key_file": st.just(Path("/run/secrets/key")),
+    "admin_password_file": st.just(Path("/run/secrets/admin")),
+    "token_service": st.sampled_from(["blacklake", "registry.example"]),
+    "token_algorithm": st.sampled_from(["ES256", "RS256", "EdDSA"]),
+    "token_seconds": st.integers(60, 3600),
+    "session_idle_seconds": st.integers(300, 86400),
+    "session_seconds": st.integers(300, 86400),
     "host": st.one_of(st.just("::1"), TEXT),
     "port": st.integers(0, 65535),
     "data_dir": TEXT.map(Path),

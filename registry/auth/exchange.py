@@ -9,11 +9,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from registry.auth import foreign_tokens, trust
 from registry.auth.foreign_tokens import LEEWAY
-from registry.auth.issuers import Issuers, Verified
 from registry.auth.scopes import InvalidScope, Scope, parse_scopes
 from registry.auth.tokens import bound_of
 from registry.auth.trust import Grant, TrustUnfit
@@ -22,6 +21,9 @@ from registry.db import trust as rows
 from registry.db.pool import Database
 from registry.db.trust import IssuerRow, RuleRow
 from registry.errors import GrantRefused, TokenInvalid
+
+if TYPE_CHECKING:  # what fetches from issuers is loaded by whom fetches
+    from registry.auth.issuers import Issuers, Verified
 
 GRANT_TYPE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
 ACCESS_TOKEN: Final = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - the `issued_token_type` of the answer

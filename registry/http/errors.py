@@ -22,6 +22,7 @@ STATUS: Final[dict[type[RegistryError], int]] = {
     errors.PageInvalid: 400,
     errors.RequestInvalid: 400,
     errors.GrantRefused: 400,
+    errors.Unauthorized: 401,
     errors.CredentialsMissing: 401,
     errors.CredentialsWrong: 401,
     errors.TokenInvalid: 401,
