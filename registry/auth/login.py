@@ -19,7 +19,8 @@ from urllib.parse import quote, urlencode, urlsplit
 import jwt
 
 from registry.auth.issuers import Issuers, Metadata
-from registry.auth.outgoing import Outgoing, OutgoingFailed, form_headers
+from registry.auth.outgoing import Outgoing, form_headers
+from registry.auth.outgoing_errors import OutgoingFailed
 from registry.auth.sealing import SecretKey, SecretKeyUnusable
 from registry.auth.trusted import is_subject, secret_name
 from registry.db.trust import IssuerRow

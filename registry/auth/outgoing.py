@@ -22,6 +22,13 @@ from typing import Final, NamedTuple
 import httpx
 
 from registry.auth.addresses import Allowed
+from registry.auth.outgoing_errors import (
+    AnswerTooLarge,
+    AnswerUnfit,
+    TargetRefused,
+    TargetTooSlow,
+    TargetUnreachable,
+)
 
 REDIRECTS: Final = 3
 LIMIT: Final = 256 << 10
@@ -34,30 +41,6 @@ _REDIRECTIONS: Final = (301, 302, 303, 307, 308)
 _CREDENTIALS: Final = ("authorization", "cookie")
 _HEADERS: Final = {"User-Agent": "blacklake", "Accept": "application/json", "Accept-Encoding": "identity"}
 _NONE: Final[Mapping[str, str]] = MappingProxyType({})
-
-
-class OutgoingFailed(Exception):
-    """A call didn't succeed. The message is for the log: it tells about the operator's network."""
-
-
-class TargetRefused(OutgoingFailed):
-    """The registry must not call this: its scheme, its host, or an address of that."""
-
-
-class TargetUnreachable(OutgoingFailed):
-    """Nobody answers, the certificate is not the host's, or what answers is no HTTP."""
-
-
-class TargetTooSlow(OutgoingFailed):
-    """The answer was not there in time."""
-
-
-class AnswerTooLarge(OutgoingFailed):
-    """The answer is larger than the caller takes."""
-
-
-class AnswerUnfit(OutgoingFailed):
-    """The answer is compressed, redirects too often, or to nowhere."""
 
 
 class Answer(NamedTuple):

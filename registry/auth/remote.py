@@ -9,7 +9,7 @@ from typing import Final, Generic, TypeVar
 
 import structlog
 
-from registry.auth.outgoing import OutgoingFailed
+from registry.auth.outgoing_errors import OutgoingFailed
 from registry.errors import Unavailable
 
 T = TypeVar("T")
