@@ -16,10 +16,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import NameOID
 
 from registry.auth.addresses import Allowed
-from registry.auth.outgoing import (
+from registry.auth.outgoing import Outgoing
+from registry.auth.outgoing_errors import (
     AnswerTooLarge,
     AnswerUnfit,
-    Outgoing,
     OutgoingFailed,
     TargetRefused,
     TargetTooSlow,
