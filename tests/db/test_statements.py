@@ -58,7 +58,7 @@ INSERT INTO team_members (team_id, principal_id) SELECT 1, n FROM numbers WHERE 
 INSERT INTO grants (organisation_id, principal_id, role_id, target, is_prefix)
     SELECT 1, n, 2, 'team/model' || n, false FROM numbers WHERE n <= {size} / 10;
 INSERT INTO grants (organisation_id, team_id, role_id, target, is_prefix)
-    SELECT n, n, 1, o.name || '/model11', true FROM numbers JOIN organisations o ON o.id = n WHERE n <= {size} / 10;
+    SELECT n, n, 1, o.name || '/model1', true FROM numbers JOIN organisations o ON o.id = n WHERE n <= {size} / 10;
 INSERT INTO api_keys (principal_id, name, secret_hash) SELECT n, 'key', digest FROM numbers WHERE n <= {size} / 10;
 INSERT INTO sessions (id, principal_id, service, client, expires_at, ends_at)
     SELECT md5(n::text)::uuid, n, 'blacklake', 'client', now() + make_interval(secs => n), now() + interval '1 day'
