@@ -11,6 +11,7 @@ from typing import Any, Final
 from urllib.parse import parse_qs
 
 from registry.core.access import NOBODY, Permission
+from registry.core.audit import Actor
 from registry.errors import BodyIncomplete, RequestInvalid
 
 Receive = Callable[[], Awaitable[Any]]
@@ -103,10 +104,23 @@ class Call:
     """One request. Header names are lower case; a header given twice holds both values, joined by a comma.
 
     `peer` is the address at the connection's other end, "" where the server doesn't know it; `caller` is who calls, once that
-    is known, and `held` what he may do with the repository, unless that is decided with a lookup.
+    is known, and `held` what he may do with the repository, unless that is decided with a lookup. `actor` is how the audit log
+    names him; None where there is none.
     """
 
-    __slots__ = ("_query", "body", "caller", "headers", "held", "method", "path", "peer", "raw_query", "request_id")
+    __slots__ = (
+        "_query",
+        "actor",
+        "body",
+        "caller",
+        "headers",
+        "held",
+        "method",
+        "path",
+        "peer",
+        "raw_query",
+        "request_id",
+    )
 
     def __init__(
         self,
@@ -120,6 +134,7 @@ class Call:
         self.method = method
         self.peer = peer
         self.caller = NOBODY
+        self.actor: Actor | None = None
         self.held: frozenset[Permission] = frozenset()
         self.path = path
         self.raw_query = raw_query

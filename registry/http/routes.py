@@ -118,6 +118,8 @@ class Router:
             _log.warning("unavailable", error=str(error), cause=repr(error.__cause__), request_id=call.request_id)
             reply = self._refuse(call, error)
         except RegistryError as error:
+            if self._journal is not None:
+                await self._journal.deny(call, at, error)
             reply = self._refuse(call, error)
         except StorageError as error:
             _log.error("storage failed", error=str(error), request_id=call.request_id)
@@ -137,6 +139,8 @@ class Router:
         if own is not None:
             return await own(call)
         call.caller = await self._gate.admit(call.headers)
+        if self._journal is not None:
+            call.actor = self._journal.actor_of(call)
         if at is None or wanted is None or (at.resource in _OWN and not self._own):
             raise EndpointUnknown(call.path)
         handler = HANDLERS.get(wanted)
