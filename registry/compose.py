@@ -15,6 +15,8 @@ from registry.auth.identification import Identification
 from registry.auth.keyring import Keyring
 from registry.auth.open_access import OpenAccess
 from registry.auth.passwords import Passwords
+from registry.auth.proxied import ProxiedIdentities
+from registry.auth.request_limits import RequestClass, RequestLimits
 from registry.auth.sealing import SecretKey, read_key
 from registry.auth.sessions import Sessions
 from registry.auth.throttle import LoginThrottle
@@ -133,7 +135,7 @@ def create_router(
     db: Database,
     services: Services,
     links: Links,
-    limits: Limits | None,
+    limits: Limits,
     counter: Counter | None,
     events: EventBuffer | None,
 ) -> Router:
@@ -150,10 +152,11 @@ def create_router(
     networks = Networks(settings.trusted_proxies)
     identification = Identification(db, Passwords())
     service = create_token_service(settings, db, services, tokens, identification, outgoing, counter)
-    endpoint = TokenEndpoint(service, keyring, networks, audience=settings.token_service)
+    proxied = create_proxied(settings, db)
+    endpoint = TokenEndpoint(service, keyring, networks, proxied, audience=settings.token_service)
     return Router(
         services,
-        TokenGate(tokens, identification, create_external_tokens(settings, outgoing)),
+        TokenGate(tokens, identification, create_external_tokens(settings, outgoing), proxied),
         links,
         limits,
         challenges=Challenges(settings.external_url, settings.token_service, realm=settings.external_token_realm),
@@ -230,6 +233,13 @@ def create_external_tokens(settings: Settings, outgoing: Outgoing) -> ExternalTo
     )
 
 
+def create_proxied(settings: Settings, db: Database) -> ProxiedIdentities | None:
+    """Return what knows whom trusted proxies name; None where there are no such."""
+    if settings.trusted_identity_header is None:
+        return None
+    return ProxiedIdentities(db, header=settings.trusted_identity_header, proxies=settings.identity_proxies)
+
+
 def create_sealer(settings: Settings, db: Database) -> Sealer:
     """Return what seals the audit log. Raise SecretKeyUnusable."""
     return Sealer(db, create_audit_key(settings).sign)
@@ -283,12 +293,16 @@ def create_counter(redis: Redis | None) -> Counter | None:
     return RedisCounter(redis)
 
 
-def create_limits(settings: Settings, counter: Counter | None) -> Limits | None:
-    """Return what counts requests; None where nobody does."""
-    if not settings.rate_limit:
-        return None
-    rate = RateLimit(settings.rate_limit, MemoryCounter(), counter)
-    return Limits(rate, Networks(settings.trusted_proxies))
+def create_limits(settings: Settings, counter: Counter | None) -> Limits:
+    """Return what counts requests."""
+    of_network = RateLimit(settings.rate_limit, MemoryCounter(), counter) if settings.rate_limit else None
+    limits = {
+        RequestClass.READ: settings.rate_limit_read,
+        RequestClass.WRITE: settings.rate_limit_write,
+        RequestClass.LOGIN: settings.rate_limit_login,
+        RequestClass.ADMIN: settings.rate_limit_admin,
+    }
+    return Limits(Networks(settings.trusted_proxies), of_network, RequestLimits(limits, MemoryCounter(), counter))
 
 
 def create_services(

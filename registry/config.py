@@ -230,11 +230,41 @@ class Settings(BaseSettings):
     rate_limit: int = Field(
         0, ge=0, le=1_000_000, description="Requests a minute that one client address may make; 0: as many as it likes."
     )
+    rate_limit_read: int = Field(
+        0,
+        ge=0,
+        le=1_000_000,
+        description="Reads a minute of one user, or of a client address where nobody is logged in; 0: any number.",
+    )
+    rate_limit_write: int = Field(
+        0, ge=0, le=1_000_000, description="Requests a minute that change something, counted likewise; 0: any number."
+    )
+    rate_limit_login: int = Field(
+        600, ge=0, le=1_000_000, description="Requests for tokens a minute of one client address; 0: any number."
+    )
+    rate_limit_admin: int = Field(
+        0, ge=0, le=1_000_000, description="Requests a minute to the API of administrators, by user; 0: any number."
+    )
     trusted_proxies: _Items = Field(
         (),
         description=(
             "Addresses of the proxies whose X-Forwarded-For says who the client is, separated by commas (`192.0.2.10,::1`);"
             " networks too, but whoever has one of these addresses can be any client."
+        ),
+    )
+    trusted_identity_header: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9-]{1,64}$",
+        description=(
+            "Header in which a proxy names the user whom it has verified, by a client certificate say: his name, or a"
+            " distinguished name with one CN. It counts from `identity_proxies` only."
+        ),
+    )
+    identity_proxies: _Items = Field(
+        (),
+        description=(
+            "Addresses of the proxies that set `trusted_identity_header`, separated by commas; networks too, but whoever has"
+            " one of these addresses can be any user."
         ),
     )
     fast_lane: bool = Field(True, description="Answer plain reads before Quart; off sends every request through Quart.")
@@ -284,7 +314,7 @@ class Settings(BaseSettings):
             raise ValueError("this is none of redis://host:port/number, rediss://host:port/number and unix:///path")
         return url
 
-    @field_validator("trusted_proxies")
+    @field_validator("trusted_proxies", "identity_proxies")
     @classmethod
     def _refuse_no_networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
         for network in networks:
@@ -323,6 +353,18 @@ class Settings(BaseSettings):
         if self.database_replica_urls and self.database_url is None:
             raise ValueError(
                 "database_replica_urls names replicas of a database; database_url, the primary's, is missing"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _refuse_half_a_proxy(self) -> Settings:
+        if (self.trusted_identity_header is None) != (not self.identity_proxies):
+            raise ValueError(
+                "trusted_identity_header is what the identity_proxies say, and nobody else: both or none of them"
+            )
+        if self.trusted_identity_header is not None and self.auth is Auth.OPEN:
+            raise ValueError(
+                "trusted_identity_header says who somebody is; auth=open doesn't ask that, auth=token does"
             )
         return self
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 from urllib.parse import parse_qs
 
 from registry.core.access import NOBODY, Permission
+from registry.core.limits import Standing
 from registry.errors import BodyIncomplete, RequestInvalid
 
 Receive = Callable[[], Awaitable[Any]]
@@ -102,11 +103,25 @@ class Query:
 class Call:
     """One request. Header names are lower case; a header given twice holds both values, joined by a comma.
 
-    `peer` is the address at the connection's other end, "" where the server doesn't know it; `caller` is who calls, once that
-    is known, and `held` what he may do with the repository, unless that is decided with a lookup.
+    `peer` is the address at the connection's other end, "" where the server doesn't know it; `repeated` are the headers given
+    more than once. `caller` is who calls, once that is known, and `held` what he may do with the repository, unless that is
+    decided with a lookup. `quotas` are how many requests he has left, by the names of the limits.
     """
 
-    __slots__ = ("_query", "body", "caller", "headers", "held", "method", "path", "peer", "raw_query", "request_id")
+    __slots__ = (
+        "_query",
+        "body",
+        "caller",
+        "headers",
+        "held",
+        "method",
+        "path",
+        "peer",
+        "quotas",
+        "raw_query",
+        "repeated",
+        "request_id",
+    )
 
     def __init__(
         self,
@@ -121,13 +136,18 @@ class Call:
         self.peer = peer
         self.caller = NOBODY
         self.held: frozenset[Permission] = frozenset()
+        self.quotas: dict[str, Standing] = {}
         self.path = path
         self.raw_query = raw_query
         self._query: Query | None = None
+        self.repeated: set[str] = set()
         found: dict[str, str] = {}
         for raw_name, raw_value in headers:
             name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
-            found[name] = f"{found[name]}, {value}" if name in found else value
+            if name in found:
+                self.repeated.add(name)
+                value = f"{found[name]}, {value}"
+            found[name] = value
         self.headers = found
         self.request_id = request_id_of(found.get("x-request-id", ""))
         # Where both are given the transfer coding counts (RFC 9112 §6.3).
