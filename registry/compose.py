@@ -41,7 +41,8 @@ from registry.core.uploads import Uploads
 from registry.db.pool import Database
 from registry.db.replicas import PATIENCE, Replicas
 from registry.errors import Unavailable
-from registry.http.app import create_app
+from registry.http.admin import AdminListener
+from registry.http.app import create_admin_app, create_app
 from registry.http.challenges import Challenges
 from registry.http.journal import Journal
 from registry.http.lane import App, Lane
@@ -97,7 +98,8 @@ def create_server(settings: Settings) -> App:
     counter = create_counter(redis)
     events = EventBuffer(db) if settings.auth is Auth.TOKEN else None
     router = create_router(settings, db, services, links, create_limits(settings, counter), counter, events)
-    app = create_app(services, router, OpenAccess(external_url=settings.external_url, any_host=settings.insecure_open))
+    app = create_app(services, router, create_open_access(settings) if settings.auth is Auth.OPEN else None)
+    admin = create_admin_listener(settings, services)
     tasks: list[asyncio.Task[None]] = []
 
     @app.before_serving
@@ -112,9 +114,13 @@ def create_server(settings: Settings) -> App:
         if events is not None:
             tasks.append(asyncio.create_task(write_forever(events)))
             tasks.append(asyncio.create_task(seal_forever(create_sealer(settings, db), heads_of(store))))
+        if admin is not None:
+            await admin.start()
 
     @app.after_serving
     async def stop() -> None:
+        if admin is not None:
+            await admin.stop()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -141,9 +147,7 @@ def create_router(
 ) -> Router:
     """Return what answers requests: to anybody, or to who is known. `counter` is what nodes share."""
     if events is None:
-        return Router(
-            services, OpenAccess(external_url=settings.external_url, any_host=settings.insecure_open), links, limits
-        )
+        return Router(services, create_open_access(settings), links, limits)
     keyring = create_keyring(settings, db)
     tokens = AccessTokens(
         keyring, issuer=settings.token_service, service=settings.token_service, seconds=settings.token_seconds
@@ -159,7 +163,12 @@ def create_router(
         TokenGate(tokens, identification, create_external_tokens(settings, outgoing), proxied),
         links,
         limits,
-        challenges=Challenges(settings.external_url, settings.token_service, realm=settings.external_token_realm),
+        challenges=Challenges(
+            settings.external_url,
+            settings.token_service,
+            realm=settings.external_token_realm,
+            is_secure=settings.tls_cert_file is not None,
+        ),
         own={
             (Resource.TOKEN, "GET"): endpoint.get,
             (Resource.TOKEN, "POST"): endpoint.post,
@@ -167,6 +176,20 @@ def create_router(
         },
         journal=Journal(events, networks),
     )
+
+
+def create_open_access(settings: Settings) -> OpenAccess:
+    """Return what keeps web pages away."""
+    return OpenAccess(external_url=settings.external_url, any_host=settings.insecure_open)
+
+
+def create_admin_listener(settings: Settings, services: Services) -> AdminListener | None:
+    """Return what answers at a second address; None where there is none."""
+    if settings.admin_address is None:
+        return None
+    # Whoever reaches the address is let in, but no web page of a name that leads to it.
+    app = create_admin_app(services, OpenAccess(external_url=settings.external_url, any_host=True))
+    return AdminListener(app, *settings.admin_address)
 
 
 def create_token_service(
@@ -341,7 +364,7 @@ def create_redirects(settings: Settings) -> Redirects | None:
     return Redirects(
         always=settings.redirect is Redirect.ALWAYS,
         spared=[agent.strip() for agent in settings.redirect_except.split(",") if agent.strip()],
-        secure=(settings.external_url or "").startswith("https://"),
+        secure=settings.tls_cert_file is not None or (settings.external_url or "").startswith("https://"),
     )
 
 

@@ -31,6 +31,9 @@ _PARAMETER: Final = re.compile(
 _USERINFO: Final = re.compile(r"\A(\s*(?:[A-Za-z][A-Za-z0-9+.-]*://|(?![^:]*://))[^:/?#@]*:).*(?=@)", re.DOTALL)
 _BRACKETS: Final = re.compile(r"\[[^\]]*\]")
 _HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\.?", re.ASCII)
+_LISTEN: Final = re.compile(
+    r"([^:\[\]/\s]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2})"
+)
 _EXTERNAL_URL: Final = re.compile(r"https?://[^/?#@\s]+(?:/[^?#\s]*)?")
 
 
@@ -109,6 +112,22 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path("data"), description="Directory of the embedded PostgreSQL and of local blobs.")
     workers: int = Field(1, ge=1, le=64, description="Processes that answer requests.")
     server: HttpServer = Field(HttpServer.GRANIAN, description="Program that speaks HTTP: granian or hypercorn.")
+    tls_cert_file: Path | None = Field(
+        None,
+        description="File with the server's certificate and those above it (PEM): clients then reach it by https only.",
+    )
+    tls_key_file: Path | None = Field(None, description="File with the key of that certificate (PEM, no password).")
+    tls_client_ca_file: Path | None = Field(
+        None,
+        description="File with the certificates (PEM) that a client's must come from; without one nobody gets in then.",
+    )
+    admin_listen: str | None = Field(
+        None,
+        description=(
+            "Address (HOST:PORT) for /metrics and for /ready with details, without TLS. With `auth=token` they are only there,"
+            " by default at a free port of 127.0.0.1 that the log names; with `auth=open` at the main port, too."
+        ),
+    )
     external_url: str | None = Field(
         None, description="URL under which clients reach the registry; Locations are relative without it."
     )
@@ -290,6 +309,13 @@ class Settings(BaseSettings):
             raise ValueError("this is not http://host or https://host, with a port and a path if need be")
         return url
 
+    @field_validator("admin_listen")
+    @classmethod
+    def _refuse_no_address(cls, address: str | None) -> str | None:
+        if address is not None and re.fullmatch(_LISTEN, address) is None:
+            raise ValueError("this is no HOST:PORT, such as 127.0.0.1:9090 or [::1]:9090")
+        return address
+
     @field_validator("storage")
     @classmethod
     def _refuse_unknown_storage(cls, storage: str | None) -> str | None:
@@ -327,6 +353,17 @@ class Settings(BaseSettings):
         return FileLocation(self.data_dir / "blobs") if self.storage is None else parse_storage(self.storage)
 
     @property
+    def admin_address(self) -> tuple[str, int] | None:
+        """Where else to listen for metrics and details; None where only the main port has them.
+
+        Whoever starts us can't ask a main port that wants a client's certificate, so that there is another then.
+        """
+        if self.admin_listen is not None:
+            host, _, port = self.admin_listen.rpartition(":")
+            return host.strip("[]"), int(port)
+        return None if self.auth is Auth.OPEN and self.tls_client_ca_file is None else ("127.0.0.1", 0)
+
+    @property
     def session_url(self) -> str | None:
         """Where to find a session of PostgreSQL's own: the database without a pooler."""
         return self.database_direct_url or self.database_url
@@ -346,6 +383,14 @@ class Settings(BaseSettings):
             raise ValueError(
                 "external_token_issuer, external_token_keys_url and external_token_realm name one token server: all or none"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _refuse_half_a_certificate(self) -> Settings:
+        if (self.tls_cert_file is None) != (self.tls_key_file is None):
+            raise ValueError("tls_cert_file and tls_key_file belong together: both or none of them")
+        if self.tls_client_ca_file is not None and self.tls_cert_file is None:
+            raise ValueError("tls_client_ca_file asks clients for certificates by TLS; tls_cert_file is missing")
         return self
 
     @model_validator(mode="after")
