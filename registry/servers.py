@@ -184,18 +184,26 @@ def _hypercorn_worker(settings: Settings, listener: int, parent: int) -> None:
     config.include_server_header = False
     config.keep_alive_timeout = _KEEP_ALIVE
     config.keep_alive_max_requests = sys.maxsize
-    uvloop.run(serve(_asked(application), config))
+    uvloop.run(serve(_as_http1(application), config))
 
 
-def _asked(application: App) -> App:
-    """Hide `Expect: 100-continue`: hypercorn has answered it before the application is asked, so the body comes anyway."""
+def _as_http1(application: App) -> App:
+    """Hide what hypercorn does by itself.
 
-    async def without_expect(scope: Any, receive: Any, send: Any) -> None:
+    It has answered `Expect: 100-continue` before the application is asked, so the body comes anyway. And it changes to HTTP/2
+    when a client asks for that: inside such a connection, requests would pass by a proxy that judges or marks them.
+    """
+
+    async def asked(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
+            if not scope["http_version"].startswith("1"):
+                await send({"type": "http.response.start", "status": 505, "headers": []})
+                await send({"type": "http.response.body"})
+                return
             scope["headers"] = [header for header in scope["headers"] if header[0].lower() != b"expect"]
         await application(scope, receive, send)
 
-    return without_expect
+    return asked
 
 
 def _keep_alive(forks: list[Callable[[], ForkProcess]], drain_timeout: float, listener: socket.socket) -> int:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import random
 import re
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, Final
 from urllib.parse import parse_qs
@@ -17,6 +18,7 @@ from registry.errors import BodyIncomplete, RequestInvalid
 Receive = Callable[[], Awaitable[Any]]
 
 IDLE_SECONDS: Final = 60.0  # a body of which nothing moves for so long has nobody at its other end any more
+SLOWEST: Final = 1024  # bytes a second, on average and after IDLE_SECONDS, of a body that somebody really sends
 _LENGTH: Final = re.compile(r"[0-9]{1,19}", re.ASCII)
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 
@@ -29,15 +31,12 @@ class Body:
         self.announced = announced
         self.received = 0
         self.finished = announced == 0
+        self._waited = 0.0
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        """Yield the pieces. Raise BodyIncomplete where the client vanishes or sends less than it announced."""
+        """Yield the pieces. Raise BodyIncomplete where the client vanishes, dawdles or sends less than it announced."""
         while not self.finished:
-            try:
-                async with asyncio.timeout(IDLE_SECONDS):
-                    message = await self._receive()
-            except TimeoutError:
-                message = {"type": "http.disconnect"}
+            message = await self._received()
             if message["type"] != "http.request":
                 self.finished = True  # nothing more will come, and some servers wait for ever when they are asked again
                 raise BodyIncomplete
@@ -48,6 +47,18 @@ class Body:
                 raise BodyIncomplete
             if data:
                 yield data
+
+    async def _received(self) -> Any:
+        """Return what the server has next. Only the time in which we wait for the client is the client's."""
+        begun = time.monotonic()
+        allowed = IDLE_SECONDS + self.received / SLOWEST - self._waited
+        try:
+            async with asyncio.timeout(min(IDLE_SECONDS, allowed)):
+                return await self._receive()
+        except TimeoutError:
+            return {"type": "http.disconnect"}
+        finally:
+            self._waited += time.monotonic() - begun
 
     @contextlib.asynccontextmanager
     async def watched(self) -> AsyncIterator[Callable[[], bool]]:

@@ -24,7 +24,7 @@ PATIENCE: Final = 60.0
 """Seconds after which something that should happen is taken for not happening; a test fails then."""
 
 _POLL: Final = 0.01
-_LISTENS: Final = re.compile(r"Blacklake listens on http://([^/]+):(\d+), data in (.*)\n")
+_LISTENS: Final = re.compile(r"Blacklake listens on https?://([^/]+):(\d+), data in (.*)\n")
 
 
 def eventually(condition: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
