@@ -227,7 +227,11 @@ class Registry:
 
     def log(self) -> list[dict[str, Any]]:
         """Return the log's lines; fail where one is no JSON object."""
-        lines = [json.loads(line) for line in self.log_text().splitlines()]
+        text = self.log_text()
+        try:
+            lines = [json.loads(line) for line in text.splitlines()]
+        except ValueError:
+            raise AssertionError(f"a line is no JSON:\n{text[-5000:]}") from None
         assert all(isinstance(line, dict) for line in lines)
         return lines
 
