@@ -19,6 +19,14 @@ from registry.db.pool import Database
 from registry.errors import LoginRefused, RequestInvalid
 
 _KINDS: Final = ("user", "robot")  # a service signs its requests, and nobody does that for it
+# What OpenSSL, and so nginx, calls attributes that RFC 4514 has no names for.
+_ATTRIBUTES: Final = {
+    "emailAddress": NameOID.EMAIL_ADDRESS,
+    "serialNumber": NameOID.SERIAL_NUMBER,
+    "SN": NameOID.SURNAME,
+    "GN": NameOID.GIVEN_NAME,
+    "title": NameOID.TITLE,
+}
 _LONGEST: Final = 1024  # characters of a distinguished name
 
 
@@ -65,7 +73,8 @@ def _name_in(said: str) -> str:
     if "=" not in said:
         return said
     try:
-        found = Name.from_rfc4514_string(said[:_LONGEST]).get_attributes_for_oid(NameOID.COMMON_NAME)
+        name = Name.from_rfc4514_string(said[:_LONGEST], _ATTRIBUTES)
     except ValueError:
         return ""
+    found = name.get_attributes_for_oid(NameOID.COMMON_NAME)
     return str(found[0].value) if len(found) == 1 else ""

@@ -64,7 +64,9 @@ def begin(client: Client, said: str, **headers: str) -> int:
     return client.post("/v2/team/bert/blobs/uploads/", headers={HEADER: said, **headers}).status_code
 
 
-@pytest.mark.parametrize("said", ["alice", "CN=alice,OU=Data,O=Example", "O=Example,CN=alice"])
+@pytest.mark.parametrize(
+    "said", ["alice", "CN=alice,OU=Data,O=Example", "O=Example,CN=alice", "emailAddress=a@b.example,CN=alice"]
+)
 def test_who_is_named_needs_no_token(client: Client, said: str) -> None:
     assert ask(client, said).status_code == 200
     assert begin(client, said) == 202
@@ -94,6 +96,7 @@ def test_who_is_not_named_is_nobody(client: Client, said: str | None) -> None:
         "O=x\\,CN\\=alice",
         "CN=nobody-here\\,CN=alice",
         "OU=alice",
+        "unheardOf=x,CN=alice",
         "CN=",
         "=",
         "/O=Example/CN=alice",
