@@ -19,19 +19,18 @@ from registry.errors import (
     InternalError,
     MethodUnsupported,
     RegistryError,
-    TooManyRequests,
     Unauthorized,
     Unavailable,
 )
 from registry.http import blobs, listings, manifests, uploads
 from registry.http.call import Call
 from registry.http.challenges import Challenges
-from registry.http.errors import render
+from registry.http.errors import render, render_for_oauth
 from registry.http.journal import Journal
-from registry.http.limits import Limits, quota_headers
+from registry.http.limits import NO_LIMITS, Limits, quota_headers
 from registry.http.links import Links
 from registry.http.parse import name_of
-from registry.http.reply import Headers, Reply
+from registry.http.reply import Reply
 from registry.storage.base import StorageError
 
 Handler = Callable[[Services, Call, Location, Links], Awaitable[Reply]]
@@ -57,6 +56,7 @@ HANDLERS: Final[dict[tuple[Resource, str], Handler]] = {
 
 # What each needs. Pulls decide with their lookup (core.access), everything else before it begins.
 _OWN: Final = frozenset((_R.TOKEN, _R.JWKS))
+_OAUTH: Final = ("POST", "/auth/token")  # whose clients read errors as OAuth2 writes them
 _PULLED: Final = frozenset(((_R.BLOB, "GET"), (_R.MANIFEST, "GET")))
 _NEEDS: Final[dict[tuple[Resource, str], frozenset[Permission]]] = {
     (_R.BLOB, "GET"): PULL,
@@ -84,7 +84,7 @@ class Router:
         services: Services,
         gate: Gate,
         links: Links,
-        limits: Limits | None = None,
+        limits: Limits = NO_LIMITS,
         *,
         challenges: Challenges | None = None,
         own: Mapping[tuple[Resource, str], OwnHandler] | None = None,
@@ -102,13 +102,8 @@ class Router:
     async def answer(self, call: Call, at: Location | None) -> tuple[str, Reply]:
         """Return the endpoint (`end-N`, "unknown" where there is none) of a call to `at`, and the complete reply."""
         endpoint = ENDPOINTS.get((at.resource, call.method), "unknown") if at else "unknown"
-        quota: Headers = []
         try:
-            if self._limits is not None:  # before anything is read or decided
-                standing = await self._limits.count(call)
-                quota = quota_headers(standing)
-                if standing.is_refused:
-                    raise TooManyRequests(standing.next_in)
+            await self._limits.count(call)  # before anything is read or decided
             reply = await self._handle(call, at)
             if self._journal is not None:
                 self._journal.note(call, at, reply.status)
@@ -130,17 +125,15 @@ class Router:
         reply.headers.append(("Docker-Distribution-Api-Version", "registry/2.0"))
         reply.headers.append(("X-Content-Type-Options", "nosniff"))  # no browser takes a blob for a page
         reply.headers.append(("X-Request-ID", call.request_id))
-        reply.headers += quota
+        reply.headers += quota_headers(call.quotas)
         return endpoint, reply
 
     async def _handle(self, call: Call, at: Location | None) -> Reply:
         wanted = (at.resource, "GET" if call.method == "HEAD" else call.method) if at is not None else None
         own = self._own.get(wanted) if wanted is not None else None
+        await self._admit(call, is_own=own is not None)
         if own is not None:
             return await own(call)
-        call.caller = await self._gate.admit(call.headers)
-        if self._journal is not None:
-            call.actor = self._journal.actor_of(call)
         if at is None or wanted is None or (at.resource in _OWN and not self._own):
             raise EndpointUnknown(call.path)
         handler = HANDLERS.get(wanted)
@@ -148,6 +141,18 @@ class Router:
             raise MethodUnsupported(call.method, methods_of(at.resource))
         await self._require(call, at, wanted)
         return await handler(self._services, call, at, self._links)
+
+    async def _admit(self, call: Call, *, is_own: bool) -> None:
+        """Find out who calls, and count the call as his; what can't be found out counts for the network that it comes from."""
+        try:
+            if not is_own:  # those handlers say themselves whom they let in
+                call.caller = await self._gate.admit(call.headers, peer=call.peer, repeated=call.repeated)
+                if self._journal is not None:
+                    call.actor = self._journal.actor_of(call)
+        except Unauthorized:
+            await self._limits.count_caller(call)
+            raise
+        await self._limits.count_caller(call)
 
     async def _require(self, call: Call, at: Location, wanted: tuple[Resource, str]) -> None:
         needed = _NEEDS.get(wanted)
@@ -165,7 +170,8 @@ class Router:
                 raise
 
     def _refuse(self, call: Call, error: RegistryError) -> Reply:
-        reply = render(error, call.request_id, self._links.here(call.path))
+        render_as = render_for_oauth if (call.method, call.path) == _OAUTH else render
+        reply = render_as(error, call.request_id, self._links.here(call.path))
         if isinstance(error, Unauthorized) and self._challenges is not None:
             reply.headers.append(self._challenges.header(call, error))
         reply.complete(call.method)
