@@ -77,6 +77,11 @@ class Keyring:
         await self._look(_FRESH if kid in self._keys else _PATIENCE)
         return self._keys.get(kid)
 
+    async def listed(self) -> list[Key]:
+        """Return the keys that sign or verify, in the order in which they begin to sign."""
+        await self._look(0)
+        return list(self._keys.values())
+
     async def published(self) -> dict[str, list[dict[str, Any]]]:
         """Return the JWKS."""
         await self._look(_FRESH)

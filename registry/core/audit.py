@@ -70,7 +70,9 @@ class Action(StrEnum):
     LINK_ADD = "link.add"
     LINK_REMOVE = "link.remove"
     PULL = "pull"
-    AUDIT_READ = "audit.read"
+    ADMIN_READ = "admin.read"
+    AUDIT_EXPORT = "audit.export"
+    AUDIT_VERIFY = "audit.verify"
     AUDIT_PRUNE = "audit.prune"
     AUDIT_DROP = "audit.drop"
 
