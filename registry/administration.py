@@ -17,7 +17,7 @@ from registry.auth.request_signatures import PublicKeyUnfit, read_public_key
 from registry.auth.sealing import SecretKeyUnusable
 from registry.auth.secrets import API_KEY, hash_of, new_secret
 from registry.auth.trust import kind_of
-from registry.auth.trusted import Trusted
+from registry.auth.trusted import Rule, Trusted
 from registry.compose import create_audit_key, create_keyring, create_secret_key
 from registry.config import Settings
 from registry.core.access import CredentialKind, Permission
@@ -174,7 +174,7 @@ def create_key(settings: Settings, user: str, name: str, *, lifetime: timedelta 
 
 def rotate_keys(settings: Settings, *, now: bool) -> str:
     """Make a key that signs tokens, and return its id. Raise UpkeepFailed."""
-    return _run(settings, lambda db: create_keyring(settings, db).rotate(now=now))
+    return _run(settings, lambda db: create_keyring(settings, db).rotate(now=now, actor=_local_actor()))
 
 
 def event_filter(
@@ -296,14 +296,14 @@ def add_issuer(
 
     async def act(db: Database) -> None:
         key = create_secret_key(settings) if secret is not None else None
-        await Trusted(db).add_issuer(new, secret=secret, key=key)
+        await Trusted(db).add_issuer(new, secret=secret, key=key, actor=_local_actor())
 
     _run(settings, act)
 
 
 def remove_issuer(settings: Settings, url: str) -> None:
     """Remove an issuer with its rules and links. Raise UpkeepFailed."""
-    _run(settings, lambda db: Trusted(db).remove_issuer(url))
+    _run(settings, lambda db: Trusted(db).remove_issuer(url, actor=_local_actor()))
 
 
 def issuers(settings: Settings) -> list[IssuerRow]:
@@ -313,22 +313,22 @@ def issuers(settings: Settings) -> list[IssuerRow]:
 
 def link(settings: Settings, issuer: str, subject: str, user: str) -> None:
     """Let an issuer's subject log in as a user. Raise UpkeepFailed."""
-    _run(settings, lambda db: Trusted(db).link(issuer, subject, user))
+    _run(settings, lambda db: Trusted(db).link(issuer, subject, user, actor=_local_actor()))
 
 
 def unlink(settings: Settings, issuer: str, subject: str) -> None:
     """Let an issuer's subject log in as nobody any more. Raise UpkeepFailed."""
-    _run(settings, lambda db: Trusted(db).unlink(issuer, subject))
+    _run(settings, lambda db: Trusted(db).unlink(issuer, subject, actor=_local_actor()))
 
 
 def add_trust(settings: Settings, name: str, **rule: Any) -> None:
-    """Add a rule of trust, as `Trusted.add_rule` has it. Raise UpkeepFailed."""
-    _run(settings, lambda db: Trusted(db).add_rule(name, **rule))
+    """Add a rule of trust, with what a `Rule` says. Raise UpkeepFailed."""
+    _run(settings, lambda db: Trusted(db).add_rule(name, Rule(**rule), actor=_local_actor()))
 
 
 def remove_trust(settings: Settings, name: str) -> None:
     """Remove a rule of trust. Raise UpkeepFailed."""
-    _run(settings, lambda db: Trusted(db).remove_rule(name))
+    _run(settings, lambda db: Trusted(db).remove_rule(name, actor=_local_actor()))
 
 
 def trusted(settings: Settings) -> list[RuleRow]:

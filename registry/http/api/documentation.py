@@ -25,11 +25,7 @@ ROUTE: Final = "_blacklake_route"
 """The attribute of a view that says which route it is of."""
 
 _STATIC: Final = Path(__file__).parent / "static"
-_TYPES: Final = {
-    ".css": "text/css; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".html": "text/html; charset=utf-8",
-}
+_TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".html": "text/html"}
 # Swagger UI sets styles by script and shows pictures that it holds itself; nothing comes from or goes to anywhere else.
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self';"
@@ -71,20 +67,19 @@ class Provider(OpenAPIProvider):
 class Documentation:
     """The document and the page, made once."""
 
-    def __init__(self, app: Quart, provider: Provider) -> None:
-        self._app = app
+    def __init__(self, provider: Provider) -> None:
         self._provider = provider
 
     @functools.cached_property
     def _document(self) -> bytes:
         return msgspec.json.encode(self._provider.schema())
 
+    def _openapi(self) -> Reply:
+        return Reply(200, [("Content-Type", "application/json"), ("Cache-Control", "no-store")], self._document)
+
     def pages(self) -> Iterator[tuple[str, Callable[[], Reply]]]:
         """Yield paths below BASE and what makes their replies."""
-        yield (
-            "/openapi.json",
-            lambda: Reply(200, [("Content-Type", "application/json"), ("Cache-Control", "no-store")], self._document),
-        )
+        yield "/openapi.json", self._openapi
         yield "/docs", lambda: _file("index.html")
         for name in ("swagger-ui.css", "swagger-ui-bundle.js", "start.js"):
             yield f"/docs/{name}", functools.partial(_file, name)
@@ -113,7 +108,7 @@ def document(app: Quart) -> Documentation:
     )
     provider = schema.openapi_provider
     assert isinstance(provider, Provider)
-    return Documentation(app, provider)
+    return Documentation(provider)
 
 
 @functools.cache
@@ -122,5 +117,9 @@ def _content(name: str) -> bytes:
 
 
 def _file(name: str) -> Reply:
-    headers = [("Content-Type", _TYPES[Path(name).suffix]), ("Cache-Control", "no-store"), *_PAGE_HEADERS]
+    headers = [
+        ("Content-Type", f"{_TYPES[Path(name).suffix]}; charset=utf-8"),
+        ("Cache-Control", "no-store"),
+        *_PAGE_HEADERS,
+    ]
     return Reply(200, headers, _content(name))

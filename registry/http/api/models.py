@@ -277,7 +277,7 @@ class Grant(BaseModel):
 
 
 class AccessQuery(Asking):
-    """May a subject do something with a repository?"""
+    """Who is asked about, and what he would do with which repository."""
 
     subject: Text
     repository: Text
