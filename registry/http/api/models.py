@@ -111,6 +111,12 @@ class Session(BaseModel):
     expires_at: datetime
 
 
+class SessionsEnded(BaseModel):
+    """How many sessions have ended."""
+
+    ended: int
+
+
 class NewUser(Taken):
     """A user to be added. Who has no password logs in by an issuer of identities, or not at all."""
 

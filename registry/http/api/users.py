@@ -15,6 +15,8 @@ from registry.http.api.models import (
     NumberedPaging,
     Page,
     Paging,
+    Session,
+    SessionsEnded,
     User,
     UserChange,
 )
@@ -74,6 +76,18 @@ async def revoke_key(services: AdminServices, asked: Asked, user: str, key: int)
     await services.api_keys.revoke(user, key, actor=asked.actor, kind=_KIND)
 
 
+async def sessions(services: AdminServices, asked: Asked, user: str) -> Page[Session]:
+    """List the hundred sessions of a user that were used last."""
+    row = await services.directory.principal(_KIND, user, by=asked.standing.id)
+    found = await services.sessions.listed(row.id)
+    return Page(items=[Session(**one._asdict()) for one in found], next=None)
+
+
+async def end_sessions(services: AdminServices, asked: Asked, user: str) -> SessionsEnded:
+    """End all sessions of a user. Access tokens that they gave end by themselves, within minutes."""
+    return SessionsEnded(ended=await services.sessions.revoke_all(user, actor=asked.actor))
+
+
 def _shown(row: PrincipalRow) -> User:
     return User(
         name=row.name,
@@ -108,5 +122,13 @@ ROUTES = (
         handler=revoke_key,
         status=204,
         action=Action.KEY_REVOKE,
+    ),
+    Route(method="GET", path=f"{_USER}/sessions", handler=sessions, gives=Page[Session]),
+    Route(
+        method="DELETE",
+        path=f"{_USER}/sessions",
+        handler=end_sessions,
+        gives=SessionsEnded,
+        action=Action.SESSION_REVOKE,
     ),
 )
