@@ -21,6 +21,7 @@ from registry.auth.trusted import Rule, Trusted
 from registry.compose import create_audit_key, create_keyring, create_secret_key
 from registry.config import Settings
 from registry.core.access import CredentialKind, Permission
+from registry.core.api_keys import ApiKeys
 from registry.core.audit import Actor
 from registry.core.audit_chain import SignedMark, exported_head, time_of
 from registry.core.audit_log import AuditLog, as_json, as_line
@@ -166,7 +167,7 @@ def create_key(settings: Settings, user: str, name: str, *, lifetime: timedelta 
     secret = new_secret(API_KEY)
     _run(
         settings,
-        lambda db: Identities(db).add_key(user, name, hash_of(secret), lifetime=lifetime, actor=_local_actor()),
+        lambda db: ApiKeys(db).add(user, name, hash_of(secret), lifetime=lifetime, actor=_local_actor()),
     )
     return secret
 

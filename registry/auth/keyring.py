@@ -68,6 +68,8 @@ class Keyring:
         await self._look(_FRESH)
         now = time.time()
         signing = [key for key in self._keys.values() if key.signs_from <= now]
+        if not signing and self._keys:  # nothing that is older verifies anything: there is nobody to wait for
+            return min(self._keys.values(), key=lambda key: (key.signs_from, key.kid))
         if not signing:
             await self._make_first()
             return await self.signer()
@@ -77,6 +79,11 @@ class Keyring:
         """Return the key that a token names; None where there is none such."""
         await self._look(_FRESH if kid in self._keys else _PATIENCE)
         return self._keys.get(kid)
+
+    async def listed(self) -> list[Key]:
+        """Return the keys that sign or verify, in the order in which they begin to sign."""
+        await self._look(0)
+        return list(self._keys.values())
 
     async def published(self) -> dict[str, list[dict[str, Any]]]:
         """Return the JWKS."""

@@ -23,7 +23,7 @@ from registry.core.subjects import find_principal
 from registry.db import sessions
 from registry.db.pool import Connection, Database
 from registry.db.sessions import Presented, SessionRow
-from registry.errors import AccessLost, SessionOver, SessionRevoked
+from registry.errors import AccessLost, IdentityUnknown, SessionOver, SessionRevoked
 
 PREFIX: Final = "blr_"
 """What every refresh token begins with."""
@@ -129,6 +129,18 @@ class Sessions:
             return ended
 
         return await self._db.transaction("revoke_sessions", revoke)
+
+    async def revoke(self, session: UUID, name: str, *, actor: Actor) -> None:
+        """End a session of a principal. Raise IdentityUnknown."""
+
+        async def revoke(conn: Connection) -> None:
+            principal_id = (await find_principal(conn, name)).id
+            if not await sessions.revoke(conn, session, principal_id=principal_id):
+                raise IdentityUnknown(f"{name} has no session {session}")
+            event = Event(actor, Action.SESSION_REVOKE, f"user:{name}", detail={"session": session.hex})
+            await record(conn, event)
+
+        await self._db.transaction("revoke_session", revoke)
 
     def _token(self, session: UUID, generation: int) -> str:
         return f"{PREFIX}{session.hex}_{generation}_{self._code(session, generation)}"

@@ -47,6 +47,7 @@ class Action(StrEnum):
     PRINCIPAL_DISABLE = "principal.disable"
     PRINCIPAL_ENABLE = "principal.enable"
     PRINCIPAL_DELETE = "principal.delete"
+    PASSWORD_CHANGE = "password.change"  # noqa: S105 - an action, not a password
     SERVICE_ADD = "service.add"
     KEY_ADD = "key.add"
     KEY_REVOKE = "key.revoke"
@@ -79,6 +80,9 @@ class Action(StrEnum):
     BLOB_DELETE = "blob.delete"
     PULL = "pull"
     ACCESS = "access"
+    ADMIN_READ = "admin.read"
+    AUDIT_EXPORT = "audit.export"
+    AUDIT_VERIFY = "audit.verify"
     AUDIT_PRUNE = "audit.prune"
     AUDIT_DROP = "audit.drop"
 

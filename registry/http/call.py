@@ -118,7 +118,7 @@ class Call:
     `peer` is the address at the connection's other end, "" where the server doesn't know it; `repeated` are the headers given
     more than once. `caller` is who calls, once that is known, and `held` what he may do with the repository, unless that is
     decided with a lookup. `actor` is how the audit log names him; None where there is none. `quotas` are how many requests he
-    has left, by the names of the limits.
+    has left, by the names of the limits. `raw_path` is the path as the client has written it, None where no server tells.
     """
 
     __slots__ = (
@@ -132,6 +132,7 @@ class Call:
         "path",
         "peer",
         "quotas",
+        "raw_path",
         "raw_query",
         "repeated",
         "request_id",
@@ -145,6 +146,7 @@ class Call:
         headers: Iterable[tuple[bytes, bytes]],
         receive: Receive,
         peer: str = "",
+        raw_path: bytes | None = None,
     ) -> None:
         self.method = method
         self.peer = peer
@@ -153,6 +155,7 @@ class Call:
         self.held: frozenset[Permission] = frozenset()
         self.quotas: dict[str, Standing] = {}
         self.path = path
+        self.raw_path = raw_path
         self.raw_query = raw_query
         self._query: Query | None = None
         self.repeated: set[str] = set()

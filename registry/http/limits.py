@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 from registry.auth.request_limits import RequestLimits, class_of
+from registry.core.access import Caller
 from registry.core.limits import WINDOW, MemoryCounter, RateLimit, Standing
-from registry.errors import TooManyRequests
+from registry.errors import TooManyRequests, Unauthorized
 from registry.http.call import Call
 from registry.http.reply import Headers
 
@@ -59,6 +60,18 @@ class Limits:
         """Count a call by its network, before anything else. Raise TooManyRequests."""
         if self._of_network is not None:
             _note(call, "requests", await self._of_network.count(self._networks.of(call)))
+
+    async def admit(self, call: Call, caller: Awaitable[Caller]) -> None:
+        """Find out who calls, and count the call as his; what can't be found out counts for the network that it comes from.
+
+        Raise TooManyRequests, and what `caller` raises.
+        """
+        try:
+            call.caller = await caller
+        except Unauthorized:
+            await self.count_caller(call)
+            raise
+        await self.count_caller(call)
 
     async def count_caller(self, call: Call) -> None:
         """Count a call by who makes it, once that is known, or can't be. Raise TooManyRequests."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -23,6 +23,7 @@ from registry.errors import (
     Unavailable,
 )
 from registry.http import blobs, listings, manifests, uploads
+from registry.http.api.problems import is_api, render_problem
 from registry.http.call import Call
 from registry.http.challenges import Challenges
 from registry.http.errors import render, render_for_oauth
@@ -33,8 +34,17 @@ from registry.http.parse import name_of
 from registry.http.reply import Reply
 from registry.storage.base import StorageError
 
-Handler = Callable[[Services, Call, Location, Links], Awaitable[Reply]]
 OwnHandler = Callable[[Call], Awaitable[Reply]]
+
+
+class Work(NamedTuple):
+    """What answers a call that is none of the table's, and what metrics call its endpoint."""
+
+    endpoint: str
+    handle: OwnHandler
+
+
+Handler = Callable[[Services, Call, Location, Links], Awaitable[Reply]]
 
 _R = Resource
 HANDLERS: Final[dict[tuple[Resource, str], Handler]] = {
@@ -99,12 +109,17 @@ class Router:
         self._own = own or {}
         self._journal = journal
 
-    async def answer(self, call: Call, at: Location | None) -> tuple[str, Reply]:
-        """Return the endpoint (`end-N`, "unknown" where there is none) of a call to `at`, and the complete reply."""
+    async def answer(self, call: Call, at: Location | None, work: Work | None = None) -> tuple[str, Reply]:
+        """Return the endpoint (`end-N`, "unknown" where there is none) of a call to `at`, and the complete reply.
+
+        Where `work` is given it answers, and nothing of the table.
+        """
         endpoint = ENDPOINTS.get((at.resource, call.method), "unknown") if at else "unknown"
+        if work is not None:
+            endpoint = work.endpoint
         try:
             await self._limits.count(call)  # before anything is read or decided
-            reply = await self._handle(call, at)
+            reply = await (self._handle(call, at) if work is None else work.handle(call))
             if self._journal is not None:
                 self._journal.note(call, at, reply.status)
             reply.complete(call.method)
@@ -122,7 +137,8 @@ class Router:
         except Exception:  # noqa: BLE001 - the last resort: whatever it is, the client gets JSON and the log the cause
             _log.exception("request failed", request_id=call.request_id, endpoint=endpoint)
             reply = self._refuse(call, InternalError())
-        reply.headers.append(("Docker-Distribution-Api-Version", "registry/2.0"))
+        if work is None:
+            reply.headers.append(("Docker-Distribution-Api-Version", "registry/2.0"))
         reply.headers.append(("X-Content-Type-Options", "nosniff"))  # no browser takes a blob for a page
         reply.headers.append(("X-Request-ID", call.request_id))
         reply.headers += quota_headers(call.quotas)
@@ -131,9 +147,10 @@ class Router:
     async def _handle(self, call: Call, at: Location | None) -> Reply:
         wanted = (at.resource, "GET" if call.method == "HEAD" else call.method) if at is not None else None
         own = self._own.get(wanted) if wanted is not None else None
-        await self._admit(call, is_own=own is not None)
-        if own is not None:
+        if own is not None:  # it says itself whom it lets in
+            await self._limits.count_caller(call)
             return await own(call)
+        await self._admit(call)
         if at is None or wanted is None or (at.resource in _OWN and not self._own):
             raise EndpointUnknown(call.path)
         handler = HANDLERS.get(wanted)
@@ -142,17 +159,10 @@ class Router:
         await self._require(call, at, wanted)
         return await handler(self._services, call, at, self._links)
 
-    async def _admit(self, call: Call, *, is_own: bool) -> None:
-        """Find out who calls, and count the call as his; what can't be found out counts for the network that it comes from."""
-        try:
-            if not is_own:  # those handlers say themselves whom they let in
-                call.caller = await self._gate.admit(call.headers, peer=call.peer, repeated=call.repeated)
-                if self._journal is not None:
-                    call.actor = self._journal.actor_of(call)
-        except Unauthorized:
-            await self._limits.count_caller(call)
-            raise
-        await self._limits.count_caller(call)
+    async def _admit(self, call: Call) -> None:
+        await self._limits.admit(call, self._gate.admit(call.headers, peer=call.peer, repeated=call.repeated))
+        if self._journal is not None:
+            call.actor = self._journal.actor_of(call)
 
     async def _require(self, call: Call, at: Location, wanted: tuple[Resource, str]) -> None:
         needed = _NEEDS.get(wanted)
@@ -170,9 +180,14 @@ class Router:
                 raise
 
     def _refuse(self, call: Call, error: RegistryError) -> Reply:
-        render_as = render_for_oauth if (call.method, call.path) == _OAUTH else render
-        reply = render_as(error, call.request_id, self._links.here(call.path))
+        reply = _rendering(call)(error, call.request_id, self._links.here(call.path))
         if isinstance(error, Unauthorized) and self._challenges is not None:
             reply.headers.append(self._challenges.header(call, error))
         reply.complete(call.method)
         return reply
+
+
+def _rendering(call: Call) -> Callable[[RegistryError, str, str], Reply]:
+    if is_api(call.path):
+        return render_problem
+    return render_for_oauth if (call.method, call.path) == _OAUTH else render
