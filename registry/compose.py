@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from mediatypes.endpoints import Resource
 from registry import metrics
 from registry.auth.audit_key import AuditKey
+from registry.auth.browser_sessions import BrowserSessions
 from registry.auth.exchange import Exchange
+from registry.auth.form_tokens import FormTokens
 from registry.auth.gate import TokenGate
 from registry.auth.identification import Identification
 from registry.auth.keyring import Keyring
@@ -22,12 +24,14 @@ from registry.auth.token_service import TokenService
 from registry.auth.tokens import AccessTokens
 from registry.config import Auth, Deletion, Redirect, Settings, Sparse, load_settings
 from registry.core.access import Access
+from registry.core.accounts import Accounts
 from registry.core.audit_buffer import EventBuffer
 from registry.core.audit_sealing import Sealer
 from registry.core.blobs import Blobs
 from registry.core.cleanup import Cleanup
 from registry.core.contents import Contents
 from registry.core.health import Health
+from registry.core.identities import Identities
 from registry.core.limits import Counter, MemoryCounter, RateLimit
 from registry.core.manifests import Manifests
 from registry.core.policy import DeletionRule, SparseRule
@@ -65,8 +69,12 @@ from registry.storage_url import (
 
 if TYPE_CHECKING:
     from registry.auth.external_tokens import ExternalTokens
+    from registry.auth.issuers import Issuers
+    from registry.auth.login import Login
     from registry.auth.outgoing import Outgoing
     from registry.db.redis import Redis
+    from registry.http.device import DeviceEndpoint
+    from registry.http.pages.router import Pages
 
 _REPLICA_CONNECTIONS: Final = 4  # of each worker to each replica
 
@@ -94,8 +102,9 @@ def create_server(settings: Settings) -> App:
     links = Links(settings.external_url, create_redirects(settings))
     counter = create_counter(redis)
     events = EventBuffer(db) if settings.auth is Auth.TOKEN else None
-    router = create_router(settings, db, services, links, create_limits(settings, counter), counter, events)
-    app = create_app(services, router, OpenAccess(external_url=settings.external_url, any_host=settings.insecure_open))
+    router, pages = create_routers(settings, db, services, links, create_limits(settings, counter), counter, events)
+    access = OpenAccess(external_url=settings.external_url, any_host=settings.insecure_open)
+    app = create_app(services, router, access, pages)
     tasks: list[asyncio.Task[None]] = []
 
     @app.before_serving
@@ -128,7 +137,7 @@ def create_server(settings: Settings) -> App:
     return Lane(router, app) if settings.fast_lane else app
 
 
-def create_router(
+def create_routers(
     settings: Settings,
     db: Database,
     services: Services,
@@ -136,24 +145,23 @@ def create_router(
     limits: Limits | None,
     counter: Counter | None,
     events: EventBuffer | None,
-) -> Router:
-    """Return what answers requests: to anybody, or to who is known. `counter` is what nodes share."""
+) -> tuple[Router, Pages | None]:
+    """Return what answers requests of programs and of people: to anybody, or to who is known. `counter` is what nodes share."""
     if events is None:
-        return Router(
-            services, OpenAccess(external_url=settings.external_url, any_host=settings.insecure_open), links, limits
-        )
+        open_access = OpenAccess(external_url=settings.external_url, any_host=settings.insecure_open)
+        return Router(services, open_access, links, limits), None
     keyring = create_keyring(settings, db)
     tokens = AccessTokens(
         keyring, issuer=settings.token_service, service=settings.token_service, seconds=settings.token_seconds
     )
-    outgoing = create_outgoing(settings)
     networks = Networks(settings.trusted_proxies)
-    identification = Identification(db, Passwords())
-    service = create_token_service(settings, db, services, tokens, identification, outgoing, counter)
+    logins = create_logins(settings, db, counter)
+    service = create_token_service(settings, db, services, tokens, logins)
     endpoint = TokenEndpoint(service, keyring, networks, audience=settings.token_service)
-    return Router(
+    device = create_device_endpoint(db, service, networks, logins)
+    router = Router(
         services,
-        TokenGate(tokens, identification, create_external_tokens(settings, outgoing)),
+        TokenGate(tokens, logins.identification, create_external_tokens(settings, logins.outgoing)),
         links,
         limits,
         challenges=Challenges(settings.external_url, settings.token_service, realm=settings.external_token_realm),
@@ -161,39 +169,90 @@ def create_router(
             (Resource.TOKEN, "GET"): endpoint.get,
             (Resource.TOKEN, "POST"): endpoint.post,
             (Resource.JWKS, "GET"): endpoint.keys,
+            (Resource.DEVICE, "POST"): device.begin,
+            (Resource.DEVICE_TOKEN, "POST"): device.token,
         },
         journal=Journal(events, networks),
+    )
+    return router, create_pages(settings, db, networks, limits, logins)
+
+
+class Logins(NamedTuple):
+    """What tokens and pages have in common: by what somebody proves who he is."""
+
+    secret: SecretKey
+    passwords: Passwords
+    identification: Identification
+    throttle: LoginThrottle
+    outgoing: Outgoing
+    issuers: Issuers
+    by_issuer: Login
+
+
+def create_logins(settings: Settings, db: Database, counter: Counter | None) -> Logins:
+    """Return the ways to log in. Raise SecretKeyUnusable, OSError."""
+    from registry.auth.issuers import Issuers  # httpx takes its time and memory
+    from registry.auth.login import Login
+
+    secret, passwords, outgoing = create_secret_key(settings), Passwords(), create_outgoing(settings)
+    issuers = Issuers(db, outgoing)
+    return Logins(
+        secret,
+        passwords,
+        Identification(db, passwords),
+        LoginThrottle(db, secret, MemoryCounter(), counter),
+        outgoing,
+        issuers,
+        Login(issuers, outgoing, secret),
     )
 
 
 def create_token_service(
-    settings: Settings,
-    db: Database,
-    services: Services,
-    tokens: AccessTokens,
-    identification: Identification,
-    outgoing: Outgoing,
-    counter: Counter | None,
+    settings: Settings, db: Database, services: Services, tokens: AccessTokens, logins: Logins
 ) -> TokenService:
     """Return what gives out tokens."""
-    from registry.auth.issuers import Issuers  # httpx takes its time and memory
-
-    secret = create_secret_key(settings)
     return TokenService(
         db,
         tokens,
         services.access,
-        identification,
-        LoginThrottle(db, secret, MemoryCounter(), counter),
+        logins.identification,
+        logins.throttle,
         Sessions(
             db,
-            secret,
+            logins.secret,
             service=settings.token_service,
             idle=settings.session_idle_seconds,
             longest=settings.session_seconds,
         ),
-        Exchange(db, Issuers(db, outgoing), service=settings.token_service),
+        Exchange(db, logins.issuers, service=settings.token_service),
     )
+
+
+def create_device_endpoint(db: Database, service: TokenService, networks: Networks, logins: Logins) -> DeviceEndpoint:
+    """Return the logins of terminals."""
+    from registry.auth.linked import LinkedUsers
+    from registry.http.device import DeviceEndpoint
+
+    return DeviceEndpoint(logins.issuers, logins.by_issuer, LinkedUsers(db), service, networks)
+
+
+def create_pages(settings: Settings, db: Database, networks: Networks, limits: Limits | None, logins: Logins) -> Pages:
+    """Return the pages."""
+    from registry.auth.browser_login import BrowserLogin
+    from registry.http.pages.account import AccountPages
+    from registry.http.pages.login import LoginPages
+    from registry.http.pages.rendering import Rendering
+    from registry.http.pages.router import Pages
+    from registry.http.pages.site import Site
+
+    site = Site(settings.external_url)
+    rendering = Rendering(site)
+    sessions = BrowserSessions(db, logins.secret, service=settings.token_service)
+    browsers = BrowserLogin(db, logins.identification, logins.throttle, logins.by_issuer, sessions)
+    login = LoginPages(site, rendering, browsers, logins.issuers, logins.by_issuer)
+    account = AccountPages(site, rendering, Accounts(db), Identities(db), browsers, sessions, logins.passwords)
+    handlers = {**login.handlers, **account.handlers}
+    return Pages(site, rendering, sessions, FormTokens(logins.secret), networks, limits, handlers)
 
 
 def create_keyring(settings: Settings, db: Database) -> Keyring:

@@ -59,6 +59,10 @@ class Action(StrEnum):
     GRANT_ADD = "grant.add"
     GRANT_REMOVE = "grant.remove"
     TOKEN_GIVE = "token.give"  # noqa: S105 - an action, not a token
+    LOGIN = "login"
+    LOGOUT = "logout"
+    PASSWORD_CHANGE = "password.change"  # noqa: S105 - likewise
+    SESSION_REVOKE = "session.revoke"
     SESSION_REUSE = "session.reuse"
     PULL = "pull"
     AUDIT_PRUNE = "audit.prune"

@@ -10,10 +10,11 @@ from registry.db.pool import Connection
 
 
 class SessionRow(NamedTuple):
-    """A session as its principal sees it; `expires_at` is when it ends unless it is used before."""
+    """A session, of a browser or by refresh tokens, as its principal sees it; it ends at `expires_at` unless used before."""
 
     id: UUID
     client: str
+    is_browser: bool
     created_at: datetime
     used_at: datetime
     expires_at: datetime
@@ -45,16 +46,20 @@ UPDATE sessions s SET
     revoked_at = CASE WHEN $2 < s.generation THEN now() END
 FROM principals p
 WHERE s.id = $1 AND s.service = $3 AND s.revoked_at IS NULL AND s.expires_at > now() AND $2 <= s.generation + 1
-    AND p.id = s.principal_id AND p.disabled_at IS NULL
+    AND s.cookie_code IS NULL AND p.id = s.principal_id AND p.disabled_at IS NULL
 RETURNING p.id, p.name, s.revoked_at IS NOT NULL
 """
 _LIST: Final = """
-SELECT id, client, created_at, used_at, expires_at FROM sessions
+SELECT id, client, cookie_code IS NOT NULL, created_at, used_at, expires_at FROM sessions
 WHERE principal_id = $1 AND revoked_at IS NULL AND expires_at > now()
 ORDER BY used_at DESC, id LIMIT $2
 """
 _REVOKE_ALL: Final = """
 UPDATE sessions SET revoked_at = now() WHERE principal_id = $1 AND revoked_at IS NULL AND expires_at > now() RETURNING 1
+"""
+_REVOKE: Final = """
+UPDATE sessions SET revoked_at = now()
+WHERE principal_id = $1 AND id = $2 AND revoked_at IS NULL AND expires_at > now() RETURNING 1
 """
 # Also of revoked ones: until then it can be seen when that was.
 _FORGET: Final = """
@@ -88,6 +93,11 @@ async def listed(conn: Connection, *, principal_id: int, limit: int) -> list[Ses
 async def revoke_all(conn: Connection, *, principal_id: int) -> int:
     """End all sessions of a principal; return how many."""
     return len(await conn.fetch(_REVOKE_ALL, principal_id))
+
+
+async def revoke(conn: Connection, session: UUID, *, principal_id: int) -> bool:
+    """End a session of a principal; return False where it has none such."""
+    return await conn.fetchval(_REVOKE, principal_id, session) is not None
 
 
 async def forget(conn: Connection, *, limit: int) -> int:

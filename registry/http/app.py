@@ -13,14 +13,14 @@ from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import MapAdapter
 
-from mediatypes.endpoints import locate
+from mediatypes.endpoints import PATHS, locate
 from registry import metrics
 from registry.auth.open_access import OpenAccess
 from registry.core.services import Services
 from registry.errors import InternalError, MethodUnsupported, RegistryError, RequestInvalid
 from registry.http.call import request_id_of
 from registry.http.errors import render
-from registry.http.exchange import Exchange
+from registry.http.exchange import Answering, Exchange
 from registry.http.reply import Reply, Stream, Unfinished, unless_stalled
 from registry.http.routes import Router
 
@@ -86,13 +86,15 @@ class Application(Quart):
         return self.url_map.bind("localhost", default_method=request.method, path_info=path)
 
 
-def create_app(services: Services, router: Router, access: OpenAccess) -> Quart:
-    """Return the application; its life is the caller's (`compose`)."""
+def create_app(services: Services, router: Router, access: OpenAccess, pages: Answering | None = None) -> Quart:
+    """Return the application; its life is the caller's (`compose`). `pages` answer what is below `/auth/`, if there are any."""
     app = Application("registry", static_folder=None)
     # Limits are each route's own: these two cut uploads and downloads (DESIGN, decision 2).
     app.config.update(MAX_CONTENT_LENGTH=None, RESPONSE_TIMEOUT=None, BODY_TIMEOUT=None)
     app.url_map.merge_slashes = False
     _add_protocol(app, router)
+    if pages is not None:
+        _add_pages(app, pages)
     _add_own_routes(app, services, access)
     return app
 
@@ -104,7 +106,7 @@ def _add_protocol(app: Quart, router: Router) -> None:
         assert exchange is not None
         return _response(await exchange.answer(router, locate(exchange.call.path)), exchange)
 
-    for rule in ("/v2", "/v2/", "/v2/<path:rest>", "/auth/token", "/.well-known/jwks.json"):
+    for rule in ("/v2", "/v2/", "/v2/<path:rest>", *PATHS):
         app.add_url_rule(rule, rule, protocol, methods=_METHODS, provide_automatic_options=False, strict_slashes=True)
 
     @app.errorhandler(HTTPException)
@@ -112,6 +114,15 @@ def _add_protocol(app: Quart, router: Router) -> None:
         if _exchange() is not None:
             return await protocol()  # the router's answer is the same for both doors, and knows each resource's methods
         return _refused(_refusal_of(error))
+
+
+def _add_pages(app: Quart, pages: Answering) -> None:
+    @app.route("/auth/<path:rest>", methods=_METHODS, provide_automatic_options=False)
+    async def page(rest: str) -> Response:
+        del rest
+        exchange = _exchange()
+        assert exchange is not None
+        return _response(await exchange.answer(pages, None), exchange)
 
 
 def _add_own_routes(app: Quart, services: Services, access: OpenAccess) -> None:

@@ -100,7 +100,7 @@ class Query:
 
 
 class Call:
-    """One request. Header names are lower case; a header given twice holds both values, joined by a comma.
+    """One request. Header names are lower case; a header given twice holds both values, joined by a comma, cookies by `;`.
 
     `peer` is the address at the connection's other end, "" where the server doesn't know it; `caller` is who calls, once that
     is known, and `held` what he may do with the repository, unless that is decided with a lookup.
@@ -127,7 +127,8 @@ class Call:
         found: dict[str, str] = {}
         for raw_name, raw_value in headers:
             name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
-            found[name] = f"{found[name]}, {value}" if name in found else value
+            joint = "; " if name == "cookie" else ", "  # RFC 9113 §8.2.3
+            found[name] = f"{found[name]}{joint}{value}" if name in found else value
         self.headers = found
         self.request_id = request_id_of(found.get("x-request-id", ""))
         # Where both are given the transfer coding counts (RFC 9112 §6.3).

@@ -63,14 +63,22 @@ STATUS: Final[dict[type[RegistryError], int]] = {
 
 def render(error: RegistryError, request_id: str, here: str) -> Reply:
     """Return the error document that the specification defines, the request's id in its detail; `here` is the request's URL."""
-    document = {
+    document: dict[str, object] = {
         "errors": [{"code": error.code, "message": error.message, "detail": {**error.detail, "request_id": request_id}}]
     }
+    if isinstance(error, errors.GrantRefused):  # to a client of OAuth2, in its own words (RFC 6749 §5.2)
+        document |= {"error": error.error, "error_description": _plain(error.message)}
     content = msgspec.json.encode(document)
-    return Reply(STATUS[type(error)], [("Content-Type", "application/json"), *_extra_headers(error, here)], content)
+    return Reply(STATUS[type(error)], [("Content-Type", "application/json"), *headers_of(error, here)], content)
 
 
-def _extra_headers(error: RegistryError, here: str) -> Headers:
+def _plain(message: str) -> str:
+    """Return a message in the letters that RFC 6749 §5.2 permits."""
+    return "".join("'" if letter in '“”"\\' else letter if " " <= letter <= "~" else "?" for letter in message)
+
+
+def headers_of(error: RegistryError, here: str) -> Headers:
+    """Return the headers that an error's answer has beside those of every answer."""
     match error:
         case errors.UploadOutOfOrder():
             return [("Range", f"0-{max(error.offset - 1, 0)}"), ("Location", here)]

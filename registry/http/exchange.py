@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import structlog
 
@@ -11,11 +11,17 @@ from mediatypes.endpoints import Location
 from registry import metrics
 from registry.http.call import Call, Receive
 from registry.http.reply import Reply, Stream
-from registry.http.routes import Router
 
 _DISCARDED: Final = 16 << 20  # bytes, and
 _DISCARD_SECONDS: Final = 5.0  # seconds, for which the rest of a refused body is read before the answer
 _log = structlog.get_logger("registry.http")
+
+
+class Answering(Protocol):
+    """Answers calls: `Router` those of programs, `Pages` those of people."""
+
+    async def answer(self, call: Call, at: Location | None, /) -> tuple[str, Reply]:
+        """Return the endpoint of a call to `at`, "unknown" where there is none, and the complete reply."""
 
 
 class Exchange:
@@ -40,7 +46,7 @@ class Exchange:
         self._in_flight = 0
         self._add_in_flight(self.call.body.announced or 0)
 
-    async def answer(self, router: Router, at: Location | None) -> Reply:
+    async def answer(self, router: Answering, at: Location | None) -> Reply:
         """Return the router's reply, when the request's body has been read or given up; `at` is what the path names."""
         self._endpoint, self.reply = await router.answer(self.call, at)
         # A client that asks first (Expect: 100-continue) and is refused before a byte was read sends nothing at all.

@@ -56,7 +56,7 @@ HANDLERS: Final[dict[tuple[Resource, str], Handler]] = {
 }
 
 # What each needs. Pulls decide with their lookup (core.access), everything else before it begins.
-_OWN: Final = frozenset((_R.TOKEN, _R.JWKS))
+_OWN: Final = frozenset((_R.TOKEN, _R.JWKS, _R.DEVICE, _R.DEVICE_TOKEN))
 _PULLED: Final = frozenset(((_R.BLOB, "GET"), (_R.MANIFEST, "GET")))
 _NEEDS: Final[dict[tuple[Resource, str], frozenset[Permission]]] = {
     (_R.BLOB, "GET"): PULL,

@@ -13,6 +13,7 @@ from mediatypes.endpoints import ENDPOINTS
 from registry import metrics
 from registry.config import documentation
 from registry.http.errors import STATUS
+from registry.http.pages.router import ENDPOINTS as PAGES_OF_PEOPLE
 from tests.docs.commands import PAGES, ROOT
 
 DOCS = ROOT / "docs"
@@ -42,6 +43,19 @@ def test_every_endpoint_is_listed_with_its_methods() -> None:
         methods[number].add(method)
     listed = {row[0]: set(re.findall(r"\b[A-Z]{3,}\b", row[1])) for row in rows("api.md") if row[0] in methods}
     assert {number: found | ({"HEAD"} if "GET" in found else set()) for number, found in listed.items()} == methods
+
+
+def test_every_page_is_listed_with_its_methods() -> None:
+    methods = defaultdict(set)
+    for (path, method), endpoint in PAGES_OF_PEOPLE.items():
+        methods[endpoint.name, path].add(method)
+    names = {name for name, _ in methods}
+    listed = {
+        (row[0], re.findall(r"/auth[a-z/]*", row[1])[0]): set(re.findall(r"\b[A-Z]{3,}\b", row[1]))
+        for row in rows("api.md")
+        if row[0] in names
+    }
+    assert listed == methods
 
 
 def test_every_metric_is_listed_with_its_labels() -> None:
