@@ -1,7 +1,7 @@
 """Docker's configuration file, where clients of registries look for credentials (docker/cli, `cli/config/configfile`).
 
-A refresh token is an `identitytoken`: Docker, Podman, ORAS, crane and regctl exchange it for access tokens. Where the file names
-a credential helper for the server, or for all, that keeps the token instead (docker-credential-helpers' protocol).
+A refresh token is an `identitytoken`: Docker, Podman, ORAS, crane and regctl exchange it for access tokens. Where the file
+names a credential helper for the server, or for all, that keeps the token instead (docker-credential-helpers' protocol).
 """
 
 from __future__ import annotations
