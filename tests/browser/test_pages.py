@@ -22,8 +22,21 @@ from tests.http.server import Registry
 def log_in(browser: Chrome, registry: Registry, password: str = PASSWORD) -> None:
     """Log in by the keyboard alone: the page begins at the name."""
     browser.get(f"{registry.url}/auth/login")
-    browser.switch_to.active_element.send_keys("alice", Keys.TAB, password, Keys.ENTER)
-    wait_until(lambda: "/auth/account" in browser.current_url)
+    enter(browser, "name", "alice", Keys.TAB, password, Keys.ENTER)
+    arrive(browser, "/auth/account")
+
+
+def enter(browser: Chrome, field: str, *keys: str) -> None:
+    """Type into the field at which the page begins."""
+    wait_until(lambda: browser.execute_script("return document.activeElement?.id") == field)
+    browser.find_element(By.ID, field).send_keys(*keys)
+
+
+def arrive(browser: Chrome, path: str) -> None:
+    """Wait until the browser shows all of a page."""
+    wait_until(
+        lambda: path in browser.current_url and browser.execute_script("return document.readyState") == "complete"
+    )
 
 
 def text(browser: Chrome) -> str:
@@ -31,25 +44,22 @@ def text(browser: Chrome) -> str:
     return found
 
 
-def is_at(browser: Chrome, path: str) -> bool:
-    return path in browser.current_url
-
-
 def test_somebody_logs_in_makes_a_key_and_logs_out(browser: Chrome, registry: Registry) -> None:
     log_in(browser, registry)
     assert "You are alice" in text(browser)
     browser.find_element(By.ID, "key-name").send_keys("laptop", Keys.ENTER)
-    wait_until(lambda: "Your new key" in text(browser))
+    arrive(browser, "/auth/account/keys")
     assert "blk_" in browser.find_element(By.ID, "key").text
     browser.find_element(By.LINK_TEXT, "I have kept it").click()
-    wait_until(lambda: is_at(browser, "/auth/account"))
+    arrive(browser, "/auth/account")
     assert "blk_" not in browser.page_source
     browser.find_element(By.CSS_SELECTOR, "[aria-label='Revoke the key laptop']").click()
-    wait_until(lambda: "The key is revoked" in text(browser))
+    arrive(browser, "done=key")
+    assert "The key is revoked" in text(browser)
     browser.find_element(By.CSS_SELECTOR, "header button").click()
-    wait_until(lambda: is_at(browser, "/auth/login"))
+    arrive(browser, "/auth/login")
     browser.get(f"{registry.url}/auth/account")
-    assert is_at(browser, "/auth/login")
+    assert "/auth/login" in browser.current_url
 
 
 def test_the_cookie_is_shut_to_scripts(browser: Chrome, registry: Registry) -> None:
@@ -65,7 +75,8 @@ def test_a_change_of_the_password_keeps_this_browser_in(browser: Chrome, registr
         for field, value in (("current", old), ("new", new), ("again", new)):
             browser.find_element(By.ID, field).send_keys(value)
         browser.find_element(By.ID, "again").send_keys(Keys.ENTER)
-        wait_until(lambda: "Your password is changed" in text(browser))
+        arrive(browser, "done=password")
+        assert "Your password is changed" in text(browser)
         browser.get(f"{registry.url}/auth/account")
 
 
@@ -84,10 +95,10 @@ def provider(registry: Registry, tmp_path_factory: pytest.TempPathFactory) -> It
 def test_somebody_logs_in_by_a_provider(browser: Chrome, registry: Registry, provider: str) -> None:
     browser.get(f"http://localhost:{registry.port}/auth/login")
     browser.find_element(By.PARTIAL_LINK_TEXT, "Continue with").click()
-    wait_until(lambda: browser.current_url.startswith(provider))
+    arrive(browser, provider)
     browser.find_element(By.NAME, "username").send_keys("test-user@localhost")
     browser.find_element(By.NAME, "password").send_keys("verysecure", Keys.ENTER)
-    wait_until(lambda: is_at(browser, "/auth/account"))
+    arrive(browser, "/auth/account")
     assert "You are alice" in text(browser)
 
 
@@ -103,7 +114,7 @@ def test_a_page_of_another_site_can_send_no_form(browser: Chrome, registry: Regi
         form = f'<form method="post" action="{registry.url}{action}">{inputs}<button id="go">go</button></form>'
         browser.get(elsewhere(form))
         browser.find_element(By.ID, "go").click()
-        wait_until(lambda action=action: not is_at(browser, "/page"))
+        arrive(browser, registry.url)
         assert "blk_" not in browser.page_source
     browser.get(f"{registry.url}/auth/account")
     assert "You are alice" in text(browser)
@@ -156,16 +167,17 @@ def test_pages_can_be_read_by_everybody_on_every_screen(
     )
     log_in(browser, registry)
     browser.find_element(By.ID, "key-name").send_keys("a machine with rather a long name", Keys.ENTER)
-    wait_until(lambda: "Your new key" in text(browser))
+    arrive(browser, "/auth/account/keys")
     require_readable(browser, pictures / f"key-{scheme}")
-    browser.get(f"{registry.url}/auth/account?done=key")
+    browser.get(f"{registry.url}/auth/account?done=session")
     require_readable(browser, pictures / f"account-{scheme}")
     browser.find_element(By.CSS_SELECTOR, "[aria-label^='Revoke the key']").click()
-    wait_until(lambda: "The key is revoked" in text(browser))
+    arrive(browser, "done=key")
+    assert "The key is revoked" in text(browser)
     browser.find_element(By.CSS_SELECTOR, "header button").click()
-    wait_until(lambda: is_at(browser, "/auth/login"))
-    browser.switch_to.active_element.send_keys("alice", Keys.TAB, "wrong", Keys.ENTER)
-    wait_until(lambda: "there is no such user" in text(browser))
+    arrive(browser, "/auth/login")
+    enter(browser, "name", "alice", Keys.TAB, "wrong", Keys.ENTER)
+    wait_until(lambda: "no such user with this password" in text(browser))
     require_readable(browser, pictures / f"login-{scheme}")
     background: Any = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
     assert (sum(map(int, background[4:-1].split(","))) > 384) is (scheme == "light")

@@ -65,10 +65,12 @@ class Site:
         origin, fetch_site = call.headers.get("origin"), call.headers.get("sec-fetch-site")
         if origin is None and fetch_site is None:
             raise AccessDenied("your browser doesn't say which page this comes from (Origin); use a current one")
-        if origin is not None and origin.lower() not in self._origins(call):
-            raise AccessDenied("a page of another site has sent this; nothing was done")
-        if fetch_site not in (None, "same-origin"):
-            raise AccessDenied("a page of another site has sent this; nothing was done")
+        if (origin is not None and origin.lower() not in self._origins(call)) or fetch_site not in (
+            None,
+            "same-origin",
+        ):
+            ours = self._origins(call)[0]
+            raise AccessDenied(f"a page of another site than {ours} has sent this; nothing was done")
 
     def cookie(self, call: Call, name: str) -> str:
         """Return what a cookie of ours holds, "" where the browser has none."""
