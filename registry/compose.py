@@ -40,6 +40,7 @@ from registry.core.repositories import Repositories
 from registry.core.services import Services
 from registry.core.tags import Tags
 from registry.core.uploads import Uploads
+from registry.datadir import INITIAL_PASSWORD
 from registry.db.pool import Database
 from registry.db.replicas import PATIENCE, Replicas
 from registry.errors import Unavailable
@@ -250,7 +251,16 @@ def create_pages(settings: Settings, db: Database, networks: Networks, limits: L
     sessions = BrowserSessions(db, logins.secret, service=settings.token_service)
     browsers = BrowserLogin(db, logins.identification, logins.throttle, logins.by_issuer, sessions)
     login = LoginPages(site, rendering, browsers, logins.issuers, logins.by_issuer)
-    account = AccountPages(site, rendering, Accounts(db), Identities(db), browsers, sessions, logins.passwords)
+    account = AccountPages(
+        site,
+        rendering,
+        Accounts(db),
+        Identities(db),
+        browsers,
+        sessions,
+        logins.passwords,
+        settings.data_dir / INITIAL_PASSWORD,
+    )
     handlers = {**login.handlers, **account.handlers}
     return Pages(site, rendering, sessions, FormTokens(logins.secret), networks, limits, handlers)
 

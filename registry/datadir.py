@@ -2,6 +2,7 @@
 
 lock                  held (flock) by every process that may write here, so it is free only when all have ended
 run/processes.json    who they are: role, pid, start time, boot
+initial-admin-password  the first user's password, until he changes it
 blobs/  postgres/     storage and database
 """
 
@@ -17,6 +18,9 @@ from pathlib import Path
 from typing import Final
 
 from registry.processes import Identity, end, identify
+
+INITIAL_PASSWORD: Final = "initial-admin-password"  # noqa: S105 - a file's name
+"""File with the first user's password, until he changes it."""
 
 _SUPERVISOR: Final = "supervisor"
 _LOCK_PATIENCE: Final = 15.0  # seconds for the leftovers of a killed server to let go

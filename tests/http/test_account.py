@@ -179,6 +179,16 @@ def test_a_change_of_the_password_ends_all_other_sessions(browser: Browser, runn
     assert with_key(running, user, key) == 200
 
 
+def test_the_file_with_the_first_password_goes_when_its_user_changes_it(running: Registry, user: str) -> None:
+    file = running.directory / "initial-admin-password"
+    browser, other = logged_in(running, "admin", file.read_text().strip()), logged_in(running, user)
+    other.send(CHANGE, password=PASSWORD, new="another long one", again="another long one")
+    assert file.exists()
+    browser.send(CHANGE, password=file.read_text().strip(), new=PASSWORD, again=PASSWORD)
+    assert not file.exists()
+    assert logged_in(running, "admin")
+
+
 @pytest.mark.parametrize(
     ("fields", "why", "status"),
     [

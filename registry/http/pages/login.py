@@ -13,7 +13,7 @@ from registry.errors import GrantRefused, RegistryError, TooManyLogins, Unauthor
 from registry.http.errors import STATUS, headers_of
 from registry.http.pages.rendering import Rendering
 from registry.http.pages.site import ATTEMPT, SESSION, VISITOR, Site, local
-from registry.http.pages.visits import Handler, Path, Visit, led_to
+from registry.http.pages.visits import Handler, PageKey, Visit, led_to
 from registry.http.reply import Reply
 
 _ANSWERED: Final = ("code", "state", "iss", "error")  # RFC 6749 §4.1.2, RFC 9207
@@ -32,7 +32,7 @@ class LoginPages:
         self._issuer_login = issuer_login
 
     @property
-    def handlers(self) -> Mapping[Path, Handler]:
+    def handlers(self) -> Mapping[PageKey, Handler]:
         """The handlers, by path and method."""
         return {
             ("/auth/login", "GET"): self.show,

@@ -27,10 +27,10 @@ from registry.http.forms import read_form
 from registry.http.limits import Limits, Networks, quota_headers
 from registry.http.pages.rendering import Rendering
 from registry.http.pages.site import SESSION, VISITOR, Site
-from registry.http.pages.visits import Endpoint, Handler, Path, Visit, led_to_login
+from registry.http.pages.visits import Endpoint, Handler, PageKey, Visit, led_to_login
 from registry.http.reply import Headers, Reply
 
-ENDPOINTS: Final[Mapping[Path, Endpoint]] = {
+ENDPOINTS: Final[Mapping[PageKey, Endpoint]] = {
     ("/auth/login", "GET"): Endpoint("login"),
     ("/auth/login", "POST"): Endpoint("login"),
     ("/auth/login/oidc", "GET"): Endpoint("login-oidc"),
@@ -59,7 +59,7 @@ class Pages:
         tokens: FormTokens,
         networks: Networks,
         limits: Limits | None,
-        handlers: Mapping[Path, Handler],
+        handlers: Mapping[PageKey, Handler],
     ) -> None:
         """Let `handlers` answer, one for each of ENDPOINTS."""
         assert handlers.keys() == ENDPOINTS.keys()
@@ -96,7 +96,7 @@ class Pages:
         reply.complete(call.method)
         return endpoint.name, reply
 
-    async def _handle(self, call: Call, wanted: Path, endpoint: Endpoint) -> Reply:
+    async def _handle(self, call: Call, wanted: PageKey, endpoint: Endpoint) -> Reply:
         file = call.path.removeprefix(_STATIC)
         if file in self._rendering.files and wanted == (_STATIC + file, "GET"):
             return self._rendering.file(file)

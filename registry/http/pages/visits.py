@@ -47,7 +47,7 @@ class Visit:
 Handler = Callable[[Visit], Awaitable[Reply]]
 
 
-Path = tuple[str, str]
+PageKey = tuple[str, str]
 """A path and a method."""
 
 
