@@ -1,4 +1,4 @@
-"""The command line: `blacklake serve|migrate|admin|config|version`.
+"""The command line: `blacklake serve|login|logout|migrate|admin|config|version`.
 
 Each command imports what it needs when it runs, so that the client side works without the server's packages.
 """
@@ -15,6 +15,7 @@ from cyclopts import App, CycloptsError, Parameter
 from blacklake import __version__
 from blacklake.admin import access, apikey, audit, grant, org, robot, role, service, team, user
 from blacklake.admin_trust import issuer, trust
+from blacklake.login import login, logout
 from blacklake.settings import USAGE, Config, DataDir, Refused, server_side, settings_of
 
 Host = Annotated[str | None, Parameter(help="Address to listen on.")]
@@ -35,6 +36,8 @@ app = App(
 )
 migrate = App(name="migrate", help="Bring the database's schema up or down; by default up.")
 app.command(migrate)
+app.command(login)
+app.command(logout)
 admin = App(name="admin", help="Look after an installation.")
 app.command(admin)
 storage = App(name="storage", help="Check where blobs lie, and set up a bucket.")

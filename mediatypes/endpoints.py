@@ -23,6 +23,8 @@ class Resource(Enum):
     REFERRERS = "referrers"
     TOKEN = "token"  # noqa: S105 - an endpoint's name
     JWKS = "jwks"
+    DEVICE = "device"
+    DEVICE_TOKEN = "device-token"  # noqa: S105 - likewise
 
 
 class Location(NamedTuple):
@@ -35,7 +37,7 @@ class Location(NamedTuple):
 
 # (resource, method) -> the specification's number. Where one method serves several numbers the first stands for all;
 # `catalog` and `end-14` (upload cancel) are of Docker's API and of the draft, `token` is of distribution's token
-# specification and `jwks` of RFC 7517. HEAD goes wherever GET does.
+# specification, `jwks` of RFC 7517 and `device` of RFC 8628. HEAD goes wherever GET does.
 _NUMBERS: Final = {
     (Resource.BASE, "GET"): "end-1",
     (Resource.BLOB, "GET"): "end-2",
@@ -54,6 +56,8 @@ _NUMBERS: Final = {
     (Resource.TOKEN, "GET"): "token",
     (Resource.TOKEN, "POST"): "token",
     (Resource.JWKS, "GET"): "jwks",
+    (Resource.DEVICE, "POST"): "device",
+    (Resource.DEVICE_TOKEN, "POST"): "device-token",
 }
 ENDPOINTS: Final = _NUMBERS | {(of, "HEAD"): number for (of, method), number in _NUMBERS.items() if method == "GET"}
 
@@ -64,10 +68,13 @@ _BY_COLLECTION: Final = {
 }
 
 
-_BY_PATH: Final = {
+PATHS: Final = {
     "/auth/token": Location(Resource.TOKEN, "", ""),
+    "/auth/device": Location(Resource.DEVICE, "", ""),
+    "/auth/device/token": Location(Resource.DEVICE_TOKEN, "", ""),
     "/.well-known/jwks.json": Location(Resource.JWKS, "", ""),
 }
+"""What is beside `/v2/`."""
 
 
 def methods_of(resource: Resource) -> tuple[str, ...]:
@@ -78,7 +85,7 @@ def methods_of(resource: Resource) -> tuple[str, ...]:
 def locate(path: str) -> Location | None:
     """Return what `path` (decoded, without a query) names; None where the specification has no such path."""
     if not path.startswith("/v2"):
-        return _BY_PATH.get(path)
+        return PATHS.get(path)
     rest = path[3:]
     if rest in ("", "/"):
         return Location(Resource.BASE, "", "")

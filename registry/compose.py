@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from mediatypes.endpoints import Resource
 from registry import metrics
 from registry.auth.audit_key import AuditKey
+from registry.auth.browser_sessions import BrowserSessions
 from registry.auth.exchange import Exchange
+from registry.auth.form_tokens import FormTokens
 from registry.auth.gate import TokenGate
 from registry.auth.identification import Identification
 from registry.auth.keyring import Keyring
@@ -80,8 +83,11 @@ from registry.storage_url import (
 
 if TYPE_CHECKING:
     from registry.auth.external_tokens import ExternalTokens
+    from registry.auth.issuers import Issuers
+    from registry.auth.login import Login
     from registry.auth.outgoing import Outgoing
     from registry.db.redis import Redis
+    from registry.http.pages.router import Pages
 
 _REPLICA_CONNECTIONS: Final = 4  # of each worker to each replica
 
@@ -112,7 +118,8 @@ def create_server(settings: Settings) -> App:
     doors = create_doors(settings, db, counter) if events is not None else None
     limits = create_limits(settings, counter)
     router = create_router(settings, db, services, links, limits, doors, events)
-    app = create_app(services, router, create_open_access(settings) if settings.auth is Auth.OPEN else None)
+    pages = create_pages(settings, db, doors, limits).answer if doors is not None else None
+    app = create_app(services, router, create_open_access(settings) if settings.auth is Auth.OPEN else None, pages)
     admin = create_admin_listener(settings, services)
     whole: App = app
     if doors is not None:
@@ -158,42 +165,52 @@ class Doors:
     """What says who somebody is, of which there is one of each: what is counted by one is counted by all."""
 
     gate: TokenGate
+    by_issuer: Login
     identification: Identification
+    issuers: Issuers
     keyring: Keyring
     networks: Networks
     outgoing: Outgoing
     passwords: Passwords
     proxied: ProxiedIdentities | None
+    secret: SecretKey
     sessions: Sessions
     throttle: LoginThrottle
     tokens: AccessTokens
 
 
 def create_doors(settings: Settings, db: Database, counter: Counter | None) -> Doors:
-    """Return what says who somebody is. `counter` is what nodes share."""
+    """Return what says who somebody is. `counter` is what nodes share. Raise SecretKeyUnusable, OSError."""
+    from registry.auth.issuers import Issuers  # httpx takes its time and memory
+    from registry.auth.login import Login
+
     secret, keyring, outgoing = create_secret_key(settings), create_keyring(settings, db), create_outgoing(settings)
     passwords, proxied = Passwords(), create_proxied(settings, db)
     identification = Identification(db, passwords)
     tokens = AccessTokens(
         keyring, issuer=settings.token_service, service=settings.token_service, seconds=settings.token_seconds
     )
+    issuers = Issuers(db, outgoing)
     return Doors(
-        TokenGate(tokens, identification, create_external_tokens(settings, outgoing), proxied),
-        identification,
-        keyring,
-        Networks(settings.trusted_proxies),
-        outgoing,
-        passwords,
-        proxied,
-        Sessions(
+        gate=TokenGate(tokens, identification, create_external_tokens(settings, outgoing), proxied),
+        by_issuer=Login(issuers, outgoing, secret),
+        identification=identification,
+        issuers=issuers,
+        keyring=keyring,
+        networks=Networks(settings.trusted_proxies),
+        outgoing=outgoing,
+        passwords=passwords,
+        proxied=proxied,
+        secret=secret,
+        sessions=Sessions(
             db,
             secret,
             service=settings.token_service,
             idle=settings.session_idle_seconds,
             longest=settings.session_seconds,
         ),
-        LoginThrottle(db, secret, MemoryCounter(), counter),
-        tokens,
+        throttle=LoginThrottle(db, secret, MemoryCounter(), counter),
+        tokens=tokens,
     )
 
 
@@ -209,8 +226,12 @@ def create_router(
     """Return what answers requests: to anybody, or to who is known."""
     if events is None or doors is None:
         return Router(services, create_open_access(settings), links, limits)
+    from registry.auth.linked import LinkedUsers
+    from registry.http.device import DeviceEndpoint
+
     service = create_token_service(settings, db, services, doors)
     endpoint = TokenEndpoint(service, doors.keyring, doors.networks, doors.proxied, audience=settings.token_service)
+    device = DeviceEndpoint(doors.issuers, doors.by_issuer, LinkedUsers(db), service, doors.networks)
     return Router(
         services,
         doors.gate,
@@ -226,6 +247,8 @@ def create_router(
             (Resource.TOKEN, "GET"): endpoint.get,
             (Resource.TOKEN, "POST"): endpoint.post,
             (Resource.JWKS, "GET"): endpoint.keys,
+            (Resource.DEVICE, "POST"): device.begin,
+            (Resource.DEVICE_TOKEN, "POST"): device.token,
         },
         journal=Journal(events, doors.networks),
     )
@@ -247,8 +270,6 @@ def create_admin_listener(settings: Settings, services: Services) -> AdminListen
 
 def create_token_service(settings: Settings, db: Database, services: Services, doors: Doors) -> TokenService:
     """Return what gives out tokens."""
-    from registry.auth.issuers import Issuers  # httpx takes its time and memory
-
     return TokenService(
         db,
         doors.tokens,
@@ -256,8 +277,41 @@ def create_token_service(settings: Settings, db: Database, services: Services, d
         doors.identification,
         doors.throttle,
         doors.sessions,
-        Exchange(db, Issuers(db, doors.outgoing), service=settings.token_service),
+        Exchange(db, doors.issuers, service=settings.token_service),
     )
+
+
+def create_pages(settings: Settings, db: Database, doors: Doors, limits: Limits) -> Pages:
+    """Return the pages of people."""
+    from registry.auth.browser_login import BrowserLogin
+    from registry.http.pages.account import AccountPages
+    from registry.http.pages.login import LoginPages
+    from registry.http.pages.rendering import Rendering
+    from registry.http.pages.router import Pages
+    from registry.http.pages.site import Site
+
+    site = Site(settings.external_url)
+    rendering = Rendering(site)
+    sessions = BrowserSessions(db, doors.secret, service=settings.token_service)
+    browsers = BrowserLogin(db, doors.identification, doors.throttle, doors.by_issuer, sessions)
+    login = LoginPages(site, rendering, browsers, doors.issuers, doors.by_issuer)
+    account = AccountPages(
+        site,
+        rendering,
+        ApiKeys(db),
+        Identities(db),
+        browsers,
+        doors.sessions,
+        doors.passwords,
+        on_password_change(settings),
+    )
+    handlers = {**login.handlers, **account.handlers}
+    return Pages(site, rendering, sessions, FormTokens(doors.secret), doors.networks, limits, handlers)
+
+
+def on_password_change(settings: Settings) -> Callable[[str], None]:
+    """Return what is told whose password is another one now."""
+    return lambda user: forget_first_password(settings.data_dir, user)
 
 
 def add_admin_api(
@@ -285,14 +339,14 @@ def add_admin_api(
         passwords=doors.passwords,
         retention=Retention(db, audit_key.sign, audit_key.verify),
         roles=Roles(db),
-        secret_key=create_secret_key(settings),
+        secret_key=doors.secret,
         service_keys=ServiceKeys(db),
         sessions=doors.sessions,
         teams=Teams(db),
         throttle=doors.throttle,
         trusted=Trusted(db),
         verification=Verification(db, audit_key.verify),
-        on_password_change=lambda user: forget_first_password(settings.data_dir, user),
+        on_password_change=on_password_change(settings),
     )
     return Beside(create_api(router, callers, admin), app)
 

@@ -2,6 +2,7 @@
 
 lock                  held (flock) by every process that may write here, so it is free only when all have ended
 run/processes.json    who they are: role, pid, start time, boot
+initial-admin-password  the first user's password, until he changes it
 blobs/  postgres/     storage and database
 """
 

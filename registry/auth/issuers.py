@@ -71,6 +71,11 @@ class Issuers:
             return None
         return await self._db.read("find_issuer", lambda conn: trust.find_issuer(conn, url))
 
+    async def for_logins(self) -> list[str]:
+        """Return the URLs of the issuers by which people log in, in order."""
+        found = await self._db.read("list_issuers", trust.issuers)
+        return [issuer.url for issuer in found if issuer.client_id is not None]
+
     async def metadata(self, issuer: IssuerRow) -> Metadata:
         """Return what an issuer says of itself. Raise Unavailable."""
         return await self._of(issuer).metadata.value()

@@ -36,6 +36,10 @@ _SHORTEST_INTERVAL: Final = 5  # seconds between two questions (RFC 8628 §3.2)
 _LONGEST_DEVICE: Final = 1800  # seconds
 _ANSWER: Final = 64 << 10  # bytes
 _LONGEST_SEALED: Final = 8192  # characters
+_PENDING: Final = {
+    "authorization_pending": "nobody has entered the code yet; ask again",
+    "slow_down": "nobody has entered the code yet; ask again, but every time 5 seconds later than so far",
+}
 
 
 class Attempt(NamedTuple):
@@ -59,13 +63,6 @@ class Device(NamedTuple):
     verification_uri_complete: str | None
     interval: int
     until: float
-
-
-class Pending(NamedTuple):
-    """Nobody has logged in yet: ask again in `seconds`, by `sealed`."""
-
-    seconds: int
-    sealed: str
 
 
 class Identity(NamedTuple):
@@ -138,8 +135,8 @@ class Login:
         device = _device(issuer, answer)
         return device, self._sealed("device login", device)
 
-    async def poll(self, sealed: str) -> Identity | Pending:
-        """Return who has logged in, or how to ask again."""
+    async def poll(self, sealed: str) -> Identity:
+        """Return who has logged in. Raise GrantRefused, while nobody has by `authorization_pending` or `slow_down` (§3.5)."""
         device = Device(*self._opened("device login", sealed))
         if device.until < time.time():
             raise GrantRefused("expired_token", "the login took too long; begin again")
@@ -147,11 +144,9 @@ class Login:
         try:
             answer = await self._token(issuer, grant_type=DEVICE_GRANT, device_code=device.device_code)
         except GrantRefused as error:
-            if error.error not in ("authorization_pending", "slow_down"):
-                raise
-            more = _SHORTEST_INTERVAL if error.error == "slow_down" else 0  # §3.5
-            again = device._replace(interval=device.interval + more)
-            return Pending(again.interval, self._sealed("device login", again))
+            if error.error in _PENDING:
+                raise GrantRefused(error.error, _PENDING[error.error]) from None
+            raise
         return await self._identity(issuer, answer, nonce=None)
 
     async def _issuer(self, url: str) -> IssuerRow:

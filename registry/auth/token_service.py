@@ -75,7 +75,7 @@ class TokenService:
 
     async def without_credentials(self, wanted: Wanted) -> Given:
         """Give a token to whom a proxy names, as often as he comes, or to anybody for what is public."""
-        return await self._given(wanted.named or ANONYMOUS, wanted._replace(offline=False))
+        return await self.give(wanted.named or ANONYMOUS, wanted._replace(offline=False))
 
     async def by_password(self, user: str, password: str, wanted: Wanted) -> Given:
         """Give a token by a user's password, or a key of his; of the user `oidc`, by a token of a trusted issuer.
@@ -84,15 +84,15 @@ class TokenService:
         """
         if user == OIDC_USER:
             found = await self._exchange.by_password(password, wanted.scopes)
-            return await self._given(found.caller, wanted._replace(scopes=found.scopes, offline=False), found.seconds)
+            return await self.give(found.caller, wanted._replace(scopes=found.scopes, offline=False), found.seconds)
         if is_secret(password, API_KEY):  # which can't be guessed, and outlives no session
-            return await self._given(
+            return await self.give(
                 await self._identification.by_key(password, user=user), wanted._replace(offline=False)
             )
         caller = await self._throttle.attempt(
             user, wanted.network, lambda: self._identification.by_password(user, password)
         )
-        return await self._given(caller, wanted)
+        return await self.give(caller, wanted)
 
     async def refuse(self, error: Unauthorized, wanted: Wanted) -> None:
         """Record that somebody was not given a token. Whom he named is recorded only where there is such a principal."""
@@ -109,7 +109,7 @@ class TokenService:
         grant_type = form.get("grant_type", "")
         if grant_type == GRANT_TYPE:
             found = await self._exchange.exchange(form)
-            given = await self._given(found.caller, wanted._replace(scopes=found.scopes), found.seconds)
+            given = await self.give(found.caller, wanted._replace(scopes=found.scopes), found.seconds)
             return given._replace(issued_token_type=ACCESS_TOKEN)
         try:
             scopes = parse_scopes([form.get("scope", "")])
@@ -121,11 +121,12 @@ class TokenService:
         if grant_type == "refresh_token":
             token = form.get("refresh_token", "")
             continued = await self._sessions.go_on(token, address=wanted.network, request_id=wanted.request_id)
-            given = await self._given(continued.caller, wanted._replace(offline=False))
+            given = await self.give(continued.caller, wanted._replace(offline=False))
             return given._replace(refresh_token=continued.token)
         raise GrantRefused("unsupported_grant_type", f"grant_type is none of password, refresh_token and {GRANT_TYPE}")
 
-    async def _given(self, caller: Caller, wanted: Wanted, seconds: int | None = None) -> Given:
+    async def give(self, caller: Caller, wanted: Wanted, seconds: int | None = None) -> Given:
+        """Give a token to whom the caller has been found to be. Raise AccessLost, CredentialsContradict."""
         if wanted.named is not None and caller.name != wanted.named.name:
             raise CredentialsContradict(wanted.named.name)
         granted = [scope for one in wanted.scopes if (scope := await self._granted(caller, one)) is not None]

@@ -61,6 +61,8 @@ class Action(StrEnum):
     GRANT_ADD = "grant.add"
     GRANT_REMOVE = "grant.remove"
     TOKEN_GIVE = "token.give"  # noqa: S105 - an action, not a token
+    LOGIN = "login"
+    LOGOUT = "logout"
     SESSION_REUSE = "session.reuse"
     SESSION_START = "session.start"
     SESSION_REVOKE = "session.revoke"

@@ -10,10 +10,11 @@ from registry.db.pool import Connection
 
 
 class SessionRow(NamedTuple):
-    """A session as its principal sees it; `expires_at` is when it ends unless it is used before."""
+    """A session, of a browser or by refresh tokens, as its principal sees it; it ends at `expires_at` unless used before."""
 
     id: UUID
     client: str
+    is_browser: bool
     created_at: datetime
     used_at: datetime
     expires_at: datetime
@@ -45,11 +46,11 @@ UPDATE sessions s SET
     revoked_at = CASE WHEN $2 < s.generation THEN now() END
 FROM principals p
 WHERE s.id = $1 AND s.service = $3 AND s.revoked_at IS NULL AND s.expires_at > now() AND $2 <= s.generation + 1
-    AND p.id = s.principal_id AND p.disabled_at IS NULL
+    AND s.cookie_code IS NULL AND p.id = s.principal_id AND p.disabled_at IS NULL
 RETURNING p.id, p.name, s.revoked_at IS NOT NULL
 """
 _LIST: Final = """
-SELECT id, client, created_at, used_at, expires_at FROM sessions
+SELECT id, client, cookie_code IS NOT NULL, created_at, used_at, expires_at FROM sessions
 WHERE principal_id = $1 AND revoked_at IS NULL AND expires_at > now()
 ORDER BY used_at DESC, id LIMIT $2
 """

@@ -13,14 +13,14 @@ from quart.wrappers.base import BaseRequestWebsocket
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import MapAdapter
 
-from mediatypes.endpoints import locate
+from mediatypes.endpoints import PATHS, locate
 from registry import metrics
 from registry.auth.open_access import OpenAccess
 from registry.core.services import Services
 from registry.errors import EndpointUnknown, InternalError, MethodUnsupported, RegistryError, RequestInvalid
 from registry.http.call import request_id_of
 from registry.http.errors import render
-from registry.http.exchange import Exchange
+from registry.http.exchange import Answering, Exchange
 from registry.http.reply import Reply, Stream, Unfinished, unless_stalled
 from registry.http.routes import Router
 
@@ -91,13 +91,16 @@ class Application(Quart):
         return self.url_map.bind("localhost", default_method=request.method, path_info=path)
 
 
-def create_app(services: Services, router: Router, access: OpenAccess | None) -> Quart:
+def create_app(services: Services, router: Router, access: OpenAccess | None, pages: Answering | None = None) -> Quart:
     """Return the application; its life is the caller's (`compose`).
 
-    `access` says who may see metrics and details here; without it they are at another address.
+    `access` says who may see metrics and details here; without it they are at another address. `pages` answer what is below
+    `/auth/`, if there are any.
     """
     app = _bare_app("registry")
     _add_protocol(app, router)
+    if pages is not None:
+        _add_pages(app, pages)
     _add_own_routes(app, services, access)
     return app
 
@@ -127,9 +130,9 @@ def _add_protocol(app: Quart, router: Router) -> None:
         del rest
         exchange = exchange_of()
         assert exchange is not None
-        return response_of(await exchange.answer(router, locate(exchange.call.path)), exchange)
+        return response_of(await exchange.answer(router.answer, locate(exchange.call.path)), exchange)
 
-    for rule in ("/v2", "/v2/", "/v2/<path:rest>", "/auth/token", "/.well-known/jwks.json"):
+    for rule in ("/v2", "/v2/", "/v2/<path:rest>", *PATHS):
         app.add_url_rule(rule, rule, protocol, methods=_METHODS, provide_automatic_options=False, strict_slashes=True)
 
     @app.errorhandler(HTTPException)
@@ -137,6 +140,15 @@ def _add_protocol(app: Quart, router: Router) -> None:
         if exchange_of() is not None:
             return await protocol()  # the router's answer is the same for both doors, and knows each resource's methods
         return _refused(_refusal_of(error))
+
+
+def _add_pages(app: Quart, pages: Answering) -> None:
+    @app.route("/auth/<path:rest>", methods=_METHODS, provide_automatic_options=False)
+    async def page(rest: str) -> Response:
+        del rest
+        exchange = exchange_of()
+        assert exchange is not None
+        return response_of(await exchange.answer(pages, None), exchange)
 
 
 def _add_own_routes(app: Quart, services: Services, access: OpenAccess | None) -> None:

@@ -113,7 +113,7 @@ class Query:
 
 
 class Call:
-    """One request. Header names are lower case; a header given twice holds both values, joined by a comma.
+    """One request. Header names are lower case; a header given twice holds both values, joined by a comma, cookies by `;`.
 
     `peer` is the address at the connection's other end, "" where the server doesn't know it; `repeated` are the headers given
     more than once. `caller` is who calls, once that is known, and `held` what he may do with the repository, unless that is
@@ -164,7 +164,8 @@ class Call:
             name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
             if name in found:
                 self.repeated.add(name)
-                value = f"{found[name]}, {value}"
+                joint = "; " if name == "cookie" else ", "  # RFC 9113 §8.2.3
+                value = f"{found[name]}{joint}{value}"
             found[name] = value
         self.headers = found
         self.request_id = request_id_of(found.get("x-request-id", ""))

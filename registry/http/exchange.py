@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import structlog
@@ -11,11 +12,15 @@ from mediatypes.endpoints import Location
 from registry import metrics
 from registry.http.call import Call, Receive
 from registry.http.reply import Reply, Stream
-from registry.http.routes import Router, Work
 
 _DISCARDED: Final = 16 << 20  # bytes, and
 _DISCARD_SECONDS: Final = 5.0  # seconds, for which the rest of a refused body is read before the answer
 _log = structlog.get_logger("registry.http")
+
+
+Answering = Callable[[Call, Location | None], Awaitable[tuple[str, Reply]]]
+"""Answers calls, `Router.answer` those of programs, `Pages.answer` those of people: returns the endpoint of a call to what its
+path names, "unknown" where there is none, and the complete reply."""
 
 
 class Exchange:
@@ -41,9 +46,9 @@ class Exchange:
         self._in_flight = 0
         self._add_in_flight(self.call.body.announced or 0)
 
-    async def answer(self, router: Router, at: Location | None, work: Work | None = None) -> Reply:
-        """Return the router's reply, when the request's body has been read or given up; `at` is what the path names."""
-        self._endpoint, self.reply = await router.answer(self.call, at, work)
+    async def answer(self, answering: Answering, at: Location | None) -> Reply:
+        """Return the reply, when the request's body has been read or given up; `at` is what the path names."""
+        self._endpoint, self.reply = await answering(self.call, at)
         # A client that asks first (Expect: 100-continue) and is refused before a byte was read sends nothing at all.
         waits = "expect" in self.call.headers and not self.call.body.received
         if not self.call.body.finished and not waits and self.call.method not in ("GET", "HEAD"):

@@ -32,7 +32,7 @@ class Lane:
             if at is not None and at.resource in _RESOURCES:
                 exchange = Exchange(scope, receive)
                 try:
-                    reply = await exchange.answer(self._router, at)
+                    reply = await exchange.answer(self._router.answer, at)
                     await _send(exchange, reply, unless_stalled(send), files=_FILES in scope.get("extensions", ()))
                 except Unfinished:
                     pass

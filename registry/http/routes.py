@@ -65,8 +65,9 @@ HANDLERS: Final[dict[tuple[Resource, str], Handler]] = {
 }
 
 # What each needs. Pulls decide with their lookup (core.access), everything else before it begins.
-_OWN: Final = frozenset((_R.TOKEN, _R.JWKS))
-_OAUTH: Final = ("POST", "/auth/token")  # whose clients read errors as OAuth2 writes them
+_OWN: Final = frozenset((_R.TOKEN, _R.JWKS, _R.DEVICE, _R.DEVICE_TOKEN))
+_OAUTH: Final = frozenset((("POST", "/auth/token"), ("POST", "/auth/device"), ("POST", "/auth/device/token")))
+"""Whose clients read errors as OAuth2 writes them."""
 _PULLED: Final = frozenset(((_R.BLOB, "GET"), (_R.MANIFEST, "GET")))
 _NEEDS: Final[dict[tuple[Resource, str], frozenset[Permission]]] = {
     (_R.BLOB, "GET"): PULL,
@@ -190,4 +191,4 @@ class Router:
 def _rendering(call: Call) -> Callable[[RegistryError, str, str], Reply]:
     if is_api(call.path):
         return render_problem
-    return render_for_oauth if (call.method, call.path) == _OAUTH else render
+    return render_for_oauth if (call.method, call.path) in _OAUTH else render

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from typing import Final
-from urllib.parse import parse_qs
 
 import msgspec
 
@@ -16,10 +15,10 @@ from registry.auth.token_service import Given, TokenService, Wanted
 from registry.core.access import Caller
 from registry.errors import RequestInvalid, Unauthorized
 from registry.http.call import Call
+from registry.http.forms import read_form
 from registry.http.limits import Networks
 from registry.http.reply import Headers, Reply
 
-_LONGEST_FORM: Final = 32 << 10  # bytes
 _PRIVATE: Final[Headers] = [("Content-Type", "application/json"), ("Cache-Control", "no-store")]
 
 
@@ -55,18 +54,18 @@ class TokenEndpoint:
         )
         basic = basic_of(call.headers.get("authorization"))
         if basic is None:
-            return _reply(await self._service.without_credentials(wanted))
+            return token_reply(await self._service.without_credentials(wanted))
         with_basic = self._service.by_password(basic.user, basic.password, wanted)
-        return _reply(await self._answered(with_basic, wanted))
+        return token_reply(await self._answered(with_basic, wanted))
 
     async def post(self, call: Call) -> Reply:
         """Give a token to whom a form names (OAuth2 specification)."""
-        form = await _form(call)
+        form = await read_form(call)
         self._require_audience(form.get("service"))
         client = form.get("client_id", "")
         wanted = Wanted([], client, self._networks.of(call), call.request_id, named=await self._named(call))
         given = await self._answered(self._service.by_form(form, wanted), wanted)
-        return _reply(given, scope=" ".join(map(str, given.scopes)))
+        return token_reply(given, scope=" ".join(map(str, given.scopes)))
 
     async def _answered(self, giving: Awaitable[Given], wanted: Wanted) -> Given:
         try:
@@ -90,8 +89,8 @@ class TokenEndpoint:
             raise RequestInvalid(f"service “{service[:64]}” is another one: this is {self._audience}")
 
 
-def _reply(given: Given, **more: str) -> Reply:
-    """Return the answer; a client of the token specification reads `token`, one of OAuth2 `access_token`."""
+def token_reply(given: Given, **more: str) -> Reply:
+    """Return the answer that gives a token; a client of the token specification reads `token`, one of OAuth2 `access_token`."""
     document = {
         "token": given.issued.token,
         "access_token": given.issued.token,
@@ -111,19 +110,3 @@ def _scopes(texts: list[str]) -> list[Scope]:
         return parse_scopes(texts)
     except InvalidScope as error:
         raise RequestInvalid(f"scope: {error}") from None
-
-
-async def _form(call: Call) -> dict[str, str]:
-    """Return a form's fields. Raise RequestInvalid, also where a field is given twice (RFC 6749 §3.2)."""
-    content = bytearray()
-    async for piece in call.body:
-        content += piece
-        if len(content) > _LONGEST_FORM:
-            raise RequestInvalid(f"the form is longer than {_LONGEST_FORM} bytes")
-    try:
-        fields = parse_qs(content.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=50)
-    except ValueError:
-        raise RequestInvalid("the body is no form (application/x-www-form-urlencoded)") from None
-    if any(len(values) > 1 for values in fields.values()):
-        raise RequestInvalid("a field of the form is given twice")
-    return {name: values[0] for name, values in fields.items()}

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from html.parser import HTMLParser
 from typing import Final
-from urllib.parse import parse_qsl, urljoin, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import requests
 
-from conformance import tether
-from conformance.ports import free_port
-from conformance.tools import path_of
 from registry.auth.addresses import Allowed
 from registry.auth.exchange import GRANT_TYPE, Exchange
 from registry.auth.issuers import Issuers
@@ -27,8 +23,7 @@ from registry.db.pool import Database
 from registry.db.trust import IssuerRow
 from registry.errors import GrantRefused, LoginRefused
 from tests.actors import OPERATOR, ORIGIN
-from tests.lifecycle.serving import eventually
-from tests.tools import needed
+from tests.provider import running, way_back
 
 CALLBACK: Final = "http://localhost:9999/auth/callback"  # as the provider has it; nobody listens there
 NATIVE_CALLBACK: Final = "custom://auth/callback"
@@ -38,20 +33,7 @@ KEY: Final = SecretKey(os.urandom(32))
 @pytest.fixture(scope="module")
 def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Return the URL of a provider with the clients `web` (with a secret) and `native` (without), and the user id1."""
-    program = needed(path_of, "oidc-provider")
-    port = free_port()
-    log = tmp_path_factory.mktemp("provider") / "log"
-    url = f"http://localhost:{port}/"
-
-    def answers() -> bool:
-        try:
-            return requests.get(f"{url}.well-known/openid-configuration", timeout=30).status_code == 200
-        except requests.ConnectionError:
-            return False
-
-    with tether.running((program,), log, env=os.environ | {"PORT": str(port)}) as process:
-        eventually(lambda: answers() or process.poll() is not None, "the provider answers")
-        assert process.poll() is None, log.read_text()
+    with running(tmp_path_factory.mktemp("provider") / "log") as url:
         yield url
 
 
@@ -74,33 +56,9 @@ async def login(database: Database, outgoing: Outgoing, provider: str, trusted: 
     return Login(Issuers(database, outgoing), outgoing, KEY)
 
 
-class Form(HTMLParser):
-    """The fields of a page's form."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.fields: dict[str, str] = {}
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
-        if tag == "input" and given.get("name"):
-            self.fields[str(given["name"])] = given.get("value") or ""
-
-
 def logged_in(url: str, *, back: str = CALLBACK) -> dict[str, str]:
     """Act as a browser and its user, who logs in; return the query with which the browser comes back."""
-    browser = requests.Session()
-    page = browser.get(url, timeout=30)
-    page.raise_for_status()
-    fields = Form(page.text).fields | {"username": "test-user@localhost", "password": "verysecure"}
-    answer = browser.post(page.url, fields, timeout=30, allow_redirects=False)
-    while answer.is_redirect:
-        target = urljoin(answer.url, answer.headers["location"])
-        if target.startswith(back):
-            return dict(parse_qsl(urlsplit(target).query))
-        answer = browser.get(target, timeout=30, allow_redirects=False)
-    raise AssertionError(f"the browser doesn't come back: {answer.status_code} {answer.text[:300]}")
+    return dict(parse_qsl(urlsplit(way_back(url, back=back)).query))
 
 
 async def test_somebody_logs_in_by_the_browser_and_is_who_is_linked(

@@ -14,6 +14,7 @@ from registry import metrics
 from registry.config import documentation
 from registry.http.api.app import ROUTES
 from registry.http.errors import STATUS
+from registry.http.pages.router import ENDPOINTS as PAGES_OF_PEOPLE
 from tests.docs.commands import PAGES, ROOT
 
 DOCS = ROOT / "docs"
@@ -56,6 +57,19 @@ def test_every_route_of_the_admin_api_is_listed_with_its_methods_and_whom_it_is_
     listed = {row[0].rpartition(" ")[2]: row for row in rows("api.md") if "/api/v1/" in row[0]}
     assert {path: set(re.findall(r"\b[A-Z]{3,}\b", row[0])) for path, row in listed.items()} == made
     assert {path for path, row in listed.items() if row[1] not in is_for[path]} == set()
+
+
+def test_every_page_is_listed_with_its_methods() -> None:
+    methods = defaultdict(set)
+    for (path, method), endpoint in PAGES_OF_PEOPLE.items():
+        methods[endpoint.name, path].add(method)
+    names = {name for name, _ in methods}
+    listed = {
+        (row[0], re.findall(r"/auth[a-z/]*", row[1])[0]): set(re.findall(r"\b[A-Z]{3,}\b", row[1]))
+        for row in rows("api.md")
+        if row[0] in names
+    }
+    assert listed == methods
 
 
 def test_every_metric_is_listed_with_its_labels() -> None:

@@ -187,7 +187,7 @@ class AdminApi:
     async def _sent(self, work: Work, *, challenge: str | None = None) -> Response:
         exchange = exchange_of()
         assert exchange is not None
-        reply = await exchange.answer(self._router, None, work)
+        reply = await exchange.answer(functools.partial(self._router.answer, work=work), None)
         if challenge is not None and reply.status == HTTPStatus.UNAUTHORIZED:
             reply.headers.append(("WWW-Authenticate", challenge))
         return response_of(reply, exchange)

@@ -1,0 +1,101 @@
+"""Logins and logouts in browsers: from what somebody knows, or an issuer says of him, to a session. Each is audited."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping
+from typing import NamedTuple
+
+from registry.auth.browser_sessions import Browser, BrowserSessions
+from registry.auth.identification import Identification
+from registry.auth.linked import LinkedUsers
+from registry.auth.login import Login
+from registry.auth.throttle import LoginThrottle
+from registry.core.access import Caller
+from registry.core.audit import Action, Event, Outcome, actor_of, record
+from registry.db import sessions
+from registry.db.pool import Connection, Database
+from registry.errors import RegistryError
+
+
+class Origin(NamedTuple):
+    """From where a login comes: a network (IPv4 /32, IPv6 /64, as text), a request, and a browser as it calls itself."""
+
+    network: str
+    request_id: str
+    agent: str
+
+
+class BrowserLogin:
+    """Lets people in and out."""
+
+    def __init__(
+        self,
+        db: Database,
+        identification: Identification,
+        throttle: LoginThrottle,
+        login: Login,
+        browser_sessions: BrowserSessions,
+    ) -> None:
+        self._db = db
+        self._identification = identification
+        self._throttle = throttle
+        self._login = login
+        self._linked = LinkedUsers(db)
+        self._sessions = browser_sessions
+
+    async def by_password(self, user: str, password: str, origin: Origin) -> str:
+        """Return the cookie of a new session. Raise CredentialsWrong, TooManyLogins, AccessLost."""
+        return await self._let_in(self._identified(user, password, origin), origin)
+
+    async def confirm(self, browser: Browser, password: str, origin: Origin) -> None:
+        """Ask for the password once more. Raise CredentialsWrong, TooManyLogins."""
+        await self._identified(browser.caller.name, password, origin)
+
+    async def again(self, browser: Browser, origin: Origin) -> str:
+        """Return the cookie of a new session for who is logged in. Raise AccessLost."""
+        return await self._sessions.start(browser.caller, origin.agent)
+
+    async def finish(self, attempt: str, query: Mapping[str, str], origin: Origin) -> str:
+        """Return the cookie of a new session, by what the browser has kept and with what it comes back.
+
+        Raise LoginRefused, GrantRefused, Unavailable, AccessLost.
+        """
+
+        async def identify() -> Caller:
+            identity = await self._login.finish(attempt, query)
+            return await self._linked.caller(identity, address=origin.network, request_id=origin.request_id)
+
+        return await self._let_in(identify(), origin)
+
+    async def out(self, browser: Browser, origin: Origin) -> None:
+        """End a browser's session."""
+        actor = actor_of(browser.caller, address=origin.network, request_id=origin.request_id)
+
+        async def end(conn: Connection) -> None:
+            if await sessions.revoke(conn, browser.session, principal_id=browser.principal_id):
+                await record(conn, Event(actor, Action.LOGOUT, "browser"))
+
+        await self._db.transaction("log_out", end)
+
+    async def _identified(self, user: str, password: str, origin: Origin) -> Caller:
+        """Return whose password this is. A key is none here: sessions would outlive it, and it must not change passwords."""
+        return await self._throttle.attempt(
+            user, origin.network, lambda: self._identification.by_own_password(user, password)
+        )
+
+    async def _let_in(self, identifying: Awaitable[Caller], origin: Origin) -> str:
+        try:
+            caller = await identifying
+            cookie = await self._sessions.start(caller, origin.agent)
+        except RegistryError as error:
+            # Whom he named is recorded only where there is such a user.
+            somebody = Caller(None, getattr(error, "principal", None) or "somebody")
+            await self._record(somebody, origin, Outcome.DENIED, reason=type(error).__name__)
+            raise
+        await self._record(caller, origin, Outcome.DONE)
+        return cookie
+
+    async def _record(self, caller: Caller, origin: Origin, outcome: Outcome, **more: str) -> None:
+        actor = actor_of(caller, address=origin.network, request_id=origin.request_id)
+        event = Event(actor, Action.LOGIN, "browser", outcome, {"agent": origin.agent[:128], **more})
+        await self._db.statement("audit", lambda conn: record(conn, event))

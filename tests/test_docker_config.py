@@ -1,0 +1,133 @@
+"""Where credentials are kept: Docker's file, or the helper that it names."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from blacklake.docker_config import ConfigUnusable, DockerConfig
+
+SERVER = "registry.example:5000"
+HELPER = """#!/bin/sh
+read -r given
+echo "$1 $given" >> "{log}"
+exit {code}
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> DockerConfig:
+    return DockerConfig(tmp_path / "docker" / "config.json")
+
+
+def write(config: DockerConfig, content: object) -> None:
+    config.path.parent.mkdir(exist_ok=True)
+    config.path.write_text(json.dumps(content))
+
+
+def read(config: DockerConfig) -> object:
+    return json.loads(config.path.read_text())
+
+
+def helper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, *, code: int = 0) -> Path:
+    """Put a credential helper into the path; return where it writes what it is told."""
+    log = tmp_path / f"{name}.log"
+    program = tmp_path / f"docker-credential-{name}"
+    program.write_text(HELPER.format(log=log, code=code))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    return log
+
+
+def test_a_first_login_makes_a_file_for_its_owner_only(config: DockerConfig) -> None:
+    assert config.store(SERVER, "ann", "blr_token") == str(config.path)
+    entry = {"auth": base64.b64encode(b"ann:").decode(), "identitytoken": "blr_token"}
+    assert read(config) == {"auths": {SERVER: entry}}
+    assert config.path.stat().st_mode & 0o777 == 0o600
+    assert config.path.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_what_else_is_there_stays(config: DockerConfig) -> None:
+    other = {"auths": {"other": {"auth": "YTpi"}}, "proxies": {"default": {"httpProxy": "p"}}, "Ärger": [1, None]}
+    write(config, other)
+    config.path.chmod(0o644)
+    config.store(SERVER, "ann", "t")
+    config.store(SERVER, "bob", "u")
+    assert config.path.stat().st_mode & 0o777 == 0o600
+    assert config.erase(SERVER)
+    assert read(config) == other
+    assert not config.erase(SERVER)
+
+
+def test_a_link_to_the_file_stays_one(config: DockerConfig, tmp_path: Path) -> None:
+    real = tmp_path / "dotfiles.json"
+    real.write_text("{}")
+    config.path.parent.mkdir()
+    config.path.symlink_to(real)
+    config.store(SERVER, "ann", "t")
+    assert config.path.is_symlink()
+    assert SERVER in real.read_text()
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"auths": []}', "\xff"])
+def test_a_file_that_is_none_of_dockers_is_left_alone(config: DockerConfig, content: str) -> None:
+    config.path.parent.mkdir()
+    config.path.write_text(content, encoding="latin-1")
+    with pytest.raises(ConfigUnusable, match=r"config\.json"):
+        config.store(SERVER, "ann", "t")
+    assert config.path.read_text(encoding="latin-1") == content
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_directory_that_can_not_be_written_is_said(config: DockerConfig) -> None:
+    config.path.parent.mkdir(mode=0o500)
+    with pytest.raises(ConfigUnusable, match="can't be written"):
+        config.store(SERVER, "ann", "t")
+
+
+def test_a_helper_for_all_keeps_the_token_and_the_file_does_not(
+    config: DockerConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = helper(tmp_path, monkeypatch, "vault")
+    write(config, {"credsStore": "vault", "auths": {SERVER: {"identitytoken": "an old one"}}})
+    assert config.store(SERVER, "ann", "blr_token") == "docker-credential-vault"
+    assert read(config) == {"credsStore": "vault", "auths": {SERVER: {}}}
+    action, _, told = log.read_text().strip().partition(" ")
+    assert action == "store"
+    assert json.loads(told) == {"ServerURL": SERVER, "Username": "<token>", "Secret": "blr_token"}
+    assert config.erase(SERVER)
+    assert log.read_text().splitlines()[-1] == f"erase {SERVER}"
+
+
+def test_a_helper_for_one_server_comes_first(
+    config: DockerConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = helper(tmp_path, monkeypatch, "one"), helper(tmp_path, monkeypatch, "all")
+    write(config, {"credsStore": "all", "credHelpers": {SERVER: "one"}})
+    config.store(SERVER, "ann", "t")
+    assert one.exists()
+    assert not other.exists()
+
+
+def test_a_helper_that_fails_or_is_missing_is_said_and_nothing_is_written(
+    config: DockerConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    helper(tmp_path, monkeypatch, "broken", code=1)
+    for name in ("broken", "missing", "../evil", "a b", 7):
+        write(config, {"credsStore": name})
+        with pytest.raises(ConfigUnusable) as refused:
+            config.store(SERVER, "ann", "blr_secret")
+        assert "blr_secret" not in str(refused.value)
+        assert read(config) == {"credsStore": name}
+
+
+def test_the_directory_is_dockers_own_or_the_one_that_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("DOCKER_CONFIG", raising=False)
+    assert DockerConfig.of_user().path == tmp_path / ".docker" / "config.json"
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "elsewhere"))
+    assert DockerConfig.of_user().path == tmp_path / "elsewhere" / "config.json"
