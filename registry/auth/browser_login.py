@@ -45,22 +45,17 @@ class BrowserLogin:
         self._sessions = browser_sessions
 
     async def by_password(self, user: str, password: str, origin: Origin) -> str:
-        """Return the cookie of a new session. Raise CredentialsWrong, TooManyLogins, AccessLost.
-
-        A key is no password here: its sessions would outlive it.
-        """
-
-        async def identify() -> Caller:
-            if is_secret(password, API_KEY):
-                raise CredentialsWrong
-            return await self._identification.by_password(user, password)
-
-        return await self._let_in(self._throttle.attempt(user, origin.network, identify), origin)
+        """Return the cookie of a new session. Raise CredentialsWrong, TooManyLogins, AccessLost."""
+        return await self._let_in(self._identified(user, password, origin), origin)
 
     async def confirm(self, browser: Browser, password: str, origin: Origin) -> None:
-        """Ask for the password once more. Raise CredentialsWrong, TooManyLogins."""
-        name = browser.caller.name
-        await self._throttle.attempt(name, origin.network, lambda: self._identification.by_password(name, password))
+        """Ask who is logged in for his password once more, to change it. Raise CredentialsWrong, TooManyLogins."""
+        try:
+            await self._identified(browser.caller.name, password, origin)
+        except RegistryError as error:
+            event = (Action.PASSWORD_CHANGE, f"user:{browser.caller.name}", Outcome.DENIED)
+            await self._record(browser.caller, origin, *event, reason=type(error).__name__)
+            raise
 
     async def finish(self, attempt: str, query: Mapping[str, str], origin: Origin) -> str:
         """Return the cookie of a new session, by what the browser has kept and with what it comes back.
@@ -83,6 +78,16 @@ class BrowserLogin:
 
         await self._db.transaction("log_out", end)
 
+    async def _identified(self, user: str, password: str, origin: Origin) -> Caller:
+        """Return whose password this is. A key is none here: sessions would outlive it, and it must not change passwords."""
+
+        async def identify() -> Caller:
+            if is_secret(password, API_KEY):
+                raise CredentialsWrong
+            return await self._identification.by_password(user, password)
+
+        return await self._throttle.attempt(user, origin.network, identify)
+
     async def _let_in(self, identifying: Awaitable[Caller], origin: Origin) -> str:
         try:
             caller = await identifying
@@ -90,12 +95,14 @@ class BrowserLogin:
         except RegistryError as error:
             # Whom he named is recorded only where there is such a user.
             somebody = Caller(None, getattr(error, "principal", None) or "somebody")
-            await self._record(somebody, origin, Outcome.DENIED, reason=type(error).__name__)
+            await self._record(somebody, origin, Action.LOGIN, "browser", Outcome.DENIED, reason=type(error).__name__)
             raise
-        await self._record(caller, origin, Outcome.DONE)
+        await self._record(caller, origin, Action.LOGIN, "browser", Outcome.DONE)
         return cookie
 
-    async def _record(self, caller: Caller, origin: Origin, outcome: Outcome, **more: str) -> None:
+    async def _record(
+        self, caller: Caller, origin: Origin, action: Action, target: str, outcome: Outcome, **more: str
+    ) -> None:
         actor = actor_of(caller, address=origin.network, request_id=origin.request_id)
-        event = Event(actor, Action.LOGIN, "browser", outcome, {"agent": origin.agent[:128], **more})
+        event = Event(actor, action, target, outcome, {"agent": origin.agent[:128], **more})
         await self._db.statement("audit", lambda conn: record(conn, event))
