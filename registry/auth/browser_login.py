@@ -48,8 +48,13 @@ class BrowserLogin:
         return await self._let_in(self._identified(user, password, origin), origin)
 
     async def confirm(self, browser: Browser, password: str, origin: Origin) -> None:
-        """Ask for the password once more. Raise CredentialsWrong, TooManyLogins."""
-        await self._identified(browser.caller.name, password, origin)
+        """Ask who is logged in for his password once more, to change it. Raise CredentialsWrong, TooManyLogins."""
+        try:
+            await self._identified(browser.caller.name, password, origin)
+        except RegistryError as error:
+            event = (Action.PASSWORD_CHANGE, f"user:{browser.caller.name}", Outcome.DENIED)
+            await self._record(browser.caller, origin, *event, reason=type(error).__name__)
+            raise
 
     async def again(self, browser: Browser, origin: Origin) -> str:
         """Return the cookie of a new session for who is logged in. Raise AccessLost."""
@@ -90,12 +95,14 @@ class BrowserLogin:
         except RegistryError as error:
             # Whom he named is recorded only where there is such a user.
             somebody = Caller(None, getattr(error, "principal", None) or "somebody")
-            await self._record(somebody, origin, Outcome.DENIED, reason=type(error).__name__)
+            await self._record(somebody, origin, Action.LOGIN, "browser", Outcome.DENIED, reason=type(error).__name__)
             raise
-        await self._record(caller, origin, Outcome.DONE)
+        await self._record(caller, origin, Action.LOGIN, "browser", Outcome.DONE)
         return cookie
 
-    async def _record(self, caller: Caller, origin: Origin, outcome: Outcome, **more: str) -> None:
+    async def _record(
+        self, caller: Caller, origin: Origin, action: Action, target: str, outcome: Outcome, **more: str
+    ) -> None:
         actor = actor_of(caller, address=origin.network, request_id=origin.request_id)
-        event = Event(actor, Action.LOGIN, "browser", outcome, {"agent": origin.agent[:128], **more})
+        event = Event(actor, action, target, outcome, {"agent": origin.agent[:128], **more})
         await self._db.statement("audit", lambda conn: record(conn, event))

@@ -179,6 +179,13 @@ def test_a_change_of_the_password_ends_all_other_sessions(browser: Browser, runn
     assert with_key(running, user, key) == 200
 
 
+def test_a_key_is_no_password_to_change_it_with(browser: Browser, running: Registry, user: str) -> None:
+    key = make_key(browser, "stolen")
+    browser.get("/auth/account")
+    assert browser.send(CHANGE, password=key, new="another long one", again="another long one").status_code == 401
+    assert logged_in(running, user)
+
+
 def test_the_file_with_the_first_password_goes_when_its_user_changes_it(running: Registry, user: str) -> None:
     file = running.directory / "initial-admin-password"
     browser, other = logged_in(running, "admin", file.read_text().strip()), logged_in(running, user)
