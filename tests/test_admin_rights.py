@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cyclopts import CycloptsError
 
-from blacklake.admin import Action, Permission
+from blacklake.admin.words import Action, Permission
 from blacklake.cli import app
 from blacklake.settings import USAGE, Refused
 from registry.core.access import Permission as AllPermissions

@@ -1,0 +1,1 @@
+"""The audit log (registry.administration_audit), by the API."""

@@ -1,0 +1,1 @@
+"""What there is (registry.administration_lists), by the API."""
