@@ -5,7 +5,8 @@ from __future__ import annotations
 from cyclopts import App
 
 from blacklake.admin.door import Where, opened
-from blacklake.admin.words import Robot
+from blacklake.admin.tables import show
+from blacklake.admin.words import Json, Robot
 
 robot = App(name="robot", help="Robots: principals of an organisation, with keys instead of passwords.")
 
@@ -40,3 +41,10 @@ def remove_robot(name: Robot, *, where: Where | None = None) -> None:
     with opened(where) as door:
         door.delete_principal(name, kind="robot")
     print(f"robot {name} is gone")
+
+
+@robot.command(name="list")
+def list_robots(*, as_json: Json = False, where: Where | None = None) -> None:
+    """List the robots."""
+    with opened(where) as door:
+        show(door.robots(), ("name", "organisation", "is_disabled", "created_at"), as_json=as_json)

@@ -8,7 +8,8 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from blacklake.admin.door import Where, opened
-from blacklake.admin.words import Expires, lifetime_of
+from blacklake.admin.tables import show
+from blacklake.admin.words import Expires, Json, lifetime_of
 from blacklake.settings import Refused
 
 service = App(name="service", help="Services: principals that sign their requests.")
@@ -66,11 +67,26 @@ def add_service_key(
 
 
 @service.command(name="revoke-key")
-def revoke_service_key(key_id: str, *, where: Where | None = None) -> None:
-    """Let a key be valid no longer."""
+def revoke_service_key(name: str, key_id: str, *, where: Where | None = None) -> None:
+    """Let a key of a service be valid no longer."""
     with opened(where) as door:
-        door.revoke_service_key(key_id)
+        door.revoke_service_key(name, key_id)
     print(f"key {key_id} is revoked")
+
+
+@service.command(name="list")
+def list_services(*, as_json: Json = False, where: Where | None = None) -> None:
+    """List the services."""
+    with opened(where) as door:
+        show(door.services(), ("name", "is_admin", "is_disabled", "created_at"), as_json=as_json)
+
+
+@service.command(name="list-keys")
+def list_service_keys(name: str, *, as_json: Json = False, where: Where | None = None) -> None:
+    """List the keys of a service, valid or not."""
+    columns = ("id", "algorithm", "created_at", "expires_at", "revoked_at")
+    with opened(where) as door:
+        show(door.service_keys(name), columns, as_json=as_json)
 
 
 def _public_key(path: Path) -> bytes:

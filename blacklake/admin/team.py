@@ -5,7 +5,8 @@ from __future__ import annotations
 from cyclopts import App
 
 from blacklake.admin.door import Where, opened
-from blacklake.admin.words import Team
+from blacklake.admin.tables import show
+from blacklake.admin.words import Json, Organisation, Team
 
 team = App(name="team", help="Teams of an organisation.")
 
@@ -40,3 +41,17 @@ def remove_member(name: Team, member: str, *, where: Where | None = None) -> Non
     with opened(where) as door:
         door.remove_member(name, member)
     print(f"{member} is no longer of {name}")
+
+
+@team.command(name="list")
+def list_teams(org: Organisation, *, as_json: Json = False, where: Where | None = None) -> None:
+    """List the teams of an organisation."""
+    with opened(where) as door:
+        show(door.teams(org), ("name",), as_json=as_json)
+
+
+@team.command(name="members")
+def list_members(name: Team, *, as_json: Json = False, where: Where | None = None) -> None:
+    """List who is of a team."""
+    with opened(where) as door:
+        show(door.members(name), ("name", "kind"), as_json=as_json)

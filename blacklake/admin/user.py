@@ -7,7 +7,9 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from blacklake.admin.door import Where, opened
-from blacklake.admin.words import read_secret
+from blacklake.admin.tables import show
+from blacklake.admin.words import Json, read_secret
+from blacklake.settings import USAGE, Refused
 
 user = App(name="user", help="Users.")
 
@@ -51,3 +53,22 @@ def remove_user(name: str, *, where: Where | None = None) -> None:
     with opened(where) as door:
         door.delete_principal(name, kind="user")
     print(f"user {name} is gone")
+
+
+@user.command(name="password")
+def change_password(name: str, *, password_stdin: PasswordStdin, where: Where | None = None) -> None:
+    """Let a user have another password; its sessions end."""
+    if not password_stdin:
+        raise Refused("the new password comes by the standard input: say --password-stdin", USAGE)
+    password = read_secret()
+    with opened(where) as door:
+        door.set_password(name, password)
+    print(f"user {name} has another password, and its sessions have ended")
+
+
+@user.command(name="list")
+def list_users(*, as_json: Json = False, where: Where | None = None) -> None:
+    """List the users."""
+    columns = ("name", "is_admin", "is_disabled", "has_password", "created_at")
+    with opened(where) as door:
+        show(door.users(), columns, as_json=as_json)

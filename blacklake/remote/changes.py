@@ -131,12 +131,17 @@ def who_can(server: Connection, action: str, repository: str, *, say: Callable[[
 def create_key(server: Connection, holder: str, name: str, *, lifetime: timedelta | None) -> str:
     """Make an API key of a user or a robot and return it: nothing else ever tells it again. Raise RemoteFailed."""
     document = {"name": name, "expires_in": _seconds(lifetime)}
-    return str(server.post(path_of(_holders(holder), holder, "keys"), document)["secret"])
+    return str(server.post(path_of(holders_of(holder), holder, "keys"), document)["secret"])
 
 
 def revoke_key(server: Connection, holder: str, key_id: int) -> None:
     """Let an API key be valid no longer. Raise RemoteFailed."""
-    server.delete(path_of(_holders(holder), holder, "keys", str(key_id)))
+    server.delete(path_of(holders_of(holder), holder, "keys", str(key_id)))
+
+
+def revoke_sessions(server: Connection, name: str) -> int:
+    """End all sessions of a user; return how many. Raise RemoteFailed."""
+    return int(server.delete(path_of("users", name, "sessions"))["revoked"])
 
 
 def rotate_keys(server: Connection, *, now: bool) -> str:
@@ -185,7 +190,8 @@ def parts(text: str, what: str) -> tuple[str, str]:
     return organisation, name
 
 
-def _holders(holder: str) -> str:
+def holders_of(holder: str) -> str:
+    """Return what a holder of API keys is one of."""
     return "robots" if "+" in holder else "users"
 
 

@@ -34,14 +34,16 @@ class Connection:
         return _document(self._send("GET", path, query=query))
 
     def pages(self, path: str, **query: Any) -> Iterator[dict[str, Any]]:
-        """Yield all items of a list, page by page. Raise RemoteFailed."""
-        after: Any = None
+        """Yield all items of a list, page by page. Raise RemoteFailed.
+
+        Of where the next page is only the query is taken: what it says goes to this registry, whatever else stands there.
+        """
         while True:
-            page = self.get(path, **query, after=after)
+            page = self.get(path, **query)
             yield from page["items"]
-            after = page.get("next")
-            if after is None:
+            if page["next"] is None:
                 return
+            query |= dict(httpx.URL(page["next"]).params)
 
     def lines(self, path: str, **query: Any) -> Iterator[str]:
         """Yield the lines of what is streamed. Raise RemoteFailed."""
