@@ -15,6 +15,7 @@ from registry.auth.trusted import Trusted
 from registry.compose import create_keyring, create_secret_key
 from registry.config import Settings
 from registry.core.access import Permission
+from registry.core.api_keys import ApiKeys
 from registry.core.explanations import Explanation, Explanations
 from registry.core.identities import Identities
 from registry.core.roles import Roles
@@ -22,6 +23,7 @@ from registry.core.service_keys import ServiceKeys
 from registry.core.teams import Teams
 from registry.db.pool import Database
 from registry.db.trust import IssuerRow
+from registry.first_start import ADMIN, PASSWORD_FILE
 from registry.in_process import local_actor, run
 from registry.upkeep import UpkeepFailed
 
@@ -36,22 +38,30 @@ def add_user(settings: Settings, name: str, *, password: str | None, is_admin: b
     run(settings, act)
 
 
-def disable(settings: Settings, name: str, *, kind: str = "user") -> None:
+def set_password(settings: Settings, name: str, password: str) -> None:
+    """Let a user have another password, and end its sessions. Raise UpkeepFailed."""
+
+    async def act(db: Database) -> None:
+        await Identities(db).set_password(name, await Passwords().hashed(password), actor=local_actor())
+
+    run(settings, act)
+    if name == ADMIN:
+        (settings.data_dir / PASSWORD_FILE).unlink(missing_ok=True)
+
+
+def disable(settings: Settings, name: str, *, kind: str | None = None) -> None:
     """Let a user, a robot or a service do nothing any more. Raise UpkeepFailed."""
-    del kind
-    run(settings, lambda db: Identities(db).disable(name, actor=local_actor()))
+    run(settings, lambda db: Identities(db).disable(name, actor=local_actor(), kind=kind))
 
 
-def enable(settings: Settings, name: str, *, kind: str = "user") -> None:
+def enable(settings: Settings, name: str, *, kind: str | None = None) -> None:
     """Let a user, a robot or a service do again what is granted to it. Raise UpkeepFailed."""
-    del kind
-    run(settings, lambda db: Identities(db).enable(name, actor=local_actor()))
+    run(settings, lambda db: Identities(db).enable(name, actor=local_actor(), kind=kind))
 
 
-def delete_principal(settings: Settings, name: str, *, kind: str = "user") -> None:
+def delete_principal(settings: Settings, name: str, *, kind: str | None = None) -> None:
     """Delete a user, a robot or a service with all that it holds. Raise UpkeepFailed."""
-    del kind
-    run(settings, lambda db: Identities(db).delete(name, actor=local_actor()))
+    run(settings, lambda db: Identities(db).delete(name, actor=local_actor(), kind=kind))
 
 
 def add_robot(settings: Settings, name: str) -> None:
@@ -74,9 +84,9 @@ def add_service_key(settings: Settings, name: str, pem: bytes, *, lifetime: time
     return key.id
 
 
-def revoke_service_key(settings: Settings, key_id: str) -> None:
+def revoke_service_key(settings: Settings, name: str, key_id: str) -> None:
     """Let a key of a service be valid no longer. Raise UpkeepFailed."""
-    run(settings, lambda db: ServiceKeys(db).revoke(key_id, actor=local_actor()))
+    run(settings, lambda db: ServiceKeys(db).revoke(key_id, actor=local_actor(), service=name))
 
 
 def add_organisation(settings: Settings, name: str) -> None:
@@ -144,14 +154,19 @@ def who_can(settings: Settings, action: str, repository: str, *, say: Callable[[
     run(settings, act)
 
 
-def create_key(settings: Settings, user: str, name: str, *, lifetime: timedelta | None) -> str:
-    """Make an API key of a user and return it: nothing else ever tells it again. Raise UpkeepFailed."""
+def create_key(settings: Settings, holder: str, name: str, *, lifetime: timedelta | None) -> str:
+    """Make an API key of a user or a robot and return it: nothing else ever tells it again. Raise UpkeepFailed."""
     secret = new_secret(API_KEY)
     run(
         settings,
-        lambda db: Identities(db).add_key(user, name, hash_of(secret), lifetime=lifetime, actor=local_actor()),
+        lambda db: ApiKeys(db).add(holder, name, hash_of(secret), lifetime=lifetime, actor=local_actor()),
     )
     return secret
+
+
+def revoke_key(settings: Settings, holder: str, key_id: int) -> None:
+    """Let an API key be valid no longer. Raise UpkeepFailed."""
+    run(settings, lambda db: ApiKeys(db).revoke(holder, key_id, actor=local_actor()))
 
 
 def rotate_keys(settings: Settings, *, now: bool) -> str:

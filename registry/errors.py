@@ -9,9 +9,11 @@ RegistryError
 ├── StillReferenced  DeletionDisabled  AccessDenied  TagMoveDenied  OrganisationUnknown  AuditDamaged
 ├── IdentityRefused: IdentityUnknown
 ├── DelegationDenied  GrantRefused
-├── Unauthorized: CredentialsMissing  CredentialsWrong  TokenInvalid  LoginRefused  AccessMissing  CatalogDenied  AccessLost
+├── Unauthorized: CredentialsMissing  CredentialsWrong  TokenInvalid  LoginRefused  AccessMissing  CatalogDenied  AdminDenied
+│                 AccessLost
 │                 SessionOver: SessionRevoked  SignatureInvalid
-├── PageInvalid  EndpointUnknown  MethodUnsupported  RequestInvalid  TooManyRequests: TooManyLogins
+├── PageInvalid  EndpointUnknown  MethodUnsupported  BodyTooLarge  ContentTypeUnsupported  AdministratorNeeded
+├── RequestInvalid: FieldsInvalid  TooManyRequests: TooManyLogins
 └── InternalError  Unavailable
 """
 
@@ -280,6 +282,15 @@ class DelegationDenied(RegistryError):
         )
 
 
+class AdministratorNeeded(RegistryError):
+    """Only who may do everything in the registry may do this."""
+
+    code = ErrorCode.DENIED
+
+    def __init__(self) -> None:
+        super().__init__("this is for the registry's administrators; ask one of them")
+
+
 class Unauthorized(RegistryError):
     """Credentials are missing, wrong or not enough: the client may come back with others (RFC 6750 §3).
 
@@ -337,6 +348,15 @@ class CatalogDenied(Unauthorized):
 
     def __init__(self) -> None:
         super().__init__("the catalog needs a token that permits it", scopes=["registry:catalog:*"])
+
+
+class AdminDenied(Unauthorized):
+    """An access token that was not asked for with the scope of the admin API."""
+
+    problem = "insufficient_scope"
+
+    def __init__(self) -> None:
+        super().__init__("the admin API needs a token that permits it, or an API key", scopes=["registry:admin:*"])
 
 
 class AccessLost(Unauthorized):
@@ -398,6 +418,34 @@ class RequestInvalid(RegistryError):
     """A request that is no request of the specification: its query, its headers or its body can't be read."""
 
     code = ErrorCode.UNSUPPORTED
+
+
+class FieldsInvalid(RequestInvalid):
+    """Fields of a body, or parameters of a query, that are missing, unknown or not what they must be: each, and why."""
+
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        said = "; ".join(f"{_cut(name)}: {why}" for name, why in list(fields.items())[:5])
+        super().__init__(
+            f"the request has fields that can't be taken: {said}",
+            {"fields": {_cut(name): why for name, why in list(fields.items())[:20]}},
+        )
+
+
+class BodyTooLarge(RegistryError):
+    code = ErrorCode.SIZE_INVALID
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the request's body is larger than {limit} bytes", {"limit": limit})
+
+
+class ContentTypeUnsupported(RegistryError):
+    code = ErrorCode.UNSUPPORTED
+
+    def __init__(self, content_type: str) -> None:
+        super().__init__(
+            f"Content-Type {_shown(content_type)} is not taken here; send application/json",
+            {"content_type": _cut(content_type)},
+        )
 
 
 class GrantRefused(RegistryError):

@@ -141,7 +141,7 @@ class AccessTokens:
 def bound_of(access: Any) -> Bound:
     """Return what an `access` claim permits. Raise KeyError, TypeError where it is none."""
     repositories: dict[str, frozenset[Permission]] = {}
-    catalog = False
+    catalog = admin = False
     for entry in access:
         actions = entry["actions"]
         if entry["type"] == "repository":
@@ -149,4 +149,6 @@ def bound_of(access: Any) -> Bound:
             repositories[entry["name"]] = repositories.get(entry["name"], frozenset()) | permitted
         elif entry["type"] == "registry" and entry["name"] == "catalog":
             catalog = catalog or "*" in actions
-    return Bound(repositories, catalog)
+        elif entry["type"] == "registry" and entry["name"] == "admin":
+            admin = admin or "*" in actions
+    return Bound(repositories, catalog, admin)

@@ -14,9 +14,10 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from mediatypes.names import RepositoryName
-from registry.db import rights
+from registry.db import principals, rights
 from registry.db.lookups import Batcher
 from registry.db.pool import Database
+from registry.db.principals import StandingRow
 from registry.db.rights import Epochs, RightsQuestion, RightsRow
 from registry.errors import AccessLost, AccessMissing, OrganisationUnknown
 
@@ -71,6 +72,8 @@ class Bound(NamedTuple):
 
     repositories: Mapping[str, frozenset[Permission]]
     catalog: bool
+    admin: bool = False
+    """Whether the admin API may be used by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +161,16 @@ class Access:
             row = await self._decisions.find(RightsQuestion(caller.principal_id, "", ""))
             if row.epochs.principal is None:
                 raise AccessLost(caller.name)
+
+    async def standing(self, caller: Caller) -> StandingRow:
+        """Return who a caller is now, by his id. Raise AccessLost where he is nobody any more, or none of this registry's."""
+        row = None
+        if caller.principal_id not in (None, ANONYMOUS_ID):
+            principal_id = caller.principal_id
+            row = await self._db.read("find_standing", lambda conn: principals.standing(conn, principal_id))
+        if row is None or row.is_disabled:
+            raise AccessLost(caller.name)
+        return row
 
     def asked_by(self, caller: Caller, name: RepositoryName) -> tuple[int | None, str | None]:
         """Return what a lookup is told of its asker, so that it tells the epochs."""

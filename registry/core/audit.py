@@ -46,6 +46,7 @@ class Action(StrEnum):
     PRINCIPAL_DISABLE = "principal.disable"
     PRINCIPAL_ENABLE = "principal.enable"
     PRINCIPAL_DELETE = "principal.delete"
+    PASSWORD_CHANGE = "password.change"  # noqa: S105 - an action, not a password
     SERVICE_ADD = "service.add"
     KEY_ADD = "key.add"
     KEY_REVOKE = "key.revoke"
@@ -60,7 +61,16 @@ class Action(StrEnum):
     GRANT_REMOVE = "grant.remove"
     TOKEN_GIVE = "token.give"  # noqa: S105 - an action, not a token
     SESSION_REUSE = "session.reuse"
+    SESSION_REVOKE = "session.revoke"
+    SIGNING_KEY_ADD = "signing-key.add"
+    ISSUER_ADD = "issuer.add"
+    ISSUER_REMOVE = "issuer.remove"
+    TRUST_ADD = "trust.add"
+    TRUST_REMOVE = "trust.remove"
+    LINK_ADD = "link.add"
+    LINK_REMOVE = "link.remove"
     PULL = "pull"
+    AUDIT_READ = "audit.read"
     AUDIT_PRUNE = "audit.prune"
     AUDIT_DROP = "audit.drop"
 

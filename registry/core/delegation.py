@@ -11,7 +11,7 @@ from registry.core.subjects import Target, is_word
 from registry.db import organisations, rights
 from registry.db.pool import Connection
 from registry.db.rights import Holdings
-from registry.errors import DelegationDenied, IdentityUnknown
+from registry.errors import DelegationDenied, IdentityUnknown, RegistryError
 
 
 async def change_organisation(conn: Connection, name: str, *, by: int | None) -> int:
@@ -20,11 +20,16 @@ async def change_organisation(conn: Connection, name: str, *, by: int | None) ->
     Raise IdentityUnknown where there is none such, DelegationDenied to who needn't know.
     """
     found = await organisations.change(conn, name) if is_word(name) else None
-    if found is None and by is not None:
-        raise DelegationDenied(name)
     if found is None:
-        raise IdentityUnknown(f"there is no organisation {name[:128]}; add it first")
+        raise await unseen(conn, name, by=by)
     return found
+
+
+async def unseen(conn: Connection, name: str, *, by: int | None) -> RegistryError:
+    """Return what is said of an organisation that isn't there, or that the asker doesn't see: to the latter both are one."""
+    if by is not None and not await rights.is_administrator(conn, by):
+        return DelegationDenied(name)
+    return IdentityUnknown(f"there is no organisation {name[:128]}; add it first")
 
 
 async def administer(conn: Connection, name: str, *, by: int | None) -> int:
@@ -34,6 +39,20 @@ async def administer(conn: Connection, name: str, *, by: int | None) -> int:
     if not (await _holdings(conn, on, organisation_id=organisation_id, by=by)).is_administrator:
         raise DelegationDenied(name)
     return organisation_id
+
+
+async def oversee(conn: Connection, name: str, *, by: int | None) -> int:
+    """Return an organisation's id to its administrators, who look at it and change nothing.
+
+    Raise DelegationDenied to others, IdentityUnknown.
+    """
+    found = await organisations.find(conn, name) if is_word(name) else None
+    if found is None:
+        raise await unseen(conn, name, by=by)
+    on = Target(name, f"{name}/", is_prefix=True)
+    if not (await _holdings(conn, on, organisation_id=found, by=by)).is_administrator:
+        raise DelegationDenied(name)
+    return found
 
 
 async def grantable(conn: Connection, on: Target, *, organisation_id: int, by: int | None) -> frozenset[Permission]:

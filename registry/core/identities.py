@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from registry.core.access import ANONYMOUS_ID, PULL
 from registry.core.audit import REGISTRY, Action, Actor, Event, record
 from registry.core.delegation import administer, change_organisation, grantable
 from registry.core.roles import BUILT_IN
 from registry.core.subjects import (
+    ROBOT_MARK,
     Subject,
     find_principal,
     find_subject,
@@ -23,14 +23,9 @@ from registry.db import grants, organisations, principals, rights, roles, sessio
 from registry.db.pool import Connection, Database
 from registry.db.principals import StandingRow
 from registry.db.roles import RoleRow
-from registry.errors import DelegationDenied, IdentityRefused, IdentityUnknown
+from registry.errors import DelegationDenied, IdentityRefused
 
 T = TypeVar("T")
-
-_LONGEST_KEY_NAME: Final = 128
-
-ROBOT_MARK: Final = "+"
-"""What stands between a robot's organisation and the rest of its name; no user's name has one."""
 
 
 class Identities:
@@ -83,31 +78,31 @@ class Identities:
 
         await self._db.transaction("add_robot", add)
 
-    async def disable(self, name: str, *, actor: Actor) -> None:
+    async def disable(self, name: str, *, actor: Actor, kind: str | None = None) -> None:
         """Let a user or a robot do nothing any more, and end its sessions. Raise IdentityRefused, DelegationDenied."""
 
         async def disable(conn: Connection) -> None:
-            found = await self._found(conn, name, by=actor.principal_id)
+            found = await self._found(conn, name, by=actor.principal_id, kind=kind)
             await principals.disable(conn, found.id)
             await sessions.revoke_all(conn, principal_id=found.id)
             await record(conn, Event(actor, Action.PRINCIPAL_DISABLE, name))
 
         await self._db.transaction("disable_principal", disable)
 
-    async def enable(self, name: str, *, actor: Actor) -> None:
+    async def enable(self, name: str, *, actor: Actor, kind: str | None = None) -> None:
         """Let a user or a robot do again what is granted to it. Raise IdentityRefused, DelegationDenied."""
 
         async def enable(conn: Connection) -> None:
-            await principals.enable(conn, (await self._found(conn, name, by=actor.principal_id)).id)
+            await principals.enable(conn, (await self._found(conn, name, by=actor.principal_id, kind=kind)).id)
             await record(conn, Event(actor, Action.PRINCIPAL_ENABLE, name))
 
         await self._db.transaction("enable_principal", enable)
 
-    async def delete(self, name: str, *, actor: Actor) -> None:
+    async def delete(self, name: str, *, actor: Actor, kind: str | None = None) -> None:
         """Delete a user or a robot with its keys, sessions and grants. Raise IdentityRefused, DelegationDenied."""
 
         async def delete(conn: Connection) -> None:
-            await principals.delete(conn, (await self._found(conn, name, by=actor.principal_id)).id)
+            await principals.delete(conn, (await self._found(conn, name, by=actor.principal_id, kind=kind)).id)
             await record(conn, Event(actor, Action.PRINCIPAL_DELETE, name))
 
         await self._db.transaction("delete_principal", delete)
@@ -135,32 +130,33 @@ class Identities:
         if not await self._change("revoke", event, subject, role, grants.delete):
             raise IdentityRefused(f"{subject} has no role {role} on {target}")
 
-    async def add_key(
-        self, user: str, name: str, secret_hash: bytes, *, lifetime: timedelta | None, actor: Actor
-    ) -> None:
-        """Record an API key of a user. Raise IdentityRefused."""
-        if not name.isprintable() or not 0 < len(name) <= _LONGEST_KEY_NAME:
-            raise IdentityRefused(f"a key's name has 1 to {_LONGEST_KEY_NAME} characters that can be printed")
+    async def set_password(self, name: str, password_hash: str, *, actor: Actor) -> None:
+        """Let a user have another password, and end his sessions. Whose it is may do so himself, by a password that is his.
 
-        async def add(conn: Connection) -> None:
-            row = await principals.by_name(conn, user) if is_word(user) else None
-            if row is None:
-                raise IdentityUnknown(f"there is no user {user}, or it is disabled")
-            expires_at = datetime.now(UTC) + lifetime if lifetime is not None else None
-            if await principals.add_key(conn, row.id, name, secret_hash, scopes=None, expires_at=expires_at) is None:
-                raise IdentityRefused(f"{user} has a key of the name {name} already")
-            await record(conn, Event(actor, Action.KEY_ADD, f"user:{user}", detail={"name": name}))
+        Raise IdentityUnknown, DelegationDenied.
+        """
 
-        await self._db.transaction("add_api_key", add)
+        async def change(conn: Connection) -> None:
+            found = await find_principal(conn, name, kind="user")
+            if found.id != actor.principal_id:
+                await self._found(conn, name, by=actor.principal_id)
+            await principals.set_password(conn, found.id, password_hash)
+            await sessions.revoke_all(conn, principal_id=found.id)
+            await record(conn, Event(actor, Action.PASSWORD_CHANGE, f"user:{name}"))
 
-    async def _found(self, conn: Connection, name: str, *, by: int | None) -> StandingRow:
-        """Return a principal that `by` may change: a robot is its organisation's, everybody else the registry's."""
+        await self._db.transaction("set_password", change)
+
+    async def _found(self, conn: Connection, name: str, *, by: int | None, kind: str | None = None) -> StandingRow:
+        """Return a principal, of a `kind` where that is given, that `by` may change.
+
+        A robot is its organisation's, everybody else the registry's.
+        """
         organisation, mark, _ = name.partition(ROBOT_MARK)
         if mark:
             await administer(conn, organisation, by=by)
         elif by is not None and not await rights.is_administrator(conn, by):
             raise DelegationDenied(name)
-        return await find_principal(conn, name)
+        return await find_principal(conn, name, kind=kind)
 
     async def _change(
         self, what: str, event: Event, subject: str, role: str, change: Callable[..., Awaitable[bool]]

@@ -9,6 +9,7 @@ from registry.core.audit import Action, Actor, Event, record
 from registry.core.subjects import find_principal, is_word, require_name
 from registry.db import principals, rights, service_keys
 from registry.db.pool import Connection, Database
+from registry.db.service_keys import ServiceKeyListed
 from registry.errors import DelegationDenied, IdentityRefused, IdentityUnknown
 
 
@@ -60,16 +61,27 @@ class ServiceKeys:
 
         await self._db.transaction("add_service_key", add)
 
-    async def revoke(self, key_id: str, *, actor: Actor) -> None:
-        """Let a key be valid no longer. Raise IdentityRefused, DelegationDenied."""
+    async def revoke(self, key_id: str, *, actor: Actor, service: str | None = None) -> None:
+        """Let a key, of a `service` where that is given, be valid no longer. Raise IdentityRefused, DelegationDenied."""
 
         async def revoke(conn: Connection) -> None:
             await _require_administrator(conn, "service keys", by=actor.principal_id)
-            if not key_id.isascii() or not key_id.isprintable() or not await service_keys.revoke(conn, key_id):
+            is_key = key_id.isascii() and key_id.isprintable() and (service is None or is_word(service))
+            if not is_key or not await service_keys.revoke(conn, key_id, service=service):
                 raise IdentityUnknown(f"there is no valid key {key_id[:128]}")
             await record(conn, Event(actor, Action.KEY_REVOKE, f"key:{key_id}"))
 
         await self._db.transaction("revoke_service_key", revoke)
+
+    async def listed(self, service: str, *, by: int | None) -> list[ServiceKeyListed]:
+        """Return the keys of a service, valid or not, the last one first. Raise IdentityUnknown, DelegationDenied."""
+
+        async def find(conn: Connection) -> list[ServiceKeyListed]:
+            await _require_administrator(conn, service, by=by)
+            found = await find_principal(conn, service, kind="service")
+            return await service_keys.listed(conn, principal_id=found.id)
+
+        return await self._db.read("list_service_keys", find)
 
 
 async def _require_administrator(conn: Connection, what: str, *, by: int | None) -> None:

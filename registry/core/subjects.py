@@ -18,6 +18,9 @@ from registry.errors import IdentityRefused, IdentityUnknown
 OIDC_USER: Final = "oidc"
 """As whom plain clients send a token of a trusted issuer as their password; it is nobody's name."""
 
+ROBOT_MARK: Final = "+"
+"""What stands between a robot's organisation and the rest of its name; no user's name has one."""
+
 _NAME: Final = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*", re.ASCII)
 _LONGEST_NAME: Final = 64
 _WORD: Final = re.compile(r"[a-z0-9._+-]{1,255}", re.ASCII)
@@ -92,11 +95,11 @@ async def find_subject(conn: Connection, text: str) -> Subject:
     raise IdentityRefused(f"subject “{text[:128]}” is none of user:NAME, team:ORG/TEAM and anonymous")
 
 
-async def find_principal(conn: Connection, name: str) -> StandingRow:
-    """Return a user, a robot or a service, disabled or not. Raise IdentityUnknown."""
+async def find_principal(conn: Connection, name: str, *, kind: str | None = None) -> StandingRow:
+    """Return a user, a robot or a service, or one of a `kind` only, disabled or not. Raise IdentityUnknown."""
     row = await principals.find(conn, name) if is_word(name) else None
-    if row is None:
-        raise IdentityUnknown(f"there is no user {name[:128]}")
+    if row is None or kind not in (None, row.kind):
+        raise IdentityUnknown(f"there is no {kind or 'user'} {name[:128]}")
     return row
 
 

@@ -60,6 +60,10 @@ _FIND: Final = """
 SELECT id, kind, name, is_admin, disabled_at IS NOT NULL, organisation_id FROM principals
 WHERE name = $1 AND kind <> 'anonymous' FOR KEY SHARE
 """
+_STANDING: Final = """
+SELECT id, kind, name, is_admin, disabled_at IS NOT NULL, organisation_id FROM principals
+WHERE id = $1 AND kind <> 'anonymous'
+"""
 _ADD_ROBOT: Final = """
 INSERT INTO principals (kind, name, organisation_id) VALUES ('robot', $1, $2) ON CONFLICT (name) DO NOTHING RETURNING id
 """
@@ -112,6 +116,12 @@ async def add_user(conn: Connection, name: str, *, password_hash: str | None, is
 async def find(conn: Connection, name: str) -> StandingRow | None:
     """Return who has a name, and keep it from being deleted until the transaction ends; None where nobody has."""
     row = await conn.fetchrow(_FIND, name)
+    return StandingRow(*row) if row is not None else None
+
+
+async def standing(conn: Connection, principal_id: int) -> StandingRow | None:
+    """Return who has an id; None where nobody has."""
+    row = await conn.fetchrow(_STANDING, principal_id)
     return StandingRow(*row) if row is not None else None
 
 

@@ -17,6 +17,16 @@ class ServiceKeyRow(NamedTuple):
     public_key: bytes
 
 
+class ServiceKeyListed(NamedTuple):
+    """A key, valid or not."""
+
+    id: str
+    algorithm: str
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+
 _ADD: Final = """
 INSERT INTO service_keys (id, principal_id, algorithm, public_key, expires_at) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (id) DO NOTHING RETURNING 1
@@ -26,7 +36,15 @@ SELECT p.id, p.name, k.algorithm, k.public_key FROM service_keys k JOIN principa
 WHERE k.id = $1 AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
     AND p.kind = 'service' AND p.disabled_at IS NULL
 """
-_REVOKE: Final = "UPDATE service_keys SET revoked_at = now() WHERE id = $1 AND revoked_at IS NULL RETURNING 1"
+_REVOKE: Final = """
+UPDATE service_keys k SET revoked_at = now() FROM principals p
+WHERE k.id = $1 AND k.revoked_at IS NULL AND p.id = k.principal_id AND ($2::text IS NULL OR p.name = $2)
+RETURNING 1
+"""
+_LIST: Final = """
+SELECT id, algorithm, created_at, expires_at, revoked_at FROM service_keys
+WHERE principal_id = $1 ORDER BY created_at DESC, id LIMIT 1000
+"""
 # By one clock, whichever node asks: a nonce is kept for twice the time in which its signature is taken, so that it is not
 # forgotten before the last statement that may still take it has ended.
 _USE: Final = """
@@ -61,9 +79,14 @@ async def find(conn: Connection, key_id: str) -> ServiceKeyRow | None:
     return ServiceKeyRow(*row) if row is not None else None
 
 
-async def revoke(conn: Connection, key_id: str) -> bool:
-    """Let a key be valid no longer; return False where it isn't."""
-    return await conn.fetchval(_REVOKE, key_id) is not None
+async def revoke(conn: Connection, key_id: str, *, service: str | None = None) -> bool:
+    """Let a key, of a `service` where that is given, be valid no longer; return False where it isn't."""
+    return await conn.fetchval(_REVOKE, key_id, service) is not None
+
+
+async def listed(conn: Connection, *, principal_id: int) -> list[ServiceKeyListed]:
+    """Return the thousand last keys of a service, valid or not, the last one first."""
+    return [ServiceKeyListed(*row) for row in await conn.fetch(_LIST, principal_id)]
 
 
 async def use_nonce(conn: Connection, key_id: str, nonce: str, *, created: int, window: float) -> bool:

@@ -56,6 +56,10 @@ ORDER BY used_at DESC, id LIMIT $2
 _REVOKE_ALL: Final = """
 UPDATE sessions SET revoked_at = now() WHERE principal_id = $1 AND revoked_at IS NULL AND expires_at > now() RETURNING 1
 """
+_REVOKE: Final = """
+UPDATE sessions SET revoked_at = now()
+WHERE id = $2 AND principal_id = $1 AND revoked_at IS NULL AND expires_at > now() RETURNING 1
+"""
 # Also of revoked ones: until then it can be seen when that was.
 _FORGET: Final = """
 DELETE FROM sessions WHERE id IN (
@@ -88,6 +92,11 @@ async def listed(conn: Connection, *, principal_id: int, limit: int) -> list[Ses
 async def revoke_all(conn: Connection, *, principal_id: int) -> int:
     """End all sessions of a principal; return how many."""
     return len(await conn.fetch(_REVOKE_ALL, principal_id))
+
+
+async def revoke(conn: Connection, session: UUID, *, principal_id: int) -> bool:
+    """End a session of a principal; return False where it has none such."""
+    return await conn.fetchval(_REVOKE, principal_id, session) is not None
 
 
 async def forget(conn: Connection, *, limit: int) -> int:

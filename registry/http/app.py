@@ -100,16 +100,16 @@ def create_app(services: Services, router: Router, access: OpenAccess) -> Quart:
 def _add_protocol(app: Quart, router: Router) -> None:
     async def protocol(rest: str = "") -> Response:
         del rest
-        exchange = _exchange()
+        exchange = exchange_of()
         assert exchange is not None
-        return _response(await exchange.answer(router, locate(exchange.call.path)), exchange)
+        return response_of(await exchange.answer(router, locate(exchange.call.path)), exchange)
 
     for rule in ("/v2", "/v2/", "/v2/<path:rest>", "/auth/token", "/.well-known/jwks.json"):
         app.add_url_rule(rule, rule, protocol, methods=_METHODS, provide_automatic_options=False, strict_slashes=True)
 
     @app.errorhandler(HTTPException)
     async def not_routed(error: HTTPException) -> Response:
-        if _exchange() is not None:
+        if exchange_of() is not None:
             return await protocol()  # the router's answer is the same for both doors, and knows each resource's methods
         return _refused(_refusal_of(error))
 
@@ -146,7 +146,7 @@ def _add_own_routes(app: Quart, services: Services, access: OpenAccess) -> None:
 
 def _refused(error: RegistryError) -> Response:
     reply = render(error, _request_id(), request.path)
-    exchange = _exchange()
+    exchange = exchange_of()
     if exchange is not None:
         exchange.reply = reply
     reply.headers.append(("X-Request-ID", _request_id()))
@@ -156,7 +156,7 @@ def _refused(error: RegistryError) -> Response:
 def _own(reply: Reply) -> Response:
     """Return what was not the router's answer."""
     reply.complete(request.method)
-    return _response(reply)
+    return response_of(reply)
 
 
 def _refusal_of(error: HTTPException) -> RegistryError:
@@ -165,13 +165,14 @@ def _refusal_of(error: HTTPException) -> RegistryError:
     return RequestInvalid(error.description or error.name)
 
 
-def _exchange() -> Exchange | None:
+def exchange_of() -> Exchange | None:
+    """Return the exchange of the request that is being answered; None of those that are Quart's own."""
     scope = cast("dict[str, Any]", request.scope)
     return cast("Exchange | None", scope.get(_EXCHANGE))
 
 
 def _request_id() -> str:
-    exchange = _exchange()
+    exchange = exchange_of()
     if exchange is not None:
         return exchange.call.request_id
     if "request_id" not in g:
@@ -179,7 +180,8 @@ def _request_id() -> str:
     return cast("str", g.request_id)
 
 
-def _response(reply: Reply, exchange: Exchange | None = None) -> Response:
+def response_of(reply: Reply, exchange: Exchange | None = None) -> Response:
+    """Return a reply as Quart sends it; a stream needs its exchange."""
     body = reply.body
     if isinstance(body, Stream):
         assert exchange is not None

@@ -103,10 +103,23 @@ class Call:
     """One request. Header names are lower case; a header given twice holds both values, joined by a comma.
 
     `peer` is the address at the connection's other end, "" where the server doesn't know it; `caller` is who calls, once that
-    is known, and `held` what he may do with the repository, unless that is decided with a lookup.
+    is known, and `held` what he may do with the repository, unless that is decided with a lookup. `raw_path` is the path as the
+    client has written it, None where the server doesn't tell it.
     """
 
-    __slots__ = ("_query", "body", "caller", "headers", "held", "method", "path", "peer", "raw_query", "request_id")
+    __slots__ = (
+        "_query",
+        "body",
+        "caller",
+        "headers",
+        "held",
+        "method",
+        "path",
+        "peer",
+        "raw_path",
+        "raw_query",
+        "request_id",
+    )
 
     def __init__(
         self,
@@ -116,12 +129,14 @@ class Call:
         headers: Iterable[tuple[bytes, bytes]],
         receive: Receive,
         peer: str = "",
+        raw_path: bytes | None = None,
     ) -> None:
         self.method = method
         self.peer = peer
         self.caller = NOBODY
         self.held: frozenset[Permission] = frozenset()
         self.path = path
+        self.raw_path = raw_path
         self.raw_query = raw_query
         self._query: Query | None = None
         found: dict[str, str] = {}

@@ -21,6 +21,7 @@ STATUS: Final[dict[type[RegistryError], int]] = {
     errors.ManifestInvalid: 400,
     errors.PageInvalid: 400,
     errors.RequestInvalid: 400,
+    errors.FieldsInvalid: 400,
     errors.GrantRefused: 400,
     errors.Unauthorized: 401,
     errors.CredentialsMissing: 401,
@@ -29,6 +30,7 @@ STATUS: Final[dict[type[RegistryError], int]] = {
     errors.LoginRefused: 401,
     errors.AccessMissing: 401,
     errors.CatalogDenied: 401,
+    errors.AdminDenied: 401,
     errors.AccessLost: 401,
     errors.SessionOver: 401,
     errors.SignatureInvalid: 401,
@@ -37,6 +39,7 @@ STATUS: Final[dict[type[RegistryError], int]] = {
     errors.TagMoveDenied: 403,
     errors.OrganisationUnknown: 403,
     errors.DelegationDenied: 403,
+    errors.AdministratorNeeded: 403,
     errors.IdentityRefused: 409,
     errors.AuditDamaged: 409,
     errors.IdentityUnknown: 404,
@@ -51,7 +54,9 @@ STATUS: Final[dict[type[RegistryError], int]] = {
     errors.DeletionDisabled: 405,
     errors.BlobTooLarge: 413,
     errors.ManifestTooLarge: 413,
+    errors.BodyTooLarge: 413,
     errors.MediaTypeUnsupported: 415,
+    errors.ContentTypeUnsupported: 415,
     errors.RangeUnsatisfiable: 416,
     errors.UploadOutOfOrder: 416,
     errors.TooManyRequests: 429,
@@ -67,10 +72,11 @@ def render(error: RegistryError, request_id: str, here: str) -> Reply:
         "errors": [{"code": error.code, "message": error.message, "detail": {**error.detail, "request_id": request_id}}]
     }
     content = msgspec.json.encode(document)
-    return Reply(STATUS[type(error)], [("Content-Type", "application/json"), *_extra_headers(error, here)], content)
+    return Reply(STATUS[type(error)], [("Content-Type", "application/json"), *extra_headers(error, here)], content)
 
 
-def _extra_headers(error: RegistryError, here: str) -> Headers:
+def extra_headers(error: RegistryError, here: str) -> Headers:
+    """Return the headers that say more than an error's status."""
     match error:
         case errors.UploadOutOfOrder():
             return [("Range", f"0-{max(error.offset - 1, 0)}"), ("Location", here)]

@@ -11,7 +11,7 @@ from mediatypes.endpoints import Location
 from registry import metrics
 from registry.http.call import Call, Receive
 from registry.http.reply import Reply, Stream
-from registry.http.routes import Router
+from registry.http.routes import Router, Work
 
 _DISCARDED: Final = 16 << 20  # bytes, and
 _DISCARD_SECONDS: Final = 5.0  # seconds, for which the rest of a refused body is read before the answer
@@ -34,21 +34,22 @@ class Exchange:
             scope["headers"],
             receive,
             peer[0] if peer else "",
+            scope.get("raw_path"),
         )
         self.reply = Reply(499)  # nothing was answered: the client had gone
         self.sent = 0
         self._in_flight = 0
         self._add_in_flight(self.call.body.announced or 0)
 
-    async def answer(self, router: Router, at: Location | None) -> Reply:
+    async def answer(self, router: Router, at: Location | None, work: Work | None = None) -> Reply:
         """Return the router's reply, when the request's body has been read or given up; `at` is what the path names."""
-        self._endpoint, self.reply = await router.answer(self.call, at)
+        self._endpoint, self.reply = await router.answer(self.call, at, work)
         # A client that asks first (Expect: 100-continue) and is refused before a byte was read sends nothing at all.
         waits = "expect" in self.call.headers and not self.call.body.received
         if not self.call.body.finished and not waits and self.call.method not in ("GET", "HEAD"):
             await self.call.body.discard(_DISCARDED, _DISCARD_SECONDS)
         if isinstance(self.reply.body, Stream):
-            self._add_in_flight(self.reply.body.size)
+            self._add_in_flight(self.reply.body.size or 0)
         return self.reply
 
     def finish(self) -> None:

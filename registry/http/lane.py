@@ -50,7 +50,7 @@ async def _send(exchange: Exchange, reply: Reply, send: Send, *, files: bool) ->
         exchange.sent = len(body)
         await send({"type": "http.response.body", "body": body, "more_body": False})
     elif files and body.file is not None:
-        exchange.sent = body.size
+        exchange.sent = body.size or 0
         await send({"type": _FILES, "path": str(body.file)})
     else:
         async with contextlib.aclosing(body.pieces(exchange.call)) as pieces:

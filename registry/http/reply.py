@@ -23,10 +23,13 @@ _log = structlog.get_logger("registry.http")
 
 @dataclass(slots=True)
 class Stream:
-    """A reply's body that is read from storage; `file` where all of it is exactly a local file's content."""
+    """A reply's body that is read piece by piece; `file` where all of it is exactly a local file's content.
+
+    `size` is None where nobody knows it beforehand: the body goes out in chunks.
+    """
 
     chunks: AsyncGenerator[bytes, None]
-    size: int
+    size: int | None
     file: Path | None = None
 
     async def pieces(self, call: Call) -> AsyncGenerator[bytes, None]:
@@ -54,7 +57,8 @@ class Reply:
         """Say the body's length, but where a status has none (RFC 9110 §8.6), and send HEAD nothing more than that."""
         if self.status not in (204, 304):
             size = len(self.body) if isinstance(self.body, bytes) else self.body.size
-            self.headers.append(("Content-Length", str(size)))
+            if size is not None:
+                self.headers.append(("Content-Length", str(size)))
         if method == "HEAD":
             self.body = b""
 

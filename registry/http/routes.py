@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -24,6 +24,7 @@ from registry.errors import (
     Unavailable,
 )
 from registry.http import blobs, listings, manifests, uploads
+from registry.http.api.problems import is_api, render_problem
 from registry.http.call import Call
 from registry.http.challenges import Challenges
 from registry.http.errors import render
@@ -34,8 +35,17 @@ from registry.http.parse import name_of
 from registry.http.reply import Headers, Reply
 from registry.storage.base import StorageError
 
-Handler = Callable[[Services, Call, Location, Links], Awaitable[Reply]]
 OwnHandler = Callable[[Call], Awaitable[Reply]]
+
+
+class Work(NamedTuple):
+    """What answers a call that is none of the table's, and what metrics call its endpoint."""
+
+    endpoint: str
+    handle: OwnHandler
+
+
+Handler = Callable[[Services, Call, Location, Links], Awaitable[Reply]]
 
 _R = Resource
 HANDLERS: Final[dict[tuple[Resource, str], Handler]] = {
@@ -99,9 +109,14 @@ class Router:
         self._own = own or {}
         self._journal = journal
 
-    async def answer(self, call: Call, at: Location | None) -> tuple[str, Reply]:
-        """Return the endpoint (`end-N`, "unknown" where there is none) of a call to `at`, and the complete reply."""
+    async def answer(self, call: Call, at: Location | None, work: Work | None = None) -> tuple[str, Reply]:
+        """Return the endpoint (`end-N`, "unknown" where there is none) of a call to `at`, and the complete reply.
+
+        Where `work` is given it answers, and nothing of the table.
+        """
         endpoint = ENDPOINTS.get((at.resource, call.method), "unknown") if at else "unknown"
+        if work is not None:
+            endpoint = work.endpoint
         quota: Headers = []
         try:
             if self._limits is not None:  # before anything is read or decided
@@ -109,7 +124,7 @@ class Router:
                 quota = quota_headers(standing)
                 if standing.is_refused:
                     raise TooManyRequests(standing.next_in)
-            reply = await self._handle(call, at)
+            reply = await (self._handle(call, at) if work is None else work.handle(call))
             if self._journal is not None:
                 self._journal.note(call, at, reply.status)
             reply.complete(call.method)
@@ -161,7 +176,8 @@ class Router:
                 raise
 
     def _refuse(self, call: Call, error: RegistryError) -> Reply:
-        reply = render(error, call.request_id, self._links.here(call.path))
+        rendered = render_problem if is_api(call.path) else render
+        reply = rendered(error, call.request_id, self._links.here(call.path))
         if isinstance(error, Unauthorized) and self._challenges is not None:
             reply.headers.append(self._challenges.header(call, error))
         reply.complete(call.method)

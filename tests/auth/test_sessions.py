@@ -19,6 +19,7 @@ from registry.auth.secrets import API_KEY, hash_of, is_secret, new_secret
 from registry.auth.sessions import Sessions
 from registry.auth.tokens import AccessTokens
 from registry.core.access import Caller
+from registry.core.api_keys import ApiKeys
 from registry.core.identities import Identities
 from registry.core.services import Services
 from registry.db.pool import Database
@@ -223,7 +224,7 @@ async def test_a_refresh_token_is_no_access_token_no_key_and_no_password_and_non
     )
     identification = Identification(database, Passwords())
     key = new_secret(API_KEY)
-    await Identities(database).add_key("ada", "default", hash_of(key), lifetime=None, actor=OPERATOR)
+    await ApiKeys(database).add("ada", "default", hash_of(key), lifetime=None, actor=OPERATOR)
     with pytest.raises(TokenInvalid):
         await tokens.verify(refresh)
     assert not is_secret(refresh, API_KEY)

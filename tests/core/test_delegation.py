@@ -11,6 +11,7 @@ import pytest
 
 from mediatypes.names import RepositoryName
 from registry.core.access import Access, Caller
+from registry.core.api_keys import ApiKeys
 from registry.core.identities import Identities
 from registry.core.roles import Roles
 from registry.core.teams import Teams
@@ -29,6 +30,7 @@ class Installation:
 
     def __init__(self, db: Database) -> None:
         self.identities, self.teams, self.roles = Identities(db), Teams(db), Roles(db)
+        self.keys = ApiKeys(db)
         self.ids: dict[str, int] = {}
 
     async def fill(self, sql: asyncpg.Connection) -> None:
@@ -199,8 +201,8 @@ async def test_teams_and_robots_hold_rights_in_their_organisation_only(there: In
         lambda there: there.identities.grant("user:bob", "\0", "acme", actor=OPERATOR),
         lambda there: there.identities.grant("user:bob", "reader", "\0", actor=OPERATOR),
         lambda there: there.identities.grant("user:bob", "reader", "acme/\0*", actor=OPERATOR),
-        lambda there: there.identities.add_key("bob", "\0", b"k", lifetime=None, actor=OPERATOR),
-        lambda there: there.identities.add_key("\0", "k", b"k", lifetime=None, actor=OPERATOR),
+        lambda there: there.keys.add("bob", "\0", b"k", lifetime=None, actor=OPERATOR),
+        lambda there: there.keys.add("\0", "k", b"k", lifetime=None, actor=OPERATOR),
         lambda there: there.identities.add_user("\0", password_hash=None, is_admin=False, actor=OPERATOR),
         lambda there: there.teams.add("acme/", actor=OPERATOR),
         lambda there: there.teams.add("acme", actor=OPERATOR),
@@ -238,7 +240,7 @@ async def test_who_is_disabled_loses_what_was_decided_and_his_sessions_and_gets_
     )
     await there.identities.disable("hand", actor=OPERATOR)
     with pytest.raises(IdentityUnknown):
-        await there.identities.add_key("hand", "k", b"k", lifetime=None, actor=OPERATOR)
+        await there.keys.add("hand", "k", b"k", lifetime=None, actor=OPERATOR)
     # Rights of who is disabled can be taken, too.
     await there.identities.revoke("user:hand", "writer", "acme/models/*", actor=OPERATOR)
     await there.identities.enable("hand", actor=OPERATOR)

@@ -1,0 +1,103 @@
+"""API keys of users and robots."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple
+
+from registry.core.audit import Action, Actor, Event, record
+from registry.core.delegation import administer, oversee
+from registry.core.pages import Page
+from registry.core.subjects import ROBOT_MARK, find_principal
+from registry.db import api_keys, principals, rights
+from registry.db.api_keys import KeyListed
+from registry.db.pool import Connection, Database
+from registry.db.principals import StandingRow
+from registry.errors import DelegationDenied, IdentityRefused, IdentityUnknown
+
+_LONGEST_NAME: Final = 128
+
+
+class KeyAdded(NamedTuple):
+    """A key that was recorded."""
+
+    id: int
+    expires_at: datetime | None
+
+
+class ApiKeys:
+    """The verbs of `blacklake admin apikey`.
+
+    One's own keys are one's own affair; a robot's are its organisation's administrators', all others the registry's. A `kind`
+    is what the owner must be.
+    """
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def add(
+        self,
+        owner: str,
+        name: str,
+        secret_hash: bytes,
+        *,
+        lifetime: timedelta | None,
+        actor: Actor,
+        kind: str | None = None,
+    ) -> KeyAdded:
+        """Record a key. Raise IdentityRefused, DelegationDenied."""
+        if not name.isprintable() or not 0 < len(name) <= _LONGEST_NAME:
+            raise IdentityRefused(f"a key's name has 1 to {_LONGEST_NAME} characters that can be printed")
+        expires_at = datetime.now(UTC) + lifetime if lifetime is not None else None
+
+        async def add(conn: Connection) -> KeyAdded:
+            found = await _owner(conn, owner, kind, actor.principal_id, is_change=True)
+            if found.is_disabled:
+                raise IdentityUnknown(f"there is no user {owner}, or it is disabled")
+            if found.kind == "service":
+                raise IdentityRefused(f"{owner} is a service, which signs its requests and has no API keys")
+            key_id = await principals.add_key(conn, found.id, name, secret_hash, scopes=None, expires_at=expires_at)
+            if key_id is None:
+                raise IdentityRefused(f"{owner} has a key of the name {name} already")
+            await record(conn, Event(actor, Action.KEY_ADD, f"user:{owner}", detail={"name": name, "key": key_id}))
+            return KeyAdded(key_id, expires_at)
+
+        return await self._db.transaction("add_api_key", add)
+
+    async def page(
+        self, owner: str, *, by: int | None, after: int = 0, limit: int, kind: str | None = None
+    ) -> Page[KeyListed]:
+        """Return keys, expired ones too, in the order in which they were made. Raise IdentityUnknown, DelegationDenied."""
+
+        async def find(conn: Connection) -> list[KeyListed]:
+            found = await _owner(conn, owner, kind, by, is_change=False)
+            return await api_keys.page(conn, principal_id=found.id, after=after, limit=limit + 1)
+
+        rows = await self._db.read("list_api_keys", find)
+        return Page(rows[:limit], str(rows[limit - 1].id) if len(rows) > limit else None)
+
+    async def revoke(self, owner: str, key_id: int, *, actor: Actor, kind: str | None = None) -> None:
+        """Delete a key: who has it may do nothing more with it. Raise IdentityUnknown, DelegationDenied."""
+
+        async def delete(conn: Connection) -> None:
+            found = await _owner(conn, owner, kind, actor.principal_id, is_change=True)
+            name = await api_keys.delete(conn, key_id, principal_id=found.id)
+            if name is None:
+                raise IdentityUnknown(f"{owner} has no key {key_id}")
+            await record(conn, Event(actor, Action.KEY_REVOKE, f"user:{owner}", detail={"name": name, "key": key_id}))
+
+        await self._db.transaction("revoke_api_key", delete)
+
+
+async def _owner(conn: Connection, name: str, kind: str | None, by: int | None, *, is_change: bool) -> StandingRow:
+    """Return whose keys they are, once it is clear that `by` may have to do with them; others don't learn who there is."""
+    organisation, mark, _ = name.partition(ROBOT_MARK)
+    is_robots = bool(mark) and kind in (None, "robot")
+    own = await principals.standing(conn, by) if by is not None else None
+    if own is not None and own.name == name:
+        return await find_principal(conn, name, kind=kind)
+    if is_robots:
+        await (administer if is_change else oversee)(conn, organisation, by=by)
+    elif by is not None and not await rights.is_administrator(conn, by):
+        raise DelegationDenied(name)
+    return await find_principal(conn, name, kind=kind)

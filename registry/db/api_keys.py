@@ -1,0 +1,35 @@
+"""API keys: secrets that stand for a principal. Each is looked up with its principal, never by its number alone."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from registry.db.pool import Connection
+
+
+class KeyListed(NamedTuple):
+    """What may be told of a key. `used_at` is true to a minute."""
+
+    id: int
+    name: str
+    created_at: datetime
+    expires_at: datetime | None
+    used_at: datetime | None
+
+
+_PAGE: Final = """
+SELECT id, name, created_at, expires_at, used_at FROM api_keys WHERE principal_id = $1 AND id > $2 ORDER BY id LIMIT $3
+"""
+_DELETE: Final = "DELETE FROM api_keys WHERE principal_id = $1 AND id = $2 RETURNING name"
+
+
+async def page(conn: Connection, *, principal_id: int, after: int, limit: int) -> list[KeyListed]:
+    """Return keys of a principal, expired ones too, those with numbers above `after`."""
+    return [KeyListed(*row) for row in await conn.fetch(_PAGE, principal_id, after, limit)]
+
+
+async def delete(conn: Connection, key_id: int, *, principal_id: int) -> str | None:
+    """Delete a key of a principal and return its name; None where it has none such."""
+    found: str | None = await conn.fetchval(_DELETE, principal_id, key_id)
+    return found
