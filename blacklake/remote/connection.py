@@ -34,16 +34,14 @@ class Connection:
         return _document(self._send("GET", path, query=query))
 
     def pages(self, path: str, **query: Any) -> Iterator[dict[str, Any]]:
-        """Yield all items of a list, page by page. Raise RemoteFailed.
-
-        Of where the next page is only the query is taken: what it says goes to this registry, whatever else stands there.
-        """
+        """Yield all items of a list, page by page: each says after what the next one begins. Raise RemoteFailed."""
+        after: str | None = None
         while True:
-            page = self.get(path, **query)
+            page = self.get(path, **query, after=after)
             yield from page["items"]
-            if page["next"] is None:
+            after = page["next"]
+            if after is None:
                 return
-            query |= dict(httpx.URL(page["next"]).params)
 
     def lines(self, path: str, **query: Any) -> Iterator[str]:
         """Yield the lines of what is streamed. Raise RemoteFailed."""
