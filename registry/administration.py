@@ -11,8 +11,8 @@ from registry.auth.passwords import Passwords
 from registry.auth.request_signatures import PublicKeyUnfit, read_public_key
 from registry.auth.secrets import API_KEY, hash_of, new_secret
 from registry.auth.trust import kind_of
-from registry.auth.trusted import Trusted
-from registry.compose import create_keyring, create_secret_key
+from registry.auth.trusted import Rule, Trusted
+from registry.compose import create_keyring, create_secret_key, create_sessions
 from registry.config import Settings
 from registry.core.access import Permission
 from registry.core.api_keys import ApiKeys
@@ -21,9 +21,9 @@ from registry.core.identities import Identities
 from registry.core.roles import Roles
 from registry.core.service_keys import ServiceKeys
 from registry.core.teams import Teams
+from registry.datadir import forget_first_password
 from registry.db.pool import Database
 from registry.db.trust import IssuerRow
-from registry.first_start import ADMIN, PASSWORD_FILE
 from registry.in_process import local_actor, run
 from registry.upkeep import UpkeepFailed
 
@@ -45,8 +45,12 @@ def set_password(settings: Settings, name: str, password: str) -> None:
         await Identities(db).set_password(name, await Passwords().hashed(password), actor=local_actor())
 
     run(settings, act)
-    if name == ADMIN:
-        (settings.data_dir / PASSWORD_FILE).unlink(missing_ok=True)
+    try:
+        forget_first_password(settings.data_dir, name)
+    except OSError as error:
+        raise UpkeepFailed(
+            f"the password is another one, but the file with the first is still there: {error}"
+        ) from error
 
 
 def disable(settings: Settings, name: str, *, kind: str | None = None) -> None:
@@ -169,9 +173,14 @@ def revoke_key(settings: Settings, holder: str, key_id: int) -> None:
     run(settings, lambda db: ApiKeys(db).revoke(holder, key_id, actor=local_actor()))
 
 
+def revoke_sessions(settings: Settings, name: str) -> int:
+    """End all sessions of a user; return how many. Raise UpkeepFailed."""
+    return run(settings, lambda db: create_sessions(settings, db).revoke_all(name, actor=local_actor()))
+
+
 def rotate_keys(settings: Settings, *, now: bool) -> str:
     """Make a key that signs tokens, and return its id. Raise UpkeepFailed."""
-    return run(settings, lambda db: create_keyring(settings, db).rotate(now=now))
+    return run(settings, lambda db: create_keyring(settings, db).rotate(now=now, actor=local_actor()))
 
 
 def add_issuer(
@@ -182,34 +191,34 @@ def add_issuer(
 
     async def act(db: Database) -> None:
         key = create_secret_key(settings) if secret is not None else None
-        await Trusted(db).add_issuer(new, secret=secret, key=key)
+        await Trusted(db).add_issuer(new, secret=secret, key=key, actor=local_actor())
 
     run(settings, act)
 
 
 def remove_issuer(settings: Settings, url: str) -> None:
     """Remove an issuer with its rules and links. Raise UpkeepFailed."""
-    run(settings, lambda db: Trusted(db).remove_issuer(url))
+    run(settings, lambda db: Trusted(db).remove_issuer(url, actor=local_actor()))
 
 
 def link(settings: Settings, issuer: str, subject: str, user: str) -> None:
     """Let an issuer's subject log in as a user. Raise UpkeepFailed."""
-    run(settings, lambda db: Trusted(db).link(issuer, subject, user))
+    run(settings, lambda db: Trusted(db).link(issuer, subject, user, actor=local_actor()))
 
 
 def unlink(settings: Settings, issuer: str, subject: str) -> None:
     """Let an issuer's subject log in as nobody any more. Raise UpkeepFailed."""
-    run(settings, lambda db: Trusted(db).unlink(issuer, subject))
+    run(settings, lambda db: Trusted(db).unlink(issuer, subject, actor=local_actor()))
 
 
 def add_trust(settings: Settings, name: str, **rule: Any) -> None:
-    """Add a rule of trust, as `Trusted.add_rule` has it. Raise UpkeepFailed."""
-    run(settings, lambda db: Trusted(db).add_rule(name, **rule))
+    """Add a rule of trust, with what a `Rule` says. Raise UpkeepFailed."""
+    run(settings, lambda db: Trusted(db).add_rule(name, Rule(**rule), actor=local_actor()))
 
 
 def remove_trust(settings: Settings, name: str) -> None:
     """Remove a rule of trust. Raise UpkeepFailed."""
-    run(settings, lambda db: Trusted(db).remove_rule(name))
+    run(settings, lambda db: Trusted(db).remove_rule(name, actor=local_actor()))
 
 
 def _read_name(text: str) -> RepositoryName:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import BaseModel
 
 from registry.auth.trusted import Trusted
-from registry.compose import create_keyring
+from registry.compose import create_keyring, create_sessions
 from registry.config import Settings
 from registry.core.api_keys import ApiKeys
 from registry.core.directory import LONGEST, Directory
@@ -18,10 +18,10 @@ from registry.core.service_keys import ServiceKeys
 from registry.core.subjects import Target
 from registry.db.directory import GrantRow, PrincipalRow
 from registry.db.pool import Database
+from registry.db.sessions import SessionRow
 from registry.http.api import models
 from registry.in_process import run
 
-Item = TypeVar("Item")
 Rows = list[dict[str, Any]]
 
 
@@ -72,9 +72,7 @@ def members(settings: Settings, team: str) -> Rows:
 
 def roles(settings: Settings, organisation: str) -> Rows:
     """Return the roles that may be granted in an organisation, by name. Raise UpkeepFailed."""
-    return _told(
-        models.Role, _all(settings, lambda db, after: Directory(db).roles(organisation, by=None, after=after))
-    )
+    return _told(models.Role, _all(settings, lambda db, after: Directory(db).roles(organisation, by=None, after=after)))
 
 
 def grants(settings: Settings, *, subject: str | None, target: str | None) -> Rows:
@@ -105,6 +103,16 @@ def api_keys(settings: Settings, holder: str) -> Rows:
     )
 
 
+def sessions(settings: Settings, name: str) -> Rows:
+    """Return the hundred sessions of a user that were used last. Raise UpkeepFailed."""
+
+    async def act(db: Database) -> list[SessionRow]:
+        user = await Directory(db).principal("user", name, by=None)
+        return await create_sessions(settings, db).listed(user.id)
+
+    return _told(models.Session, run(settings, act))
+
+
 def signing_keys(settings: Settings) -> Rows:
     """Return the keys that sign or verify tokens, in the order in which they begin to sign. Raise UpkeepFailed."""
     return [
@@ -123,7 +131,7 @@ def issuers(settings: Settings) -> Rows:
 def trust_rules(settings: Settings) -> Rows:
     """Return all rules of trust, by name. Raise UpkeepFailed."""
     rules = run(settings, lambda db: Trusted(db).rules())
-    return _told(models.TrustRule, (row._replace(actions=sorted(row.actions)) for row in rules))
+    return _told(models.TrustRule, (row._asdict() | {"actions": sorted(row.actions)} for row in rules))
 
 
 def _principals(settings: Settings, kind: str, model: type[BaseModel]) -> Rows:
@@ -133,11 +141,11 @@ def _principals(settings: Settings, kind: str, model: type[BaseModel]) -> Rows:
     return _told(model, _all(settings, page))
 
 
-def _all(settings: Settings, page: Callable[[Database, str], Awaitable[Page[Item]]]) -> list[Item]:
+def _all(settings: Settings, page: Callable[[Database, str], Awaitable[Page[Any]]]) -> list[Any]:
     """Return all items of a list, whose pages begin after what the one before says."""
 
-    async def act(db: Database) -> list[Item]:
-        found: list[Item] = []
+    async def act(db: Database) -> list[Any]:
+        found: list[Any] = []
         after: str | None = ""
         while after is not None:
             one = await page(db, after)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from mediatypes.endpoints import Resource
@@ -15,27 +16,40 @@ from registry.auth.identification import Identification
 from registry.auth.keyring import Keyring
 from registry.auth.open_access import OpenAccess
 from registry.auth.passwords import Passwords
+from registry.auth.request_signatures import RequestSignatures
 from registry.auth.sealing import SecretKey, read_key
 from registry.auth.sessions import Sessions
 from registry.auth.throttle import LoginThrottle
 from registry.auth.token_service import TokenService
 from registry.auth.tokens import AccessTokens
+from registry.auth.trusted import Trusted
 from registry.config import Auth, Deletion, Redirect, Settings, Sparse, load_settings
 from registry.core.access import Access
+from registry.core.api_keys import ApiKeys
 from registry.core.audit_buffer import EventBuffer
+from registry.core.audit_log import AuditLog
+from registry.core.audit_retention import Retention
 from registry.core.audit_sealing import Sealer
+from registry.core.audit_verification import Verification
 from registry.core.blobs import Blobs
 from registry.core.cleanup import Cleanup
 from registry.core.contents import Contents
+from registry.core.directory import Directory
+from registry.core.explanations import Explanations
 from registry.core.health import Health
+from registry.core.identities import Identities
 from registry.core.limits import Counter, MemoryCounter, RateLimit
 from registry.core.manifests import Manifests
 from registry.core.policy import DeletionRule, SparseRule
 from registry.core.referrers import Referrers
 from registry.core.repositories import Repositories
+from registry.core.roles import Roles
+from registry.core.service_keys import ServiceKeys
 from registry.core.services import Services
 from registry.core.tags import Tags
+from registry.core.teams import Teams
 from registry.core.uploads import Uploads
+from registry.datadir import forget_first_password
 from registry.db.pool import Database
 from registry.db.replicas import PATIENCE, Replicas
 from registry.errors import Unavailable
@@ -94,8 +108,12 @@ def create_server(settings: Settings) -> App:
     links = Links(settings.external_url, create_redirects(settings))
     counter = create_counter(redis)
     events = EventBuffer(db) if settings.auth is Auth.TOKEN else None
-    router = create_router(settings, db, services, links, create_limits(settings, counter), counter, events)
+    doors = create_doors(settings, db, counter) if events is not None else None
+    router = create_router(settings, db, services, links, create_limits(settings, counter), doors, events)
     app = create_app(services, router, OpenAccess(external_url=settings.external_url, any_host=settings.insecure_open))
+    whole: App = app
+    if doors is not None:
+        whole = add_admin_api(whole, settings, db, router, services, doors)
     tasks: list[asyncio.Task[None]] = []
 
     @app.before_serving
@@ -125,7 +143,43 @@ def create_server(settings: Settings) -> App:
         await db.close()
         await store.close()
 
-    return Lane(router, app) if settings.fast_lane else app
+    return Lane(router, whole) if settings.fast_lane else whole
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """What says who somebody is, of which there is one of each: what is counted by one is counted by all."""
+
+    gate: TokenGate
+    identification: Identification
+    keyring: Keyring
+    networks: Networks
+    outgoing: Outgoing
+    passwords: Passwords
+    sessions: Sessions
+    throttle: LoginThrottle
+    tokens: AccessTokens
+
+
+def create_doors(settings: Settings, db: Database, counter: Counter | None) -> Doors:
+    """Return what says who somebody is. `counter` is what nodes share."""
+    secret, keyring, outgoing = create_secret_key(settings), create_keyring(settings, db), create_outgoing(settings)
+    passwords = Passwords()
+    identification = Identification(db, passwords)
+    tokens = AccessTokens(
+        keyring, issuer=settings.token_service, service=settings.token_service, seconds=settings.token_seconds
+    )
+    return Doors(
+        TokenGate(tokens, identification, create_external_tokens(settings, outgoing)),
+        identification,
+        keyring,
+        Networks(settings.trusted_proxies),
+        outgoing,
+        passwords,
+        create_sessions(settings, db),
+        LoginThrottle(db, secret, MemoryCounter(), counter),
+        tokens,
+    )
 
 
 def create_router(
@@ -134,26 +188,19 @@ def create_router(
     services: Services,
     links: Links,
     limits: Limits | None,
-    counter: Counter | None,
+    doors: Doors | None,
     events: EventBuffer | None,
 ) -> Router:
-    """Return what answers requests: to anybody, or to who is known. `counter` is what nodes share."""
-    if events is None:
+    """Return what answers requests: to anybody, or to who is known."""
+    if events is None or doors is None:
         return Router(
             services, OpenAccess(external_url=settings.external_url, any_host=settings.insecure_open), links, limits
         )
-    keyring = create_keyring(settings, db)
-    tokens = AccessTokens(
-        keyring, issuer=settings.token_service, service=settings.token_service, seconds=settings.token_seconds
-    )
-    outgoing = create_outgoing(settings)
-    networks = Networks(settings.trusted_proxies)
-    identification = Identification(db, Passwords())
-    service = create_token_service(settings, db, services, tokens, identification, outgoing, counter)
-    endpoint = TokenEndpoint(service, keyring, networks, audience=settings.token_service)
+    service = create_token_service(settings, db, services, doors)
+    endpoint = TokenEndpoint(service, doors.keyring, doors.networks, audience=settings.token_service)
     return Router(
         services,
-        TokenGate(tokens, identification, create_external_tokens(settings, outgoing)),
+        doors.gate,
         links,
         limits,
         challenges=Challenges(settings.external_url, settings.token_service, realm=settings.external_token_realm),
@@ -162,43 +209,72 @@ def create_router(
             (Resource.TOKEN, "POST"): endpoint.post,
             (Resource.JWKS, "GET"): endpoint.keys,
         },
-        journal=Journal(events, networks),
+        journal=Journal(events, doors.networks),
     )
 
 
-def create_token_service(
-    settings: Settings,
-    db: Database,
-    services: Services,
-    tokens: AccessTokens,
-    identification: Identification,
-    outgoing: Outgoing,
-    counter: Counter | None,
-) -> TokenService:
+def create_token_service(settings: Settings, db: Database, services: Services, doors: Doors) -> TokenService:
     """Return what gives out tokens."""
     from registry.auth.issuers import Issuers  # httpx takes its time and memory
 
-    secret = create_secret_key(settings)
     return TokenService(
         db,
-        tokens,
+        doors.tokens,
         services.access,
-        identification,
-        LoginThrottle(db, secret, MemoryCounter(), counter),
-        Sessions(
-            db,
-            secret,
-            service=settings.token_service,
-            idle=settings.session_idle_seconds,
-            longest=settings.session_seconds,
-        ),
-        Exchange(db, Issuers(db, outgoing), service=settings.token_service),
+        doors.identification,
+        doors.throttle,
+        doors.sessions,
+        Exchange(db, Issuers(db, doors.outgoing), service=settings.token_service),
     )
+
+
+def add_admin_api(app: App, settings: Settings, db: Database, router: Router, services: Services, doors: Doors) -> App:
+    """Return an application with the admin API beside it."""
+    from registry.http.api.app import Beside, create_api  # what validates and documents takes its time and memory
+    from registry.http.api.callers import Callers
+    from registry.http.api.services import AdminServices
+
+    audit_key = create_audit_key(settings)
+    callers = Callers(
+        doors.gate, RequestSignatures(db), services.access, doors.networks, external_url=settings.external_url
+    )
+    admin = AdminServices(
+        api_keys=ApiKeys(db),
+        audit_log=AuditLog(db),
+        directory=Directory(db),
+        explanations=Explanations(db),
+        identification=doors.identification,
+        identities=Identities(db),
+        keyring=doors.keyring,
+        passwords=doors.passwords,
+        retention=Retention(db, audit_key.sign, audit_key.verify),
+        roles=Roles(db),
+        secret_key=create_secret_key(settings),
+        service_keys=ServiceKeys(db),
+        sessions=doors.sessions,
+        teams=Teams(db),
+        throttle=doors.throttle,
+        trusted=Trusted(db),
+        verification=Verification(db, audit_key.verify),
+        on_password_change=lambda user: forget_first_password(settings.data_dir, user),
+    )
+    return Beside(create_api(router, callers, admin), app)
 
 
 def create_keyring(settings: Settings, db: Database) -> Keyring:
     """Return the keys that sign tokens. Raise SecretKeyUnusable."""
     return Keyring(db, create_secret_key(settings), algorithm=settings.token_algorithm, longest=settings.token_seconds)
+
+
+def create_sessions(settings: Settings, db: Database) -> Sessions:
+    """Return the sessions of those who have logged in. Raise SecretKeyUnusable."""
+    return Sessions(
+        db,
+        create_secret_key(settings),
+        service=settings.token_service,
+        idle=settings.session_idle_seconds,
+        longest=settings.session_seconds,
+    )
 
 
 def create_secret_key(settings: Settings) -> SecretKey:

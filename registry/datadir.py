@@ -18,6 +18,12 @@ from typing import Final
 
 from registry.processes import Identity, end, identify
 
+FIRST_ADMIN: Final = "admin"
+"""The user that a first start makes."""
+
+PASSWORD_FILE: Final = "initial-admin-password"  # noqa: S105 - a file's name
+"""Where a first start leaves that one's password."""
+
 _SUPERVISOR: Final = "supervisor"
 _LOCK_PATIENCE: Final = 15.0  # seconds for the leftovers of a killed server to let go
 _END_PATIENCE: Final = 5.0  # seconds between asking a leftover to end and killing it
@@ -150,3 +156,9 @@ class DataDirectory:
         new = self._ledger.with_suffix(".new")
         new.write_text(json.dumps(rows, indent=1))
         new.replace(self._ledger)
+
+
+def forget_first_password(directory: Path, user: str) -> None:
+    """Delete the file with the first password, where it is there and the password is no longer that of its `user`."""
+    if user == FIRST_ADMIN:
+        (directory / PASSWORD_FILE).unlink(missing_ok=True)

@@ -15,13 +15,10 @@ from registry.auth.passwords import Passwords, PasswordUnfit
 from registry.auth.sealing import SecretKeyUnusable, make_key_file, read_key
 from registry.config import Settings
 from registry.core.identities import Identities
+from registry.datadir import FIRST_ADMIN, PASSWORD_FILE
 from registry.db.pool import Database
 from registry.errors import RegistryError
 
-ADMIN: Final = "admin"
-"""The user that a first start makes."""
-
-PASSWORD_FILE: Final = "initial-admin-password"  # noqa: S105 - a file's name
 _KEY_FILE: Final = "secret-key"
 
 _log = structlog.get_logger("registry.supervisor")
@@ -64,14 +61,14 @@ def ensure_admin(settings: Settings, data: Path) -> None:
         if given is None:
             _write_privately(note, password)  # before the row: a user whose password nobody knows is no use
         is_first = _with_identities(
-            settings, lambda identities: identities.add_first_admin(ADMIN, password_hash=hashed)
+            settings, lambda identities: identities.add_first_admin(FIRST_ADMIN, password_hash=hashed)
         )
         if not is_first:  # another node was
             note.unlink(missing_ok=True)
             return
     except (RegistryError, PasswordUnfit, OSError) as error:
-        raise FirstStartFailed(f"the first user, {ADMIN}, can't be made: {error}") from error
-    _log.warning("the first user was made; change its password", user=ADMIN, password_file=str(given or note))
+        raise FirstStartFailed(f"the first user, {FIRST_ADMIN}, can't be made: {error}") from error
+    _log.warning("the first user was made; change its password", user=FIRST_ADMIN, password_file=str(given or note))
 
 
 def _with_identities(settings: Settings, act: Callable[[Identities], Awaitable[bool]]) -> bool:

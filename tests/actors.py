@@ -1,4 +1,4 @@
-"""Who changes identities in tests."""
+"""Who acts in tests, and from where."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from registry.core.access import CredentialKind
 from registry.core.audit import Actor
 
 OPERATOR: Final = Actor(None, "local:tests", CredentialKind.LOCAL)
+
+ORIGIN: Final = {"address": "192.0.2.9", "request_id": "request-9"}
+"""From where, and in which request, somebody acts whom only the answer names."""
 
 
 def acting(principal_id: int | None) -> Actor:

@@ -141,7 +141,7 @@ def revoke_key(server: Connection, holder: str, key_id: int) -> None:
 
 def revoke_sessions(server: Connection, name: str) -> int:
     """End all sessions of a user; return how many. Raise RemoteFailed."""
-    return int(server.delete(path_of("users", name, "sessions"))["revoked"])
+    return int(server.delete(path_of("users", name, "sessions"))["ended"])
 
 
 def rotate_keys(server: Connection, *, now: bool) -> str:

@@ -26,6 +26,10 @@ class Identification:
         """Return whose password this is; a key does as well. Raise CredentialsWrong."""
         if is_secret(password, API_KEY):
             return await self.by_key(password, user=user)
+        return await self.by_own_password(user, password)
+
+    async def by_own_password(self, user: str, password: str) -> Caller:
+        """Return whose password this is; a key, which may be a stolen one, does not do. Raise CredentialsWrong."""
         row = await self._named(user)
         if not await self._passwords.match(row.password_hash if row is not None else None, password) or row is None:
             raise CredentialsWrong(row.name if row is not None else None)

@@ -20,6 +20,7 @@ from jwt.algorithms import get_default_algorithms
 from jwt.utils import base64url_encode
 
 from registry.auth.sealing import SecretKey
+from registry.core.audit import REGISTRY, Action, Actor, Event, record
 from registry.db import keys
 from registry.db.keys import KeyRow, NewKey
 from registry.db.pool import Connection, Database
@@ -67,6 +68,8 @@ class Keyring:
         await self._look(_FRESH)
         now = time.time()
         signing = [key for key in self._keys.values() if key.signs_from <= now]
+        if not signing and self._keys:  # nothing that is older verifies anything: there is nobody to wait for
+            return min(self._keys.values(), key=lambda key: (key.signs_from, key.kid))
         if not signing:
             await self._make_first()
             return await self.signer()
@@ -77,12 +80,17 @@ class Keyring:
         await self._look(_FRESH if kid in self._keys else _PATIENCE)
         return self._keys.get(kid)
 
+    async def listed(self) -> list[Key]:
+        """Return the keys that sign or verify, in the order in which they begin to sign."""
+        await self._look(0)
+        return list(self._keys.values())
+
     async def published(self) -> dict[str, list[dict[str, Any]]]:
         """Return the JWKS."""
         await self._look(_FRESH)
         return {"keys": [_jwk(key) for key in self._keys.values()]}
 
-    async def rotate(self, *, now: bool = False) -> str:
+    async def rotate(self, *, actor: Actor, now: bool = False) -> str:
         """Make a key and return its id. With `now` it signs at once and no other verifies any more, as after a leak."""
         new = self._made()
 
@@ -90,6 +98,7 @@ class Keyring:
             await keys.lock(conn)
             await keys.add(conn, new, delay=0 if now else PUBLISHED)
             await keys.retire_others(conn, new.kid, delay=0 if now else PUBLISHED + self._longest)
+            await record(conn, _added(actor, new, now=now))
 
         await self._db.transaction("rotate_keys", add)
         self._read_at = float("-inf")
@@ -102,6 +111,7 @@ class Keyring:
             await keys.lock(conn)
             if not await keys.usable(conn):  # another node may have made it
                 await keys.add(conn, new, delay=0)
+                await record(conn, _added(REGISTRY, new, now=True))
 
         await self._db.transaction("make_first_key", add)
         self._read_at = float("-inf")
@@ -130,6 +140,11 @@ class Keyring:
             self._secret.open(row.sealed_key, name=f"signing key {row.kid}"), password=None
         )
         return Key(row.kid, row.algorithm, private.public_key(), private, row.signs_from.timestamp())
+
+
+def _added(actor: Actor, new: NewKey, *, now: bool) -> Event:
+    detail = {"algorithm": new.algorithm, "signs": "at once" if now else "later"}
+    return Event(actor, Action.SIGNING_KEY_ADD, f"key:{new.kid}", detail=detail)
 
 
 def _jwk(key: Key) -> dict[str, Any]:

@@ -18,10 +18,12 @@ from uuid import UUID, uuid4
 
 from registry.auth.sealing import SecretKey
 from registry.core.access import ANONYMOUS_ID, Caller, Credential, CredentialKind
+from registry.core.audit import Action, Actor, Event, Outcome, actor_of, record
+from registry.core.subjects import find_principal
 from registry.db import sessions
 from registry.db.pool import Connection, Database
 from registry.db.sessions import Presented, SessionRow
-from registry.errors import AccessLost, SessionOver, SessionRevoked
+from registry.errors import AccessLost, IdentityUnknown, SessionOver, SessionRevoked
 
 PREFIX: Final = "blr_"
 """What every refresh token begins with."""
@@ -54,7 +56,7 @@ class Sessions:
         self._idle = idle
         self._longest = longest
 
-    async def start(self, caller: Caller, client: str) -> str:
+    async def start(self, caller: Caller, client: str, *, actor: Actor) -> str:
         """Return the first token of a session for who has just logged in by `client`. Raise AccessLost.
 
         A caller whose credential is a key has no sessions, which would outlive it: the key itself is asked for each time.
@@ -63,8 +65,8 @@ class Sessions:
         assert caller.bound is None
         session, principal_id, shown = uuid4(), caller.principal_id, _shown(client)
 
-        async def add(conn: Connection) -> bool:
-            return await sessions.add(
+        async def add(conn: Connection) -> None:
+            is_added = await sessions.add(
                 conn,
                 session,
                 principal_id=principal_id,
@@ -73,13 +75,16 @@ class Sessions:
                 idle=self._idle,
                 longest=self._longest,
             )
+            if not is_added:
+                raise AccessLost(caller.name)
+            detail = {"session": session.hex, "client": shown}
+            await record(conn, Event(actor, Action.SESSION_START, f"user:{caller.name}", detail=detail))
 
-        if not await self._db.statement("start_session", add):
-            raise AccessLost(caller.name)
+        await self._db.transaction("start_session", add)
         return self._token(session, 1)
 
-    async def go_on(self, token: str) -> Continued:
-        """Return whose session a token continues, and the next token.
+    async def go_on(self, token: str, *, address: str, request_id: str) -> Continued:
+        """Return whose session a token continues, and the next token; it was sent from `address` in a request.
 
         Raise SessionOver, and SessionRevoked where the token had been replaced by one that was used since.
         """
@@ -88,19 +93,22 @@ class Sessions:
             raise SessionOver
 
         async def present(conn: Connection) -> Presented | None:
-            return await sessions.present(
+            presented = await sessions.present(
                 conn, found.session, generation=found.generation, service=self._service, idle=self._idle
             )
+            if presented is not None and presented.is_reused:
+                actor = actor_of(_caller(found.session, presented), address=address, request_id=request_id)
+                detail = {"session": found.session.hex, "generation": found.generation}
+                target = f"user:{presented.principal}"
+                await record(conn, Event(actor, Action.SESSION_REUSE, target, Outcome.DENIED, detail))
+            return presented
 
-        presented = await self._db.statement("present_session", present)
+        presented = await self._db.transaction("present_session", present)
         if presented is None:
             raise SessionOver
         if presented.is_reused:
             raise SessionRevoked(found.session, presented.principal_id, presented.principal)
-        return Continued(
-            Caller(presented.principal_id, presented.principal, credential=_named(found.session)),
-            self._token(found.session, found.generation + 1),
-        )
+        return Continued(_caller(found.session, presented), self._token(found.session, found.generation + 1))
 
     async def listed(self, principal_id: int) -> list[SessionRow]:
         """Return the 100 sessions of a principal that were used last, the last one first."""
@@ -108,11 +116,31 @@ class Sessions:
             "list_sessions", lambda conn: sessions.listed(conn, principal_id=principal_id, limit=_LISTED)
         )
 
-    async def revoke_all(self, principal_id: int) -> int:
-        """End every session of a principal; return how many. Access tokens that they gave end by themselves."""
-        return await self._db.transaction(
-            "revoke_sessions", lambda conn: sessions.revoke_all(conn, principal_id=principal_id)
-        )
+    async def revoke_all(self, name: str, *, actor: Actor) -> int:
+        """End every session of a principal; return how many. Access tokens that they gave end by themselves.
+
+        Raise IdentityUnknown.
+        """
+
+        async def revoke(conn: Connection) -> int:
+            ended = await sessions.revoke_all(conn, principal_id=(await find_principal(conn, name)).id)
+            if ended:
+                await record(conn, Event(actor, Action.SESSION_REVOKE, f"user:{name}", detail={"sessions": ended}))
+            return ended
+
+        return await self._db.transaction("revoke_sessions", revoke)
+
+    async def revoke(self, session: UUID, name: str, *, actor: Actor) -> None:
+        """End a session of a principal. Raise IdentityUnknown."""
+
+        async def revoke(conn: Connection) -> None:
+            principal_id = (await find_principal(conn, name)).id
+            if not await sessions.revoke(conn, session, principal_id=principal_id):
+                raise IdentityUnknown(f"{name} has no session {session}")
+            event = Event(actor, Action.SESSION_REVOKE, f"user:{name}", detail={"session": session.hex})
+            await record(conn, event)
+
+        await self._db.transaction("revoke_session", revoke)
 
     def _token(self, session: UUID, generation: int) -> str:
         return f"{PREFIX}{session.hex}_{generation}_{self._code(session, generation)}"
@@ -128,8 +156,9 @@ class Sessions:
         return self._secret.code(f"refresh token\0{session.hex}\0{generation}".encode()).hex()
 
 
-def _named(session: UUID) -> Credential:
-    return Credential(CredentialKind.SESSION, session.hex)
+def _caller(session: UUID, presented: Presented) -> Caller:
+    credential = Credential(CredentialKind.SESSION, session.hex)
+    return Caller(presented.principal_id, presented.principal, credential=credential)
 
 
 def _shown(client: str) -> str:

@@ -115,7 +115,8 @@ class TokenService:
         if grant_type == "password":
             return await self.by_password(form.get("username", ""), form.get("password", ""), wanted)
         if grant_type == "refresh_token":
-            continued = await self._sessions.go_on(form.get("refresh_token", ""))
+            token = form.get("refresh_token", "")
+            continued = await self._sessions.go_on(token, address=wanted.network, request_id=wanted.request_id)
             given = await self._given(continued.caller, wanted._replace(offline=False))
             return given._replace(refresh_token=continued.token)
         raise GrantRefused("unsupported_grant_type", f"grant_type is none of password, refresh_token and {GRANT_TYPE}")
@@ -123,12 +124,13 @@ class TokenService:
     async def _given(self, caller: Caller, wanted: Wanted, seconds: int | None = None) -> Given:
         granted = [scope for one in wanted.scopes if (scope := await self._granted(caller, one)) is not None]
         issued = await self._tokens.issue(caller, granted, seconds=seconds)
+        actor = actor_of(caller, address=wanted.network, request_id=wanted.request_id)
         if caller.principal_id != ANONYMOUS_ID:
-            actor = actor_of(caller, address=wanted.network, request_id=wanted.request_id)
             detail = {"scopes": [str(one) for one in granted], "client": wanted.client, "jti": issued.id}
             await self._record(Event(actor, Action.TOKEN_GIVE, "token", detail=detail))
         has_session = wanted.offline and caller.principal_id != ANONYMOUS_ID
-        return Given(issued, granted, await self._sessions.start(caller, wanted.client) if has_session else None)
+        refresh_token = await self._sessions.start(caller, wanted.client, actor=actor) if has_session else None
+        return Given(issued, granted, refresh_token)
 
     async def _record(self, event: Event) -> None:
         await self._db.statement("audit", lambda conn: record(conn, event))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from registry.auth import trust
 from registry.auth.foreign_keys import ALGORITHMS
 from registry.auth.issuers import is_url
 from registry.auth.sealing import SecretKey
 from registry.auth.trust import TrustUnfit
+from registry.core.audit import Action, Actor, Event, record
 from registry.core.subjects import parse_target
 from registry.db import principals
 from registry.db import trust as rows
@@ -28,13 +29,28 @@ _LONGEST_NAME: Final = 64
 _LONGEST_SUBJECT: Final = 255  # OpenID Connect Core §2
 
 
+class Rule(NamedTuple):
+    """What a rule says: which tokens of an issuer stand for which principal, and how much of what he may do they permit.
+
+    `repositories` are targets as grants have them; `seconds` is for how long a token by the rule is valid.
+    """
+
+    issuer: str
+    audience: str
+    claims: Mapping[str, str]
+    principal: str
+    actions: Sequence[str]
+    repositories: Sequence[str]
+    seconds: int
+
+
 class Trusted:
-    """Issuers, rules and links, as administrators change them. Each verb raises IdentityRefused."""
+    """Issuers, rules and links, as administrators change them; `actor` is who does. Each verb raises IdentityRefused."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    async def add_issuer(self, new: IssuerRow, *, secret: str | None, key: SecretKey | None) -> None:
+    async def add_issuer(self, new: IssuerRow, *, secret: str | None, key: SecretKey | None, actor: Actor) -> None:
         """Add an issuer; `key` seals the client's `secret`."""
         for url in filter(None, (new.url, new.keys_url)):
             if not is_url(url):
@@ -53,15 +69,24 @@ class Trusted:
         async def add(conn: Connection) -> None:
             if await rows.add_issuer(conn, new) is None:
                 raise IdentityRefused(f"there is an issuer {new.url} already; remove it first, with its rules")
+            detail = {
+                "kind": new.kind,
+                "algorithms": new.algorithms,
+                "keys_url": new.keys_url,
+                "client_id": new.client_id,
+                "creates_users": new.creates_users,
+            }
+            await record(conn, Event(actor, Action.ISSUER_ADD, f"issuer:{new.url}", detail=detail))
 
         await self._db.transaction("add_issuer", add)
 
-    async def remove_issuer(self, url: str) -> None:
+    async def remove_issuer(self, url: str, *, actor: Actor) -> None:
         """Remove an issuer with its rules and links. Tokens that were given out by them end within their minutes."""
 
         async def remove(conn: Connection) -> None:
             if not is_url(url) or not await rows.remove_issuer(conn, url):
                 raise _no_issuer(url)
+            await record(conn, Event(actor, Action.ISSUER_REMOVE, f"issuer:{url}"))
 
         await self._db.transaction("remove_issuer", remove)
 
@@ -69,49 +94,40 @@ class Trusted:
         """Return all issuers, by URL."""
         return await self._db.read("list_issuers", rows.issuers)
 
-    async def add_rule(
-        self,
-        name: str,
-        *,
-        issuer: str,
-        audience: str,
-        claims: Mapping[str, str],
-        principal: str,
-        actions: Sequence[str],
-        repositories: Sequence[str],
-        seconds: int,
-    ) -> None:
-        """Let tokens of an issuer stand for a principal; `repositories` are targets as grants have them."""
+    async def add_rule(self, name: str, rule: Rule, *, actor: Actor) -> None:
+        """Let tokens of an issuer stand for a principal."""
         if _NAME.fullmatch(name) is None or len(name) > _LONGEST_NAME:
             raise IdentityRefused(
                 f"rule “{name[:128]}” can't be: a name has up to {_LONGEST_NAME} letters, digits and -"
             )
-        if not audience or not audience.isprintable():
+        if not rule.audience or not rule.audience.isprintable():
             raise IdentityRefused("a rule has an audience: what the tokens are asked for with, this registry's URL say")
-        if not actions or not repositories or set(actions) - set(trust.ACTIONS):
+        if not rule.actions or not rule.repositories or set(rule.actions) - set(trust.ACTIONS):
             raise IdentityRefused(f"a rule permits some of {', '.join(trust.ACTIONS)} on some repositories")
-        if not SHORTEST <= seconds <= LONGEST:
-            raise IdentityRefused(f"tokens are valid for {SHORTEST} to {LONGEST} seconds, not for {seconds}")
-        paths = [_path(target) for target in repositories]
+        if not SHORTEST <= rule.seconds <= LONGEST:
+            raise IdentityRefused(f"tokens are valid for {SHORTEST} to {LONGEST} seconds, not for {rule.seconds}")
+        paths = [_path(target) for target in rule.repositories]
 
         async def add(conn: Connection) -> None:
-            row, who = await _issuer(conn, issuer), await _principal(conn, principal)
+            row, who = await _issuer(conn, rule.issuer), await _principal(conn, rule.principal)
             try:
-                trust.require_sound(row.kind, claims)
+                trust.require_sound(row.kind, rule.claims)
             except TrustUnfit as error:
                 raise IdentityRefused(f"rule {name} can't be: {error}") from None
-            new = NewRule(name, row.id, audience, claims, who.id, actions, paths, seconds)
+            new = NewRule(name, row.id, rule.audience, rule.claims, who.id, rule.actions, paths, rule.seconds)
             if await rows.add_rule(conn, new) is None:
                 raise IdentityRefused(f"there is a rule {name} already")
+            await record(conn, Event(actor, Action.TRUST_ADD, f"rule:{name}", detail=rule._asdict()))
 
         await self._db.transaction("add_trust_rule", add)
 
-    async def remove_rule(self, name: str) -> None:
+    async def remove_rule(self, name: str, *, actor: Actor) -> None:
         """Remove a rule. Tokens that were given out by it end within their minutes."""
 
         async def remove(conn: Connection) -> None:
             if _NAME.fullmatch(name) is None or not await rows.remove_rule(conn, name):
                 raise IdentityRefused(f"there is no rule {name[:128]}")
+            await record(conn, Event(actor, Action.TRUST_REMOVE, f"rule:{name}"))
 
         await self._db.transaction("remove_trust_rule", remove)
 
@@ -119,7 +135,7 @@ class Trusted:
         """Return all rules, by name."""
         return await self._db.read("list_trust_rules", rows.rules)
 
-    async def link(self, issuer: str, subject: str, user: str) -> None:
+    async def link(self, issuer: str, subject: str, user: str, *, actor: Actor) -> None:
         """Let an issuer's subject, its `sub`, log in as a user."""
         if not is_subject(subject):
             raise IdentityRefused(f"a subject has 1 to {_LONGEST_SUBJECT} ASCII characters (sub)")
@@ -130,16 +146,21 @@ class Trusted:
                 raise IdentityRefused(f"{user} is no user; only users log in")
             if not await rows.link(conn, issuer_id=row.id, subject=subject, principal_id=who.id):
                 raise IdentityRefused(f"{subject} of {issuer} stands for somebody already")
+            detail = {"issuer": issuer, "subject": subject}
+            await record(conn, Event(actor, Action.LINK_ADD, f"user:{user}", detail=detail))
 
         await self._db.transaction("link_identity", add)
 
-    async def unlink(self, issuer: str, subject: str) -> None:
+    async def unlink(self, issuer: str, subject: str, *, actor: Actor) -> None:
         """Let an issuer's subject log in as nobody any more."""
 
         async def remove(conn: Connection) -> None:
             row = await _issuer(conn, issuer)
-            if not is_subject(subject) or not await rows.unlink(conn, issuer_id=row.id, subject=subject):
+            user = await rows.unlink(conn, issuer_id=row.id, subject=subject) if is_subject(subject) else None
+            if user is None:
                 raise IdentityRefused(f"{subject[:128]} of {issuer} stands for nobody")
+            detail = {"issuer": issuer, "subject": subject}
+            await record(conn, Event(actor, Action.LINK_REMOVE, f"user:{user}", detail=detail))
 
         await self._db.transaction("unlink_identity", remove)
 

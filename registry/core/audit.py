@@ -61,6 +61,7 @@ class Action(StrEnum):
     GRANT_REMOVE = "grant.remove"
     TOKEN_GIVE = "token.give"  # noqa: S105 - an action, not a token
     SESSION_REUSE = "session.reuse"
+    SESSION_START = "session.start"
     SESSION_REVOKE = "session.revoke"
     SIGNING_KEY_ADD = "signing-key.add"
     ISSUER_ADD = "issuer.add"
@@ -69,8 +70,18 @@ class Action(StrEnum):
     TRUST_REMOVE = "trust.remove"
     LINK_ADD = "link.add"
     LINK_REMOVE = "link.remove"
+    MANIFEST_PUSH = "manifest.push"
+    MANIFEST_DELETE = "manifest.delete"
+    TAG_MOVE = "tag.move"
+    TAG_DELETE = "tag.delete"
+    BLOB_PUSH = "blob.push"
+    BLOB_MOUNT = "blob.mount"
+    BLOB_DELETE = "blob.delete"
     PULL = "pull"
-    AUDIT_READ = "audit.read"
+    ACCESS = "access"
+    ADMIN_READ = "admin.read"
+    AUDIT_EXPORT = "audit.export"
+    AUDIT_VERIFY = "audit.verify"
     AUDIT_PRUNE = "audit.prune"
     AUDIT_DROP = "audit.drop"
 
@@ -123,9 +134,15 @@ REGISTRY: Final = Actor(None, "registry", CredentialKind.NONE)
 """The registry itself."""
 
 
-async def record(conn: Connection, event: Event) -> None:
-    """Record an event in the transaction of `conn`: it waits for nobody, and is sealed when that has committed."""
-    await audit.add(conn, [row_of(event)])
+def target_of(name: str, reference: object) -> str:
+    """Return how events name what is in a repository: NAME:TAG or NAME@DIGEST."""
+    text = str(reference)
+    return f"{name}{'@' if ':' in text else ':'}{text}"
+
+
+async def record(conn: Connection, *events: Event) -> None:
+    """Record events in the transaction of `conn`: they wait for nobody, and are sealed when that has committed."""
+    await audit.add(conn, [row_of(event) for event in events])
 
 
 def row_of(event: Event) -> EventRow:

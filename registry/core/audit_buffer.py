@@ -37,12 +37,16 @@ class EventBuffer:
     def add(self, event: Event) -> None:
         """Keep an event until it is written; drop it where there is no room."""
         if len(self._rows) >= self._capacity:
-            self._dropped += 1
-            metrics.count_audit_dropped()
+            self.drop()
             return
         self._rows.append(row_of(event))
         if len(self._rows) * 4 >= self._capacity:
             self._filling.set()
+
+    def drop(self) -> None:
+        """Count an event that is not kept."""
+        self._dropped += 1
+        metrics.count_audit_dropped()
 
     async def filling(self, seconds: float) -> None:
         """Wait for `seconds`, less where many events come."""

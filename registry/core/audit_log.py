@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncGenerator
 from typing import Any, Final, NamedTuple
 
+from registry.core.audit import Event, record
 from registry.core.audit_chain import time_of
 from registry.core.audit_sealing import position
 from registry.db import audit
@@ -52,6 +53,10 @@ class AuditLog:
             for row in rows:
                 yield row
             after = rows[-1].sequence
+
+    async def note(self, event: Event) -> None:
+        """Record an event that comes with no change."""
+        await self._db.statement("audit", lambda conn: record(conn, event))
 
     async def tail(self) -> audit.Tail:
         """Return what is not sealed yet."""

@@ -10,6 +10,7 @@ from mediatypes.digest import Digest
 from mediatypes.names import RepositoryName
 from mediatypes.ranges import ByteRange
 from registry.core.access import EVERYONE, PULL, Access, Caller, pullable
+from registry.core.audit import Action, Actor, Event, record, target_of
 from registry.core.policy import DeletionRule
 from registry.db import blobs, repositories
 from registry.db.blobs import BlobAnswer, BlobQuestion
@@ -59,7 +60,13 @@ class Blobs:
         return await self._store.signed_url(blob.key)
 
     async def mount(
-        self, name: RepositoryName, digest: Digest, *, source: RepositoryName | None, caller: Caller = EVERYONE
+        self,
+        name: RepositoryName,
+        digest: Digest,
+        *,
+        source: RepositoryName | None,
+        caller: Caller = EVERYONE,
+        actor: Actor | None = None,
     ) -> bool:
         """Link a blob of `source` (None: of any repository) that the caller may pull into `name` (end-11).
 
@@ -69,13 +76,17 @@ class Blobs:
 
         async def link(conn: Connection) -> bool:
             repository_id = await repositories.find_or_create(conn, name)
-            return await blobs.mount(
+            is_mounted = await blobs.mount(
                 conn, digest, repository_id=repository_id, sources=sources, principal_id=caller.principal_id
             )
+            if actor is not None and is_mounted:
+                detail = {"from": source} if source is not None else {}
+                await record(conn, Event(actor, Action.BLOB_MOUNT, target_of(name, digest), detail=detail))
+            return is_mounted
 
         return await self._db.transaction("mount_blob", link)
 
-    async def delete(self, name: RepositoryName, digest: Digest) -> None:
+    async def delete(self, name: RepositoryName, digest: Digest, *, actor: Actor | None = None) -> None:
         """Take a blob from a repository (end-10). Raise BlobUnknown, StillReferenced, DeletionDisabled."""
         self._deletion.permit()
 
@@ -85,6 +96,8 @@ class Blobs:
                 raise BlobUnknown(name, str(digest))
             await self._deletion.require_unused(conn, digest, repository_id=repository_id)
             await blobs.unlink(conn, digest, repository_id=repository_id)
+            if actor is not None:
+                await record(conn, Event(actor, Action.BLOB_DELETE, target_of(name, digest)))
 
         await self._db.transaction("delete_blob", unlink)
 

@@ -6,8 +6,9 @@ from typing import Final, NamedTuple
 
 from mediatypes.names import RepositoryName
 from registry.core.access import ANONYMOUS_ID, PUSH, Permission, organisation_of, path_of
+from registry.core.delegation import oversee
 from registry.core.subjects import Subject, Target, find_subject
-from registry.db import explaining, organisations, rights
+from registry.db import explaining, organisations, principals, rights
 from registry.db.explaining import GrantRow, HolderRow
 from registry.db.pool import Connection, Database
 from registry.db.rights import RightsQuestion
@@ -48,14 +49,19 @@ class Explanations:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    async def explain(self, subject: str, name: RepositoryName, permission: Permission) -> Explanation:
+    async def explain(
+        self, subject: str, name: RepositoryName, permission: Permission, *, by: int | None = None
+    ) -> Explanation:
         """Say whether a subject may do something with a repository, there or not, and why.
 
-        Raise IdentityRefused where the text is no subject.
+        Raise IdentityRefused where the text is no subject, DelegationDenied where `by` asks neither of himself nor of what he
+        administers.
         """
 
         async def explain(conn: Connection) -> Explanation:
             await explaining.hold(conn)
+            if by is not None and not await _is_oneself(conn, subject, by):
+                await _require_overview(conn, name, by)
             try:
                 found = await find_subject(conn, subject)
             except IdentityUnknown as error:
@@ -74,11 +80,22 @@ class Explanations:
         return await self._db.transaction("explain_access", explain)
 
     async def who_can(
-        self, permission: Permission, name: RepositoryName, *, after: str | None = None, limit: int = 1000
+        self,
+        permission: Permission,
+        name: RepositoryName,
+        *,
+        after: str | None = None,
+        limit: int = 1000,
+        by: int | None = None,
     ) -> list[Holder]:
-        """Return who may do something with a repository, by names after `after`, everybody first. Raise IdentityUnknown."""
+        """Return who may do something with a repository, by names after `after`, everybody first.
+
+        Raise IdentityUnknown, DelegationDenied where `by` doesn't administer it.
+        """
 
         async def find(conn: Connection) -> list[HolderRow]:
+            if by is not None:
+                await _require_overview(conn, name, by)
             if await organisations.find(conn, organisation_of(name)) is None:
                 raise IdentityUnknown(f"there is no organisation {organisation_of(name)}")
             return await explaining.holders(
@@ -91,6 +108,17 @@ class Explanations:
             )
 
         return [_holder(row) for row in await self._db.read("who_can", find)]
+
+
+async def _is_oneself(conn: Connection, subject: str, by: int) -> bool:
+    own = await principals.standing(conn, by)
+    return own is not None and subject == f"user:{own.name}"
+
+
+async def _require_overview(conn: Connection, name: RepositoryName, by: int) -> None:
+    """Raise DelegationDenied unless somebody administers a repository's organisation, or the registry."""
+    if not await rights.is_administrator(conn, by):
+        await oversee(conn, organisation_of(name), by=by)
 
 
 async def _grants(conn: Connection, subject: Subject, name: RepositoryName, permission: Permission) -> list[GrantRow]:

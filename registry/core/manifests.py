@@ -14,6 +14,7 @@ from mediatypes.manifest import InvalidManifest, Manifest, parse_manifest, refer
 from mediatypes.names import RepositoryName, Tag
 from mediatypes.oci import MANIFEST_TYPES
 from registry.core.access import ALL, EVERYONE, PULL, Access, Caller, Permission
+from registry.core.audit import Action, Actor, Event, record, target_of
 from registry.core.contents import Contents
 from registry.core.policy import DeletionRule, SparseRule
 from registry.db import blobs, manifests, repositories, tags
@@ -102,10 +103,12 @@ class Manifests:
         reference: Tag | Digest,
         extra_tags: Sequence[Tag],
         held: frozenset[Permission] = ALL,
+        actor: Actor | None = None,
     ) -> PushedManifest:
         """Store a manifest and point its tags at it, all or nothing (end-7).
 
-        `held` is what the pusher may do: who may sign, but not push, stores referrers and signature tags only. Raise
+        `held` is what the pusher may do: who may sign, but not push, stores referrers and signature tags only. An `actor` is
+        recorded in the audit log (`core.audit`), as with the other verbs. Raise
         MediaTypeUnsupported, ManifestInvalid, DigestMismatch, ManifestBlobUnknown, AccessMissing or TagMoveDenied; nothing is
         stored then.
         """
@@ -138,26 +141,33 @@ class Manifests:
             repository_id = await repositories.find_or_create(conn, name)
             await self._require_content(conn, name, manifest, repository_id)
             await manifests.put(conn, new, repository_id=repository_id)
-            if Permission.TAG_MOVE not in held:
-                there = await tags.point_new(conn, moving, repository_id=repository_id, digest=digest)
-                if there:
-                    raise TagMoveDenied(name, there)
-            if names:
-                await tags.point(conn, names, repository_id=repository_id, digest=digest)
+            others = await tags.point(conn, names, repository_id=repository_id, digest=digest) if names else []
+            denied = [] if Permission.TAG_MOVE in held else [tag for tag in others if tag in moving]
+            if denied:
+                raise TagMoveDenied(name, denied)
+            moved = await tags.move(conn, others, repository_id=repository_id, digest=digest) if others else []
+            if actor is not None:
+                await record(conn, *_pushed(actor, name, new, names, moved))
 
         await self._db.transaction("push_manifest", store)
         return PushedManifest(digest, manifest.subject, names)
 
-    async def delete(self, name: RepositoryName, digest: Digest) -> None:
+    async def delete(self, name: RepositoryName, digest: Digest, *, actor: Actor | None = None) -> None:
         """Delete a manifest and the tags that name it (end-9). Raise ManifestUnknown, StillReferenced, DeletionDisabled."""
         self._deletion.permit()
 
         async def remove(conn: Connection) -> None:
             repository_id = await repositories.find(conn, name)
-            if repository_id is None or not await manifests.lock(conn, digest, repository_id=repository_id):
+            named = (
+                await manifests.lock(conn, digest, repository_id=repository_id) if repository_id is not None else None
+            )
+            if repository_id is None or named is None:
                 raise ManifestUnknown(name, str(digest))
             await self._deletion.require_unused(conn, digest, repository_id=repository_id)
             await manifests.delete(conn, digest, repository_id=repository_id)
+            if actor is not None:
+                event = Event(actor, Action.MANIFEST_DELETE, target_of(name, digest), detail={"tags": named})
+                await record(conn, event)
 
         await self._db.transaction("delete_manifest", remove)
 
@@ -190,6 +200,24 @@ class Manifests:
 
     async def _look_up(self, questions: Sequence[ManifestQuestion]) -> list[ManifestAnswer]:
         return await self._db.read("look_up_manifests", lambda conn: manifests.look_up(conn, questions))
+
+
+def _pushed(
+    actor: Actor, name: RepositoryName, new: NewManifest, names: Sequence[Tag], moved: Sequence[tuple[Tag, Digest]]
+) -> list[Event]:
+    """Return the events of a push: its own, and one of each tag that named another manifest before."""
+    detail = {"tags": names, "media_type": new.media_type, "size": len(new.content)}
+    if new.artifact_type is not None:
+        detail["artifact_type"] = new.artifact_type
+    if new.subject is not None:
+        detail["subject"] = str(new.subject)
+    return [
+        Event(actor, Action.MANIFEST_PUSH, target_of(name, new.digest), detail=detail),
+        *(
+            Event(actor, Action.TAG_MOVE, target_of(name, tag), detail={"from": str(before), "to": str(new.digest)})
+            for tag, before in moved
+        ),
+    ]
 
 
 def _parsed(content: bytes, media_type: str) -> Manifest:

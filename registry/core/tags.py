@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mediatypes.names import RepositoryName, Tag
+from registry.core.audit import Action, Actor, Event, record, target_of
 from registry.core.pages import MAX_PAGE, Page, page_of
 from registry.core.policy import DeletionRule
 from registry.db import repositories, tags
@@ -29,13 +30,17 @@ class Tags:
 
         return page_of(await self._db.read("list_tags", find), limit)
 
-    async def delete(self, name: RepositoryName, tag: Tag) -> None:
+    async def delete(self, name: RepositoryName, tag: Tag, *, actor: Actor | None = None) -> None:
         """Delete a tag; its manifest stays (end-9). Raise ManifestUnknown, DeletionDisabled."""
         self._deletion.permit()
 
         async def remove(conn: Connection) -> None:
             repository_id = await repositories.find(conn, name)
-            if repository_id is None or not await tags.delete(conn, tag, repository_id=repository_id):
+            digest = await tags.delete(conn, tag, repository_id=repository_id) if repository_id is not None else None
+            if digest is None:
                 raise ManifestUnknown(name, tag)
+            if actor is not None:
+                event = Event(actor, Action.TAG_DELETE, target_of(name, tag), detail={"digest": str(digest)})
+                await record(conn, event)
 
         await self._db.transaction("delete_tag", remove)

@@ -18,6 +18,7 @@ import structlog
 from mediatypes.digest import Digest
 from mediatypes.names import RepositoryName
 from mediatypes.ranges import ByteRange
+from registry.core.audit import Action, Actor, Event, record, target_of
 from registry.core.session import LeaseLost, UploadSession
 from registry.db import blobs, objects, repositories, uploads
 from registry.db.pool import Connection, Database
@@ -90,6 +91,7 @@ class Uploads:
         *,
         chunk: ByteRange | None,
         length: int | None = None,
+        actor: Actor | None = None,
     ) -> None:
         """Append the last chunk, which may be empty, and make the blob (end-6).
 
@@ -100,17 +102,23 @@ class Uploads:
             if session.received == 0:
                 session.hash_with(digest.algorithm)
             await session.receive(body, chunk)
-            await self._complete(session, digest)
+            await self._complete(session, name, digest, actor)
 
     async def push(
-        self, name: RepositoryName, digest: Digest, body: AsyncIterator[bytes], *, length: int | None = None
+        self,
+        name: RepositoryName,
+        digest: Digest,
+        body: AsyncIterator[bytes],
+        *,
+        length: int | None = None,
+        actor: Actor | None = None,
     ) -> None:
         """Make a blob of one request's body, of `length` bytes where that is known (end-4b). Nothing stays where it fails."""
         row = await self._create(name, digest.algorithm, lease_epoch=1)
         try:
             async with self._held(name, row, size=length) as session:
                 await session.receive(body, None)
-                await self._complete(session, digest)
+                await self._complete(session, name, digest, actor)
         except BaseException:
             # Nobody else knows this session's id. Where the database is away, the session expires.
             with contextlib.suppress(Unavailable):
@@ -193,20 +201,22 @@ class Uploads:
             return UploadOutOfOrder(f"the chunk begins at {chunk.start}", offset=received)
         return UploadOutOfOrder("another request is writing this upload", offset=received)
 
-    async def _complete(self, session: UploadSession, digest: Digest) -> None:
+    async def _complete(
+        self, session: UploadSession, name: RepositoryName, digest: Digest, actor: Actor | None
+    ) -> None:
         actual = await session.commit(digest.algorithm)
         if actual != digest:
             if await self._discard(session.row):
                 session.end()
             raise DigestMismatch(str(digest), str(actual))
-        is_ours = await self._record(session, digest)
+        is_ours = await self._record(session, name, digest, actor)
         session.end()
         if is_ours:
             await session.tidy()
         else:
             await self._delete_object(session.row.storage_key)
 
-    async def _record(self, session: UploadSession, digest: Digest) -> bool:
+    async def _record(self, session: UploadSession, name: RepositoryName, digest: Digest, actor: Actor | None) -> bool:
         """Make the upload a blob of its repository; return False where that lies under another key already.
 
         One that the storage has lost lies where it was just pushed from now on. Its old key is not listed for deletion: perhaps
@@ -215,7 +225,7 @@ class Uploads:
         row = session.row
         known, is_lost = "", False  # where the blob lies already, and whether the storage has it no more
 
-        async def record(conn: Connection) -> bool:
+        async def finish(conn: Connection) -> bool:
             if not await uploads.drop(conn, row):
                 raise LeaseLost
             is_ours = await blobs.insert(conn, digest, size=session.received, storage_key=row.storage_key)
@@ -226,11 +236,14 @@ class Uploads:
             if not is_ours:
                 await objects.add(conn, row.storage_key)
             await blobs.link(conn, digest, repository_id=row.repository_id)
+            if actor is not None:
+                event = Event(actor, Action.BLOB_PUSH, target_of(name, digest), detail={"size": session.received})
+                await record(conn, event)
             return is_ours
 
         while True:
             try:
-                return await self._db.transaction("finish_upload", record)
+                return await self._db.transaction("finish_upload", finish)
             except _AlreadyRecorded as already:
                 known = already.key
                 is_lost = not await self._store.holds(StorageKey(known), session.received)

@@ -86,7 +86,7 @@ SELECT digest FROM manifests WHERE repository_id = $1 AND digest = ANY($2::bytea
 """
 _LOCK: Final = "SELECT 1 FROM manifests WHERE repository_id = $1 AND digest = $2 FOR UPDATE"
 # In the order in which a push takes them: the cascade of the deletion alone has none.
-_LOCK_TAGS: Final = "SELECT 1 FROM tags WHERE repository_id = $1 AND digest = $2 ORDER BY name FOR UPDATE"
+_LOCK_TAGS: Final = "SELECT name FROM tags WHERE repository_id = $1 AND digest = $2 ORDER BY name FOR UPDATE"
 _DELETE: Final = "DELETE FROM manifests WHERE repository_id = $1 AND digest = $2"
 _USERS: Final = """
 SELECT manifest FROM manifest_references
@@ -157,12 +157,11 @@ async def held(conn: Connection, digests: Sequence[Digest], *, repository_id: in
     return {Digest.from_bytes(row["digest"]) for row in rows}
 
 
-async def lock(conn: Connection, digest: Digest, *, repository_id: int) -> bool:
-    """Lock a manifest and its tags before deleting them; return False where there is none."""
+async def lock(conn: Connection, digest: Digest, *, repository_id: int) -> list[Tag] | None:
+    """Lock a manifest and its tags before deleting them, and return the tags; None where there is no such manifest."""
     if await conn.fetchval(_LOCK, repository_id, digest.to_bytes()) is None:
-        return False
-    await conn.execute(_LOCK_TAGS, repository_id, digest.to_bytes())
-    return True
+        return None
+    return [row["name"] for row in await conn.fetch(_LOCK_TAGS, repository_id, digest.to_bytes())]
 
 
 async def delete(conn: Connection, digest: Digest, *, repository_id: int) -> None:

@@ -92,7 +92,10 @@ _LINK: Final = """
 INSERT INTO linked_identities (issuer_id, subject, principal_id) VALUES ($1, $2, $3)
 ON CONFLICT (issuer_id, subject) DO NOTHING RETURNING principal_id
 """
-_UNLINK: Final = "DELETE FROM linked_identities WHERE issuer_id = $1 AND subject = $2 RETURNING principal_id"
+_UNLINK: Final = """
+DELETE FROM linked_identities l USING principals p
+WHERE l.issuer_id = $1 AND l.subject = $2 AND p.id = l.principal_id RETURNING p.name
+"""
 
 
 async def find_issuer(conn: Connection, url: str) -> IssuerRow | None:
@@ -160,9 +163,10 @@ async def link(conn: Connection, *, issuer_id: int, subject: str, principal_id: 
     return await conn.fetchval(_LINK, issuer_id, subject, principal_id) is not None
 
 
-async def unlink(conn: Connection, *, issuer_id: int, subject: str) -> bool:
-    """Let an issuer's subject stand for nobody; return False where it did not stand for anybody."""
-    return await conn.fetchval(_UNLINK, issuer_id, subject) is not None
+async def unlink(conn: Connection, *, issuer_id: int, subject: str) -> str | None:
+    """Let an issuer's subject stand for nobody; return the name of whom it stood for, None where that was nobody."""
+    found: str | None = await conn.fetchval(_UNLINK, issuer_id, subject)
+    return found
 
 
 def _issuer(row: Iterable[Any]) -> IssuerRow:

@@ -39,11 +39,7 @@ class DirectConnection(ASGIHTTPConnection):
     async def __call__(self, receive: Any, send: Any) -> None:
         """Answer one request."""
         scope: Any = self.scope
-        if "://" in scope["path"] and not scope["path"].startswith("/"):
-            # The absolute form, which servers must accept (RFC 9112 §3.2.2); hypercorn hands it on.
-            scope["path"] = "/" + scope["path"].partition("://")[2].partition("/")[2]
-        if not scope["path"]:
-            scope["path"] = "/"  # of CONNECT, say
+        normalise(scope)
         if scope["path"] in _QUARTS_OWN:
             await super().__call__(receive, send)
             return
@@ -57,6 +53,15 @@ class DirectConnection(ASGIHTTPConnection):
             pass
         finally:
             exchange.finish()
+
+
+def normalise(scope: Any) -> None:
+    """Let a request's path be one, however the client has written its target."""
+    if "://" in scope["path"] and not scope["path"].startswith("/"):
+        # The absolute form, which servers must accept (RFC 9112 §3.2.2); hypercorn hands it on.
+        scope["path"] = "/" + scope["path"].partition("://")[2].partition("/")[2]
+    if not scope["path"]:
+        scope["path"] = "/"  # of CONNECT, say
 
 
 class NoWebsocket:

@@ -36,7 +36,7 @@ async def pull(services: Services, call: Call, at: Location, links: Links) -> Re
     return Reply(307, [("Location", url), ("Docker-Content-Digest", str(blob.digest)), ("Cache-Control", "no-store")])
 
 
-async def delete(services: Services, _call: Call, at: Location, _links: Links) -> Reply:
+async def delete(services: Services, call: Call, at: Location, _links: Links) -> Reply:
     """Take a blob from the repository."""
-    await services.blobs.delete(name_of(at.name), digest_of(at.reference))
+    await services.blobs.delete(name_of(at.name), digest_of(at.reference), actor=call.actor)
     return Reply(202)

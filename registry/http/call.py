@@ -11,6 +11,7 @@ from typing import Any, Final
 from urllib.parse import parse_qs
 
 from registry.core.access import NOBODY, Permission
+from registry.core.audit import Actor
 from registry.errors import BodyIncomplete, RequestInvalid
 
 Receive = Callable[[], Awaitable[Any]]
@@ -103,12 +104,13 @@ class Call:
     """One request. Header names are lower case; a header given twice holds both values, joined by a comma.
 
     `peer` is the address at the connection's other end, "" where the server doesn't know it; `caller` is who calls, once that
-    is known, and `held` what he may do with the repository, unless that is decided with a lookup. `raw_path` is the path as the
-    client has written it, None where the server doesn't tell it.
+    is known, and `held` what he may do with the repository, unless that is decided with a lookup. `actor` is how the audit log
+    names him; None where there is none. `raw_path` is the path as the client has written it, None where no server tells.
     """
 
     __slots__ = (
         "_query",
+        "actor",
         "body",
         "caller",
         "headers",
@@ -134,6 +136,7 @@ class Call:
         self.method = method
         self.peer = peer
         self.caller = NOBODY
+        self.actor: Actor | None = None
         self.held: frozenset[Permission] = frozenset()
         self.path = path
         self.raw_path = raw_path

@@ -33,7 +33,7 @@ async def push(services: Services, call: Call, at: Location, links: Links) -> Re
     media_type = call.headers.get("content-type", "").partition(";")[0].strip().lower()
     content = await _bounded(call)
     pushed = await services.manifests.push(
-        name, content, media_type=media_type, reference=reference, extra_tags=tags, held=call.held
+        name, content, media_type=media_type, reference=reference, extra_tags=tags, held=call.held, actor=call.actor
     )
     headers: Headers = [
         ("Location", links.manifest(name, str(reference))),
@@ -45,13 +45,13 @@ async def push(services: Services, call: Call, at: Location, links: Links) -> Re
     return Reply(201, headers)
 
 
-async def delete(services: Services, _call: Call, at: Location, _links: Links) -> Reply:
+async def delete(services: Services, call: Call, at: Location, _links: Links) -> Reply:
     """Delete a manifest by its digest, or only a tag by its name."""
     name, reference = name_of(at.name), reference_of(at.reference)
     if isinstance(reference, Digest):
-        await services.manifests.delete(name, reference)
+        await services.manifests.delete(name, reference, actor=call.actor)
     else:
-        await services.tags.delete(name, reference)
+        await services.tags.delete(name, reference, actor=call.actor)
     return Reply(202)
 
 

@@ -133,6 +133,8 @@ class Router:
             _log.warning("unavailable", error=str(error), cause=repr(error.__cause__), request_id=call.request_id)
             reply = self._refuse(call, error)
         except RegistryError as error:
+            if self._journal is not None:
+                await self._journal.deny(call, at, error)
             reply = self._refuse(call, error)
         except StorageError as error:
             _log.error("storage failed", error=str(error), request_id=call.request_id)
@@ -140,7 +142,8 @@ class Router:
         except Exception:  # noqa: BLE001 - the last resort: whatever it is, the client gets JSON and the log the cause
             _log.exception("request failed", request_id=call.request_id, endpoint=endpoint)
             reply = self._refuse(call, InternalError())
-        reply.headers.append(("Docker-Distribution-Api-Version", "registry/2.0"))
+        if work is None:
+            reply.headers.append(("Docker-Distribution-Api-Version", "registry/2.0"))
         reply.headers.append(("X-Content-Type-Options", "nosniff"))  # no browser takes a blob for a page
         reply.headers.append(("X-Request-ID", call.request_id))
         reply.headers += quota
@@ -152,6 +155,8 @@ class Router:
         if own is not None:
             return await own(call)
         call.caller = await self._gate.admit(call.headers)
+        if self._journal is not None:
+            call.actor = self._journal.actor_of(call)
         if at is None or wanted is None or (at.resource in _OWN and not self._own):
             raise EndpointUnknown(call.path)
         handler = HANDLERS.get(wanted)

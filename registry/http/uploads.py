@@ -21,12 +21,12 @@ async def start(services: Services, call: Call, at: Location, links: Links) -> R
     query = call.query
     mount, digest, source = query.one("mount"), query.one("digest"), query.one("from")
     if mount is not None:
-        wanted = digest_of(mount)
-        if await services.blobs.mount(name, wanted, source=name_of(source) if source else None, caller=call.caller):
+        wanted, holder = digest_of(mount), name_of(source) if source else None
+        if await services.blobs.mount(name, wanted, source=holder, caller=call.caller, actor=call.actor):
             return _created(links, name, wanted)
     elif digest is not None:
         wanted = digest_of(digest)
-        await services.uploads.push(name, wanted, aiter(call.body), length=call.body.announced)
+        await services.uploads.push(name, wanted, aiter(call.body), length=call.body.announced, actor=call.actor)
         return _created(links, name, wanted)
     upload_id = await services.uploads.start(name, algorithm=algorithm_of(query.one("digest-algorithm")))
     return Reply(202, _progress(links, name, upload_id, 0))
@@ -49,7 +49,9 @@ async def finish(services: Services, call: Call, at: Location, links: Links) -> 
         raise DigestInvalid("", "is missing: finish an upload with ?digest=<digest of the whole blob>")
     digest = digest_of(text)
     chunk, length = chunk_of(call), call.body.announced
-    await services.uploads.finish(name, upload_id, digest, aiter(call.body), chunk=chunk, length=length)
+    await services.uploads.finish(
+        name, upload_id, digest, aiter(call.body), chunk=chunk, length=length, actor=call.actor
+    )
     return _created(links, name, digest)
 
 

@@ -12,7 +12,7 @@ from registry.auth.exchange import GRANT_TYPE, Exchange, Exchanged
 from registry.auth.issuers import Issuers
 from registry.auth.outgoing import Outgoing
 from registry.auth.scopes import parse_scopes
-from registry.auth.trusted import Trusted
+from registry.auth.trusted import Rule, Trusted
 from registry.core.access import Permission
 from registry.core.identities import Identities
 from registry.db.pool import Database
@@ -32,7 +32,7 @@ def trusted(database: Database) -> Trusted:
 async def exchange(database: Database, outgoing: Outgoing, issuer: Issuer, trusted: Trusted) -> Exchange:
     """Return an exchange that trusts the issuer's tokens with the subject `job` as `builder`."""
     await Identities(database).add_user("builder", password_hash=None, is_admin=False, actor=OPERATOR)
-    await trusted.add_issuer(issuer.row, secret=None, key=None)
+    await trusted.add_issuer(issuer.row, secret=None, key=None, actor=OPERATOR)
     await add_rule(trusted, issuer.url)
     return Exchange(database, Issuers(database, outgoing), service="blacklake")
 
@@ -53,7 +53,7 @@ async def add_rule(trusted: Trusted, issuer: str, name: str = "build", **more: A
         "repositories": ["team"],
         "seconds": 600,
     }
-    await trusted.add_rule(name, **rule | more)
+    await trusted.add_rule(name, Rule(**rule | more), actor=OPERATOR)
 
 
 def form(token: str, **more: str | None) -> dict[str, str]:
@@ -153,9 +153,9 @@ async def test_a_token_stays_used_when_its_issuer_is_removed_and_added_again(
 ) -> None:
     token = issuer.token()
     await exchange.exchange(form(token))
-    await trusted.remove_issuer(issuer.url)
+    await trusted.remove_issuer(issuer.url, actor=OPERATOR)
     assert "doesn't trust" in str(await refusal(exchange, token))
-    await trusted.add_issuer(issuer.row, secret=None, key=None)
+    await trusted.add_issuer(issuer.row, secret=None, key=None, actor=OPERATOR)
     await add_rule(trusted, issuer.url)
     assert "has been used already" in str(await refusal(exchange, token))
 
@@ -192,7 +192,7 @@ async def test_a_password_that_is_no_token(exchange: Exchange, password: str) ->
 async def test_nothing_is_fetched_for_an_issuer_that_is_unknown_or_has_no_rule(
     exchange: Exchange, issuer: Issuer, trusted: Trusted
 ) -> None:
-    await trusted.remove_rule("build")
+    await trusted.remove_rule("build", actor=OPERATOR)
     for token in (issuer.token(), issuer.token(iss="https://attacker.test"), issuer.token(iss="x" * 10_000)):
         assert "of an issuer that this registry doesn't trust" in str(await refusal(exchange, token))
     assert not issuer.requests
@@ -286,16 +286,16 @@ async def test_an_issuer_that_can_not_be_is_refused_with_its_reason(
         (row._replace(creates_users=True), "client id"),
     ]:
         with pytest.raises(IdentityRefused, match=why):
-            await trusted.add_issuer(new, secret=None, key=None)
+            await trusted.add_issuer(new, secret=None, key=None, actor=OPERATOR)
     with pytest.raises(IdentityRefused, match="client id"):
-        await trusted.add_issuer(row, secret="s", key=None)
+        await trusted.add_issuer(row, secret="s", key=None, actor=OPERATOR)
 
 
 async def test_what_is_not_there_can_not_be_removed(exchange: Exchange, trusted: Trusted) -> None:
     with pytest.raises(IdentityRefused, match="no issuer"):
-        await trusted.remove_issuer("https://other.test")
+        await trusted.remove_issuer("https://other.test", actor=OPERATOR)
     with pytest.raises(IdentityRefused, match="no rule other"):
-        await trusted.remove_rule("other")
+        await trusted.remove_rule("other", actor=OPERATOR)
 
 
 async def test_nobody_may_be_called_as_the_user_of_tokens_is(database: Database) -> None:

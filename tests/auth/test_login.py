@@ -22,7 +22,7 @@ from registry.core.access import Caller
 from registry.core.identities import Identities
 from registry.db.pool import Database
 from registry.errors import GrantRefused, IdentityRefused, LoginRefused, Unavailable
-from tests.actors import OPERATOR
+from tests.actors import OPERATOR, ORIGIN
 from tests.auth.issuer import OTHER_RSA, Issuer, Reply, ok
 
 CLIENT = "blacklake-client"
@@ -39,7 +39,7 @@ def trusted(database: Database) -> Trusted:
 @pytest.fixture
 async def login(database: Database, outgoing: Outgoing, issuer: Issuer, trusted: Trusted) -> Login:
     """Return the logins of a node, by an issuer where our client has a secret."""
-    await trusted.add_issuer(issuer.row._replace(client_id=CLIENT), secret=SECRET, key=KEY)
+    await trusted.add_issuer(issuer.row._replace(client_id=CLIENT), secret=SECRET, key=KEY, actor=OPERATOR)
     return Login(Issuers(database, outgoing), outgoing, KEY)
 
 
@@ -117,7 +117,7 @@ async def test_a_client_says_who_it_is_in_the_way_that_the_issuer_knows(login: L
 async def test_a_client_without_a_secret_relies_on_pkce(
     database: Database, outgoing: Outgoing, issuer: Issuer, trusted: Trusted
 ) -> None:
-    await trusted.add_issuer(issuer.row._replace(client_id=CLIENT), secret=None, key=None)
+    await trusted.add_issuer(issuer.row._replace(client_id=CLIENT), secret=None, key=None, actor=OPERATOR)
     login = Login(Issuers(database, outgoing), outgoing, KEY)
     begun = await begin(login, issuer)
     answer(issuer, begun.token(issuer))
@@ -246,7 +246,7 @@ async def test_an_answer_without_an_id_token_names_nobody(login: Login, issuer: 
 async def test_nobody_logs_in_by_an_issuer_that_is_unknown_or_has_no_client(
     login: Login, issuer: Issuer, trusted: Trusted
 ) -> None:
-    await trusted.add_issuer(issuer.row._replace(url="https://tokens.test"), secret=None, key=None)
+    await trusted.add_issuer(issuer.row._replace(url="https://tokens.test"), secret=None, key=None, actor=OPERATOR)
     for url in ("https://other.test", "https://tokens.test", "nonsense"):
         with pytest.raises(LoginRefused, match="nobody logs in"):
             await login.begin(url, redirect_uri=BACK)
@@ -329,7 +329,7 @@ async def test_an_issuer_without_device_logins_says_so(login: Login, issuer: Iss
 async def identity(trusted: Trusted, database: Database, issuer: Issuer, **more: Any) -> Identity:
     """Return the identity `id-7` of an issuer whose users are made at their first login if `creates_users` says so."""
     row = issuer.row._replace(client_id=CLIENT, **more)
-    await trusted.add_issuer(row, secret=None, key=None)
+    await trusted.add_issuer(row, secret=None, key=None, actor=OPERATOR)
     (found,) = await trusted.issuers()
     return Identity(found, "id-7", "ann@example.test")
 
@@ -342,18 +342,18 @@ async def test_an_identity_is_who_is_linked_to_its_subject_and_never_who_has_its
         await Identities(database).add_user(name, password_hash=None, is_admin=True, actor=OPERATOR)
     users = LinkedUsers(database)
     with pytest.raises(LoginRefused, match=f"admin issuer link {issuer.url} id-7 USER"):
-        await users.caller(who)
-    await trusted.link(issuer.url, "id-7", "bob")
-    assert (await users.caller(who)).name == "bob"
+        await users.caller(who, **ORIGIN)
+    await trusted.link(issuer.url, "id-7", "bob", actor=OPERATOR)
+    assert (await users.caller(who, **ORIGIN)).name == "bob"
     with pytest.raises(LoginRefused):
-        await users.caller(who._replace(subject="ID-7"))
+        await users.caller(who._replace(subject="ID-7"), **ORIGIN)
     with pytest.raises(IdentityRefused, match="stands for somebody already"):
-        await trusted.link(issuer.url, "id-7", "ann")
-    await trusted.unlink(issuer.url, "id-7")
+        await trusted.link(issuer.url, "id-7", "ann", actor=OPERATOR)
+    await trusted.unlink(issuer.url, "id-7", actor=OPERATOR)
     with pytest.raises(LoginRefused):
-        await users.caller(who)
+        await users.caller(who, **ORIGIN)
     with pytest.raises(IdentityRefused, match="stands for nobody"):
-        await trusted.unlink(issuer.url, "id-7")
+        await trusted.unlink(issuer.url, "id-7", actor=OPERATOR)
 
 
 async def test_a_user_is_made_at_the_first_login_without_rights_and_without_anybody_s_name(
@@ -362,10 +362,10 @@ async def test_a_user_is_made_at_the_first_login_without_rights_and_without_anyb
     who = await identity(trusted, database, issuer, creates_users=True)
     await Identities(database).add_user("ann", password_hash=None, is_admin=True, actor=OPERATOR)
     users = LinkedUsers(database)
-    found = await users.caller(who)
+    found = await users.caller(who, **ORIGIN)
     assert found.name.startswith("ann-")
-    assert await users.caller(who) == found
-    other = await users.caller(who._replace(subject="id-8", name="Bob Builder"))
+    assert await users.caller(who, **ORIGIN) == found
+    other = await users.caller(who._replace(subject="id-8", name="Bob Builder"), **ORIGIN)
     assert other.name == "bob-builder"
     made = await sql.fetch(
         "SELECT is_admin, password_hash FROM principals WHERE name IN ($1, $2)", found.name, other.name
@@ -378,10 +378,10 @@ async def test_who_was_disabled_is_not_made_again(
 ) -> None:
     who = await identity(trusted, database, issuer, creates_users=True)
     users = LinkedUsers(database)
-    found: Caller = await users.caller(who)
+    found: Caller = await users.caller(who, **ORIGIN)
     await sql.execute("UPDATE principals SET disabled_at = now() WHERE id = $1", found.principal_id)
     with pytest.raises(LoginRefused, match="is nobody here"):
-        await users.caller(who)
+        await users.caller(who, **ORIGIN)
     assert await sql.fetchval("SELECT count(*) FROM principals WHERE kind = 'user'") == 1
 
 
@@ -399,7 +399,7 @@ async def test_only_users_are_linked(
     await identity(trusted, database, issuer)
     await sql.execute("INSERT INTO principals (kind, name) VALUES ('service', 'billing')")
     with pytest.raises(IdentityRefused, match="is no user"):
-        await trusted.link(issuer.url, "id-7", "billing")
+        await trusted.link(issuer.url, "id-7", "billing", actor=OPERATOR)
     for subject in ("", "x" * 256, "ü", "a\n"):
         with pytest.raises(IdentityRefused, match="subject"):
-            await trusted.link(issuer.url, subject, "billing")
+            await trusted.link(issuer.url, subject, "billing", actor=OPERATOR)

@@ -21,12 +21,12 @@ from registry.auth.linked import LinkedUsers
 from registry.auth.login import Login
 from registry.auth.outgoing import Outgoing
 from registry.auth.sealing import SecretKey
-from registry.auth.trusted import Trusted
+from registry.auth.trusted import Rule, Trusted
 from registry.core.identities import Identities
 from registry.db.pool import Database
 from registry.db.trust import IssuerRow
 from registry.errors import GrantRefused, LoginRefused
-from tests.actors import OPERATOR
+from tests.actors import OPERATOR, ORIGIN
 from tests.lifecycle.serving import eventually
 from tests.tools import needed
 
@@ -68,7 +68,9 @@ def outgoing() -> Outgoing:
 @pytest.fixture
 async def login(database: Database, outgoing: Outgoing, provider: str, trusted: Trusted) -> Login:
     """Return the logins of a node where the provider is known by its client `web`."""
-    await trusted.add_issuer(IssuerRow(0, provider, "other", ("RS256",), client_id="web"), secret="secret", key=KEY)
+    await trusted.add_issuer(
+        IssuerRow(0, provider, "other", ("RS256",), client_id="web"), secret="secret", key=KEY, actor=OPERATOR
+    )
     return Login(Issuers(database, outgoing), outgoing, KEY)
 
 
@@ -108,14 +110,16 @@ async def test_somebody_logs_in_by_the_browser_and_is_who_is_linked(
     found = await login.finish(cookie, logged_in(url))
     assert (found.issuer.url, found.subject) == (provider, "id1")
     await Identities(database).add_user("ann", password_hash=None, is_admin=False, actor=OPERATOR)
-    await trusted.link(provider, "id1", "ann")
-    assert (await LinkedUsers(database).caller(found)).name == "ann"
+    await trusted.link(provider, "id1", "ann", actor=OPERATOR)
+    assert (await LinkedUsers(database).caller(found, **ORIGIN)).name == "ann"
 
 
 async def test_a_client_without_a_secret_logs_in_by_pkce(
     database: Database, outgoing: Outgoing, provider: str, trusted: Trusted
 ) -> None:
-    await trusted.add_issuer(IssuerRow(0, provider, "other", ("RS256",), client_id="native"), secret=None, key=None)
+    await trusted.add_issuer(
+        IssuerRow(0, provider, "other", ("RS256",), client_id="native"), secret=None, key=None, actor=OPERATOR
+    )
     login = Login(Issuers(database, outgoing), outgoing, KEY)
     url, cookie = await login.begin(provider, redirect_uri=NATIVE_CALLBACK)
     assert (await login.finish(cookie, logged_in(url, back=NATIVE_CALLBACK))).subject == "id1"
@@ -139,8 +143,10 @@ async def test_a_code_is_good_once(login: Login, provider: str) -> None:
 
 
 async def test_a_wrong_secret_of_ours_is_refused_by_the_provider(login: Login, provider: str, trusted: Trusted) -> None:
-    await trusted.remove_issuer(provider)
-    await trusted.add_issuer(IssuerRow(0, provider, "other", ("RS256",), client_id="web"), secret="wrong", key=KEY)
+    await trusted.remove_issuer(provider, actor=OPERATOR)
+    await trusted.add_issuer(
+        IssuerRow(0, provider, "other", ("RS256",), client_id="web"), secret="wrong", key=KEY, actor=OPERATOR
+    )
     url, cookie = await login.begin(provider, redirect_uri=CALLBACK)
     with pytest.raises(GrantRefused, match="invalid_client"):
         await login.finish(cookie, logged_in(url))
@@ -156,16 +162,8 @@ async def test_what_the_provider_signs_is_exchanged_once(
 ) -> None:
     token = id_token(provider)
     await Identities(database).add_user("builder", password_hash=None, is_admin=False, actor=OPERATOR)
-    await trusted.add_rule(
-        "build",
-        issuer=provider,
-        audience="web",
-        claims={"sub": "id1"},
-        principal="builder",
-        actions=["pull"],
-        repositories=["team"],
-        seconds=300,
-    )
+    rule = Rule(provider, "web", {"sub": "id1"}, "builder", ["pull"], ["team"], 300)
+    await trusted.add_rule("build", rule, actor=OPERATOR)
     exchange = Exchange(database, Issuers(database, outgoing), service="blacklake")
     form = {
         "grant_type": GRANT_TYPE,

@@ -24,7 +24,7 @@ from registry.core.identities import Identities
 from registry.core.services import Services
 from registry.db.pool import Database
 from registry.errors import AccessLost, CredentialsWrong, SessionOver, SessionRevoked, TokenInvalid
-from tests.actors import OPERATOR
+from tests.actors import OPERATOR, ORIGIN
 
 SECRET = SecretKey(b"s" * 32)
 HOUR = 3600.0
@@ -49,18 +49,18 @@ def sessions(database: Database) -> Sessions:
 
 
 async def test_a_client_that_stores_each_answer_goes_on(sessions: Sessions, ada: Caller) -> None:
-    token = await sessions.start(ada, "docker")
+    token = await sessions.start(ada, "docker", actor=OPERATOR)
     seen = {token}
     for _ in range(5):
-        caller, token = await sessions.go_on(token)
+        caller, token = await sessions.go_on(token, **ORIGIN)
         assert caller == ada
         seen.add(token)
     assert len(seen) == 6
 
 
 async def test_a_client_that_keeps_its_first_token_goes_on_as_well(sessions: Sessions, ada: Caller) -> None:
-    first = await sessions.start(ada, "docker")
-    answers = [(await sessions.go_on(first)).token for _ in range(5)]
+    first = await sessions.start(ada, "docker", actor=OPERATOR)
+    answers = [(await sessions.go_on(first, **ORIGIN)).token for _ in range(5)]
     assert len(set(answers)) == 1
     assert answers[0] != first
 
@@ -68,11 +68,11 @@ async def test_a_client_that_keeps_its_first_token_goes_on_as_well(sessions: Ses
 async def test_who_comes_back_with_a_token_after_its_successor_was_used_ends_the_session(
     sessions: Sessions, ada: Caller
 ) -> None:
-    first = await sessions.start(ada, "docker")
-    second = (await sessions.go_on(first)).token
-    third = (await sessions.go_on(second)).token
+    first = await sessions.start(ada, "docker", actor=OPERATOR)
+    second = (await sessions.go_on(first, **ORIGIN)).token
+    third = (await sessions.go_on(second, **ORIGIN)).token
     with pytest.raises(SessionRevoked) as refusal:
-        await sessions.go_on(first)
+        await sessions.go_on(first, **ORIGIN)
     assert (refusal.value.session, refusal.value.principal_id, refusal.value.principal) == (
         UUID(first.split("_")[1]),
         ada.principal_id,
@@ -80,7 +80,7 @@ async def test_who_comes_back_with_a_token_after_its_successor_was_used_ends_the
     )
     for token in (first, second, third):
         with pytest.raises(SessionOver) as over:
-            await sessions.go_on(token)
+            await sessions.go_on(token, **ORIGIN)
         assert type(over.value) is SessionOver  # it is told once
         assert over.value.message == refusal.value.message  # and not to who asks
 
@@ -91,16 +91,16 @@ async def test_of_a_thief_and_an_owner_who_both_go_on_at_once_neither_stays(
     """Whichever order PostgreSQL sees them in, on two nodes."""
     nodes = [sessions_of(database), sessions_of(other_database)]
     for _ in range(20):
-        first = await nodes[0].start(ada, "docker")
-        second = (await nodes[0].go_on(first)).token
-        third = (await nodes[0].go_on(second)).token
+        first = await nodes[0].start(ada, "docker", actor=OPERATOR)
+        second = (await nodes[0].go_on(first, **ORIGIN)).token
+        third = (await nodes[0].go_on(second, **ORIGIN)).token
         await asyncio.gather(
-            *(nodes[number % 2].go_on(token) for number, token in enumerate([second, third] * 4)),
+            *(nodes[number % 2].go_on(token, **ORIGIN) for number, token in enumerate([second, third] * 4)),
             return_exceptions=True,
         )
         for token in (second, third):
             with pytest.raises(SessionOver):
-                await nodes[1].go_on(token)
+                await nodes[1].go_on(token, **ORIGIN)
 
 
 async def test_many_who_use_one_token_at_once_all_go_on_and_get_the_same_next_one(
@@ -108,9 +108,9 @@ async def test_many_who_use_one_token_at_once_all_go_on_and_get_the_same_next_on
 ) -> None:
     """A client with several connections, and one that asks again since an answer was lost."""
     nodes = [sessions_of(database), sessions_of(other_database)]
-    token = await nodes[0].start(ada, "docker")
+    token = await nodes[0].start(ada, "docker", actor=OPERATOR)
     for _ in range(5):
-        answers = await asyncio.gather(*(nodes[number % 2].go_on(token) for number in range(16)))
+        answers = await asyncio.gather(*(nodes[number % 2].go_on(token, **ORIGIN) for number in range(16)))
         assert len({answer.token for answer in answers}) == 1
         token = answers[0].token
 
@@ -121,16 +121,16 @@ async def test_whatever_order_tokens_are_used_in_a_generation_never_goes_back(
     sessions: Sessions, ada: Caller, uses: list[int]
 ) -> None:
     """The model: a counter. A token is known only once it was answered."""
-    known, used, is_over = [await sessions.start(ada, "docker")], 0, False
+    known, used, is_over = [await sessions.start(ada, "docker", actor=OPERATOR)], 0, False
     for use in uses:
         number = min(use, len(known) - 1)
         if is_over or number < used:
             with pytest.raises(SessionOver if is_over else SessionRevoked):
-                await sessions.go_on(known[number])
+                await sessions.go_on(known[number], **ORIGIN)
             is_over = True
             continue
         used = number
-        answer = (await sessions.go_on(known[number])).token
+        answer = (await sessions.go_on(known[number], **ORIGIN)).token
         if number == len(known) - 1:
             known.append(answer)
         assert answer == known[number + 1]
@@ -140,17 +140,20 @@ async def test_a_session_ends_when_it_is_not_used_and_in_any_case(
     database: Database, sql: asyncpg.Connection, ada: Caller
 ) -> None:
     sessions = sessions_of(database, idle=HOUR, longest=3 * HOUR)
-    unused, used = await sessions.start(ada, "docker"), await sessions.start(ada, "oras")
+    unused, used = (
+        await sessions.start(ada, "docker", actor=OPERATOR),
+        await sessions.start(ada, "oras", actor=OPERATOR),
+    )
     for _ in range(2):
         await move(sql, 50 * 60)
-        used = (await sessions.go_on(used)).token
+        used = (await sessions.go_on(used, **ORIGIN)).token
     with pytest.raises(SessionOver):
-        await sessions.go_on(unused)
+        await sessions.go_on(unused, **ORIGIN)
     await move(sql, 50 * 60)
-    used = (await sessions.go_on(used)).token
+    used = (await sessions.go_on(used, **ORIGIN)).token
     await move(sql, 31 * 60)  # a little more than three hours since the login
     with pytest.raises(SessionOver):
-        await sessions.go_on(used)
+        await sessions.go_on(used, **ORIGIN)
     assert await sessions.listed(ada.principal_id or 0) == []
 
 
@@ -168,24 +171,24 @@ async def test_expired_sessions_are_forgotten_in_batches_and_others_are_not(
     services: Services, sessions: Sessions, sql: asyncpg.Connection, ada: Caller
 ) -> None:
     for _ in range(130):
-        await sessions.start(ada, "docker")
+        await sessions.start(ada, "docker", actor=OPERATOR)
     await move(sql, 2 * HOUR)
-    living = await sessions.start(ada, "oras")
+    living = await sessions.start(ada, "oras", actor=OPERATOR)
     assert [await services.cleanup.forget_sessions() for _ in range(3)] == [100, 30, 0]
-    assert (await sessions.go_on(living)).caller == ada
+    assert (await sessions.go_on(living, **ORIGIN)).caller == ada
 
 
 async def test_a_session_is_for_one_service(database: Database, ada: Caller) -> None:
-    token = await sessions_of(database, service="here").start(ada, "docker")
+    token = await sessions_of(database, service="here").start(ada, "docker", actor=OPERATOR)
     with pytest.raises(SessionOver):
-        await sessions_of(database, service="there").go_on(token)
-    assert (await sessions_of(database, service="here").go_on(token)).caller == ada
+        await sessions_of(database, service="there").go_on(token, **ORIGIN)
+    assert (await sessions_of(database, service="here").go_on(token, **ORIGIN)).caller == ada
 
 
 async def test_the_database_alone_makes_no_token(database: Database, sessions: Sessions, ada: Caller) -> None:
-    token = await sessions.start(ada, "docker")
+    token = await sessions.start(ada, "docker", actor=OPERATOR)
     with pytest.raises(SessionOver):
-        await sessions_of(database, secret=SecretKey(b"t" * 32)).go_on(token)
+        await sessions_of(database, secret=SecretKey(b"t" * 32)).go_on(token, **ORIGIN)
 
 
 @pytest.mark.parametrize(
@@ -208,17 +211,17 @@ async def test_the_database_alone_makes_no_token(database: Database, sessions: S
 async def test_a_token_that_was_changed_is_none_and_harms_no_session(
     sessions: Sessions, ada: Caller, pattern: str, forged: str
 ) -> None:
-    token = await sessions.start(ada, "docker")
+    token = await sessions.start(ada, "docker", actor=OPERATOR)
     with pytest.raises(SessionOver) as refusal:
-        await sessions.go_on(re.sub(pattern, forged, token, count=1))
+        await sessions.go_on(re.sub(pattern, forged, token, count=1), **ORIGIN)
     assert not isinstance(refusal.value, SessionRevoked)
-    assert (await sessions.go_on(token)).caller == ada
+    assert (await sessions.go_on(token, **ORIGIN)).caller == ada
 
 
 async def test_a_refresh_token_is_no_access_token_no_key_and_no_password_and_none_of_those_is_one(
     database: Database, sessions: Sessions, sql: asyncpg.Connection, ada: Caller
 ) -> None:
-    refresh = await sessions.start(ada, "docker")
+    refresh = await sessions.start(ada, "docker", actor=OPERATOR)
     tokens = AccessTokens(
         Keyring(database, SECRET, algorithm="ES256", longest=300), issuer="here", service="here", seconds=300
     )
@@ -234,7 +237,7 @@ async def test_a_refresh_token_is_no_access_token_no_key_and_no_password_and_non
         await identification.by_password("ada", refresh)
     for other in (key, (await tokens.issue(ada, [])).token):
         with pytest.raises(SessionOver):
-            await sessions.go_on(other)
+            await sessions.go_on(other, **ORIGIN)
 
 
 async def test_a_user_s_sessions_are_listed_and_ended_all_at_once_and_nobody_else_s(
@@ -242,31 +245,31 @@ async def test_a_user_s_sessions_are_listed_and_ended_all_at_once_and_nobody_els
 ) -> None:
     await Identities(database).add_user("bob", password_hash=None, is_admin=False, actor=OPERATOR)
     bob = Caller(await sql.fetchval("SELECT id FROM principals WHERE name = 'bob'"), "bob")
-    tokens = [await sessions.start(ada, client) for client in ("docker", "or\nas\0" + "x" * 500)]
-    others = await sessions.start(bob, "docker")
-    await sessions.go_on(tokens[0])
+    tokens = [await sessions.start(ada, client, actor=OPERATOR) for client in ("docker", "or\nas\0" + "x" * 500)]
+    others = await sessions.start(bob, "docker", actor=OPERATOR)
+    await sessions.go_on(tokens[0], **ORIGIN)
     listed = await sessions.listed(ada.principal_id or 0)
     assert [row.client for row in listed] == ["docker", "oras" + "x" * 124]
-    assert await sessions.revoke_all(ada.principal_id or 0) == 2
-    assert await sessions.revoke_all(ada.principal_id or 0) == 0
+    assert await sessions.revoke_all("ada", actor=OPERATOR) == 2
+    assert await sessions.revoke_all("ada", actor=OPERATOR) == 0
     assert await sessions.listed(ada.principal_id or 0) == []
     for token in tokens:
         with pytest.raises(SessionOver):
-            await sessions.go_on(token)
-    assert (await sessions.go_on(others)).caller == bob
+            await sessions.go_on(token, **ORIGIN)
+    assert (await sessions.go_on(others, **ORIGIN)).caller == bob
 
 
 async def test_who_is_disabled_or_deleted_neither_starts_a_session_nor_goes_on(
     sessions: Sessions, sql: asyncpg.Connection, ada: Caller
 ) -> None:
-    token = await sessions.start(ada, "docker")
+    token = await sessions.start(ada, "docker", actor=OPERATOR)
     await sql.execute("UPDATE principals SET disabled_at = now() WHERE name = 'ada'")
     with pytest.raises(SessionOver):
-        await sessions.go_on(token)
+        await sessions.go_on(token, **ORIGIN)
     with pytest.raises(AccessLost):
-        await sessions.start(ada, "docker")
+        await sessions.start(ada, "docker", actor=OPERATOR)
     await sql.execute("DELETE FROM principals WHERE name = 'ada'")
     with pytest.raises(SessionOver):
-        await sessions.go_on(token)
+        await sessions.go_on(token, **ORIGIN)
     with pytest.raises(AccessLost):
-        await sessions.start(ada, "docker")
+        await sessions.start(ada, "docker", actor=OPERATOR)

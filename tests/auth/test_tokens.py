@@ -23,6 +23,7 @@ from registry.auth.tokens import LONGEST, AccessTokens
 from registry.core.access import Caller, Permission
 from registry.db.pool import Database
 from registry.errors import TokenInvalid
+from tests.actors import OPERATOR
 
 ALICE = Caller(7, "alice")
 GRANTED = [Scope("repository", "team/bert", frozenset(("pull",)))]
@@ -227,7 +228,7 @@ async def test_a_key_that_leaked_verifies_nothing_any_more_also_what_was_verifie
 ) -> None:
     token = forge()
     await tokens.verify(token)
-    await keyring.rotate(now=True)
+    await keyring.rotate(now=True, actor=OPERATOR)
     with pytest.raises(TokenInvalid, match="no longer valid"):
         await tokens.verify(token)
     await tokens.verify((await tokens.issue(ALICE, GRANTED)).token)
@@ -236,7 +237,7 @@ async def test_a_key_that_leaked_verifies_nothing_any_more_also_what_was_verifie
 async def test_a_rotation_is_no_outage(tokens: AccessTokens, keyring: Keyring, forge: Forger) -> None:
     old = (await keyring.signer()).kid
     token = forge()
-    new = await keyring.rotate()
+    new = await keyring.rotate(actor=OPERATOR)
     assert {key["kid"] for key in (await keyring.published())["keys"]} == {old, new}
     assert (await keyring.signer()).kid == old, "until everybody has had time to learn of the new one"
     await tokens.verify(token)

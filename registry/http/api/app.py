@@ -1,0 +1,261 @@
+"""The admin API as an application beside that of `/v2/`: quart-schema's validation and documentation, our door and errors."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Any, Final, cast
+
+import structlog
+from pydantic import BaseModel, ValidationError
+from quart import Quart, Request, Response, g, request
+from quart_schema import (
+    RequestSchemaValidationError,
+    document_response,
+    hide,
+    validate_querystring,
+    validate_request,
+)
+from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed
+
+from registry.core.audit import Event, Outcome
+from registry.errors import (
+    AccessDenied,
+    AdministratorNeeded,
+    ContentTypeUnsupported,
+    DelegationDenied,
+    EndpointUnknown,
+    FieldsInvalid,
+    InternalError,
+    MethodUnsupported,
+    RequestInvalid,
+    Unauthorized,
+)
+from registry.http.api import (
+    access,
+    audit,
+    grants,
+    issuers,
+    me,
+    organisations,
+    robots,
+    roles,
+    service_accounts,
+    signing_keys,
+    teams,
+    users,
+)
+from registry.http.api.callers import CREDENTIALS, Callers, body_of, require_administrator
+from registry.http.api.conditions import conditional
+from registry.http.api.documentation import BASE, ROUTE, document
+from registry.http.api.problems import is_api, render_problem
+from registry.http.api.route import Route
+from registry.http.api.services import AdminServices
+from registry.http.app import Application, exchange_of, normalise, response_of
+from registry.http.call import Call
+from registry.http.lane import App
+from registry.http.reply import Reply
+from registry.http.routes import Router, Work
+
+ROUTES: Final[tuple[Route, ...]] = tuple(
+    route
+    for module in (
+        me,
+        users,
+        robots,
+        service_accounts,
+        organisations,
+        teams,
+        roles,
+        grants,
+        access,
+        issuers,
+        signing_keys,
+        audit,
+    )
+    for route in module.ROUTES
+)
+"""All that the API's document names."""
+
+_BASIC: Final = 'Basic realm="blacklake", charset="UTF-8"'
+_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+_DENIED: Final = (Unauthorized, DelegationDenied, AdministratorNeeded, AccessDenied)
+_log = structlog.get_logger("registry.http")
+
+
+class BoundedRequest(Request):
+    """A request whose body was read already, within its bounds, by whoever admitted the call (DirectConnection)."""
+
+    async def get_data(self, *_how: Any, as_text: bool = False, **_more: Any) -> Any:
+        """Return the body."""
+        content: bytes = g.content
+        return content.decode() if as_text else content
+
+
+class AdminApplication(Application):
+    """Quart, with bodies that are bounded."""
+
+    request_class = BoundedRequest
+
+
+class Beside:
+    """Hands what is below `/api` to one application, and all else to another."""
+
+    def __init__(self, api: Quart, app: App) -> None:
+        self._api = api
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Hand a request on."""
+        if scope["type"] == "http":
+            normalise(scope)
+            if is_api(scope["path"]):
+                await self._api(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+class AdminApi:
+    """Makes views of routes: each admits its call, keeps bodies bounded, and leaves a row in the audit log where it refuses."""
+
+    def __init__(self, router: Router, callers: Callers, services: AdminServices) -> None:
+        self._router = router
+        self._callers = callers
+        self._services = services
+
+    def view(self, route: Route) -> Callable[..., Awaitable[Response]]:
+        """Return what Quart calls for a route."""
+
+        async def inner(**arguments: Any) -> Any:
+            return await route.handler(self._services, g.asked, **arguments)
+
+        inner.__doc__ = route.handler.__doc__
+        if route.body is not None:
+            inner = validate_request(route.body)(inner)
+        if route.query is not None:
+            inner = validate_querystring(route.query)(inner)
+        if route.gives is not None:
+            inner = document_response(route.gives, route.status)(inner)
+        setattr(inner, ROUTE, route)
+
+        @functools.wraps(inner)
+        async def view(**arguments: Any) -> Response:
+            return await self._answer(route, lambda: inner(**arguments))
+
+        return view
+
+    async def unrouted(self, error: HTTPException) -> Response:
+        """Answer what no route is for: to who is known, as to nobody anything is said."""
+
+        async def refuse(call: Call) -> Reply:
+            await self._callers.admit(call, await _content(call))
+            if isinstance(error, MethodNotAllowed):
+                raise MethodUnsupported(call.method, sorted(error.valid_methods or _METHODS))
+            raise EndpointUnknown(call.path)
+
+        return await self._sent(Work("api", refuse))
+
+    def page(self, name: str, make: Callable[[], Reply]) -> Callable[[], Awaitable[Response]]:
+        """Return what Quart calls for a page that is for everybody who is known; a browser asks by Basic who that is."""
+
+        async def handle(call: Call) -> Reply:
+            await self._callers.admit(call, await _content(call))
+            return conditional(call, make())
+
+        async def view() -> Response:
+            return await self._sent(Work(f"api.{name}", handle), challenge=_BASIC)
+
+        return view
+
+    async def _answer(self, route: Route, work: Callable[[], Awaitable[Any]]) -> Response:
+        async def handle(call: Call) -> Reply:
+            g.content = await _content(call)
+            asked = g.asked = await self._callers.admit(call, g.content)
+            try:
+                if not route.is_delegated:
+                    require_administrator(asked)
+                found = await _validated(route, call, work)
+            except _DENIED as error:
+                detail = {"reason": type(error).__name__, "method": call.method}
+                await self._services.audit_log.note(Event(asked.actor, route.action, call.path, Outcome.DENIED, detail))
+                raise
+            return conditional(call, _reply(route, found))
+
+        return await self._sent(Work(route.label, handle))
+
+    async def _sent(self, work: Work, *, challenge: str | None = None) -> Response:
+        exchange = exchange_of()
+        assert exchange is not None
+        reply = await exchange.answer(self._router, None, work)
+        if challenge is not None and reply.status == HTTPStatus.UNAUTHORIZED:
+            reply.headers.append(("WWW-Authenticate", challenge))
+        return response_of(reply, exchange)
+
+
+def create_api(router: Router, callers: Callers, services: AdminServices) -> Quart:
+    """Return the application that answers everything below `/api`."""
+    app = AdminApplication("registry.api", static_folder=None)
+    app.config.update(MAX_CONTENT_LENGTH=None, RESPONSE_TIMEOUT=None, BODY_TIMEOUT=None)
+    app.url_map.merge_slashes = False
+    documentation = document(app)
+    api = AdminApi(router, callers, services)
+    for route in ROUTES:
+        app.add_url_rule(
+            f"{BASE}{route.path}",
+            route.label,
+            api.view(route),
+            methods=[route.method],
+            provide_automatic_options=False,
+            strict_slashes=True,
+        )
+    for path, make in documentation.pages():
+        app.add_url_rule(f"{BASE}{path}", path, hide(api.page("documentation", make)), provide_automatic_options=False)
+    app.register_error_handler(HTTPException, api.unrouted)
+
+    @app.errorhandler(Exception)
+    async def failed(_error: Exception) -> Response:
+        exchange = exchange_of()
+        assert exchange is not None
+        _log.exception("request failed", request_id=exchange.call.request_id, path=request.path[:512])
+        exchange.reply = render_problem(InternalError(), exchange.call.request_id, request.path)
+        exchange.reply.complete(request.method)
+        return response_of(exchange.reply, exchange)
+
+    return app
+
+
+async def _content(call: Call) -> bytes:
+    """Return a call's body; that of who doesn't even say who he is stays where it is."""
+    return await body_of(call) if CREDENTIALS & call.headers.keys() else b""
+
+
+async def _validated(route: Route, call: Call, work: Callable[[], Awaitable[Any]]) -> Any:
+    """Return what a handler has found. Raise FieldsInvalid, ContentTypeUnsupported, RequestInvalid before it begins."""
+    call.query.all("")  # what can't be read is refused, and not half understood
+    if route.body is not None and not request.is_json:
+        raise ContentTypeUnsupported(call.headers.get("content-type", ""))
+    try:
+        return await work()
+    except RequestSchemaValidationError as error:
+        raise FieldsInvalid(_fields(error.validation_error)) from None
+    except (BadRequest, UnicodeDecodeError, RecursionError):
+        raise RequestInvalid("the body is no JSON") from None
+
+
+def _fields(error: Exception) -> dict[str, str]:
+    """Return what is wrong with which field, without what was given for it: that may be a password."""
+    if not isinstance(error, ValidationError):
+        return {"": "is not what it must be"}
+    problems = error.errors(include_url=False, include_context=False, include_input=False)
+    return {".".join(map(str, one["loc"])) or "body": one["msg"] for one in problems}
+
+
+def _reply(route: Route, found: Any) -> Reply:
+    if isinstance(found, Reply):
+        return found
+    headers = [("Cache-Control", "no-store")]
+    if found is None:
+        return Reply(route.status, headers)
+    content = cast("BaseModel", found).model_dump_json().encode()
+    return Reply(route.status, [*headers, ("Content-Type", "application/json")], content)

@@ -1,0 +1,125 @@
+"""Who calls the admin API, and whether it is for him at all; what else he may do there is the verbs' to decide."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from registry.auth.gate import TokenGate
+from registry.auth.request_signatures import RequestSignatures
+from registry.auth.token_service import ANONYMOUS
+from registry.core.access import Access, Caller, CredentialKind
+from registry.core.audit import Actor, actor_of
+from registry.db.principals import StandingRow
+from registry.errors import (
+    AccessDenied,
+    AdminDenied,
+    AdministratorNeeded,
+    BodyTooLarge,
+    CredentialsMissing,
+    RequestInvalid,
+    SignatureInvalid,
+)
+from registry.http.call import Call
+from registry.http.limits import Networks
+
+LARGEST_BODY: Final = 64 << 10
+"""Bytes of a request's body."""
+
+SCOPE: Final = "registry:admin:*"
+"""What an access token must have been asked for with."""
+
+CREDENTIALS: Final = frozenset(("authorization", "signature", "signature-input"))
+"""Headers of which one at least says who calls."""
+
+_OWN_SITE: Final = ("same-origin", "none")  # `none`: the user typed the address (Fetch Metadata, §2.3)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A call by somebody who is known: who he is now, and how events name him."""
+
+    call: Call
+    caller: Caller
+    standing: StandingRow
+    actor: Actor
+
+
+class Callers:
+    """Lets in users and robots by API key, or by an access token that was asked for with SCOPE, and services by signature."""
+
+    def __init__(
+        self,
+        gate: TokenGate,
+        signatures: RequestSignatures,
+        access: Access,
+        networks: Networks,
+        *,
+        external_url: str | None,
+    ) -> None:
+        """Take signatures of what was sent to `external_url`, or without one to the Host that the client names."""
+        self._gate = gate
+        self._signatures = signatures
+        self._access = access
+        self._networks = networks
+        self._external_url = external_url
+
+    async def admit(self, call: Call, content: bytes) -> Asked:
+        """Return who calls with a body. Raise Unauthorized, AccessDenied, RequestInvalid."""
+        _require_own_site(call.headers, self._external_url)
+        call.caller = await self._caller(call, content)
+        if call.caller == ANONYMOUS:
+            raise CredentialsMissing([SCOPE])
+        if call.caller.bound is not None and not call.caller.bound.admin:
+            raise AdminDenied
+        standing = await self._access.standing(call.caller)
+        credential = call.caller.credential
+        if standing.kind == "service" and (credential is None or credential.kind is not CredentialKind.SIGNATURE):
+            raise SignatureInvalid("is missing: services sign their requests (RFC 9421) and have nothing else")
+        actor = actor_of(call.caller, address=self._networks.of(call), request_id=call.request_id)
+        return Asked(call, call.caller, standing, actor)
+
+    async def _caller(self, call: Call, content: bytes) -> Caller:
+        is_signed = "signature" in call.headers or "signature-input" in call.headers
+        if not is_signed:
+            return await self._gate.admit(call.headers)
+        if "authorization" in call.headers:
+            raise RequestInvalid("the request has a Signature and an Authorization; send one of them")
+        digest = hashlib.sha256(content).digest() if content else None
+        return (await self._signatures.verify(call.method, self._target(call), call.headers, digest)).caller
+
+    def _target(self, call: Call) -> str:
+        """Return the URI that a signature covers, as the client has written it."""
+        base = self._external_url or f"http://{call.headers.get('host', '')}"
+        path = (call.raw_path if call.raw_path is not None else call.path.encode()).decode("latin-1")
+        query = f"?{call.raw_query.decode('latin-1')}" if call.raw_query else ""
+        return f"{base.rstrip('/')}{path}{query}"
+
+
+def require_administrator(asked: Asked) -> None:
+    """Raise AdministratorNeeded unless the caller may do everything in the registry, as the database has just said."""
+    if not asked.standing.is_admin:
+        raise AdministratorNeeded
+
+
+async def body_of(call: Call) -> bytes:
+    """Return a call's body. Raise BodyTooLarge, before it is read where its length was announced, and BodyIncomplete."""
+    if (call.body.announced or 0) > LARGEST_BODY:
+        raise BodyTooLarge(LARGEST_BODY)
+    content = bytearray()
+    async for piece in call.body:
+        content += piece
+        if len(content) > LARGEST_BODY:
+            raise BodyTooLarge(LARGEST_BODY)
+    return bytes(content)
+
+
+def _require_own_site(headers: Mapping[str, str], external_url: str | None) -> None:
+    """Raise AccessDenied to a page of another site: a browser adds by itself what it was once told by Basic."""
+    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+    host = headers.get("host", "").lower()
+    own = (f"http://{host}", f"https://{host}", (external_url or "").rstrip("/").lower())
+    if site not in (*_OWN_SITE, None) or (origin is not None and origin.lower() not in own):
+        raise AccessDenied("a page of another site may not use this registry")

@@ -1,0 +1,48 @@
+"""What the admin API does its work by, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from registry.auth.identification import Identification
+from registry.auth.keyring import Keyring
+from registry.auth.passwords import Passwords
+from registry.auth.sealing import SecretKey
+from registry.auth.sessions import Sessions
+from registry.auth.throttle import LoginThrottle
+from registry.auth.trusted import Trusted
+from registry.core.api_keys import ApiKeys
+from registry.core.audit_log import AuditLog
+from registry.core.audit_retention import Retention
+from registry.core.audit_verification import Verification
+from registry.core.directory import Directory
+from registry.core.explanations import Explanations
+from registry.core.identities import Identities
+from registry.core.roles import Roles
+from registry.core.service_keys import ServiceKeys
+from registry.core.teams import Teams
+
+
+@dataclass(frozen=True, slots=True)
+class AdminServices:
+    """One object per noun; `on_password_change` is told whose password is another one now."""
+
+    api_keys: ApiKeys
+    audit_log: AuditLog
+    directory: Directory
+    explanations: Explanations
+    identification: Identification
+    identities: Identities
+    keyring: Keyring
+    passwords: Passwords
+    retention: Retention
+    roles: Roles
+    secret_key: SecretKey
+    service_keys: ServiceKeys
+    sessions: Sessions
+    teams: Teams
+    throttle: LoginThrottle
+    trusted: Trusted
+    verification: Verification
+    on_password_change: Callable[[str], None]
