@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -16,11 +18,13 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cyclopts import CycloptsError
 
 from blacklake.cli import app
+from blacklake.remote import audit, changes, lists
 from blacklake.settings import USAGE, Refused
+from registry import administration, administration_audit, administration_lists
 from tests.http.server import Registry, serving
 
 PASSWORD = "correct horse battery staple"
-WAYS = ("in process", "by a key", "by a password", "by signatures")
+WAYS = ("in process", "by a key", "by signatures")
 ISSUER = "https://token.actions.githubusercontent.com"
 
 
@@ -93,11 +97,6 @@ def admin(
             local("user", "add", who, "--admin")
             secret.write_text(local("apikey", "create", who))
             return Commands((*server, "--api-key-file", str(secret)), monkeypatch, capsys)
-        case "by a password":
-            local("user", "add", who, "--admin", "--password-stdin", said=PASSWORD)
-            secret.write_text(PASSWORD)
-            monkeypatch.setenv("BLACKLAKE_PASSWORD_FILE", str(secret))
-            return Commands((*server, "--user", who), monkeypatch, capsys)
         case "by signatures":
             key = ec.generate_private_key(ec.SECP256R1())
             secret.write_bytes(
@@ -292,7 +291,7 @@ def test_the_audit_log_is_listed_exported_verified_and_pruned(
     admin("org", "add", org)
     (event,) = (json.loads(line) for line in admin("audit", "list", "--target", org, "--json").splitlines())
     assert (event["action"], event["target"], event["outcome"]) == ("organisation.add", org, "done")
-    kinds = {"in process": "local", "by a key": "key", "by a password": "token", "by signatures": "signature"}
+    kinds = {"in process": "local", "by a key": "key", "by signatures": "signature"}
     assert event["credential_kind"] == kinds[way]
     assert org in admin("audit", "list", "--target", org, "--since", "2020-01-01")
     assert admin("audit", "list", "--target", org, "--until", "2020-01-01") == ""
@@ -306,6 +305,64 @@ def test_the_audit_log_is_listed_exported_verified_and_pruned(
     (tmp_path / "heads").write_text("none\n")
     assert "holds no head" in admin("audit", "verify", "--head", str(tmp_path / "heads"), code=1)
     assert admin("audit", "prune", "--older-than", "400d") == "0 events in 0 batches were deleted"
+
+
+def test_a_user_acts_by_the_password_and_within_his_rights(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    local = Commands(("--data-dir", str(registry.directory)), monkeypatch, capsys)
+    local("org", "add", "delegated")
+    local("user", "add", "olga", "--password-stdin", said=PASSWORD)
+    local("grant", "add", "user:olga", "admin", "delegated")
+    olga = Commands(("--server", registry.url, "--user", "olga"), monkeypatch, capsys)
+    assert olga("team", "add", "delegated/ml", said=f"{PASSWORD}\n") == "team delegated/ml is there"
+    # The secret of the command comes first, then one's own.
+    assert "for the registry's administrators" in olga(
+        "user", "password", "admin", "--password-stdin", said=f"another password\n{PASSWORD}\n", code=1
+    )
+    assert "no such user with this password" in olga("org", "list", said="wrong\n", code=1)
+    assert "there is no password of olga" in olga("org", "list", code=1)
+    (event,) = (
+        json.loads(line) for line in local("audit", "list", "--target", "team:delegated/ml", "--json").splitlines()
+    )
+    assert (event["principal"], event["credential_kind"]) == ("olga", "token")
+
+
+def test_the_first_password_s_file_goes_with_the_first_change(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    local = Commands(("--data-dir", str(registry.directory)), monkeypatch, capsys)
+    file = registry.directory / "initial-admin-password"
+    assert logs_in(registry, "admin", file.read_text().strip())
+    local("user", "add", "somebody")
+    local("user", "password", "somebody", "--password-stdin", said=PASSWORD)
+    assert file.exists()
+    assert "a password has 8 to" in local("user", "password", "admin", "--password-stdin", said="short", code=1)
+    assert file.exists()
+    local("user", "password", "admin", "--password-stdin", said=PASSWORD)
+    assert not file.exists()
+    assert logs_in(registry, "admin", PASSWORD)
+
+
+def test_both_ways_have_the_same_verbs() -> None:
+    for here, there in (
+        (administration, changes),
+        (administration_lists, lists),
+        (administration_audit, audit),
+    ):
+        assert verbs(here) == verbs(there)
+
+
+def verbs(module: ModuleType) -> dict[str, list[tuple[str, object]]]:
+    """Return the functions of a module with their parameters but for the first, which is the place."""
+    return {
+        name: [(one.name, one.kind) for one in list(inspect.signature(found).parameters.values())[1:]]
+        for name, found in vars(module).items()
+        if inspect.isfunction(found)
+        and found.__module__ == module.__name__
+        and not name.startswith("_")
+        and name not in ("parts", "holders_of")
+    }
 
 
 def wait_until_sealed(admin: Commands, target: str) -> None:
