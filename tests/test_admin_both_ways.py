@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import io
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,8 @@ from blacklake.cli import app
 from blacklake.remote import audit, changes, lists
 from blacklake.settings import USAGE, Refused
 from registry import administration, administration_audit, administration_lists
+from registry.db.embedded import running_url
+from tests.cluster import Cluster
 from tests.http.server import Registry, serving
 
 PASSWORD = "correct horse battery staple"
@@ -305,6 +308,14 @@ def test_the_audit_log_is_listed_exported_verified_and_pruned(
     (tmp_path / "heads").write_text("none\n")
     assert "holds no head" in admin("audit", "verify", "--head", str(tmp_path / "heads"), code=1)
     assert admin("audit", "prune", "--older-than", "400d") == "0 events in 0 batches were deleted"
+    url = running_url(registry.directory / "postgres")
+    assert url is not None
+    change = f"UPDATE audit_events SET target = '{{}}' WHERE sequence = {exported[0]['sequence']}"
+    Cluster(url).execute(change.format("another"))
+    said = admin("audit", "verify", code=1)
+    Cluster(url).execute(change.format(org))
+    assert re.search(rf"^ALTERED   event {exported[0]['sequence']} of batch [0-9]+ was altered$", said, re.MULTILINE)
+    assert "were verified, with 1 findings" in said
 
 
 def test_a_user_acts_by_the_password_and_within_his_rights(

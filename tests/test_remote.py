@@ -122,6 +122,37 @@ def test_what_is_no_registry_is_said_to_be_none(registry: Issuer) -> None:
     assert "is not how Blacklake says it" in str(refusal("--server", registry.url))
 
 
+def test_an_answer_of_another_version_is_said_to_be_one(registry: Issuer) -> None:
+    registry.answers[USERS] = lambda _: web.ok({"users": []})
+    assert "has no “items”; is it one of another version?" in str(refusal("--server", registry.url))
+
+
+def test_what_comes_from_elsewhere_steers_no_terminal(registry: Issuer, capsys: pytest.CaptureFixture[str]) -> None:
+    evil = "x\x1b[2J\r\x9b"
+    answers = {
+        "users": {"items": [{"name": evil, evil: evil}], "next": None},
+        "access": {"allowed": True, "reason": evil, "near": [evil]},
+        "access/who-can": {"items": [{"name": evil, "shown": evil, "reason": evil}], "next": None},
+        "signing-keys": {"kid": evil},
+        "audit/export": {"target": evil},
+        "audit/events": {"items": [], "next": None},
+    }
+    for path, document in answers.items():
+        registry.answers[f"/api/v1/admin/{path}"] = lambda _, document=document: web.ok(document)
+    for command in (
+        "user list",
+        "user list --json",
+        "access explain anonymous a/b pull",
+        "access who-can pull a/b",
+        "keys rotate",
+        "audit export",
+    ):
+        app(["admin", *command.split(), "--server", registry.url], exit_on_error=False, print_error=False)
+        shown = capsys.readouterr().out
+        assert shown.strip()
+        assert shown.replace("\n", "").isprintable(), command
+
+
 def test_it_must_be_said_who_acts() -> None:
     assert "it is not said who acts" in str(refusal("--server", "http://127.0.0.1:1"))
 

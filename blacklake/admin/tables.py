@@ -14,7 +14,7 @@ def show(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, as_json: 
             print(json.dumps(row, separators=(",", ":")))
         return
     lines = [[name.replace("_", " ").removeprefix("is ") for name in columns]]
-    lines += [[_shown(row[name]) for name in columns] for row in rows]
+    lines += [[_shown(row.get(name)) for name in columns] for row in rows]
     if len(lines) == 1:
         return
     widths = [max(len(line[column]) for line in lines) for column in range(len(columns))]

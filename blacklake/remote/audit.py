@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
-from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from blacklake.remote.connection import Connection, RemoteFailed, path_of
+from blacklake.remote.connection import Connection, RemoteFailed, member, path_of, plain
 
 _PAGE: Final = 1000  # events that the API gives at once
 _TOGETHER: Final = 100  # heads that go with one request, some 40 KiB
@@ -36,9 +35,9 @@ def list_audit(
             before=following,
             limit=min(limit - len(sealed), _PAGE),
         )
-        for event in page["items"]:
-            (waiting if event["sequence"] is None else sealed).append(event)
-        following = int(page["next"]) if page["next"] is not None else None
+        for event in member(page, "items"):
+            (waiting if member(event, "sequence") is None else sealed).append(event)
+        following = int(after) if (after := member(page, "next")) is not None else None
         if following is None:
             break
     return waiting + sealed, following
@@ -52,7 +51,7 @@ def export_audit(server: Connection, *, say: Callable[[str], None], **which: Any
     for line in server.lines(path_of("audit", "export"), **_filter(which)):
         say(line)
     newest = server.get(path_of("audit", "events"), **_filter(which), limit=_PAGE)
-    return sum(event["sequence"] is None for event in newest["items"])
+    return sum(member(event, "sequence") is None for event in member(newest, "items"))
 
 
 def verify_audit(server: Connection, heads: Path | None, *, say: Callable[[str], None]) -> bool:
@@ -60,43 +59,43 @@ def verify_audit(server: Connection, heads: Path | None, *, say: Callable[[str],
 
     A request holds a hundred heads, and the registry verifies all of the log with each.
     """
-    given = iter(_heads_in(heads)) if heads is not None else iter(())
+    given = _heads_in(heads) if heads is not None else []
     found: dict[str, Any] = {}
     compared = {"heads_found": 0, "heads_pruned": 0}
     told: dict[str, None] = {}
-    is_first = True
-    while (together := list(islice(given, _TOGETHER))) or is_first:
-        is_first = False
-        found = server.post(path_of("audit", "verification"), {"heads": together})
+    is_intact = True
+    for first in range(0, max(len(given), 1), _TOGETHER):
+        found = server.post(path_of("audit", "verification"), {"heads": given[first : first + _TOGETHER]})
+        is_intact &= member(found, "is_intact") is True
         for name in compared:
-            compared[name] += found[name]
-        for finding in found["findings"]:
-            told.setdefault(f"{finding['damage'].upper():9} {finding['text']}")
+            compared[name] += int(member(found, name))
+        for finding in member(found, "findings"):
+            told.setdefault(plain(f"{member(finding, 'damage').upper():9} {member(finding, 'text')}"))
     for line in told:
         say(line)
     _sum_up(found, len(told), compared if heads is not None else None, say)
-    return not told
+    return is_intact
 
 
 def prune_audit(server: Connection, older_than: timedelta) -> Pruned:
     """Delete what was sealed longer ago than that; return how much it was. Raise RemoteFailed."""
-    return Pruned(**server.post(path_of("audit", "prune"), {"older_than": int(older_than.total_seconds())}))
+    done = server.post(path_of("audit", "prune"), {"older_than": int(older_than.total_seconds())})
+    return Pruned(int(member(done, "batches")), int(member(done, "events")))
 
 
 def _sum_up(found: dict[str, Any], findings: int, compared: dict[str, int] | None, say: Callable[[str], None]) -> None:
-    batches = f"batches {found['first_batch']} to {found['last_batch']}" if found["events"] else "no batch"
-    findings = max(findings, found["findings_total"])
-    say(f"{found['events']} sealed events in {batches} were verified, with {findings} findings")
+    events, unsealed = int(member(found, "events")), int(member(found, "unsealed_events"))
+    batches = f"batches {member(found, 'first_batch')} to {member(found, 'last_batch')}" if events else "no batch"
+    findings = max(findings, int(member(found, "findings_total")))
+    say(plain(f"{events} sealed events in {batches} were verified, with {findings} findings"))
     if compared is not None:
         say(
             f"{compared['heads_found']} exported heads are in the log;"
             f" {compared['heads_pruned']} are of batches that were pruned"
         )
-    if found["unsealed_since"] is not None:
-        say(
-            f"{found['unsealed_events']} events since {found['unsealed_since']} are not sealed yet:"
-            " nobody could tell if they were altered"
-        )
+    if unsealed:
+        since = plain(str(member(found, "unsealed_since")))
+        say(f"{unsealed} events since {since} are not sealed yet: nobody could tell if they were altered")
 
 
 def _filter(which: dict[str, Any]) -> dict[str, Any]:

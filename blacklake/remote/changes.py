@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
-from blacklake.remote.connection import Connection, RemoteFailed, path_of
+from blacklake.remote.connection import Connection, RemoteFailed, member, path_of, plain
 
 _PLURALS: Final = {"user": "users", "robot": "robots", "service": "services"}
 
@@ -57,7 +57,7 @@ def add_service(server: Connection, name: str, *, is_admin: bool) -> None:
 def add_service_key(server: Connection, name: str, pem: bytes, *, lifetime: timedelta | None) -> str:
     """Let a service sign by a public key in PEM, and return the key's id. Raise RemoteFailed."""
     document = {"public_key": pem.decode("ascii", "replace"), "expires_in": _seconds(lifetime)}
-    return str(server.post(path_of("services", name, "keys"), document)["id"])
+    return plain(str(member(server.post(path_of("services", name, "keys"), document), "id")))
 
 
 def revoke_service_key(server: Connection, name: str, key_id: str) -> None:
@@ -113,25 +113,26 @@ def add_role(server: Connection, role: str, permissions: Sequence[str]) -> None:
 def delete_role(server: Connection, role: str) -> int:
     """Delete a role of an organisation's own; return how many grants that has taken back. Raise RemoteFailed."""
     organisation, name = parts(role, "role")
-    return int(server.delete(path_of("organisations", organisation, "roles", name))["grants_removed"])
+    return int(member(server.delete(path_of("organisations", organisation, "roles", name)), "grants_removed"))
 
 
 def explain_access(server: Connection, subject: str, repository: str, action: str) -> Explanation:
     """Say whether a subject may do something, and why. Raise RemoteFailed."""
     found = server.get(path_of("access"), subject=subject, repository=repository, action=action)
-    return Explanation(found["allowed"], found["reason"], tuple(found["near"]))
+    near = tuple(map(plain, member(found, "near")))
+    return Explanation(member(found, "allowed") is True, plain(member(found, "reason")), near)
 
 
 def who_can(server: Connection, action: str, repository: str, *, say: Callable[[str], None]) -> None:
     """Tell `say` a line of everybody who may do something, and why. Raise RemoteFailed."""
     for one in server.pages(path_of("access", "who-can"), repository=repository, action=action):
-        say(f"{one['shown']}: {one['reason']}")
+        say(plain(f"{member(one, 'shown')}: {member(one, 'reason')}"))
 
 
 def create_key(server: Connection, holder: str, name: str, *, lifetime: timedelta | None) -> str:
     """Make an API key of a user or a robot and return it: nothing else ever tells it again. Raise RemoteFailed."""
     document = {"name": name, "expires_in": _seconds(lifetime)}
-    return str(server.post(path_of(holders_of(holder), holder, "keys"), document)["secret"])
+    return plain(str(member(server.post(path_of(holders_of(holder), holder, "keys"), document), "secret")))
 
 
 def revoke_key(server: Connection, holder: str, key_id: int) -> None:
@@ -141,12 +142,12 @@ def revoke_key(server: Connection, holder: str, key_id: int) -> None:
 
 def revoke_sessions(server: Connection, name: str) -> int:
     """End all sessions of a user; return how many. Raise RemoteFailed."""
-    return int(server.delete(path_of("users", name, "sessions"))["ended"])
+    return int(member(server.delete(path_of("users", name, "sessions")), "ended"))
 
 
 def rotate_keys(server: Connection, *, now: bool) -> str:
     """Make a key that signs tokens, and return its id. Raise RemoteFailed."""
-    return str(server.post(path_of("signing-keys"), {"now": now})["kid"])
+    return plain(str(member(server.post(path_of("signing-keys"), {"now": now}), "kid")))
 
 
 def add_issuer(

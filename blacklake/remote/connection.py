@@ -14,8 +14,8 @@ from urllib.parse import quote
 import httpx
 
 _CONNECT_SECONDS: Final = 10.0
-_SECONDS: Final = 60.0  # without a byte; what takes long there, such as verifying, sends none meanwhile
-_LONGEST_ANSWER: Final = 500  # characters of what is shown of one that nobody understands
+_SECONDS: Final = 600.0  # without a byte: to verify a long audit log takes its time
+_LONGEST_REFUSAL: Final = 2000  # characters that are shown
 
 
 class RemoteFailed(Exception):
@@ -38,8 +38,8 @@ class Connection:
         after: str | None = None
         while True:
             page = self.get(path, **query, after=after)
-            yield from page["items"]
-            after = page["next"]
+            yield from member(page, "items")
+            after = member(page, "next")
             if after is None:
                 return
 
@@ -50,8 +50,8 @@ class Connection:
             with contextlib.closing(self._client.send(request, stream=True)) as answer:
                 if answer.status_code != 200:
                     answer.read()
-                    raise _refusal(answer)
-                yield from answer.iter_lines()
+                    raise refusal(answer)
+                yield from map(plain, answer.iter_lines())
 
     def post(self, path: str, document: Mapping[str, Any]) -> Any:
         """Send a document to a path and return the answer's. Raise RemoteFailed."""
@@ -79,7 +79,7 @@ class Connection:
         with _translated(self._client.base_url):
             answer = self._client.request(method, path, json=document, params=_given(query or {}))
         if not answer.is_success:
-            raise _refusal(answer)
+            raise refusal(answer)
         return answer
 
 
@@ -107,9 +107,35 @@ def connected(server: str, auth: httpx.Auth, *, ca_file: Path | None, insecure: 
         yield Connection(client)
 
 
-def refused(answer: httpx.Response) -> RemoteFailed:
-    """Return what an answer that is no success says."""
-    return _refusal(answer)
+def member(document: Any, name: str) -> Any:
+    """Return what a document says under a name. Raise RemoteFailed where it says nothing."""
+    try:
+        return document[name]
+    except (LookupError, TypeError):
+        raise RemoteFailed(
+            f"the registry's answer has no “{name}”; is it one of another version? `blacklake version` tells this one's"
+        ) from None
+
+
+def refusal(answer: httpx.Response) -> RemoteFailed:
+    """Return what an answer says that is no success."""
+    if answer.has_redirect_location:
+        where = plain(answer.headers["location"])
+        return RemoteFailed(f"{answer.url} redirects to {where}; if that is the registry, name it by --server")
+    try:
+        document = answer.json()
+        said = document["detail"] if "detail" in document else document["errors"][0]["message"]
+    except (ValueError, LookupError, TypeError):
+        return RemoteFailed(
+            f"{answer.request.method} {answer.url} was answered by {answer.status_code} {plain(answer.reason_phrase)},"
+            " which is not how Blacklake says it; check the URL, and what is between"
+        )
+    return RemoteFailed(plain(str(said))[:_LONGEST_REFUSAL])
+
+
+def plain(text: str) -> str:
+    """Return a text that comes from elsewhere as a terminal may show it."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def _checked(server: str, *, insecure: bool) -> httpx.URL:
@@ -151,28 +177,13 @@ def _translated(url: httpx.URL) -> Iterator[None]:
         raise RemoteFailed(
             f"{url} did not answer in time; it may have done what it was asked: look before you ask again"
         ) from error
-    except httpx.TransportError as error:
+    except httpx.RequestError as error:
         hint = (
             "its certificate is not one that this machine trusts; --ca-file names those to trust"
             if "CERTIFICATE_VERIFY_FAILED" in str(error)
             else "check the URL, that the registry runs, and what is between (firewall, proxy)"
         )
-        raise RemoteFailed(f"{url} could not be reached: {_plain(str(error))}; {hint}") from error
-
-
-def _refusal(answer: httpx.Response) -> RemoteFailed:
-    if answer.has_redirect_location:
-        where = _plain(answer.headers["location"])
-        return RemoteFailed(f"{answer.url} redirects to {where}; if that is the registry, name it by --server")
-    try:
-        document = answer.json()
-        said = document["detail"] if "detail" in document else document["errors"][0]["message"]
-    except (ValueError, LookupError, TypeError):
-        return RemoteFailed(
-            f"{answer.request.method} {answer.url} was answered by {answer.status_code} {_plain(answer.reason_phrase)},"
-            " which is not how Blacklake says it; check the URL, and what is between"
-        )
-    return RemoteFailed(_plain(str(said)))
+        raise RemoteFailed(f"{url} could not be reached: {plain(str(error))}; {hint}") from error
 
 
 def _document(answer: httpx.Response) -> Any:
@@ -186,8 +197,3 @@ def _document(answer: httpx.Response) -> Any:
 
 def _given(query: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in query.items() if value is not None}
-
-
-def _plain(text: str) -> str:
-    """Return a text that comes from elsewhere as a terminal may show it."""
-    return "".join(letter if letter.isprintable() else " " for letter in text[:_LONGEST_ANSWER])

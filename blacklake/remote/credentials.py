@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from http_message_signatures import HTTPMessageSigner, MappingKeyResolver
 from http_message_signatures.algorithms import ECDSA_P256_SHA256, ED25519
 
-from blacklake.remote.connection import RemoteFailed, refused
+from blacklake.remote.connection import RemoteFailed, member, refusal
 
 SCOPE: Final = "registry:admin:*"
 """What a token must permit, so that the API takes it."""
@@ -36,7 +36,7 @@ def credential(*, key_file: Path | None, user: str | None, sign_key_file: Path |
     if user is not None:
         return Login(user, _password(user))
     if key_file is not None:
-        return Bearer(_read(key_file))
+        return Bearer(_read(key_file).strip())
     if key := os.environ.get(_KEY):
         return Bearer(key.strip())
     raise RemoteFailed(
@@ -93,10 +93,10 @@ class Login(httpx.Auth):
         )
         answer = yield asked
         if not answer.is_success:
-            raise refused(answer)
+            raise refusal(answer)
         try:
-            self._token = str(answer.json()["token"])
-        except (ValueError, LookupError, TypeError):
+            self._token = str(member(answer.json(), "token"))
+        except ValueError:
             raise RemoteFailed(f"{asked.url.copy_with(query=None)} gave no token; check the URL") from None
 
 
@@ -158,7 +158,7 @@ class _Message:
 def _password(user: str) -> str:
     """Return a user's password: from a file, from who sits here, or the next line of the standard input."""
     if path := os.environ.get(_PASSWORD_FILE):
-        return _read(Path(path))
+        return _read(Path(path)).rstrip("\r\n")
     if sys.stdin.isatty():
         return getpass.getpass(f"Password of {user}: ")
     password = sys.stdin.readline().rstrip("\r\n")
@@ -169,7 +169,7 @@ def _password(user: str) -> str:
 
 def _read(path: Path) -> str:
     try:
-        return _content(path).decode().strip()
+        return _content(path).decode()
     except UnicodeDecodeError:
         raise RemoteFailed(f"{path} holds no text") from None
 
