@@ -16,13 +16,11 @@ from registry.auth.identification import Identification
 from registry.auth.keyring import Keyring
 from registry.auth.open_access import OpenAccess
 from registry.auth.passwords import Passwords
-from registry.auth.request_signatures import RequestSignatures
 from registry.auth.sealing import SecretKey, read_key
 from registry.auth.sessions import Sessions
 from registry.auth.throttle import LoginThrottle
 from registry.auth.token_service import TokenService
 from registry.auth.tokens import AccessTokens
-from registry.auth.trusted import Trusted
 from registry.config import Auth, Deletion, Redirect, Settings, Sparse, load_settings
 from registry.core.access import Access
 from registry.core.api_keys import ApiKeys
@@ -230,6 +228,8 @@ def create_token_service(settings: Settings, db: Database, services: Services, d
 
 def add_admin_api(app: App, settings: Settings, db: Database, router: Router, services: Services, doors: Doors) -> App:
     """Return an application with the admin API beside it."""
+    from registry.auth.request_signatures import RequestSignatures
+    from registry.auth.trusted import Trusted
     from registry.http.api.app import Beside, create_api  # what validates and documents takes its time and memory
     from registry.http.api.callers import Callers
     from registry.http.api.services import AdminServices

@@ -93,6 +93,10 @@ def test_a_server_that_calls_nobody_loads_no_client() -> None:
     assert loaded_by("import registry.compose") & {"httpx", "boto3", "redis"} == set()
 
 
+def test_a_server_that_has_no_admin_api_loads_nothing_of_it() -> None:
+    assert loaded_by("import registry.compose") & {"quart_schema"} == set()
+
+
 def imports(path: Path) -> Iterator[tuple[ast.stmt, set[str]]]:
     """Yield each import that runs when a module is loaded, with the modules it names."""
     pending: list[ast.stmt] = list(ast.parse(path.read_text()).body)

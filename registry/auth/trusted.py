@@ -52,8 +52,8 @@ class Trusted:
 
     async def add_issuer(self, new: IssuerRow, *, secret: str | None, key: SecretKey | None, actor: Actor) -> None:
         """Add an issuer; `key` seals the client's `secret`."""
-        for url in filter(None, (new.url, new.keys_url)):
-            if not is_url(url):
+        for url in (new.url, new.keys_url):
+            if url is not None and not is_url(url):
                 raise IdentityRefused(f"“{url[:256]}” is no https URL without a query")
         known = trust.kind_of(new.url)
         if new.kind not in trust.KINDS or known not in (None, new.kind):

@@ -12,6 +12,7 @@ from mediatypes.codes import ErrorCode
 from mediatypes.endpoints import ENDPOINTS
 from registry import metrics
 from registry.config import documentation
+from registry.http.api.app import ROUTES
 from registry.http.errors import STATUS
 from tests.docs.commands import PAGES, ROOT
 
@@ -42,6 +43,19 @@ def test_every_endpoint_is_listed_with_its_methods() -> None:
         methods[number].add(method)
     listed = {row[0]: set(re.findall(r"\b[A-Z]{3,}\b", row[1])) for row in rows("api.md") if row[0] in methods}
     assert {number: found | ({"HEAD"} if "GET" in found else set()) for number, found in listed.items()} == methods
+
+
+def test_every_route_of_the_admin_api_is_listed_with_its_methods_and_whom_it_is_for() -> None:
+    made, is_for = defaultdict(set), defaultdict(set)
+    for route in ROUTES:
+        path = "/api/v1" + re.sub(r"<(?:[^:>]*:)?([^>]+)>", r"{\1}", route.path)
+        made[path].add(route.method)
+        is_for[path].add(
+            "registry" if not route.is_delegated else "anybody" if path.startswith("/api/v1/me") else "organisation"
+        )
+    listed = {row[0].rpartition(" ")[2]: row for row in rows("api.md") if "/api/v1/" in row[0]}
+    assert {path: set(re.findall(r"\b[A-Z]{3,}\b", row[0])) for path, row in listed.items()} == made
+    assert {path for path, row in listed.items() if row[1] not in is_for[path]} == set()
 
 
 def test_every_metric_is_listed_with_its_labels() -> None:

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 
+from tests.http.admin import Governed, governing
 from tests.http.client import Client, Wire, wire
 from tests.http.server import Registry, serving
 
@@ -20,6 +21,15 @@ def registry(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     server, door = request.param
     directory = tmp_path_factory.mktemp(f"{server}-{door}")
     with serving(directory, server=server, fast_lane="true" if door == "lane" else "false") as running:
+        yield running
+
+
+@pytest.fixture(scope="session", params=SETUPS, ids="-".join)
+def governed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Governed]:
+    """Return a running registry that asks who it is."""
+    server, door = request.param
+    directory = tmp_path_factory.mktemp(f"governed-{server}-{door}")
+    with governing(directory, server=server, fast_lane="true" if door == "lane" else "false") as running:
         yield running
 
 

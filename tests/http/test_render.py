@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+from collections.abc import Mapping
 from typing import Any, get_type_hints
 
 import pytest
@@ -14,7 +15,7 @@ from registry.errors import RegistryError
 from registry.http.errors import STATUS, render
 
 # What an argument of a type is in these tests.
-SAMPLES: dict[type, object] = {str: 'said “so”\n\0<b>"', int: 7, list: ["a", "b"]}
+SAMPLES: dict[Any, object] = {str: 'said “so”\n\0<b>"', int: 7, list: ["a", "b"], Mapping[str, str]: {"a": "b"}}
 
 
 def subclasses(of: type[RegistryError]) -> list[type[RegistryError]]:
