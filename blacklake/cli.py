@@ -20,6 +20,7 @@ Host = Annotated[str | None, Parameter(help="Address to listen on.")]
 Port = Annotated[int | None, Parameter(help="Port to listen on; 0 takes a free one.")]
 Workers = Annotated[int | None, Parameter(help="Processes that answer requests.")]
 Server = Annotated[Literal["granian", "hypercorn"] | None, Parameter(help="Program that speaks HTTP.")]
+AdminListen = Annotated[str | None, Parameter(help="HOST:PORT for /metrics and for /ready with details.")]
 InsecureOpen = Annotated[
     bool | None,
     Parameter(negative=(), help="Serve without authentication on an address that others reach."),
@@ -58,6 +59,7 @@ def serve(
     config: Config = None,
     workers: Workers = None,
     server: Server = None,
+    admin_listen: AdminListen = None,
     insecure_open: InsecureOpen = None,
 ) -> int:
     """Serve the registry until Ctrl-C or SIGTERM."""
@@ -71,6 +73,7 @@ def serve(
             data_dir=data_dir,
             workers=workers,
             server=server,
+            admin_listen=admin_listen,
             insecure_open=insecure_open,
         )
         try:

@@ -16,6 +16,8 @@ from registry.auth.identification import Identification
 from registry.auth.keyring import Keyring
 from registry.auth.open_access import OpenAccess
 from registry.auth.passwords import Passwords
+from registry.auth.proxied import ProxiedIdentities
+from registry.auth.request_limits import RequestClass, RequestLimits
 from registry.auth.sealing import SecretKey, read_key
 from registry.auth.sessions import Sessions
 from registry.auth.throttle import LoginThrottle
@@ -51,7 +53,8 @@ from registry.datadir import forget_first_password
 from registry.db.pool import Database
 from registry.db.replicas import PATIENCE, Replicas
 from registry.errors import Unavailable
-from registry.http.app import create_app
+from registry.http.admin import AdminListener
+from registry.http.app import create_admin_app, create_app
 from registry.http.challenges import Challenges
 from registry.http.journal import Journal
 from registry.http.lane import App, Lane
@@ -107,11 +110,13 @@ def create_server(settings: Settings) -> App:
     counter = create_counter(redis)
     events = EventBuffer(db) if settings.auth is Auth.TOKEN else None
     doors = create_doors(settings, db, counter) if events is not None else None
-    router = create_router(settings, db, services, links, create_limits(settings, counter), doors, events)
-    app = create_app(services, router, OpenAccess(external_url=settings.external_url, any_host=settings.insecure_open))
+    limits = create_limits(settings, counter)
+    router = create_router(settings, db, services, links, limits, doors, events)
+    app = create_app(services, router, create_open_access(settings) if settings.auth is Auth.OPEN else None)
+    admin = create_admin_listener(settings, services)
     whole: App = app
     if doors is not None:
-        whole = add_admin_api(whole, settings, db, router, services, doors)
+        whole = add_admin_api(whole, settings, db, router, services, doors, limits)
     tasks: list[asyncio.Task[None]] = []
 
     @app.before_serving
@@ -126,9 +131,13 @@ def create_server(settings: Settings) -> App:
         if events is not None:
             tasks.append(asyncio.create_task(write_forever(events)))
             tasks.append(asyncio.create_task(seal_forever(create_sealer(settings, db), heads_of(store))))
+        if admin is not None:
+            await admin.start()
 
     @app.after_serving
     async def stop() -> None:
+        if admin is not None:
+            await admin.stop()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -154,6 +163,7 @@ class Doors:
     networks: Networks
     outgoing: Outgoing
     passwords: Passwords
+    proxied: ProxiedIdentities | None
     sessions: Sessions
     throttle: LoginThrottle
     tokens: AccessTokens
@@ -162,18 +172,19 @@ class Doors:
 def create_doors(settings: Settings, db: Database, counter: Counter | None) -> Doors:
     """Return what says who somebody is. `counter` is what nodes share."""
     secret, keyring, outgoing = create_secret_key(settings), create_keyring(settings, db), create_outgoing(settings)
-    passwords = Passwords()
+    passwords, proxied = Passwords(), create_proxied(settings, db)
     identification = Identification(db, passwords)
     tokens = AccessTokens(
         keyring, issuer=settings.token_service, service=settings.token_service, seconds=settings.token_seconds
     )
     return Doors(
-        TokenGate(tokens, identification, create_external_tokens(settings, outgoing)),
+        TokenGate(tokens, identification, create_external_tokens(settings, outgoing), proxied),
         identification,
         keyring,
         Networks(settings.trusted_proxies),
         outgoing,
         passwords,
+        proxied,
         create_sessions(settings, db),
         LoginThrottle(db, secret, MemoryCounter(), counter),
         tokens,
@@ -185,23 +196,26 @@ def create_router(
     db: Database,
     services: Services,
     links: Links,
-    limits: Limits | None,
+    limits: Limits,
     doors: Doors | None,
     events: EventBuffer | None,
 ) -> Router:
     """Return what answers requests: to anybody, or to who is known."""
     if events is None or doors is None:
-        return Router(
-            services, OpenAccess(external_url=settings.external_url, any_host=settings.insecure_open), links, limits
-        )
+        return Router(services, create_open_access(settings), links, limits)
     service = create_token_service(settings, db, services, doors)
-    endpoint = TokenEndpoint(service, doors.keyring, doors.networks, audience=settings.token_service)
+    endpoint = TokenEndpoint(service, doors.keyring, doors.networks, doors.proxied, audience=settings.token_service)
     return Router(
         services,
         doors.gate,
         links,
         limits,
-        challenges=Challenges(settings.external_url, settings.token_service, realm=settings.external_token_realm),
+        challenges=Challenges(
+            settings.external_url,
+            settings.token_service,
+            realm=settings.external_token_realm,
+            is_secure=settings.tls_cert_file is not None,
+        ),
         own={
             (Resource.TOKEN, "GET"): endpoint.get,
             (Resource.TOKEN, "POST"): endpoint.post,
@@ -209,6 +223,20 @@ def create_router(
         },
         journal=Journal(events, doors.networks),
     )
+
+
+def create_open_access(settings: Settings) -> OpenAccess:
+    """Return what keeps web pages away."""
+    return OpenAccess(external_url=settings.external_url, any_host=settings.insecure_open)
+
+
+def create_admin_listener(settings: Settings, services: Services) -> AdminListener | None:
+    """Return what answers at a second address; None where there is none."""
+    if settings.admin_address is None:
+        return None
+    # Whoever reaches the address is let in, but no web page of a name that leads to it.
+    app = create_admin_app(services, OpenAccess(external_url=settings.external_url, any_host=True))
+    return AdminListener(app, *settings.admin_address)
 
 
 def create_token_service(settings: Settings, db: Database, services: Services, doors: Doors) -> TokenService:
@@ -226,7 +254,9 @@ def create_token_service(settings: Settings, db: Database, services: Services, d
     )
 
 
-def add_admin_api(app: App, settings: Settings, db: Database, router: Router, services: Services, doors: Doors) -> App:
+def add_admin_api(
+    app: App, settings: Settings, db: Database, router: Router, services: Services, doors: Doors, limits: Limits
+) -> App:
     """Return an application with the admin API beside it."""
     from registry.auth.request_signatures import RequestSignatures
     from registry.auth.trusted import Trusted
@@ -236,7 +266,7 @@ def add_admin_api(app: App, settings: Settings, db: Database, router: Router, se
 
     audit_key = create_audit_key(settings)
     callers = Callers(
-        doors.gate, RequestSignatures(db), services.access, doors.networks, external_url=settings.external_url
+        doors.gate, RequestSignatures(db), services.access, doors.networks, limits, external_url=settings.external_url
     )
     admin = AdminServices(
         api_keys=ApiKeys(db),
@@ -306,6 +336,13 @@ def create_external_tokens(settings: Settings, outgoing: Outgoing) -> ExternalTo
     )
 
 
+def create_proxied(settings: Settings, db: Database) -> ProxiedIdentities | None:
+    """Return what knows whom trusted proxies name; None where there are no such."""
+    if settings.trusted_identity_header is None:
+        return None
+    return ProxiedIdentities(db, header=settings.trusted_identity_header, proxies=settings.identity_proxies)
+
+
 def create_sealer(settings: Settings, db: Database) -> Sealer:
     """Return what seals the audit log. Raise SecretKeyUnusable."""
     return Sealer(db, create_audit_key(settings).sign)
@@ -359,12 +396,16 @@ def create_counter(redis: Redis | None) -> Counter | None:
     return RedisCounter(redis)
 
 
-def create_limits(settings: Settings, counter: Counter | None) -> Limits | None:
-    """Return what counts requests; None where nobody does."""
-    if not settings.rate_limit:
-        return None
-    rate = RateLimit(settings.rate_limit, MemoryCounter(), counter)
-    return Limits(rate, Networks(settings.trusted_proxies))
+def create_limits(settings: Settings, counter: Counter | None) -> Limits:
+    """Return what counts requests."""
+    of_network = RateLimit(settings.rate_limit, MemoryCounter(), counter) if settings.rate_limit else None
+    limits = {
+        RequestClass.READ: settings.rate_limit_read,
+        RequestClass.WRITE: settings.rate_limit_write,
+        RequestClass.LOGIN: settings.rate_limit_login,
+        RequestClass.ADMIN: settings.rate_limit_admin,
+    }
+    return Limits(Networks(settings.trusted_proxies), of_network, RequestLimits(limits, MemoryCounter(), counter))
 
 
 def create_services(
@@ -403,7 +444,7 @@ def create_redirects(settings: Settings) -> Redirects | None:
     return Redirects(
         always=settings.redirect is Redirect.ALWAYS,
         spared=[agent.strip() for agent in settings.redirect_except.split(",") if agent.strip()],
-        secure=(settings.external_url or "").startswith("https://"),
+        secure=settings.tls_cert_file is not None or (settings.external_url or "").startswith("https://"),
     )
 
 

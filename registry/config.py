@@ -33,6 +33,9 @@ _PARAMETER: Final = re.compile(
 _USERINFO: Final = re.compile(r"\A(\s*(?:[A-Za-z][A-Za-z0-9+.-]*://|(?![^:]*://))[^:/?#@]*:).*(?=@)", re.DOTALL)
 _BRACKETS: Final = re.compile(r"\[[^\]]*\]")
 _HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\.?", re.ASCII)
+_LISTEN: Final = re.compile(
+    r"([^:\[\]/\s]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2})"
+)
 _EXTERNAL_URL: Final = re.compile(r"https?://[^/?#@\s]+(?:/[^?#\s]*)?")
 
 
@@ -111,6 +114,22 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path("data"), description="Directory of the embedded PostgreSQL and of local blobs.")
     workers: int = Field(1, ge=1, le=64, description="Processes that answer requests.")
     server: HttpServer = Field(HttpServer.GRANIAN, description="Program that speaks HTTP: granian or hypercorn.")
+    tls_cert_file: Path | None = Field(
+        None,
+        description="File with the server's certificate and those above it (PEM): clients then reach it by https only.",
+    )
+    tls_key_file: Path | None = Field(None, description="File with the key of that certificate (PEM, no password).")
+    tls_client_ca_file: Path | None = Field(
+        None,
+        description="File with the certificates (PEM) that a client's must come from; without one nobody gets in then.",
+    )
+    admin_listen: str | None = Field(
+        None,
+        description=(
+            "Address (HOST:PORT) for /metrics and for /ready with details, without TLS. With `auth=token` they are only there,"
+            " by default at a free port of 127.0.0.1 that the log names; with `auth=open` at the main port, too."
+        ),
+    )
     external_url: str | None = Field(
         None, description="URL under which clients reach the registry; Locations are relative without it."
     )
@@ -232,11 +251,41 @@ class Settings(BaseSettings):
     rate_limit: int = Field(
         0, ge=0, le=1_000_000, description="Requests a minute that one client address may make; 0: as many as it likes."
     )
+    rate_limit_read: int = Field(
+        0,
+        ge=0,
+        le=1_000_000,
+        description="Reads a minute of one user, or of a client address where nobody is logged in; 0: any number.",
+    )
+    rate_limit_write: int = Field(
+        0, ge=0, le=1_000_000, description="Requests a minute that change something, counted likewise; 0: any number."
+    )
+    rate_limit_login: int = Field(
+        600, ge=0, le=1_000_000, description="Requests for tokens a minute of one client address; 0: any number."
+    )
+    rate_limit_admin: int = Field(
+        0, ge=0, le=1_000_000, description="Requests a minute to the API of administrators, by user; 0: any number."
+    )
     trusted_proxies: _Items = Field(
         (),
         description=(
             "Addresses of the proxies whose X-Forwarded-For says who the client is, separated by commas (`192.0.2.10,::1`);"
             " networks too, but whoever has one of these addresses can be any client."
+        ),
+    )
+    trusted_identity_header: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9-]{1,64}$",
+        description=(
+            "Header in which a proxy names the user whom it has verified, by a client certificate say: his name, or a"
+            " distinguished name with one CN. It counts from `identity_proxies` only."
+        ),
+    )
+    identity_proxies: _Items = Field(
+        (),
+        description=(
+            "Addresses of the proxies that set `trusted_identity_header`, separated by commas; networks too, but whoever has"
+            " one of these addresses can be any user."
         ),
     )
     fast_lane: bool = Field(True, description="Answer plain reads before Quart; off sends every request through Quart.")
@@ -262,6 +311,13 @@ class Settings(BaseSettings):
             raise ValueError("this is not http://host or https://host, with a port and a path if need be")
         return url
 
+    @field_validator("admin_listen")
+    @classmethod
+    def _refuse_no_address(cls, address: str | None) -> str | None:
+        if address is not None and re.fullmatch(_LISTEN, address) is None:
+            raise ValueError("this is no HOST:PORT, such as 127.0.0.1:9090 or [::1]:9090")
+        return address
+
     @field_validator("storage")
     @classmethod
     def _refuse_unknown_storage(cls, storage: str | None) -> str | None:
@@ -286,7 +342,7 @@ class Settings(BaseSettings):
             raise ValueError("this is none of redis://host:port/number, rediss://host:port/number and unix:///path")
         return url
 
-    @field_validator("trusted_proxies")
+    @field_validator("trusted_proxies", "identity_proxies")
     @classmethod
     def _refuse_no_networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
         for network in networks:
@@ -297,6 +353,17 @@ class Settings(BaseSettings):
     def storage_location(self) -> StorageLocation:
         """Where blobs lie."""
         return FileLocation(self.data_dir / "blobs") if self.storage is None else parse_storage(self.storage)
+
+    @property
+    def admin_address(self) -> tuple[str, int] | None:
+        """Where else to listen for metrics and details; None where only the main port has them.
+
+        Whoever starts us can't ask a main port that wants a client's certificate, so that there is another then.
+        """
+        if self.admin_listen is not None:
+            host, _, port = self.admin_listen.rpartition(":")
+            return host.strip("[]"), int(port)
+        return None if self.auth is Auth.OPEN and self.tls_client_ca_file is None else ("127.0.0.1", 0)
 
     @property
     def session_url(self) -> str | None:
@@ -321,10 +388,30 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _refuse_half_a_certificate(self) -> Settings:
+        if (self.tls_cert_file is None) != (self.tls_key_file is None):
+            raise ValueError("tls_cert_file and tls_key_file belong together: both or none of them")
+        if self.tls_client_ca_file is not None and self.tls_cert_file is None:
+            raise ValueError("tls_client_ca_file asks clients for certificates by TLS; tls_cert_file is missing")
+        return self
+
+    @model_validator(mode="after")
     def _refuse_replicas_alone(self) -> Settings:
         if self.database_replica_urls and self.database_url is None:
             raise ValueError(
                 "database_replica_urls names replicas of a database; database_url, the primary's, is missing"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _refuse_half_a_proxy(self) -> Settings:
+        if (self.trusted_identity_header is None) != (not self.identity_proxies):
+            raise ValueError(
+                "trusted_identity_header is what the identity_proxies say, and nobody else: both or none of them"
+            )
+        if self.trusted_identity_header is not None and self.auth is Auth.OPEN:
+            raise ValueError(
+                "trusted_identity_header says who somebody is; auth=open doesn't ask that, auth=token does"
             )
         return self
 

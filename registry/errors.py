@@ -9,9 +9,8 @@ RegistryError
 ├── StillReferenced  DeletionDisabled  AccessDenied  TagMoveDenied  OrganisationUnknown  AuditDamaged
 ├── IdentityRefused: IdentityUnknown
 ├── DelegationDenied  GrantRefused
-├── Unauthorized: CredentialsMissing  CredentialsWrong  TokenInvalid  LoginRefused  AccessMissing  CatalogDenied  AdminDenied
-│                 AccessLost
-│                 SessionOver: SessionRevoked  SignatureInvalid
+├── Unauthorized: CredentialsMissing  CredentialsWrong  CredentialsContradict  TokenInvalid  LoginRefused  AccessMissing
+│                 CatalogDenied  AdminDenied  AccessLost  SessionOver: SessionRevoked  SignatureInvalid
 ├── PageInvalid  EndpointUnknown  MethodUnsupported  BodyTooLarge  ContentTypeUnsupported  AdministratorNeeded
 ├── RequestInvalid: FieldsInvalid  TooManyRequests: TooManyLogins
 └── InternalError  Unavailable
@@ -315,6 +314,15 @@ class CredentialsWrong(Unauthorized):
 
     def __init__(self, principal: str | None = None) -> None:
         super().__init__("there is no such user with this password or key")
+        self.principal = principal
+
+
+class CredentialsContradict(Unauthorized):
+    def __init__(self, principal: str) -> None:
+        super().__init__(
+            f"the proxy says that you are {principal}, and the credentials that you sent are somebody else's;"
+            " send those of the same user, or none"
+        )
         self.principal = principal
 
 

@@ -17,8 +17,10 @@ class AddressUnusable(Exception):
 
 
 @contextlib.contextmanager
-def reserved(host: str, port: int) -> Iterator[tuple[str, int]]:
+def reserved(host: str, port: int, option: str | None = None) -> Iterator[tuple[str, int]]:
     """Keep an address for servers that bind it with SO_REUSEPORT; yield its IP address and its port.
+
+    `option` is what it was asked for by where that is neither --host nor --port.
 
     Port 0 takes a free one. Without the reservation two registries that start at once would both bind the port, and the
     kernel would deal out requests to either. Raise AddressUnusable.
@@ -27,7 +29,9 @@ def reserved(host: str, port: int) -> Iterator[tuple[str, int]]:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:  # the second is for what is no host name at all
         reason = error.strerror if isinstance(error, OSError) else "it is no host name"
-        raise AddressUnusable(f"the address {host} is not known: {reason}; choose another with --host") from error
+        raise AddressUnusable(
+            f"the address {host} is not known: {reason}; choose another with {option or '--host'}"
+        ) from error
     family, address = found[0][0], found[0][4]
     try:
         # A socket without SO_REUSEPORT is let in only where no other one is.
@@ -35,7 +39,7 @@ def reserved(host: str, port: int) -> Iterator[tuple[str, int]]:
             address = probe.getsockname()
         holder = _holder(family, address)
     except OSError as error:
-        raise AddressUnusable(_refusal(error, family, host, port)) from error
+        raise AddressUnusable(_refusal(error, family, host, port, option)) from error
     with holder:
         yield str(address[0]), int(address[1])
 
@@ -60,13 +64,14 @@ def _bound(family: socket.AddressFamily, address: tuple[object, ...], *options: 
     return bound
 
 
-def _refusal(error: OSError, family: socket.AddressFamily, host: str, port: int) -> str:
+def _refusal(error: OSError, family: socket.AddressFamily, host: str, port: int, option: str | None) -> str:
+    shown = f"{option} {f'[{host}]' if ':' in host else host}:" if option else "--port "
     if error.errno == errno.EADDRINUSE:
-        return f"port {port} on {host} is in use by another program; try --port {_free(family, host, port)}"
+        return f"port {port} on {host} is in use by another program; try {shown}{_free(family, host, port)}"
     if error.errno == errno.EADDRNOTAVAIL:
-        return f"{host} is not an address of this machine; choose another with --host"
+        return f"{host} is not an address of this machine; choose another with {option or '--host'}"
     if error.errno == errno.EACCES:
-        return f"port {port} may only be used by root; try --port {_free(family, host, port + 4096)}"
+        return f"port {port} may only be used by root; try {shown}{_free(family, host, port + 4096)}"
     return f"nothing can listen on port {port} of {host}: {os.strerror(error.errno or 0)}"
 
 

@@ -14,6 +14,7 @@ import os
 import resource
 import signal
 import socket
+import ssl
 import sys
 import time
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from registry.config import HttpServer, Settings, load_settings
 from registry.logs import configure_logging
+from registry.tls import server_context
 
 if TYPE_CHECKING:
     from registry.http.lane import App
@@ -34,6 +36,11 @@ _REUSED_PIECE: Final = 32 << 20  # bytes up to which an allocation comes from th
 _REUSED: Final = 64 << 20  # bytes that stay free on its top
 _BACKLOG: Final = 2048  # connections that wait to be accepted
 _CONNECTIONS: Final = 16_384  # of a worker at a time; idle and slow ones cost little
+_HEADER_SECONDS: Final = 15.0  # for a request's head, and until it begins: granian counts both together
+_HANDSHAKE_SECONDS: Final = 10.0
+_LARGEST_HEAD: Final = (
+    64 << 10
+)  # bytes; granian takes 100 headers and 408 KiB, which is not to be set apart from its buffer
 _KEEP_ALIVE: Final = 5.0  # seconds that hypercorn keeps an idle connection, and also one that the client has closed
 _RETRY_SECONDS: Final = 5.0  # until a worker that can't serve is followed by the next one
 _STABLE: Final = 5.0  # seconds that a worker must live to be replaced by this process, as in granian
@@ -84,6 +91,7 @@ def _application(parent: int) -> App:
     _die_with(parent)
     # The parent's handler was inherited: it would swallow a SIGTERM that comes before the server sets its own.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # certificates are for those who replace workers
     from registry.compose import create_asgi
     from registry.storage.base import StorageError
 
@@ -96,7 +104,8 @@ def _application(parent: int) -> App:
 
 
 def _run_granian(settings: Settings) -> None:
-    from granian.constants import HTTPModes, Interfaces, Loops
+    from granian.constants import HTTPModes, Interfaces, Loops, SSLProtocols
+    from granian.http import HTTP1Settings
     from granian.log import LogLevels
     from granian.server.mp import MPServer
 
@@ -118,6 +127,12 @@ def _run_granian(settings: Settings) -> None:
         log_dictconfig={"version": 1, "incremental": True, "handlers": {}, "loggers": {"_granian": {}}},
         respawn_failed_workers=True,
         workers_kill_timeout=max(1, settings.drain_timeout),
+        http1_settings=HTTP1Settings(header_read_timeout=int(_HEADER_SECONDS * 1000)),
+        ssl_cert=settings.tls_cert_file,
+        ssl_key=settings.tls_key_file,
+        ssl_protocol_min=SSLProtocols.tls12,
+        ssl_ca=settings.tls_client_ca_file,
+        ssl_client_verify=settings.tls_client_ca_file is not None,
     )
     server.serve(target_loader=partial(_application, os.getpid()), wrap_loader=False)
 
@@ -150,7 +165,17 @@ def _hypercorn_worker(settings: Settings, listener: int, parent: int) -> None:
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
 
-    config = Config()
+    class SecureConfig(Config):
+        def create_ssl_context(self) -> ssl.SSLContext | None:
+            return server_context(settings) if settings.tls_cert_file is not None else None
+
+        @property
+        def ssl_enabled(self) -> bool:
+            return settings.tls_cert_file is not None
+
+    config = SecureConfig()
+    config.ssl_handshake_timeout = _HANDSHAKE_SECONDS
+    config.h11_max_incomplete_size = _LARGEST_HEAD
     config.bind = [f"fd://{listener}"]
     config.backlog = _BACKLOG
     config.errorlog = logging.getLogger("hypercorn.error")
@@ -159,31 +184,47 @@ def _hypercorn_worker(settings: Settings, listener: int, parent: int) -> None:
     config.include_server_header = False
     config.keep_alive_timeout = _KEEP_ALIVE
     config.keep_alive_max_requests = sys.maxsize
-    uvloop.run(serve(_asked(application), config))
+    uvloop.run(serve(_as_http1(application), config))
 
 
-def _asked(application: App) -> App:
-    """Hide `Expect: 100-continue`: hypercorn has answered it before the application is asked, so the body comes anyway."""
+def _as_http1(application: App) -> App:
+    """Hide what hypercorn does by itself.
 
-    async def without_expect(scope: Any, receive: Any, send: Any) -> None:
+    It has answered `Expect: 100-continue` before the application is asked, so the body comes anyway. And it changes to HTTP/2
+    when a client asks for that: inside such a connection, requests would pass by a proxy that judges or marks them.
+    """
+
+    async def asked(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
+            if not scope["http_version"].startswith("1"):
+                await send({"type": "http.response.start", "status": 505, "headers": []})
+                await send({"type": "http.response.body"})
+                return
             scope["headers"] = [header for header in scope["headers"] if header[0].lower() != b"expect"]
         await application(scope, receive, send)
 
-    return without_expect
+    return asked
 
 
 def _keep_alive(forks: list[Callable[[], ForkProcess]], drain_timeout: float, listener: socket.socket) -> int:
     """Keep one worker of each kind alive until SIGTERM, then wait for them; return the exit code.
 
-    `listener` is closed then, as each worker closes its own: while anyone held it, new connections would wait in vain.
+    At SIGHUP others take their places; who waits to be accepted meanwhile doesn't notice.
+    `listener` is closed at the end, as each worker closes its own: while anyone held it, new connections would wait in vain.
     """
     ended: list[float] = []
+    reloads: list[float] = []
     signal.signal(signal.SIGTERM, lambda *_: ended.append(time.monotonic()))
+    signal.signal(signal.SIGHUP, lambda *_: reloads.append(time.monotonic()))
     code = 0
     running = {fork(): (fork, time.monotonic()) for fork in forks}
-    while running:
-        wait([worker.sentinel for worker in running], timeout=0.2)
+    leaving: dict[ForkProcess, float] = {}
+    while running or leaving:
+        wait([worker.sentinel for worker in (*running, *leaving)], timeout=0.2)
+        if reloads and not ended:
+            leaving |= dict.fromkeys(running, time.monotonic())
+            running = {fork(): (fork, time.monotonic()) for fork in forks}
+            reloads.clear()
         for worker in [worker for worker in running if worker.exitcode is not None]:
             fork, born = running.pop(worker)
             if ended:
@@ -196,9 +237,12 @@ def _keep_alive(forks: list[Callable[[], ForkProcess]], drain_timeout: float, li
                 ended.append(time.monotonic())
         if ended:
             listener.close()
-        for worker in running if ended else ():
+            leaving = dict.fromkeys(running, ended[0]) | leaving
+            running = {}
+        leaving = {worker: since for worker, since in leaving.items() if worker.exitcode is None}
+        for worker, since in leaving.items():
             # More than once: a worker that was just forked may not hear the first.
-            late = time.monotonic() - ended[0] > drain_timeout + 1
+            late = time.monotonic() - since > drain_timeout + 1
             worker.kill() if late else worker.terminate()
     return code
 

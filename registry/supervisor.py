@@ -15,6 +15,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -34,6 +35,7 @@ from registry.db.embedded import EmbeddedPostgres, EmbeddedPostgresFailed
 from registry.first_start import FirstStartFailed, ensure_admin, ensure_secret_key
 from registry.logs import configure_logging
 from registry.ports import AddressUnusable, reserved
+from registry.tls import CertificateUnusable, server_context
 
 _TICK: Final = 1.0  # seconds between looks at the children; the end of one is seen at once
 _READY_TICK: Final = 0.05  # seconds between questions until the first answer
@@ -62,15 +64,23 @@ def run(settings: Settings) -> int:
         with _Signals() as signals, contextlib.ExitStack() as stack:
             with signals.breaking_off():
                 host, port = stack.enter_context(reserved(settings.host, settings.port))
+                chosen = settings.model_copy(update={"host": host, "port": port})
+                if settings.admin_address is not None:
+                    place = stack.enter_context(reserved(*settings.admin_address, option="--admin-listen"))
+                    chosen = chosen.model_copy(update={"admin_listen": shown(*place)})
+                if settings.tls_cert_file is not None:
+                    server_context(settings)
+                    signals.hear_reloads()
                 data = DataDirectory(settings.data_dir)
                 data.acquire()
                 stack.callback(data.release)
-                chosen = settings.model_copy(update={"host": host, "port": port, "data_dir": data.path})
+                chosen = chosen.model_copy(update={"data_dir": data.path})
                 supervisor = _Supervisor(chosen, data, signals, stack)
                 supervisor.start()
             supervisor.watch()
     except (
         AddressUnusable,
+        CertificateUnusable,
         DataDirectoryUnusable,
         EmbeddedPostgresFailed,
         FirstStartFailed,
@@ -91,6 +101,7 @@ class _Signals:
 
     def __init__(self) -> None:
         self.asked = 0
+        self.reloads = 0
         self._breaks = False
 
     def __enter__(self) -> Self:
@@ -107,6 +118,10 @@ class _Signals:
         signal.set_wakeup_fd(-1)
         self._reader.close()
         self._writer.close()
+
+    def hear_reloads(self) -> None:
+        """Count SIGHUPs, too, from now on. Before, they end the process, as when its terminal goes away."""
+        signal.signal(signal.SIGHUP, self._reload)
 
     @contextlib.contextmanager
     def breaking_off(self) -> Iterator[None]:
@@ -127,6 +142,9 @@ class _Signals:
         self.asked += 1
         if self._breaks:
             raise _BrokenOff
+
+    def _reload(self, _number: int, _frame: FrameType | None) -> None:
+        self.reloads += 1
 
 
 class _Restarts:
@@ -199,6 +217,9 @@ class _Supervisor:
                 self._heal_http()
             elif not self._announced:
                 self._look_whether_ready()
+            elif self._signals.reloads:
+                self._signals.reloads = 0
+                self._reload_certificate()
 
     def _start_postgres(self, postgres: EmbeddedPostgres) -> None:
         self._postgres_restarts.begin()
@@ -242,6 +263,16 @@ class _Supervisor:
             self._data.forget(self._http.pid)
             self._start_http()
 
+    def _reload_certificate(self) -> None:
+        """Have the workers replaced by such as know the certificate that is in the files now, unless it can't be used."""
+        try:
+            server_context(self._settings)
+        except CertificateUnusable as error:
+            _log.error("the certificate stays as it was", error=str(error))
+        else:
+            _log.info("the certificate is read again")
+            self._http.send_signal(signal.SIGHUP)
+
     def _drain(self) -> None:
         """Let running requests end, for `drain_timeout` seconds or until a second signal."""
         _log.info("draining", seconds=self._settings.drain_timeout)
@@ -266,11 +297,27 @@ class _Supervisor:
             _log.warning("not ready yet", answer=answer)
 
     def _ask_ready(self) -> str | None:
-        """Return None when `/ready` answers 200, and what it answers otherwise."""
-        host = self._settings.host
-        if _is_every_address(host):
-            host = "::1" if ":" in host else "127.0.0.1"
-        connection = http.client.HTTPConnection(host, self._settings.port, timeout=_READY_LIMIT)
+        """Return None when `/ready` answers 200 and clients can connect, and what it answers otherwise."""
+        try:
+            return self._ask(self._connection_to_ready())
+        except OSError as error:
+            return str(error)
+
+    def _connection_to_ready(self) -> http.client.HTTPConnection:
+        """Return the way to `/ready` with details. Raise OSError where nobody listens for clients yet."""
+        main = _reachable(self._settings.host), self._settings.port
+        if self._settings.admin_address is not None:
+            socket.create_connection(main, _READY_LIMIT).close()
+            host, port = self._settings.admin_address
+            return http.client.HTTPConnection(_reachable(host), port, timeout=_READY_LIMIT)
+        if self._settings.tls_cert_file is None:
+            return http.client.HTTPConnection(*main, timeout=_READY_LIMIT)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False  # it is our own child, whatever name clients know it by
+        context.verify_mode = ssl.CERT_NONE
+        return http.client.HTTPSConnection(*main, timeout=_READY_LIMIT, context=context)
+
+    def _ask(self, connection: http.client.HTTPConnection) -> str | None:
         try:
             connection.request("GET", "/ready", headers={"Connection": "close"})
             response = connection.getresponse()
@@ -281,7 +328,8 @@ class _Supervisor:
             connection.close()
 
     def _announce(self) -> None:
-        _log.info("ready", host=self._settings.host, port=self._settings.port)
+        admin = {} if self._settings.admin_listen is None else {"admin": self._settings.admin_listen}
+        _log.info("ready", host=self._settings.host, port=self._settings.port, **admin)
         # Whoever started us may have closed the pipe. What `sys.stdout` couldn't write it would try again at the exit.
         with contextlib.suppress(OSError):
             os.write(1, greeting(self._settings).encode())
@@ -295,15 +343,16 @@ def bring_schema_up(url: str, mode: Migrate) -> None:
 def greeting(settings: Settings) -> str:
     """Return what a person wants to know first: where the registry listens, and a push to copy."""
     host = settings.host
-    shown = f"[{host}]" if ":" in host else host
+    is_secure = settings.tls_cert_file is not None
     if settings.external_url is not None:
         url = urlsplit(settings.external_url)
         name, plain = url.netloc, "" if url.scheme == "https" else "--plain-http "
     else:
         local = is_loopback(host) or _is_every_address(host)
-        name, plain = f"{'localhost' if local else shown}:{settings.port}", "--plain-http "
+        name, plain = shown("localhost" if local else host, settings.port), "" if is_secure else "--plain-http "
+    listens = f"{'https' if is_secure else 'http'}://{shown(host, settings.port)}"
     return (
-        f"Blacklake listens on http://{shown}:{settings.port}, data in {Path(settings.data_dir)}\n"
+        f"Blacklake listens on {listens}, data in {Path(settings.data_dir)}\n"
         "Push something:\n\n"
         f"  oras push {plain}{name}/team/bert:v1 model.safetensors\n"
     )
@@ -322,6 +371,18 @@ def _metrics_directory(run: Path) -> Path:
     )
     note.write_text(made)
     return Path(made)
+
+
+def shown(host: str, port: int) -> str:
+    """Return an address as it is written in URLs and settings."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _reachable(host: str) -> str:
+    """Return an address by which this machine reaches itself where a server listens on `host`."""
+    if not _is_every_address(host):
+        return host
+    return "::1" if ":" in host else "127.0.0.1"
 
 
 def _is_every_address(host: str) -> bool:

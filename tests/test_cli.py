@@ -15,12 +15,25 @@ from registry.config import Settings
 from registry.db.binaries import initialise, installations
 
 OLDEST, NEWEST = min(installations()), max(installations())
-LATEST = "pending: 0003 Principals, organisations, teams, roles, grants, keys and sessions.\n"
-LATER = f"pending: 0002 An index of referrers by their type.\n{LATEST}"
-NO_SCHEMA = f"the database has no schema yet\npending: 0001 Repositories, blobs, uploads, manifests, tags.\n{LATER}"
-FIRST = f"revision 0001, version 1, for code written for version 1 or later\n{LATER}"
-SECOND = f"revision 0002, version 2, for code written for version 1 or later\n{LATEST}"
-CURRENT = "revision 0003, version 3, for code written for version 1 or later\nnothing is pending\n"
+REVISIONS = [
+    "0001 Repositories, blobs, uploads, manifests, tags.",
+    "0002 An index of referrers by their type.",
+    "0003 Principals, organisations, teams, roles, grants, keys and sessions.",
+    "0004 The audit log: events as they are committed, sealed ones in the order of a chain, its batches, and where it begins.",
+    "0005 Issuers of identities, whom their tokens stand for, and which tokens have been used.",
+]
+
+
+def state(version: int) -> str:
+    """Return what is printed of a schema that has reached a version."""
+    revision = f"revision {version:04}, version {version}, for code written for version 1 or later\n"
+    pending = "".join(f"pending: {one}\n" for one in REVISIONS[version:]) or "nothing is pending\n"
+    return f"{revision}{pending}" if version else f"the database has no schema yet\n{pending}"
+
+
+NO_SCHEMA = state(0)
+CURRENT = state(len(REVISIONS))
+LATEST = f"{len(REVISIONS):04}"
 BASE = ("migrate", "down", "base", "--yes", "--lose-data")
 
 
@@ -150,9 +163,9 @@ def test_the_embedded_schema_goes_up_and_down(tmp_path: Path) -> None:
     assert printed("migrate", "status", *place) == NO_SCHEMA
     assert printed("migrate", "up", *place) == CURRENT
     assert printed("migrate", *place) == CURRENT
-    assert printed("migrate", "down", "0003", *place) == CURRENT  # nothing to undo, nothing to ask
-    assert printed("migrate", "down", "0002", "--yes", "--lose-data", *place) == SECOND
-    assert printed("migrate", "down", "0001", "--yes", *place) == FIRST  # and here nothing to lose
+    assert printed("migrate", "down", LATEST, *place) == CURRENT  # nothing to undo, nothing to ask
+    assert printed("migrate", "down", "0002", "--yes", "--lose-data", *place) == state(2)
+    assert printed("migrate", "down", "0001", "--yes", *place) == state(1)  # and here nothing to lose
     assert printed(*BASE, *place) == NO_SCHEMA
     assert "nonsense" in refused("migrate", "down", "nonsense", *place, code=1)
     assert printed("migrate", *place) == CURRENT
@@ -170,16 +183,15 @@ def test_the_schema_of_a_database_of_ones_own_goes_up_and_down(empty_database_ur
 
 def test_going_back_that_loses_data_is_refused_until_it_is_said(database_url: str) -> None:
     said = refused("migrate", "down", "base", "--yes", code=1, BLACKLAKE_DATABASE_URL=database_url)
-    assert said.startswith(
-        "undoing 0003 loses all users, organisations, teams, roles, grants, API keys, signing keys and sessions; undoing 0001"
-    )
+    assert "undoing 0004 loses the audit log; undoing 0003 loses all users, organisations, teams" in said
+    assert "sessions; undoing 0001 loses all repositories" in said
     assert said.endswith("--lose-data\n")
     assert printed("migrate", "status", BLACKLAKE_DATABASE_URL=database_url) == CURRENT
 
 
 def test_going_back_without_a_terminal_to_ask_at_needs_yes(database_url: str) -> None:
     said = refused("migrate", "down", "base", "--lose-data", code=2, BLACKLAKE_DATABASE_URL=database_url)
-    assert said.startswith("This undoes 0003, 0002, 0001; all users")
+    assert said.startswith(f"This undoes {', '.join(one[:4] for one in reversed(REVISIONS))}; all issuers")
     assert "say --yes" in said
     assert printed("migrate", "status", BLACKLAKE_DATABASE_URL=database_url) == CURRENT
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from registry.auth.identification import Identification
+from registry.auth.proxied import ProxiedIdentities
 from registry.auth.secrets import API_KEY, is_secret
 from registry.auth.token_service import ANONYMOUS
 from registry.auth.tokens import AccessTokens
 from registry.core.access import Caller
-from registry.errors import CredentialsWrong, RequestInvalid
+from registry.errors import CredentialsContradict, CredentialsWrong, RequestInvalid
 
 if TYPE_CHECKING:  # without an external token server nothing of it is loaded
     from registry.auth.external_tokens import ExternalTokens
@@ -21,8 +22,11 @@ if TYPE_CHECKING:  # without an external token server nothing of it is loaded
 class Gate(Protocol):
     """Lets requests in. There is one for open registries and one for those that ask who it is."""
 
-    async def admit(self, headers: Mapping[str, str]) -> Caller:
-        """Return who calls, by headers with lower-case names. Raise AccessDenied or Unauthorized."""
+    async def admit(self, headers: Mapping[str, str], *, peer: str = "", repeated: Collection[str] = ()) -> Caller:
+        """Return who calls, by headers with lower-case names. Raise AccessDenied or Unauthorized.
+
+        `peer` is the address at the connection's other end; `repeated` are the headers that were given more than once.
+        """
 
 
 class Basic(NamedTuple):
@@ -36,15 +40,31 @@ class TokenGate:
     """Lets in who has an access token, or an API key in its place; who has nothing is ANONYMOUS."""
 
     def __init__(
-        self, tokens: AccessTokens, identification: Identification, external: ExternalTokens | None = None
+        self,
+        tokens: AccessTokens,
+        identification: Identification,
+        external: ExternalTokens | None = None,
+        proxied: ProxiedIdentities | None = None,
     ) -> None:
-        """Let in by `tokens`, and by those of an `external` token server."""
+        """Let in by `tokens`, and by those of an `external` token server; `proxied` are whom proxies name."""
         self._tokens = tokens
         self._identification = identification
         self._external = external
+        self._proxied = proxied
 
-    async def admit(self, headers: Mapping[str, str]) -> Caller:
-        """See Gate."""
+    async def admit(self, headers: Mapping[str, str], *, peer: str = "", repeated: Collection[str] = ()) -> Caller:
+        """See Gate. Raise CredentialsContradict where a proxy and the credentials name two."""
+        named = None
+        if self._proxied is not None:
+            named = await self._proxied.named(headers, peer=peer, repeated=repeated)
+        caller = await self._by_credentials(headers)
+        if named is None or caller.name == named.name:
+            return caller
+        if caller != ANONYMOUS:
+            raise CredentialsContradict(named.name)
+        return named
+
+    async def _by_credentials(self, headers: Mapping[str, str]) -> Caller:
         given = headers.get("authorization")
         if given is None:
             return ANONYMOUS

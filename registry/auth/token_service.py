@@ -17,7 +17,7 @@ from registry.core.access import ANONYMOUS_ID, Access, Caller, Permission
 from registry.core.audit import Action, Event, Outcome, actor_of, record
 from registry.core.subjects import OIDC_USER
 from registry.db.pool import Database
-from registry.errors import GrantRefused, Unauthorized
+from registry.errors import CredentialsContradict, GrantRefused, Unauthorized
 
 ANONYMOUS: Final = Caller(ANONYMOUS_ID, "")
 """Who calls without credentials."""
@@ -30,13 +30,17 @@ _ACTIONS: Final = {
 
 
 class Wanted(NamedTuple):
-    """What a token is asked for, by which client, from which network; `offline` asks for a refresh token too."""
+    """What a token is asked for, by which client, from which network; `offline` asks for a refresh token too.
+
+    `named` is whom a trusted proxy names.
+    """
 
     scopes: Sequence[Scope]
     client: str
     network: str
     request_id: str
     offline: bool = False
+    named: Caller | None = None
 
 
 class Given(NamedTuple):
@@ -69,9 +73,9 @@ class TokenService:
         self._sessions = sessions
         self._exchange = exchange
 
-    async def to_anybody(self, wanted: Wanted) -> Given:
-        """Give a token for what is public."""
-        return await self._given(ANONYMOUS, wanted)
+    async def without_credentials(self, wanted: Wanted) -> Given:
+        """Give a token to whom a proxy names, as often as he comes, or to anybody for what is public."""
+        return await self._given(wanted.named or ANONYMOUS, wanted._replace(offline=False))
 
     async def by_password(self, user: str, password: str, wanted: Wanted) -> Given:
         """Give a token by a user's password, or a key of his; of the user `oidc`, by a token of a trusted issuer.
@@ -122,6 +126,8 @@ class TokenService:
         raise GrantRefused("unsupported_grant_type", f"grant_type is none of password, refresh_token and {GRANT_TYPE}")
 
     async def _given(self, caller: Caller, wanted: Wanted, seconds: int | None = None) -> Given:
+        if wanted.named is not None and caller.name != wanted.named.name:
+            raise CredentialsContradict(wanted.named.name)
         granted = [scope for one in wanted.scopes if (scope := await self._granted(caller, one)) is not None]
         issued = await self._tokens.issue(caller, granted, seconds=seconds)
         actor = actor_of(caller, address=wanted.network, request_id=wanted.request_id)

@@ -58,6 +58,7 @@ class CredentialKind(StrEnum):
     IDENTITY = "identity"  # of a trusted issuer
     SESSION = "session"
     SIGNATURE = "signature"
+    PROXY = "proxy"  # that has looked at a certificate, or has logged somebody in
 
 
 class Credential(NamedTuple):

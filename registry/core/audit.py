@@ -36,6 +36,7 @@ _SECRET: Final = re.compile(
 _PLAIN: Final = re.compile(
     r"[0-9A-Za-z/:@.,-]*"
 )  # without `eyJ` and `://` there is none of these in it: most values are such
+_JSON: Final = json.JSONEncoder(separators=(",", ":"), sort_keys=True)
 
 
 class Action(StrEnum):
@@ -172,10 +173,10 @@ def _kept(text: str) -> str:
 
 
 def _detail(detail: Mapping[str, Any]) -> str:
-    text = _without_secrets(json.dumps(detail, separators=(",", ":"), sort_keys=True)) if detail else "{}"
+    text = _without_secrets(_JSON.encode(detail)) if detail else "{}"
     if len(text) <= DETAIL_LIMIT:  # bytes: it is ASCII
         return text
-    return json.dumps({"begins": text[:_SHOWN], "bytes": len(text)}, separators=(",", ":"))
+    return _JSON.encode({"begins": text[:_SHOWN], "bytes": len(text)})
 
 
 def _without_secrets(text: str) -> str:

@@ -60,7 +60,7 @@ class EventBuffer:
             while self._rows or self._dropped:
                 rows, dropped = self._rows[:_TOGETHER], self._dropped
                 batch = [*rows, _drop(dropped)] if dropped else rows
-                await self._db.statement("write_audit", partial(audit.add, events=batch))
+                await self._db.statement("write_audit", partial(audit.add_many, events=batch))
                 del self._rows[: len(rows)]
                 self._dropped -= dropped
 

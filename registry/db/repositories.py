@@ -6,14 +6,33 @@ from typing import Final
 
 from mediatypes.names import RepositoryName
 from registry.db.pool import Connection
-from registry.db.rights import visible
+from registry.db.rights import reach
 
 _ID: Final = "SELECT id FROM repositories WHERE name = $1"
 _CREATE: Final = "INSERT INTO repositories (name) VALUES ($1) ON CONFLICT (name) DO NOTHING RETURNING id"
+_LAST: Final = r"U&'\+10FFFF'"  # sorts behind whatever a name may hold
+
+
+def _of_target(target: str, more: str = "true") -> str:
+    """Return a query of the page's names that a target of `h` names, each step a lookup by index; both are SQL."""
+    return f"""
+    SELECT n.name FROM reach h, LATERAL (
+        SELECT name FROM repositories r
+        WHERE name > $1 AND name >= {target} AND name <= {target} || CASE WHEN h.is_prefix THEN {_LAST} ELSE '' END AND {more}
+            AND EXISTS (SELECT FROM manifests m WHERE m.repository_id = r.id)
+        ORDER BY name LIMIT $2
+    ) n
+    """
+
+
+# The cost is that of what is found, not of all names that somebody else may see.
 _PAGE: Final = f"""
-SELECT name FROM repositories r
-WHERE name > $1 AND EXISTS (SELECT FROM manifests m WHERE m.repository_id = r.id)
-    AND ($3::bigint IS NULL OR {visible("r.name", "$3")})
+WITH reach AS ({reach("$3::bigint")})
+SELECT name FROM (
+    {_of_target("h.target")}
+    UNION
+    {_of_target("substr(h.target, 9)", "strpos(name, '/') = 0 AND starts_with(h.target, 'library/')")}
+) AS named
 ORDER BY name LIMIT $2
 """
 

@@ -59,16 +59,34 @@ def on(path: str) -> str:
     return f"(e.target = {path} OR (e.is_prefix AND starts_with({path}, e.target)))"
 
 
-# As in the other lookups, LATERAL … OFFSET 0 keeps each step an index lookup per question.
+def held_by(principal_id: str, organisation_id: str | None = None) -> str:
+    """Return a query of what is granted to a principal, its teams and everybody, in one organisation or in all; both are SQL.
+
+    It finds what the view `effective_grants` shows. As in the other lookups, LATERAL … OFFSET 0 keeps each step one by index,
+    however many grants an organisation has.
+    """
+    here = "true" if organisation_id is None else f"organisation_id = {organisation_id}"
+    return f"""
+    SELECT g.target, g.is_prefix, g.permissions FROM unnest(ARRAY[{principal_id}, 0]) AS holder(id), LATERAL (
+        SELECT target, is_prefix, permissions FROM granted WHERE principal_id = holder.id AND {here} OFFSET 0
+    ) g
+    UNION ALL
+    SELECT g.target, g.is_prefix, g.permissions
+    FROM (SELECT team_id FROM team_members WHERE principal_id = {principal_id} OFFSET 0) m, LATERAL (
+        SELECT organisation_id, target, is_prefix, permissions FROM granted WHERE team_id = m.team_id OFFSET 0
+    ) g
+    WHERE {here}
+    """
+
+
 _DECIDE: Final = f"""
 SELECT {EPOCHS}, p.is_admin, g.permissions
 FROM unnest($1::bigint[], $2::text[], $3::text[]) WITH ORDINALITY AS q(principal_id, organisation, path, position)
 {JOINED_EPOCHS}
 LEFT JOIN LATERAL (
     SELECT array_agg(DISTINCT permission) AS permissions
-    FROM effective_grants e, unnest(e.permissions) AS permission
-    WHERE e.organisation_id = o.id AND e.principal_id IN (q.principal_id, 0)
-        AND {on("q.path")}
+    FROM ({held_by("q.principal_id", "o.id")}) e, unnest(e.permissions) AS permission
+    WHERE {on("q.path")}
     OFFSET 0
 ) g ON true
 ORDER BY q.position
@@ -101,8 +119,20 @@ def visible(name: str, principal_id: str) -> str:
     EXISTS (
         SELECT FROM principals p
         WHERE p.id = {principal_id} AND p.disabled_at IS NULL AND (p.is_admin OR EXISTS (
-            SELECT FROM effective_grants e
-            WHERE e.principal_id IN ({principal_id}, 0) AND 'pull' = ANY(e.permissions) AND {on(path)})))
+            SELECT FROM ({held_by(principal_id)}) e WHERE 'pull' = ANY(e.permissions) AND {on(path)})))
+    """
+
+
+def reach(principal_id: str) -> str:
+    """Return a query of the targets from which a principal may pull, where it says NULL of all; what it says is SQL."""
+    return f"""
+    SELECT DISTINCT e.target, e.is_prefix
+    FROM principals p, ({held_by(principal_id)}) e
+    WHERE p.id = {principal_id} AND p.disabled_at IS NULL AND NOT p.is_admin AND 'pull' = ANY(e.permissions)
+    UNION ALL
+    SELECT '' COLLATE "C", true
+    WHERE {principal_id} IS NULL
+        OR EXISTS (SELECT FROM principals WHERE id = {principal_id} AND is_admin AND disabled_at IS NULL)
     """
 
 

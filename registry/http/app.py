@@ -10,14 +10,14 @@ import structlog
 from quart import Quart, Response, g, request
 from quart.asgi import ASGIHTTPConnection
 from quart.wrappers.base import BaseRequestWebsocket
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import MapAdapter
 
 from mediatypes.endpoints import locate
 from registry import metrics
 from registry.auth.open_access import OpenAccess
 from registry.core.services import Services
-from registry.errors import InternalError, MethodUnsupported, RegistryError, RequestInvalid
+from registry.errors import EndpointUnknown, InternalError, MethodUnsupported, RegistryError, RequestInvalid
 from registry.http.call import request_id_of
 from registry.http.errors import render
 from registry.http.exchange import Exchange
@@ -91,14 +91,34 @@ class Application(Quart):
         return self.url_map.bind("localhost", default_method=request.method, path_info=path)
 
 
-def create_app(services: Services, router: Router, access: OpenAccess) -> Quart:
-    """Return the application; its life is the caller's (`compose`)."""
-    app = Application("registry", static_folder=None)
+def create_app(services: Services, router: Router, access: OpenAccess | None) -> Quart:
+    """Return the application; its life is the caller's (`compose`).
+
+    `access` says who may see metrics and details here; without it they are at another address.
+    """
+    app = _bare_app("registry")
+    _add_protocol(app, router)
+    _add_own_routes(app, services, access)
+    return app
+
+
+def create_admin_app(services: Services, access: OpenAccess) -> Quart:
+    """Return the application of that other address."""
+    app = _bare_app("registry.admin")
+    _add_own_routes(app, services, access)
+
+    @app.errorhandler(HTTPException)
+    async def not_routed(error: HTTPException) -> Response:
+        return _refused(_refusal_of(error))
+
+    return app
+
+
+def _bare_app(name: str) -> Quart:
+    app = Application(name, static_folder=None)
     # Limits are each route's own: these two cut uploads and downloads (DESIGN, decision 2).
     app.config.update(MAX_CONTENT_LENGTH=None, RESPONSE_TIMEOUT=None, BODY_TIMEOUT=None)
     app.url_map.merge_slashes = False
-    _add_protocol(app, router)
-    _add_own_routes(app, services, access)
     return app
 
 
@@ -119,7 +139,7 @@ def _add_protocol(app: Quart, router: Router) -> None:
         return _refused(_refusal_of(error))
 
 
-def _add_own_routes(app: Quart, services: Services, access: OpenAccess) -> None:
+def _add_own_routes(app: Quart, services: Services, access: OpenAccess | None) -> None:
     @app.get("/health", provide_automatic_options=False)
     async def health() -> Response:
         return _own(Reply(200, [("Content-Type", "application/json")], b'{"status":"ok"}'))
@@ -128,14 +148,16 @@ def _add_own_routes(app: Quart, services: Services, access: OpenAccess) -> None:
     async def ready() -> Response:
         state = await services.health.check()
         is_ready = all(answer == "ok" for answer in state.values())
-        body = app.json.dumps({"status": "ok" if is_ready else "not ready", **state}).encode()
+        told = {"status": "ok" if is_ready else "not ready", **(state if access is not None else {})}
         headers = [("Content-Type", "application/json")]
         if not is_ready:
             headers.append(("Retry-After", "1"))
-        return _own(Reply(200 if is_ready else 503, headers, body))
+        return _own(Reply(200 if is_ready else 503, headers, app.json.dumps(told).encode()))
 
     @app.get("/metrics", provide_automatic_options=False)
     async def exposition() -> Response:
+        if access is None:
+            raise EndpointUnknown(request.path)
         access.require({name.lower(): value for name, value in request.headers.items()})
         return _own(Reply(200, [("Content-Type", metrics.CONTENT_TYPE)], metrics.exposition()))
 
@@ -167,6 +189,8 @@ def _own(reply: Reply) -> Response:
 def _refusal_of(error: HTTPException) -> RegistryError:
     if isinstance(error, MethodNotAllowed):
         return MethodUnsupported(request.method, sorted(error.valid_methods or _METHODS))
+    if isinstance(error, NotFound):
+        return EndpointUnknown(request.path)
     return RequestInvalid(error.description or error.name)
 
 

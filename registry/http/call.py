@@ -6,17 +6,20 @@ import asyncio
 import contextlib
 import random
 import re
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, Final
 from urllib.parse import parse_qs
 
 from registry.core.access import NOBODY, Permission
 from registry.core.audit import Actor
+from registry.core.limits import Standing
 from registry.errors import BodyIncomplete, RequestInvalid
 
 Receive = Callable[[], Awaitable[Any]]
 
 IDLE_SECONDS: Final = 60.0  # a body of which nothing moves for so long has nobody at its other end any more
+SLOWEST: Final = 1024  # bytes a second, on average and after IDLE_SECONDS, of a body that somebody really sends
 _LENGTH: Final = re.compile(r"[0-9]{1,19}", re.ASCII)
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 
@@ -29,15 +32,12 @@ class Body:
         self.announced = announced
         self.received = 0
         self.finished = announced == 0
+        self._waited = 0.0
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        """Yield the pieces. Raise BodyIncomplete where the client vanishes or sends less than it announced."""
+        """Yield the pieces. Raise BodyIncomplete where the client vanishes, dawdles or sends less than it announced."""
         while not self.finished:
-            try:
-                async with asyncio.timeout(IDLE_SECONDS):
-                    message = await self._receive()
-            except TimeoutError:
-                message = {"type": "http.disconnect"}
+            message = await self._received()
             if message["type"] != "http.request":
                 self.finished = True  # nothing more will come, and some servers wait for ever when they are asked again
                 raise BodyIncomplete
@@ -48,6 +48,18 @@ class Body:
                 raise BodyIncomplete
             if data:
                 yield data
+
+    async def _received(self) -> Any:
+        """Return what the server has next. Only the time in which we wait for the client is the client's."""
+        begun = time.monotonic()
+        allowed = IDLE_SECONDS + self.received / SLOWEST - self._waited
+        try:
+            async with asyncio.timeout(min(IDLE_SECONDS, allowed)):
+                return await self._receive()
+        except TimeoutError:
+            return {"type": "http.disconnect"}
+        finally:
+            self._waited += time.monotonic() - begun
 
     @contextlib.asynccontextmanager
     async def watched(self) -> AsyncIterator[Callable[[], bool]]:
@@ -103,9 +115,10 @@ class Query:
 class Call:
     """One request. Header names are lower case; a header given twice holds both values, joined by a comma.
 
-    `peer` is the address at the connection's other end, "" where the server doesn't know it; `caller` is who calls, once that
-    is known, and `held` what he may do with the repository, unless that is decided with a lookup. `actor` is how the audit log
-    names him; None where there is none. `raw_path` is the path as the client has written it, None where no server tells.
+    `peer` is the address at the connection's other end, "" where the server doesn't know it; `repeated` are the headers given
+    more than once. `caller` is who calls, once that is known, and `held` what he may do with the repository, unless that is
+    decided with a lookup. `actor` is how the audit log names him; None where there is none. `quotas` are how many requests he
+    has left, by the names of the limits. `raw_path` is the path as the client has written it, None where no server tells.
     """
 
     __slots__ = (
@@ -118,8 +131,10 @@ class Call:
         "method",
         "path",
         "peer",
+        "quotas",
         "raw_path",
         "raw_query",
+        "repeated",
         "request_id",
     )
 
@@ -138,14 +153,19 @@ class Call:
         self.caller = NOBODY
         self.actor: Actor | None = None
         self.held: frozenset[Permission] = frozenset()
+        self.quotas: dict[str, Standing] = {}
         self.path = path
         self.raw_path = raw_path
         self.raw_query = raw_query
         self._query: Query | None = None
+        self.repeated: set[str] = set()
         found: dict[str, str] = {}
         for raw_name, raw_value in headers:
             name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
-            found[name] = f"{found[name]}, {value}" if name in found else value
+            if name in found:
+                self.repeated.add(name)
+                value = f"{found[name]}, {value}"
+            found[name] = value
         self.headers = found
         self.request_id = request_id_of(found.get("x-request-id", ""))
         # Where both are given the transfer coding counts (RFC 9112 §6.3).

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from registry.errors import Unauthorized
 from registry.http.call import Call
 
+_HOST: Final = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?", re.ASCII)
+
 
 class Challenges:
-    """Makes WWW-Authenticate headers. Without an external URL the realm is where the client itself has reached us."""
+    """Makes WWW-Authenticate headers. Without an external URL the realm is where the client itself has reached us.
 
-    def __init__(self, external_url: str | None, service: str, *, realm: str | None = None) -> None:
-        """Tell `realm`, that of another token server, instead of our own."""
+    A Host that is no host and port is not repeated: the realm has none then.
+    """
+
+    def __init__(
+        self, external_url: str | None, service: str, *, realm: str | None = None, is_secure: bool = False
+    ) -> None:
+        """Tell `realm`, that of another token server, instead of our own; `is_secure` where we speak TLS ourselves."""
         self._realm = realm
         self._external_url = external_url
         self._service = service
+        self._scheme = "https" if is_secure else "http"
 
     def header(self, call: Call, error: Unauthorized) -> tuple[str, str]:
         """Return the challenge that answers a call."""
-        base = (self._external_url or f"http://{call.headers.get('host', '')}").rstrip("/")
+        base = (self._external_url or self._reached(call)).rstrip("/")
         parameters = {"realm": self._realm or f"{base}/auth/token", "service": self._service}
         if error.scopes:
             parameters["scope"] = " ".join(error.scopes)
@@ -25,6 +36,10 @@ class Challenges:
             parameters["error"] = error.problem
         shown = ",".join(f'{name}="{_quoted(value)}"' for name, value in parameters.items())
         return "WWW-Authenticate", f"Bearer {shown}"
+
+    def _reached(self, call: Call) -> str:
+        host = call.headers.get("host", "")
+        return f"{self._scheme}://{host}" if _HOST.fullmatch(host) else ""
 
 
 def _quoted(value: str) -> str:

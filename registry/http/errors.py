@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -26,6 +27,7 @@ STATUS: Final[dict[type[RegistryError], int]] = {
     errors.Unauthorized: 401,
     errors.CredentialsMissing: 401,
     errors.CredentialsWrong: 401,
+    errors.CredentialsContradict: 401,
     errors.TokenInvalid: 401,
     errors.LoginRefused: 401,
     errors.AccessMissing: 401,
@@ -65,14 +67,40 @@ STATUS: Final[dict[type[RegistryError], int]] = {
     errors.Unavailable: 503,
 }
 
+_NOTHING: Final[Mapping[str, str]] = {}
+# What a description may not hold, and what stands for it.
+_DESCRIBED: Final = {"“": "'", "”": "'", '"': "'", "\\": "/", "…": "..."}
 
-def render(error: RegistryError, request_id: str, here: str) -> Reply:
-    """Return the error document that the specification defines, the request's id in its detail; `here` is the request's URL."""
-    document = {
-        "errors": [{"code": error.code, "message": error.message, "detail": {**error.detail, "request_id": request_id}}]
-    }
-    content = msgspec.json.encode(document)
+
+def render(error: RegistryError, request_id: str, here: str, beside: Mapping[str, str] = _NOTHING) -> Reply:
+    """Return the error document that the specification defines, the request's id in its detail; `here` is the request's URL.
+
+    `beside` are members that stand beside the list of errors.
+    """
+    listed = [{"code": error.code, "message": error.message, "detail": {**error.detail, "request_id": request_id}}]
+    content = msgspec.json.encode({**beside, "errors": listed})
     return Reply(STATUS[type(error)], [("Content-Type", "application/json"), *extra_headers(error, here)], content)
+
+
+def render_for_oauth(error: RegistryError, request_id: str, here: str) -> Reply:
+    """Return what `render` does, which also says what clients of OAuth2 look for (RFC 6749 §5.2)."""
+    word = _oauth_word(error)
+    described = "".join(_DESCRIBED.get(letter, letter) for letter in error.message)
+    described = "".join(letter for letter in described if letter.isascii() and letter.isprintable())
+    reply = render(error, request_id, here, {"error": word, "error_description": described})
+    reply.headers.append(("Cache-Control", "no-store"))
+    return reply
+
+
+def _oauth_word(error: RegistryError) -> str:
+    if isinstance(error, errors.GrantRefused):
+        return error.error
+    if isinstance(error, errors.Unauthorized):
+        return "invalid_grant"
+    # Both are words of another endpoint of OAuth2 (RFC 6749 §4.1.2.1), whose meaning is this.
+    if isinstance(error, (errors.TooManyRequests, errors.Unavailable)):
+        return "temporarily_unavailable"
+    return "server_error" if isinstance(error, errors.InternalError) else "invalid_request"
 
 
 def extra_headers(error: RegistryError, here: str) -> Headers:

@@ -23,7 +23,7 @@ DENIALS: Final = 600
 _PULLED: Final = frozenset((Resource.MANIFEST, Resource.BLOB))
 _UPLOADED: Final = frozenset((Resource.UPLOADS, Resource.UPLOAD))
 _IN_REPOSITORIES: Final = _PULLED | _UPLOADED
-_DECIDED: Final = (
+DECIDED: Final = (
     errors.AccessMissing,
     errors.AccessLost,
     errors.CatalogDenied,
@@ -33,6 +33,7 @@ _DECIDED: Final = (
     errors.OrganisationUnknown,
     errors.DelegationDenied,
 )
+"""Refusals that are decisions about somebody, not mistakes of his."""
 
 
 class Journal:
@@ -56,7 +57,7 @@ class Journal:
     async def deny(self, call: Call, at: Location | None, error: RegistryError) -> None:
         """Note a request that was refused, where that was a decision about somebody who is known."""
         actor = call.actor
-        if actor is None or actor.principal_id == ANONYMOUS_ID or not isinstance(error, _DECIDED):
+        if actor is None or actor.principal_id == ANONYMOUS_ID or not isinstance(error, DECIDED):
             return
         if (await self._denials.count(f"{actor.principal_id} {actor.principal}")).is_refused:
             self._buffer.drop()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable, Mapping
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
-from registry.core.limits import WINDOW, RateLimit, Standing
+from registry.auth.request_limits import RequestLimits, class_of
+from registry.core.access import Caller
+from registry.core.limits import WINDOW, MemoryCounter, RateLimit, Standing
+from registry.errors import TooManyRequests, Unauthorized
 from registry.http.call import Call
 from registry.http.reply import Headers
 
@@ -46,23 +49,55 @@ class Networks:
 
 
 class Limits:
-    """Counts calls by the networks that they come from."""
+    """Counts calls: by the networks that they come from, and by who makes them and what for. Each may have no limit."""
 
-    def __init__(self, rate: RateLimit, networks: Networks) -> None:
-        self._rate = rate
+    def __init__(self, networks: Networks, of_network: RateLimit | None, of_callers: RequestLimits) -> None:
         self._networks = networks
+        self._of_network = of_network
+        self._of_callers = of_callers
 
-    async def count(self, call: Call) -> Standing:
-        """Count a call."""
-        return await self._rate.count(self._networks.of(call))
+    async def count(self, call: Call) -> None:
+        """Count a call by its network, before anything else. Raise TooManyRequests."""
+        if self._of_network is not None:
+            _note(call, "requests", await self._of_network.count(self._networks.of(call)))
+
+    async def admit(self, call: Call, caller: Awaitable[Caller]) -> None:
+        """Find out who calls, and count the call as his; what can't be found out counts for the network that it comes from.
+
+        Raise TooManyRequests, and what `caller` raises.
+        """
+        try:
+            call.caller = await caller
+        except Unauthorized:
+            await self.count_caller(call)
+            raise
+        await self.count_caller(call)
+
+    async def count_caller(self, call: Call) -> None:
+        """Count a call by who makes it, once that is known, or can't be. Raise TooManyRequests."""
+        of = class_of(call.method, call.path)
+        standing = await self._of_callers.count(of, call.caller, self._networks.of(call))
+        if standing is not None:
+            _note(call, of, standing)
 
 
-def quota_headers(standing: Standing) -> Headers:
-    """Return what an answer says of its client's quota (draft-ietf-httpapi-ratelimit-headers-10)."""
-    return [
-        ("RateLimit-Policy", f'"requests";q={standing.limit};w={WINDOW}'),
-        ("RateLimit", f'"requests";r={standing.remaining};t={standing.next_in}'),
-    ]
+NO_LIMITS: Final = Limits(Networks(()), None, RequestLimits({}, MemoryCounter()))
+"""Lets everybody make as many requests as he likes."""
+
+
+def quota_headers(quotas: Mapping[str, Standing]) -> Headers:
+    """Return what an answer says of its client's quotas, by their names (draft-ietf-httpapi-ratelimit-headers-10)."""
+    if not quotas:
+        return []
+    policies = (f'"{name}";q={standing.limit};w={WINDOW}' for name, standing in quotas.items())
+    left = (f'"{name}";r={standing.remaining};t={standing.next_in}' for name, standing in quotas.items())
+    return [("RateLimit-Policy", ", ".join(policies)), ("RateLimit", ", ".join(left))]
+
+
+def _note(call: Call, name: str, standing: Standing) -> None:
+    call.quotas[name] = standing
+    if standing.is_refused:
+        raise TooManyRequests(standing.next_in)
 
 
 def _parsed(text: str) -> Address | None:

@@ -19,7 +19,6 @@ from registry.errors import (
     InternalError,
     MethodUnsupported,
     RegistryError,
-    TooManyRequests,
     Unauthorized,
     Unavailable,
 )
@@ -27,12 +26,12 @@ from registry.http import blobs, listings, manifests, uploads
 from registry.http.api.problems import is_api, render_problem
 from registry.http.call import Call
 from registry.http.challenges import Challenges
-from registry.http.errors import render
+from registry.http.errors import render, render_for_oauth
 from registry.http.journal import Journal
-from registry.http.limits import Limits, quota_headers
+from registry.http.limits import NO_LIMITS, Limits, quota_headers
 from registry.http.links import Links
 from registry.http.parse import name_of
-from registry.http.reply import Headers, Reply
+from registry.http.reply import Reply
 from registry.storage.base import StorageError
 
 OwnHandler = Callable[[Call], Awaitable[Reply]]
@@ -67,6 +66,7 @@ HANDLERS: Final[dict[tuple[Resource, str], Handler]] = {
 
 # What each needs. Pulls decide with their lookup (core.access), everything else before it begins.
 _OWN: Final = frozenset((_R.TOKEN, _R.JWKS))
+_OAUTH: Final = ("POST", "/auth/token")  # whose clients read errors as OAuth2 writes them
 _PULLED: Final = frozenset(((_R.BLOB, "GET"), (_R.MANIFEST, "GET")))
 _NEEDS: Final[dict[tuple[Resource, str], frozenset[Permission]]] = {
     (_R.BLOB, "GET"): PULL,
@@ -94,7 +94,7 @@ class Router:
         services: Services,
         gate: Gate,
         links: Links,
-        limits: Limits | None = None,
+        limits: Limits = NO_LIMITS,
         *,
         challenges: Challenges | None = None,
         own: Mapping[tuple[Resource, str], OwnHandler] | None = None,
@@ -117,13 +117,8 @@ class Router:
         endpoint = ENDPOINTS.get((at.resource, call.method), "unknown") if at else "unknown"
         if work is not None:
             endpoint = work.endpoint
-        quota: Headers = []
         try:
-            if self._limits is not None:  # before anything is read or decided
-                standing = await self._limits.count(call)
-                quota = quota_headers(standing)
-                if standing.is_refused:
-                    raise TooManyRequests(standing.next_in)
+            await self._limits.count(call)  # before anything is read or decided
             reply = await (self._handle(call, at) if work is None else work.handle(call))
             if self._journal is not None:
                 self._journal.note(call, at, reply.status)
@@ -146,17 +141,16 @@ class Router:
             reply.headers.append(("Docker-Distribution-Api-Version", "registry/2.0"))
         reply.headers.append(("X-Content-Type-Options", "nosniff"))  # no browser takes a blob for a page
         reply.headers.append(("X-Request-ID", call.request_id))
-        reply.headers += quota
+        reply.headers += quota_headers(call.quotas)
         return endpoint, reply
 
     async def _handle(self, call: Call, at: Location | None) -> Reply:
         wanted = (at.resource, "GET" if call.method == "HEAD" else call.method) if at is not None else None
         own = self._own.get(wanted) if wanted is not None else None
-        if own is not None:
+        if own is not None:  # it says itself whom it lets in
+            await self._limits.count_caller(call)
             return await own(call)
-        call.caller = await self._gate.admit(call.headers)
-        if self._journal is not None:
-            call.actor = self._journal.actor_of(call)
+        await self._admit(call)
         if at is None or wanted is None or (at.resource in _OWN and not self._own):
             raise EndpointUnknown(call.path)
         handler = HANDLERS.get(wanted)
@@ -164,6 +158,11 @@ class Router:
             raise MethodUnsupported(call.method, methods_of(at.resource))
         await self._require(call, at, wanted)
         return await handler(self._services, call, at, self._links)
+
+    async def _admit(self, call: Call) -> None:
+        await self._limits.admit(call, self._gate.admit(call.headers, peer=call.peer, repeated=call.repeated))
+        if self._journal is not None:
+            call.actor = self._journal.actor_of(call)
 
     async def _require(self, call: Call, at: Location, wanted: tuple[Resource, str]) -> None:
         needed = _NEEDS.get(wanted)
@@ -181,9 +180,14 @@ class Router:
                 raise
 
     def _refuse(self, call: Call, error: RegistryError) -> Reply:
-        rendered = render_problem if is_api(call.path) else render
-        reply = rendered(error, call.request_id, self._links.here(call.path))
+        reply = _rendering(call)(error, call.request_id, self._links.here(call.path))
         if isinstance(error, Unauthorized) and self._challenges is not None:
             reply.headers.append(self._challenges.header(call, error))
         reply.complete(call.method)
         return reply
+
+
+def _rendering(call: Call) -> Callable[[RegistryError, str, str], Reply]:
+    if is_api(call.path):
+        return render_problem
+    return render_for_oauth if (call.method, call.path) == _OAUTH else render

@@ -10,8 +10,10 @@ import msgspec
 
 from registry.auth.gate import basic_of
 from registry.auth.keyring import Keyring
+from registry.auth.proxied import ProxiedIdentities
 from registry.auth.scopes import InvalidScope, Scope, parse_scopes
 from registry.auth.token_service import Given, TokenService, Wanted
+from registry.core.access import Caller
 from registry.errors import RequestInvalid, Unauthorized
 from registry.http.call import Call
 from registry.http.limits import Networks
@@ -24,7 +26,17 @@ _PRIVATE: Final[Headers] = [("Content-Type", "application/json"), ("Cache-Contro
 class TokenEndpoint:
     """GET and POST of `/auth/token`, and the JWKS."""
 
-    def __init__(self, service: TokenService, keyring: Keyring, networks: Networks, *, audience: str) -> None:
+    def __init__(
+        self,
+        service: TokenService,
+        keyring: Keyring,
+        networks: Networks,
+        proxied: ProxiedIdentities | None = None,
+        *,
+        audience: str,
+    ) -> None:
+        """Give out tokens for `audience`, also to whom trusted proxies name (`proxied`)."""
+        self._proxied = proxied
         self._service = service
         self._keyring = keyring
         self._networks = networks
@@ -39,10 +51,11 @@ class TokenEndpoint:
             self._networks.of(call),
             call.request_id,
             offline=call.query.one("offline_token") == "true",
+            named=await self._named(call),
         )
         basic = basic_of(call.headers.get("authorization"))
         if basic is None:
-            return _reply(await self._service.to_anybody(wanted))
+            return _reply(await self._service.without_credentials(wanted))
         with_basic = self._service.by_password(basic.user, basic.password, wanted)
         return _reply(await self._answered(with_basic, wanted))
 
@@ -50,7 +63,8 @@ class TokenEndpoint:
         """Give a token to whom a form names (OAuth2 specification)."""
         form = await _form(call)
         self._require_audience(form.get("service"))
-        wanted = Wanted([], form.get("client_id", ""), self._networks.of(call), call.request_id)
+        client = form.get("client_id", "")
+        wanted = Wanted([], client, self._networks.of(call), call.request_id, named=await self._named(call))
         given = await self._answered(self._service.by_form(form, wanted), wanted)
         return _reply(given, scope=" ".join(map(str, given.scopes)))
 
@@ -65,6 +79,11 @@ class TokenEndpoint:
         """Publish the keys (RFC 7517)."""
         headers = [("Content-Type", "application/jwk-set+json"), ("Cache-Control", "public, max-age=60")]
         return Reply(200, headers, msgspec.json.encode(await self._keyring.published()))
+
+    async def _named(self, call: Call) -> Caller | None:
+        if self._proxied is None:
+            return None
+        return await self._proxied.named(call.headers, peer=call.peer, repeated=call.repeated)
 
     def _require_audience(self, service: str | None) -> None:
         if service not in (None, "", self._audience):

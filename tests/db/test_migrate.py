@@ -247,7 +247,7 @@ def test_a_replica_is_not_taken_for_the_primary_of_a_migration(tmp_path: Path) -
 def test_an_index_that_takes_longer_than_a_statement_may_is_made(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    migrate.downgrade(database_url, "0001")
+    migrate.downgrade(database_url, "0001", lose_data=True)
     monkeypatch.setitem(migrate._SESSION, "statement_timeout", "1s")
     until_it_has_waited_for_longer = """
         DO $$ BEGIN

@@ -115,8 +115,8 @@ async def push(db: Database, text: bytes, tag: str) -> None:
 
 
 async def pull(db: Database, tag: str) -> bytes | None:
-    question = ManifestQuestion(NAME, Tag(tag), None, None)
-    (found,) = await db.read("pull", lambda conn: manifests.look_up(conn, [question]))
+    question = ManifestQuestion(NAME, Tag(tag), None, None, None, None)
+    ((found, _),) = await db.read("pull", lambda conn: manifests.look_up(conn, [question]))
     return None if found is None else found.content
 
 
@@ -144,7 +144,7 @@ async def test_an_index_is_made_while_pushes_go_on_and_anew_where_it_was_broken_
     database: Database, database_url: str, sql: asyncpg.Connection[asyncpg.Record]
 ) -> None:
     await push(database, b"before", "v1")
-    await asyncio.to_thread(migrate.downgrade, database_url, "0001")
+    await asyncio.to_thread(migrate.downgrade, database_url, "0001", lose_data=True)
     await sql.execute("CREATE INDEX manifests_subject_type ON manifests (digest)")  # as one of its name lies in the way
     under_way = sql.transaction()
     await under_way.start()

@@ -49,6 +49,25 @@ INSERT INTO audit_events (sequence, at, principal, credential_kind, action, targ
     FROM numbers WHERE n <= {size};
 INSERT INTO audit_batches
     SELECT n, n, n, now(), earlier, digest, digest, 'kid', digest FROM numbers WHERE n <= {size};
+INSERT INTO organisations (name) SELECT CASE n WHEN 1 THEN 'team' ELSE 'org' || n END FROM numbers WHERE n <= {size} / 10;
+INSERT INTO principals (kind, name, password_hash) SELECT 'user', 'user' || n, 'hash' FROM numbers WHERE n <= {size} / 10;
+INSERT INTO principals (kind, name) SELECT 'service', 'service' || n FROM numbers WHERE n <= {size} / 10;
+INSERT INTO teams (organisation_id, name) SELECT n, 'readers' FROM numbers WHERE n <= {size} / 10;
+INSERT INTO team_members (team_id, principal_id) SELECT n, n FROM numbers WHERE n <= {size} / 10;
+INSERT INTO team_members (team_id, principal_id) SELECT 1, n FROM numbers WHERE n > 1 AND n <= {size} / 10;
+INSERT INTO grants (organisation_id, principal_id, role_id, target, is_prefix)
+    SELECT 1, n, 2, 'team/model' || n, false FROM numbers WHERE n <= {size} / 10;
+INSERT INTO grants (organisation_id, team_id, role_id, target, is_prefix)
+    SELECT n, n, 1, o.name || '/model1', true FROM numbers JOIN organisations o ON o.id = n WHERE n <= {size} / 10;
+INSERT INTO api_keys (principal_id, name, secret_hash) SELECT n, 'key', digest FROM numbers WHERE n <= {size} / 10;
+INSERT INTO sessions (id, principal_id, service, client, expires_at, ends_at)
+    SELECT md5(n::text)::uuid, n, 'blacklake', 'client', now() + make_interval(secs => n), now() + interval '1 day'
+    FROM numbers WHERE n <= {size} / 10;
+INSERT INTO known_networks (network, principal_id) SELECT digest, n FROM numbers WHERE n <= {size} / 10;
+INSERT INTO service_keys (id, principal_id, algorithm, public_key)
+    SELECT 'key' || n, n + {size} / 10, 'ed25519', digest FROM numbers WHERE n <= {size} / 10;
+INSERT INTO used_nonces (key_id, nonce, expires_at)
+    SELECT 'key' || n, 'nonce', now() + make_interval(secs => n - 500) FROM numbers WHERE n <= {size} / 10;
 INSERT INTO used_tokens (token_hash, as_password, expires_at)
     SELECT digest, true, now() + make_interval(secs => n - 500) FROM numbers;
 """
@@ -92,6 +111,8 @@ ONE = "team/model1"
 POPULAR = packed(0)  # the subject of every second manifest
 NO_ID = "00000000-0000-0000-0000-000000000000"
 
+SESSION = "8f14e45f-ceea-167a-5a36-dedd4bea2543"  # of the user with the id 7
+
 EVENT = (datetime(2030, 1, 1, tzinfo=UTC), 1, "alice", "key", "42", None, None, "pull", "team/model", "done", "{}")
 
 HOT: dict[str, tuple[Any, ...]] = {
@@ -122,12 +143,28 @@ HOT: dict[str, tuple[Any, ...]] = {
     "manifests._REFERRERS_OF_TYPE that is rare": (REPOSITORY, POPULAR, b"", 500, 3 << 20, "rare"),
     "repositories._PAGE": ("team/model5", 101, None),
     "repositories._PAGE from the start": ("", 101, None),
+    "repositories._PAGE of a reader": ("", 101, 7),
+    "repositories._PAGE of who may see nothing": ("", 101, 0),
     "repositories._ID": (ONE,),
-    "rights._DECIDE": ([1] * 128, ["team"] * 128, NAMES),
+    "rights._DECIDE": ([1] * 64, ["team"] * 64, NAMES[:64]),
+    "rights._DECIDE of many": ([*range(1, 65)], ["team"] * 64, NAMES[:64]),
+    "principals._BY_NAME": ("user7",),
+    "principals._BY_KEY": (packed(7),),
+    "networks._FIND": (packed(7),),
+    "networks._ADD": (packed(7), 7),
+    "networks._FORGET": (7, 16),
+    "sessions._ADD": (NO_ID, 7, "blacklake", "client", 60.0, 60.0),
+    "sessions._PRESENT": (SESSION, 1, "blacklake", 60.0),
+    "sessions._LIST": (7, 100),
+    "sessions._REVOKE_ALL": (7,),
+    "sessions._FORGET": (100,),
+    "service_keys._FIND": ("key7",),
+    "service_keys._USE": ("key7", "new", 1_900_000_000, 300.0),
+    "service_keys._FORGET": (100,),
     "tags._PAGE": (REPOSITORY, "v2", 101),
     "tags._PAGE from the start": (REPOSITORY, "", 101),
-    "tags._SET": (REPOSITORY, ["v1", "new"], packed(1)),
-    "tags._SET_NEW": (REPOSITORY, ["v1", "new"], packed(1)),
+    "tags._POINT": (REPOSITORY, ["v1", "new"], packed(1)),
+    "tags._MOVE": (REPOSITORY, ["v2"], packed(1)),
     "tags._DELETE": (REPOSITORY, "v2"),
     "uploads._CREATE": (ONE, NO_ID, "upload", "sha256", 1),
     "uploads._TAKE": (ONE, NO_ID, 0),
@@ -145,7 +182,8 @@ HOT: dict[str, tuple[Any, ...]] = {
     "objects._ADD_UNNAMED": ("upload10",),
     "objects._FORGET": ("dead10",),
     "objects._FORGET_CLAIMED": (["dead10", "dead20"], datetime(2030, 1, 1, tzinfo=UTC)),
-    "audit._ADD": tuple([value] for value in EVENT),
+    "audit._ADD": EVENT,
+    "audit._ADD_MANY": tuple([value] for value in EVENT),
     "audit._FIRST": (),
     "audit._MOVE": (10_000_000, 100),
     "audit._SPAN": (500, 900, 200),
@@ -170,6 +208,16 @@ GROWING = {
     "audit_events",
     "audit_batches",
     "used_tokens",
+    "organisations",
+    "principals",
+    "teams",
+    "team_members",
+    "grants",
+    "api_keys",
+    "sessions",
+    "known_networks",
+    "service_keys",
+    "used_nonces",
 }
 
 
@@ -232,7 +280,42 @@ def test_every_statement_that_a_request_runs_is_among_the_hot_ones() -> None:
         "audit_batches._ANCHOR",  # a single row
         "audit_batches._SET_ANCHOR",
         "audit_batches._FORGET_ANCHORS",
+        "explaining._HOLDERS",
+        "explaining._OF_PRINCIPAL",
+        "explaining._OF_TEAM",
+        "rights._HOLDINGS",
+        "rights._IS_ADMINISTRATOR",
+        "grants._ADD",
+        "grants._DELETE",
+        "organisations._ADD",
+        "organisations._CHANGE",
+        "organisations._FIND",
+        "principals._ADD_KEY",
+        "principals._ADD_ROBOT",
+        "principals._ADD_SERVICE",
+        "principals._ADD_USER",
+        "principals._ANY",
+        "principals._CHANGE",
+        "principals._DELETE",
+        "principals._DISABLE",
+        "principals._ENABLE",
+        "principals._FIND",
+        "roles._ADD",
+        "roles._DELETE",
+        "roles._FIND",
+        "service_keys._ADD",
+        "service_keys._REVOKE",
+        "teams._ADD",
+        "teams._ADD_MEMBER",
+        "teams._DELETE",
+        "teams._FIND",
+        "teams._REMOVE_MEMBER",
+        "keys._ADD",  # a handful of keys sign tokens
+        "keys._ALL",
+        "keys._FORGET",
+        "keys._RETIRE",
         "trust._FIND",  # issuers and their rules are few, by administrators' hands
+        "trust._RULE",
         "trust._RULES_OF",
         "trust._ALL",  # and this is what these do
         "trust._ADD",

@@ -134,11 +134,17 @@ def test_a_colour_that_is_not_live_gets_no_requests() -> None:
     assert live == {"blue": True, "green": False}
 
 
-def test_prometheus_finds_the_nodes_port() -> None:
+def test_prometheus_finds_the_port_that_has_metrics_and_no_client_does() -> None:
     objects = rendered(FULL)
     monitor, service = named(objects, "ServiceMonitor"), named(objects, "Service")
     assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
-    assert [end["port"] for end in monitor["spec"]["endpoints"]] == [port["name"] for port in service["spec"]["ports"]]
+    assert [end["port"] for end in monitor["spec"]["endpoints"]] == ["admin"]
+    (target,) = [port["targetPort"] for port in service["spec"]["ports"] if port["name"] == "admin"]
+    (container,) = named(objects, "Deployment", "blacklake-blue")["spec"]["template"]["spec"]["containers"]
+    (number,) = [port["containerPort"] for port in container["ports"] if port["name"] == target]
+    assert named(objects, "ConfigMap")["data"]["BLACKLAKE_ADMIN_LISTEN"] == f"0.0.0.0:{number}"
+    clients, monitoring = named(objects, "NetworkPolicy")["spec"]["ingress"]
+    assert [rule["ports"][0]["port"] for rule in (clients, monitoring)] == ["http", "admin"]
 
 
 @pytest.mark.parametrize(

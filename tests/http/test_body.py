@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from typing import Any
 
 import pytest
 
 from registry.errors import BodyIncomplete
+from registry.http import call
 from registry.http.call import Body, Call
 
 GONE = {"type": "http.disconnect"}
@@ -81,3 +83,29 @@ def test_a_transfer_coding_counts_more_than_a_length() -> None:
     call = Call("PATCH", "/v2/a/blobs/uploads/x", b"", headers, Server().receive)
     assert call.body.announced is None
     assert not call.body.finished
+
+
+def trickle(pause: float) -> Body:
+    async def receive() -> dict[str, Any]:
+        await asyncio.sleep(pause)
+        return piece(b"x", more=True)
+
+    return Body(receive, None)
+
+
+async def test_who_sends_a_byte_now_and_then_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(call, "IDLE_SECONDS", 0.2)
+    monkeypatch.setattr(call, "SLOWEST", 1000)
+    body = trickle(0.02)  # never idle for long, and yet it would never end
+    with pytest.raises(BodyIncomplete):
+        await read(body)
+    assert body.received > 0
+
+
+async def test_time_that_we_take_is_not_the_client_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(call, "IDLE_SECONDS", 0.2)
+    monkeypatch.setattr(call, "SLOWEST", 1000)
+    body = Body(Server(*[piece(b"x", more=True)] * 4, piece(b"x", more=False)).receive, 5)
+    async for _ in body:
+        await asyncio.sleep(0.1)  # the storage is slow
+    assert body.finished

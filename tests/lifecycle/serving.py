@@ -24,7 +24,7 @@ PATIENCE: Final = 60.0
 """Seconds after which something that should happen is taken for not happening; a test fails then."""
 
 _POLL: Final = 0.01
-_LISTENS: Final = re.compile(r"Blacklake listens on http://([^/]+):(\d+), data in (.*)\n")
+_LISTENS: Final = re.compile(r"Blacklake listens on https?://([^/]+):(\d+), data in (.*)\n")
 
 
 def eventually(condition: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
@@ -227,7 +227,11 @@ class Registry:
 
     def log(self) -> list[dict[str, Any]]:
         """Return the log's lines; fail where one is no JSON object."""
-        lines = [json.loads(line) for line in self.log_text().splitlines()]
+        text = self.log_text()
+        try:
+            lines = [json.loads(line) for line in text.splitlines()]
+        except ValueError:
+            raise AssertionError(f"a line is no JSON:\n{text[-5000:]}") from None
         assert all(isinstance(line, dict) for line in lines)
         return lines
 

@@ -23,7 +23,7 @@ from registry.errors import (
     SignatureInvalid,
 )
 from registry.http.call import Call
-from registry.http.limits import Networks
+from registry.http.limits import Limits, Networks
 
 LARGEST_BODY: Final = 64 << 10
 """Bytes of a request's body."""
@@ -56,6 +56,7 @@ class Callers:
         signatures: RequestSignatures,
         access: Access,
         networks: Networks,
+        limits: Limits,
         *,
         external_url: str | None,
     ) -> None:
@@ -64,12 +65,13 @@ class Callers:
         self._signatures = signatures
         self._access = access
         self._networks = networks
+        self._limits = limits
         self._external_url = external_url
 
     async def admit(self, call: Call, content: bytes) -> Asked:
-        """Return who calls with a body. Raise Unauthorized, AccessDenied, RequestInvalid."""
+        """Return who calls with a body. Raise Unauthorized, AccessDenied, RequestInvalid, TooManyRequests."""
         _require_own_site(call.headers, self._external_url)
-        call.caller = await self._caller(call, content)
+        await self._limits.admit(call, self._caller(call, content))
         if call.caller == ANONYMOUS:
             raise CredentialsMissing([SCOPE])
         if call.caller.bound is not None and not call.caller.bound.admin:
@@ -84,7 +86,7 @@ class Callers:
     async def _caller(self, call: Call, content: bytes) -> Caller:
         is_signed = "signature" in call.headers or "signature-input" in call.headers
         if not is_signed:
-            return await self._gate.admit(call.headers)
+            return await self._gate.admit(call.headers, peer=call.peer, repeated=call.repeated)
         if "authorization" in call.headers:
             raise RequestInvalid("the request has a Signature and an Authorization; send one of them")
         digest = hashlib.sha256(content).digest() if content else None

@@ -110,7 +110,7 @@ UP = (
         FROM grants g JOIN roles r ON r.id = g.role_id
     """,
     """
-    -- Who holds what where, by whichever way: every decision and every filter of a list reads this.
+    -- Who holds what where, by whichever way; registry.db.rights decides by the same, a principal at a time.
     CREATE VIEW effective_grants AS
         SELECT grant_id, principal_id, NULL::bigint AS team_id, organisation_id, target, is_prefix, role_id, permissions
         FROM granted
@@ -205,11 +205,20 @@ UP = (
     CREATE INDEX used_nonces_expires_at ON used_nonces (expires_at)
     """,
     """
+    -- For lists of what somebody may see; the first alone answers them, in their order.
+    CREATE INDEX repositories_listed ON repositories (name) INCLUDE (id)
+    """,
+    """
+    -- Of the organisation `library`, which their names don't show.
+    CREATE INDEX repositories_of_one_segment ON repositories (name) INCLUDE (id) WHERE strpos(name, '/') = 0
+    """,
+    """
     UPDATE schema_state SET version = 3
     """,
 )
 DOWN = (
     "UPDATE schema_state SET version = 2",
+    "DROP INDEX repositories_of_one_segment, repositories_listed",
     "DROP VIEW effective_grants, granted",
     "DROP TABLE used_nonces, service_keys, known_networks, sessions",
     "DROP TABLE api_keys, signing_keys, grants, roles, team_members, teams, principals, organisations",
