@@ -13,10 +13,9 @@ from typing import Annotated, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from blacklake import __version__
-from blacklake.admin import access, apikey, audit, grant, org, robot, role, service, team, user
-from blacklake.admin_trust import issuer, trust
+from blacklake.admin import admin
 from blacklake.login import login, logout
-from blacklake.settings import USAGE, Config, DataDir, Refused, server_side, settings_of
+from blacklake.settings import USAGE, Config, DataDir, Refused, needing, settings_of
 
 Host = Annotated[str | None, Parameter(help="Address to listen on.")]
 Port = Annotated[int | None, Parameter(help="Port to listen on; 0 takes a free one.")]
@@ -38,11 +37,7 @@ migrate = App(name="migrate", help="Bring the database's schema up or down; by d
 app.command(migrate)
 app.command(login)
 app.command(logout)
-admin = App(name="admin", help="Look after an installation.")
 app.command(admin)
-storage = App(name="storage", help="Check where blobs lie, and set up a bucket.")
-for part in (user, robot, service, org, team, role, grant, access, apikey, issuer, trust, audit, storage):
-    admin.command(part)
 
 
 def main() -> None:
@@ -71,7 +66,7 @@ def serve(
     insecure_open: InsecureOpen = None,
 ) -> int:
     """Serve the registry until Ctrl-C or SIGTERM."""
-    with server_side():
+    with needing("server"):
         from registry.supervisor import StartFailed, run
 
         settings = settings_of(
@@ -135,33 +130,6 @@ def postgres(*, data_dir: DataDir = None, config: Config = None) -> None:
         move_postgres(settings_of(config, data_dir=data_dir), say=print)
 
 
-@storage.command
-def check(*, data_dir: DataDir = None, config: Config = None) -> int:
-    """Try all that the registry does with its storage: credentials, permissions, clock, checksums, signed URLs, deletion."""
-    with server_side():
-        from registry.storage_upkeep import check_storage
-
-        return 0 if check_storage(settings_of(config, data_dir=data_dir), say=print) else 1
-
-
-@storage.command
-def setup(
-    *,
-    versioning: Annotated[bool, Parameter(help="Keep old versions of what is deleted.")] = True,
-    data_dir: DataDir = None,
-    config: Config = None,
-) -> int:
-    """Let the bucket end unfinished uploads that are old, and keep old versions. No object expires by that."""
-    with server_side():
-        from registry.storage_upkeep import NothingToSetUp, set_up_storage
-
-        settings = settings_of(config, data_dir=data_dir)
-        try:
-            return 0 if set_up_storage(settings, versioning=versioning, say=print) else 1
-        except NothingToSetUp as error:
-            raise Refused(str(error), USAGE) from error
-
-
 @app.command(name="config")
 def show_config(
     *,
@@ -169,7 +137,7 @@ def show_config(
     docs: Annotated[bool, Parameter(negative=(), help="Print the documentation's table instead.")] = False,
 ) -> None:
     """Show the settings in effect and where each comes from; passwords are masked."""
-    with server_side():
+    with needing("server"):
         from registry.config import documentation, sources
 
         if docs:
@@ -192,7 +160,7 @@ def version() -> None:
 @contextlib.contextmanager
 def _upkeep() -> Iterator[None]:
     """Say why work on the database could not be done."""
-    with server_side():
+    with needing("server"):
         from registry.upkeep import DecisionNeeded, UpkeepFailed
 
         try:

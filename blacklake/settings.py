@@ -28,12 +28,12 @@ class Refused(Exception):
 
 
 @contextlib.contextmanager
-def server_side() -> Iterator[None]:
-    """Say what to install where a package of the server is missing."""
+def needing(extra: str) -> Iterator[None]:
+    """Say what to install where a package is missing that comes with an extra of ours: server or remote."""
     try:
         yield
     except ModuleNotFoundError as error:
-        raise Refused(f"this command needs pip install 'blacklake[server]' ({error.name} is missing)") from error
+        raise Refused(f"this command needs pip install 'blacklake[{extra}]' ({error.name} is missing)") from error
 
 
 def settings_of(config: Path | None, **overrides: object) -> Settings:

@@ -202,13 +202,7 @@ def create_doors(settings: Settings, db: Database, counter: Counter | None) -> D
         passwords=passwords,
         proxied=proxied,
         secret=secret,
-        sessions=Sessions(
-            db,
-            secret,
-            service=settings.token_service,
-            idle=settings.session_idle_seconds,
-            longest=settings.session_seconds,
-        ),
+        sessions=create_sessions(settings, db),
         throttle=LoginThrottle(db, secret, MemoryCounter(), counter),
         tokens=tokens,
     )
@@ -354,6 +348,17 @@ def add_admin_api(
 def create_keyring(settings: Settings, db: Database) -> Keyring:
     """Return the keys that sign tokens. Raise SecretKeyUnusable."""
     return Keyring(db, create_secret_key(settings), algorithm=settings.token_algorithm, longest=settings.token_seconds)
+
+
+def create_sessions(settings: Settings, db: Database) -> Sessions:
+    """Return the sessions of those who have logged in. Raise SecretKeyUnusable."""
+    return Sessions(
+        db,
+        create_secret_key(settings),
+        service=settings.token_service,
+        idle=settings.session_idle_seconds,
+        longest=settings.session_seconds,
+    )
 
 
 def create_secret_key(settings: Settings) -> SecretKey:

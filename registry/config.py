@@ -21,6 +21,8 @@ from registry.storage_url import FileLocation, MemoryLocation, StorageLocation, 
 PREFIX: Final = "BLACKLAKE_"
 """Every environment variable of Blacklake begins with it."""
 
+# What says who acts by `blacklake admin --server`, and may be set where a server's settings are, too.
+_OF_CLIENTS: Final = frozenset((PREFIX + "API_KEY", PREFIX + "PASSWORD_FILE"))
 # In a URL up to its last `@`, since a password may hold what should have been escaped; or as a parameter of libpq's.
 _PASSWORD: Final = re.compile(r"""(?<=://)([^:/?#@\s'"]*:)[^\s'"]*(?=@)|(\b(?:ssl_?)?password=)[^&\s'"]*""")
 # Of a value that is a URL as a whole: no quote or space ends it, and what is refused may hold secrets by other names.
@@ -535,8 +537,9 @@ def _shown(value: object) -> str:
 
 
 def _environment() -> set[str]:
-    """Return our variables that are set; an empty one counts as not set."""
-    return {name.upper() for name, value in os.environ.items() if name.upper().startswith(PREFIX) and value}
+    """Return our variables that are set; an empty one counts as not set, and those of `admin --server` are no settings."""
+    named = {name.upper() for name, value in os.environ.items() if name.upper().startswith(PREFIX) and value}
+    return named - _OF_CLIENTS
 
 
 def _missing_in_environment(values: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cyclopts import CycloptsError
 
-from blacklake.admin import Action, Permission
+from blacklake.admin.words import Action, Permission
 from blacklake.cli import app
 from blacklake.settings import USAGE, Refused
 from registry.core.access import Permission as AllPermissions
@@ -98,8 +98,8 @@ def test_a_service_gets_a_key_by_commands(
     )
     key = says("service", "add-key", "ci", str(path), "--expires", "30d")
     assert len(key) == 43
-    assert says("service", "revoke-key", key) == f"key {key} is revoked"
-    assert "no valid key" in says("service", "revoke-key", key, code=1)
+    assert says("service", "revoke-key", "ci", key) == f"key {key} is revoked"
+    assert "no valid key" in says("service", "revoke-key", "ci", key, code=1)
 
 
 def test_that_nobody_can_be_asked_is_no_refusal_of_a_right(says: Commands, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,6 +58,20 @@ except SystemExit as exit:
     assert loaded_by(run) & (SERVER | SERVER_PACKAGES) == set()
 
 
+def test_administration_by_a_server_s_api_loads_nothing_of_a_server() -> None:
+    run = """
+import contextlib, os
+from blacklake.cli import main
+os.environ["BLACKLAKE_API_KEY"] = "blk_none"
+sys.argv = ["blacklake", "admin", "user", "list", "--server", "http://127.0.0.1:1"]
+with contextlib.suppress(SystemExit):
+    main()
+"""
+    loaded = loaded_by(run)
+    assert "httpx" in loaded
+    assert loaded & (SERVER | SERVER_PACKAGES - {"httpx"}) == set()
+
+
 def test_the_words_of_oci_need_nothing_but_python() -> None:
     modules = [f"mediatypes.{path.stem}" for path in (ROOT / "mediatypes").glob("*.py") if path.stem != "__init__"]
     loaded = loaded_by("import " + ", ".join(modules))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import AsyncGenerator
 from typing import Any, Final, NamedTuple
 
@@ -14,8 +13,6 @@ from registry.db import audit
 from registry.db.audit import EventFilter, EventRow, SealedRow
 from registry.db.pool import Connection, Database
 
-# Also JSON without spaces, which what is recorded as detail is.
-_PLAIN: Final = re.compile(r"[!#-~][!-~]*", re.ASCII)
 _TOGETHER: Final = 1000  # events of one query
 
 
@@ -66,13 +63,6 @@ class AuditLog:
         return await self._db.read("find_audit_tail", audit.tail)
 
 
-def as_line(event: EventRow, sequence: int | None) -> str:
-    """Return an event as a line for people. What is no plain word in it stands in quotes, as in JSON."""
-    number = "-" if sequence is None else str(sequence)
-    words = (event.principal, event.action, event.target, event.outcome, event.address or "-", event.detail)
-    return f"{number:>8}  {time_of(event.at)}  {'  '.join(map(_shown, words))}"
-
-
 def as_json(event: EventRow, sequence: int | None) -> str:
     """Return an event as a line of JSON. It is ASCII without control characters, whatever a client has sent."""
     found: dict[str, Any] = {"sequence": sequence, **event._asdict()}
@@ -82,7 +72,3 @@ def as_json(event: EventRow, sequence: int | None) -> str:
     except ValueError:  # somebody has meddled
         found["detail"] = event.detail
     return json.dumps(found, separators=(",", ":"))
-
-
-def _shown(word: str) -> str:
-    return word if _PLAIN.fullmatch(word) else json.dumps(word)

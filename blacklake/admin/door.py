@@ -1,0 +1,115 @@
+"""Which registry a command is for: one whose database is reached from here, or, by `--server`, a running one's API."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from blacklake.settings import USAGE, Config, DataDir, Refused, needing, settings_of
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Where:
+    """Which registry, and who acts there: in process that is this machine's account."""
+
+    data_dir: DataDir = None
+    config: Config = None
+    server: Annotated[
+        str | None, Parameter(help="URL of a running registry: act by its API, with BLACKLAKE_API_KEY or what follows.")
+    ] = None
+    api_key_file: Annotated[Path | None, Parameter(help="File with the API key to act by.")] = None
+    user: Annotated[
+        str | None,
+        Parameter(help="Act as this user, whose password is asked for, or in the file BLACKLAKE_PASSWORD_FILE."),
+    ] = None
+    sign_key_file: Annotated[
+        Path | None, Parameter(help="Private key (PEM) of a service, which signs each request.")
+    ] = None
+    ca_file: Annotated[
+        Path | None, Parameter(help="Certificates (PEM) to trust, instead of those that this machine does.")
+    ] = None
+    insecure: Annotated[
+        bool,
+        Parameter(negative=(), help="Send credentials over http to another machine; whoever is between reads them."),
+    ] = False
+
+    @property
+    def credentials(self) -> tuple[Path | str | None, ...]:
+        """What says who acts by `--server`."""
+        return self.api_key_file, self.user, self.sign_key_file
+
+
+class Door:
+    """The verbs of either way, under the same names: functions whose first parameter is the place, which is known here."""
+
+    def __init__(self, rooms: Sequence[ModuleType], place: object) -> None:
+        self._rooms = rooms
+        self._place = place
+
+    def __getattr__(self, verb: str) -> Callable[..., Any]:
+        """Return a verb of this place."""
+        function = next(found for room in self._rooms if (found := getattr(room, verb, None)) is not None)
+
+        def act(*arguments: Any, **options: Any) -> Any:
+            return function(self._place, *arguments, **options)
+
+        return act
+
+
+@contextlib.contextmanager
+def opened(where: Where | None, *, code: int = 1) -> Iterator[Door]:
+    """Yield the door. What could not be done is said, and the exit code is `code`."""
+    where = where or Where()
+    _require_sense(where)
+    with _in_process(where, code) if where.server is None else _by_api(where, code) as door:
+        yield door
+
+
+@contextlib.contextmanager
+def _in_process(where: Where, code: int) -> Iterator[Door]:
+    with needing("server"):
+        from registry import administration, administration_audit, administration_lists
+        from registry.upkeep import UpkeepFailed
+
+        settings = settings_of(where.config, data_dir=where.data_dir)
+        try:
+            yield Door((administration, administration_lists, administration_audit), settings)
+        except UpkeepFailed as error:
+            raise Refused(str(error), code) from error
+
+
+@contextlib.contextmanager
+def _by_api(where: Where, code: int) -> Iterator[Door]:
+    assert where.server is not None
+    with needing("remote"):
+        from blacklake.remote import audit, changes, lists
+        from blacklake.remote.connection import RemoteFailed, connected
+        from blacklake.remote.credentials import credential
+
+        try:
+            how = credential(key_file=where.api_key_file, user=where.user, sign_key_file=where.sign_key_file)
+            with connected(where.server, how, ca_file=where.ca_file, insecure=where.insecure) as connection:
+                yield Door((changes, lists, audit), connection)
+        except RemoteFailed as error:
+            raise Refused(str(error), code) from error
+
+
+def _require_sense(where: Where) -> None:
+    if where.server is None and (any(where.credentials) or where.ca_file or where.insecure):
+        raise Refused(
+            "--api-key-file, --user, --sign-key-file, --ca-file and --insecure are for --server; without it, this account acts",
+            USAGE,
+        )
+    if where.server is not None and (where.data_dir or where.config):
+        raise Refused(
+            "--data-dir and --config name a registry in process, --server a running one: say one of them", USAGE
+        )
+    if sum(map(bool, where.credentials)) > 1:
+        raise Refused("--api-key-file, --user and --sign-key-file each say who acts: say one of them", USAGE)

@@ -1,0 +1,397 @@
+"""`blacklake admin`, in process and by a running registry's API: the same commands do and print the same."""
+
+from __future__ import annotations
+
+import inspect
+import io
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import requests
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cyclopts import CycloptsError
+
+from blacklake.cli import app
+from blacklake.remote import audit, changes, lists
+from blacklake.settings import USAGE, Refused
+from registry import administration, administration_audit, administration_lists
+from registry.db.embedded import running_url
+from tests.cluster import Cluster
+from tests.http.server import Registry, serving
+
+PASSWORD = "correct horse battery staple"
+WAYS = ("in process", "by a key", "by signatures")
+ISSUER = "https://token.actions.githubusercontent.com"
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """Return a registry that asks who it is."""
+    with serving(tmp_path_factory.mktemp("both"), auth="token") as running:
+        yield running
+
+
+class Commands:
+    """Runs them in this process: a start of Python for each of them would take too long."""
+
+    def __init__(
+        self, options: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        self.options = options
+        self._monkeypatch = monkeypatch
+        self._capsys = capsys
+
+    def __call__(self, *arguments: str, said: str = "", code: int = 0) -> str:
+        """Return what a command prints and what it refuses, where its exit code is `code`."""
+        self._monkeypatch.setattr(sys, "stdin", io.StringIO(said))
+        refusal, done = "", 0
+        try:
+            done = app(["admin", *arguments, *self.options], exit_on_error=False, print_error=False) or 0
+        except Refused as error:
+            refusal, done = str(error), error.code
+        except CycloptsError as error:
+            refusal, done = str(error), USAGE
+        printed = self._capsys.readouterr().out + refusal
+        assert done == code, printed
+        return printed.rstrip("\n")
+
+    def rows(self, *arguments: str) -> list[dict[str, Any]]:
+        """Return what a list holds, and see that its table shows as much."""
+        rows = [json.loads(line) for line in self(*arguments, "--json").splitlines()]
+        table = self(*arguments).splitlines()
+        assert len(table) == (len(rows) + 1 if rows else 0)
+        return rows
+
+
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def mark(way: str) -> str:
+    """Return what the names of this way begin with."""
+    return f"w{WAYS.index(way)}"
+
+
+@pytest.fixture
+def admin(
+    way: str,
+    mark: str,
+    registry: Registry,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Commands:
+    """Return the commands in one of the ways, by somebody who may do everything."""
+    local = Commands(("--data-dir", str(registry.directory)), monkeypatch, capsys)
+    server = ("--server", registry.url)
+    secret = tmp_path / "secret"
+    who = f"{mark}-root-{abs(hash(tmp_path)) % 10**8}"
+    match way:
+        case "by a key":
+            local("user", "add", who, "--admin")
+            secret.write_text(local("apikey", "create", who))
+            return Commands((*server, "--api-key-file", str(secret)), monkeypatch, capsys)
+        case "by signatures":
+            key = ec.generate_private_key(ec.SECP256R1())
+            secret.write_bytes(
+                key.private_bytes(
+                    serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+                )
+            )
+            local("service", "add", who, "--admin")
+            local("service", "add-key", who, str(public_key(tmp_path, key)))
+            return Commands((*server, "--sign-key-file", str(secret)), monkeypatch, capsys)
+    return local
+
+
+def public_key(directory: Path, key: Any) -> Path:
+    path = directory / "public.pem"
+    path.write_bytes(
+        key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    )
+    return path
+
+
+def named(rows: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    (found,) = (row for row in rows if row["name"] == name)
+    return {field: value for field, value in found.items() if not field.endswith("_at")}
+
+
+def test_users_come_change_and_go(admin: Commands, mark: str, registry: Registry) -> None:
+    name = f"{mark}-ada"
+    assert admin("user", "add", name, "--password-stdin", said=PASSWORD) == f"user {name} is there"
+    assert "already" in admin("user", "add", name, code=1)
+    expected = {"name": name, "is_admin": False, "is_disabled": False, "has_password": True}
+    assert named(admin.rows("user", "list"), name) == expected
+    assert logs_in(registry, name, PASSWORD)
+    assert "its sessions have ended" in admin("user", "password", name, "--password-stdin", said="another password\n")
+    assert not logs_in(registry, name, PASSWORD)
+    assert logs_in(registry, name, "another password")
+    assert "a password has 8 to" in admin("user", "password", name, "--password-stdin", said="short\n", code=1)
+    admin("user", "password", name, "--password-stdin", said="", code=2)
+    admin("user", "password", name, code=2)
+    assert admin("user", "disable", name) == f"user {name} is disabled"
+    assert named(admin.rows("user", "list"), name)["is_disabled"]
+    assert admin("user", "enable", name) == f"user {name} is enabled"
+    assert admin("user", "remove", name) == f"user {name} is gone"
+    assert f"there is no user {name}" in admin("user", "remove", name, code=1)
+    assert "can't be" in admin("user", "add", "Ada/../x", code=1)
+
+
+def test_sessions_are_listed_and_ended(admin: Commands, mark: str, registry: Registry) -> None:
+    name = f"{mark}-eva"
+    admin("user", "add", name, "--password-stdin", said=PASSWORD)
+    for _ in range(2):
+        assert logs_in(registry, name, PASSWORD)
+    assert [row["client"] for row in admin.rows("session", "list", name)] == ["tests", "tests"]
+    assert admin("session", "revoke", name) == f"2 sessions of {name} have ended"
+    assert admin.rows("session", "list", name) == []
+    assert "there is no user" in admin("session", "list", f"{mark}-nobody", code=1)
+
+
+def test_organisations_teams_roles_and_grants(admin: Commands, mark: str) -> None:
+    org, name = f"{mark}-acme", f"{mark}-kim"
+    admin("org", "add", org)
+    assert org in [row["name"] for row in admin.rows("org", "list")]
+    admin("user", "add", name)
+    assert admin("team", "add", f"{org}/ml") == f"team {org}/ml is there"
+    assert admin("team", "add-member", f"{org}/ml", name) == f"{name} is of {org}/ml"
+    assert admin.rows("team", "list", org) == [{"name": "ml"}]
+    assert admin.rows("team", "members", f"{org}/ml") == [{"name": name, "kind": "user"}]
+    assert admin("role", "add", f"{org}/tagger", "pull", "tag-move") == f"role {org}/tagger permits pull, tag-move"
+    expected = {"name": "tagger", "permissions": ["pull", "tag-move"], "is_built_in": False}
+    assert expected in admin.rows("role", "list", org)
+    assert len(admin.rows("role", "list", org)) == 5
+    admin("grant", "add", f"team:{org}/ml", "tagger", f"{org}/models/*")
+    admin("grant", "add", "anonymous", "reader", f"{org}/open")
+    assert [
+        (row["subject"], row["role"], row["target"]) for row in admin.rows("grant", "list", "--target", f"{org}/open")
+    ] == [("anonymous", "reader", f"{org}/open")]
+    assert [row["target"] for row in admin.rows("grant", "list", "--subject", f"team:{org}/ml")] == [f"{org}/models/*"]
+    assert "already" in admin("grant", "add", "anonymous", "reader", f"{org}/open", code=1)
+    assert (
+        admin("access", "explain", f"user:{name}", f"{org}/models/bert", "tag-move")
+        == f"allowed: role tagger on {org}/models/*, granted to team:{org}/ml, permits tag-move on {org}/models/bert"
+    )
+    denied = admin("access", "explain", f"user:{name}", f"{org}/models/bert", "push", code=1).splitlines()
+    assert denied[0].startswith(f"denied: no grant to user:{name} permits push")
+    assert denied[1].startswith("  near: role tagger")
+    assert f"{name}: role tagger on {org}/models/*, by team ml" in admin(
+        "access", "who-can", "pull", f"{org}/models/bert"
+    )
+    admin("access", "explain", name, f"{org}/models/bert", "push", code=2)
+    admin("access", "explain", f"user:{name}", f"{org}/Models", "push", code=2)
+    assert admin("grant", "remove", "anonymous", "reader", f"{org}/open").startswith("anonymous is no longer reader")
+    assert admin("role", "remove", f"{org}/tagger") == f"role {org}/tagger is gone, and 1 grants with it"
+    assert admin("team", "remove-member", f"{org}/ml", name) == f"{name} is no longer of {org}/ml"
+    assert admin("team", "remove", f"{org}/ml") == f"team {org}/ml is gone"
+    assert admin.rows("team", "list", org) == []
+    admin("team", "list", f"{mark}-nowhere", code=1)
+
+
+def test_robots_and_keys(admin: Commands, mark: str, registry: Registry) -> None:
+    org = f"{mark}-robots"
+    robot, name = f"{org}+ci", f"{mark}-holder"
+    admin("org", "add", org)
+    admin("user", "add", name)
+    assert admin("robot", "add", robot) == f"robot {robot} is there"
+    expected = {"name": robot, "organisation": org, "is_disabled": False}
+    assert named(admin.rows("robot", "list"), robot) == expected
+    for holder in (robot, name):
+        key = admin("apikey", "create", holder, "--name", "laptop", "--expires", "30d")
+        assert works(registry, key)
+        (row,) = admin.rows("apikey", "list", holder)
+        assert (row["name"], row["expires_at"] is None) == ("laptop", False)
+        assert key not in json.dumps(row)
+        assert admin("apikey", "revoke", holder, str(row["id"])) == f"key {row['id']} of {holder} is revoked"
+        assert not works(registry, key)
+        assert admin.rows("apikey", "list", holder) == []
+        admin("apikey", "revoke", holder, str(row["id"]), code=1)
+    admin("robot", "disable", robot)
+    assert named(admin.rows("robot", "list"), robot)["is_disabled"]
+    admin("robot", "enable", robot)
+    assert f"there is no user {robot}" in admin("user", "remove", robot, code=1)
+    assert admin("robot", "remove", robot) == f"robot {robot} is gone"
+
+
+def test_services_and_their_keys(admin: Commands, mark: str, tmp_path: Path) -> None:
+    name = f"{mark}-builder"
+    assert admin("service", "add", name) == f"service {name} is there"
+    path = public_key(tmp_path, ed25519.Ed25519PrivateKey.generate())
+    key = admin("service", "add-key", name, str(path), "--expires", "30d")
+    (row,) = admin.rows("service", "list-keys", name)
+    assert (row["id"], row["algorithm"], row["revoked_at"]) == (key, "ed25519", None)
+    assert "known already" in admin("service", "add-key", name, str(path), code=1)
+    assert admin("service", "revoke-key", name, key) == f"key {key} is revoked"
+    assert "no valid key" in admin("service", "revoke-key", name, key, code=1)
+    path.write_bytes(b"none")
+    assert "no public key in PEM" in admin("service", "add-key", name, str(path), code=1)
+    path.write_bytes(b"-----BEGIN PRIVATE KEY-----\n")
+    assert "its public half is wanted" in admin("service", "add-key", name, str(path), code=1)
+    admin("service", "disable", name)
+    assert named(admin.rows("service", "list"), name) == {"name": name, "is_admin": False, "is_disabled": True}
+    admin("service", "enable", name)
+    assert admin("service", "remove", name) == f"service {name} is gone"
+
+
+def test_signing_keys_are_rotated(admin: Commands) -> None:
+    before = [row["kid"] for row in admin.rows("keys", "list")]
+    kid = admin("keys", "rotate")
+    assert [row["kid"] for row in admin.rows("keys", "list")] == [*before, kid]
+    kid = admin("keys", "rotate", "--now")
+    assert [row["kid"] for row in admin.rows("keys", "list")] == [kid]
+
+
+def test_issuers_links_and_rules_of_trust(admin: Commands, mark: str) -> None:
+    name = f"{mark}-job"
+    admin("user", "add", name)
+    secret = ("--client-id", "blacklake", "--client-secret-stdin")
+    assert admin("issuer", "add", ISSUER, *secret, said="hush hush\n") == f"issuer {ISSUER} is there"
+    assert admin.rows("issuer", "list") == [
+        {
+            "url": ISSUER,
+            "kind": "github",
+            "algorithms": ["RS256", "ES256"],
+            "keys_url": None,
+            "client_id": "blacklake",
+            "creates_users": False,
+        }
+    ]
+    assert admin("issuer", "link", ISSUER, "7", name) == f"7 of {ISSUER} is {name}"
+    assert "is nobody any more" in admin("issuer", "unlink", ISSUER, "7")
+    rule = ("--audience", "https://a.test", "--claim", "repository=acme/*", "--claim", "repository_owner_id=42")
+    assert "stand for" in admin("trust", "add", mark, ISSUER, name, *rule, "--repository", "acme", "--action", "pull")
+    assert admin.rows("trust", "list") == [
+        {
+            "name": mark,
+            "issuer": ISSUER,
+            "audience": "https://a.test",
+            "claims": {"repository": "acme/*", "repository_owner_id": "42"},
+            "principal": name,
+            "actions": ["pull"],
+            "repositories": ["acme/*"],
+            "seconds": 900,
+        }
+    ]
+    assert "is gone" in admin("trust", "remove", mark)
+    assert "with its rules and links" in admin("issuer", "remove", ISSUER)
+    assert "there is no issuer" in admin("issuer", "remove", ISSUER, code=1)
+
+
+def test_the_audit_log_is_listed_exported_verified_and_pruned(
+    admin: Commands, way: str, mark: str, tmp_path: Path, registry: Registry
+) -> None:
+    org = f"{mark}-audited"
+    admin("org", "add", org)
+    (event,) = (json.loads(line) for line in admin("audit", "list", "--target", org, "--json").splitlines())
+    assert (event["action"], event["target"], event["outcome"]) == ("organisation.add", org, "done")
+    kinds = {"in process": "local", "by a key": "key", "by signatures": "signature"}
+    assert event["credential_kind"] == kinds[way]
+    assert org in admin("audit", "list", "--target", org, "--since", "2020-01-01")
+    assert admin("audit", "list", "--target", org, "--until", "2020-01-01") == ""
+    wait_until_sealed(admin, org)
+    exported = [json.loads(line) for line in admin("audit", "export", "--target", org).splitlines()]
+    assert [one["target"] for one in exported] == [org]
+    (tmp_path / "heads").write_text(registry.log.read_text())
+    lines = admin("audit", "verify", "--head", str(tmp_path / "heads")).splitlines()
+    assert "were verified, with 0 findings" in lines[0]
+    assert "exported heads are in the log" in lines[1]
+    (tmp_path / "heads").write_text("none\n")
+    assert "holds no head" in admin("audit", "verify", "--head", str(tmp_path / "heads"), code=1)
+    assert admin("audit", "prune", "--older-than", "400d") == "0 events in 0 batches were deleted"
+    url = running_url(registry.directory / "postgres")
+    assert url is not None
+    change = f"UPDATE audit_events SET target = '{{}}' WHERE sequence = {exported[0]['sequence']}"
+    Cluster(url).execute(change.format("another"))
+    said = admin("audit", "verify", code=1)
+    Cluster(url).execute(change.format(org))
+    assert re.search(rf"^ALTERED   event {exported[0]['sequence']} of batch [0-9]+ was altered$", said, re.MULTILINE)
+    assert "were verified, with 1 findings" in said
+
+
+def test_a_user_acts_by_the_password_and_within_his_rights(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    local = Commands(("--data-dir", str(registry.directory)), monkeypatch, capsys)
+    local("org", "add", "delegated")
+    local("user", "add", "olga", "--password-stdin", said=PASSWORD)
+    local("grant", "add", "user:olga", "admin", "delegated")
+    olga = Commands(("--server", registry.url, "--user", "olga"), monkeypatch, capsys)
+    assert olga("team", "add", "delegated/ml", said=f"{PASSWORD}\n") == "team delegated/ml is there"
+    # The secret of the command comes first, then one's own.
+    assert "for the registry's administrators" in olga(
+        "user", "password", "admin", "--password-stdin", said=f"another password\n{PASSWORD}\n", code=1
+    )
+    assert "no such user with this password" in olga("org", "list", said="wrong\n", code=1)
+    assert "there is no password of olga" in olga("org", "list", code=1)
+    (event,) = (
+        json.loads(line) for line in local("audit", "list", "--target", "team:delegated/ml", "--json").splitlines()
+    )
+    assert (event["principal"], event["credential_kind"]) == ("olga", "token")
+
+
+def test_the_first_password_s_file_goes_with_the_first_change(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    local = Commands(("--data-dir", str(registry.directory)), monkeypatch, capsys)
+    file = registry.directory / "initial-admin-password"
+    assert logs_in(registry, "admin", file.read_text().strip())
+    local("user", "add", "somebody")
+    local("user", "password", "somebody", "--password-stdin", said=PASSWORD)
+    assert file.exists()
+    assert "a password has 8 to" in local("user", "password", "admin", "--password-stdin", said="short", code=1)
+    assert file.exists()
+    local("user", "password", "admin", "--password-stdin", said=PASSWORD)
+    assert not file.exists()
+    assert logs_in(registry, "admin", PASSWORD)
+
+
+def test_both_ways_have_the_same_verbs() -> None:
+    for here, there in (
+        (administration, changes),
+        (administration_lists, lists),
+        (administration_audit, audit),
+    ):
+        assert verbs(here) == verbs(there)
+
+
+def verbs(module: ModuleType) -> dict[str, list[tuple[str, object]]]:
+    """Return the functions of a module with their parameters but for the first, which is the place."""
+    return {
+        name: [(one.name, one.kind) for one in list(inspect.signature(found).parameters.values())[1:]]
+        for name, found in vars(module).items()
+        if inspect.isfunction(found)
+        and found.__module__ == module.__name__
+        and not name.startswith("_")
+        and name not in ("parts", "holders_of")
+    }
+
+
+def wait_until_sealed(admin: Commands, target: str) -> None:
+    while json.loads(admin("audit", "list", "--target", target, "--json"))["sequence"] is None:
+        pass
+
+
+def logs_in(registry: Registry, user: str, password: str) -> bool:
+    form = {
+        "grant_type": "password",
+        "client_id": "tests",
+        "access_type": "offline",
+        "username": user,
+        "password": password,
+    }
+    return requests.post(f"{registry.url}/auth/token", data=form, timeout=30).status_code == 200
+
+
+def works(registry: Registry, key: str) -> bool:
+    answer = requests.get(f"{registry.url}/v2/", headers={"Authorization": f"Bearer {key}"}, timeout=30)
+    return answer.status_code == 200
