@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
+from registry.http.api.app import ROUTES
 from tests.http.admin import PASSWORD, Api, Governed, basic, problem
 from tests.http.client import Client, wire
 from tests.http.server import serving
@@ -201,6 +203,11 @@ def test_a_method_that_a_path_has_not_names_those_that_it_has(governed: Governed
 def test_the_document_is_of_openapi_3_1_and_names_problems_and_fields(governed: Governed) -> None:
     document = governed.by("mallory").get("/openapi.json")
     assert document["openapi"].startswith("3.1")
+    made = {(route.method, f"/api/v1{re.sub('<(?:[^:>]*:)?([^>]+)>', '{}', route.path)}") for route in ROUTES}
+    told = {
+        (method.upper(), re.sub("{[^}]*}", "{}", path)) for path, one in document["paths"].items() for method in one
+    }
+    assert told == made
     operations = [one for path in document["paths"].values() for one in path.values()]
     assert len({one["operationId"] for one in operations}) == len(operations)
     for operation in operations:

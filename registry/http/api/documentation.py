@@ -6,6 +6,7 @@ Swagger UI's files are its distribution's own, in `static/`, with their licence.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +25,7 @@ BASE: Final = "/api/v1"
 ROUTE: Final = "_blacklake_route"
 """The attribute of a view that says which route it is of."""
 
+_PARAMETER: Final = re.compile(r"<(?:[^:>]*:)?([^>]+)>")
 _STATIC: Final = Path(__file__).parent / "static"
 _TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".html": "text/html"}
 # Swagger UI sets styles by script and shows pictures that it holds itself; nothing comes from or goes to anywhere else.
@@ -53,8 +55,10 @@ class Provider(OpenAPIProvider):
 
     def build_paths(self, rule: Rule) -> tuple[dict[str, Any], dict[str, Any]]:
         """See quart-schema."""
-        paths, components = super().build_paths(rule)
+        found, components = super().build_paths(rule)
         route: Route = getattr(self._app.view_functions[rule.endpoint], ROUTE)
+        # quart-schema takes `<a>/<int:b>` for one parameter.
+        paths = dict.fromkeys([_PARAMETER.sub(r"{\1}", rule.rule)], *found.values())
         for path in paths.values():
             for operation in path.values():
                 operation["operationId"] = route.label.removeprefix("api.").replace(".", "_")
