@@ -18,6 +18,7 @@ from registry.http.limits import Networks
 from registry.http.reply import Headers, Reply
 
 _LONGEST_FORM: Final = 32 << 10  # bytes
+_LONGEST_CLIENT: Final = 128  # characters of a client's name for itself, which goes into the audit log
 _PRIVATE: Final[Headers] = [("Content-Type", "application/json"), ("Cache-Control", "no-store")]
 
 
@@ -35,7 +36,7 @@ class TokenEndpoint:
         self._require_audience(call.query.one("service"))
         wanted = Wanted(
             _scopes(call.query.all("scope")),
-            call.query.one("client_id") or "",
+            (call.query.one("client_id") or "")[:_LONGEST_CLIENT],
             self._networks.of(call),
             call.request_id,
             offline=call.query.one("offline_token") == "true",
@@ -50,7 +51,8 @@ class TokenEndpoint:
         """Give a token to whom a form names (OAuth2 specification)."""
         form = await _form(call)
         self._require_audience(form.get("service"))
-        wanted = Wanted([], form.get("client_id", ""), self._networks.of(call), call.request_id)
+        client = form.get("client_id", "")[:_LONGEST_CLIENT]
+        wanted = Wanted([], client, self._networks.of(call), call.request_id)
         given = await self._answered(self._service.by_form(form, wanted), wanted)
         return _reply(given, scope=" ".join(map(str, given.scopes)))
 
