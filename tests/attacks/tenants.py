@@ -10,6 +10,7 @@ import asyncio
 import base64
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Final
 
 import jwt
@@ -98,6 +99,11 @@ def within(url: str, act: Any) -> Any:
     return asyncio.run(connected())
 
 
+async def add_key(db: Database, user: str, key: str, *, lifetime: timedelta | None = None) -> None:
+    """Let a key stand for a user."""
+    await Identities(db).add_key(user, "tests", hash_of(key), lifetime=lifetime, actor=OPERATOR)
+
+
 async def settle(db: Database, keys: dict[str, str]) -> None:
     """Make everybody, his key, and what he holds."""
     identities, hashed = Identities(db), await Passwords().hashed(PASSWORD)
@@ -106,7 +112,7 @@ async def settle(db: Database, keys: dict[str, str]) -> None:
     for name in USERS:
         await identities.add_user(name, password_hash=hashed, is_admin=name == "root", actor=OPERATOR)
         keys[name] = new_secret(API_KEY)
-        await identities.add_key(name, "tests", hash_of(keys[name]), lifetime=None, actor=OPERATOR)
+        await add_key(db, name, keys[name])
     for subject, role, target in GRANTS:
         await identities.grant(subject, role, target, actor=OPERATOR)
     await Roles(db).add("rival/keeper", ["admin"], actor=OPERATOR)

@@ -159,6 +159,8 @@ async def confused(db: object, by: int) -> list[str]:
         "another organisation's role": identities.grant("user:alice", "keeper", "acme", actor=who),
         "a team": teams.add("acme/mine", actor=who),
         "a robot": identities.add_robot("acme+mine", actor=who),
+        "a user who may do everything": identities.add_user("evil", password_hash=None, is_admin=True, actor=who),
+        "an organisation": identities.add_organisation("evil", actor=who),
         "an administrator's end": identities.disable("root", actor=who),
         "an administrator's grant": identities.revoke("user:bob", "admin", "rival", actor=who),
     }

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from registry.auth.secrets import API_KEY, hash_of, new_secret
+from registry.auth.secrets import API_KEY, new_secret
 from registry.core.identities import Identities
 from registry.core.roles import Roles
 from registry.core.teams import Teams
 from registry.db.pool import Database
 from tests.actors import OPERATOR
-from tests.attacks.tenants import PASSWORD, SERVICE, Tenants, basic, bearer, granted, settled
+from tests.attacks.tenants import PASSWORD, SERVICE, Tenants, add_key, basic, bearer, granted, settled
 from tests.cluster import Cluster
 from tests.http.client import Client, digest_of
 from tests.http.server import serving
@@ -147,7 +147,7 @@ def test_privilege_kept_after(nodes: list[Tenants], everybody: Callable[[str], l
 
     async def prepare(db: Database) -> None:
         await Identities(db).add_user(user, password_hash=None, is_admin=False, actor=OPERATOR)
-        await Identities(db).add_key(user, "tests", hash_of(key), lifetime=None, actor=OPERATOR)
+        await add_key(db, user, key)
         for change in gain:
             await change(db, user)
 
@@ -169,7 +169,7 @@ def test_a_name_that_somebody_else_has_now(nodes: list[Tenants], everybody: Call
 
     async def first(db: Database) -> None:
         await Identities(db).add_user("ghost", password_hash=None, is_admin=True, actor=OPERATOR)
-        await Identities(db).add_key("ghost", "tests", hash_of(key), lifetime=None, actor=OPERATOR)
+        await add_key(db, "ghost", key)
 
     async def again(db: Database) -> None:
         await Identities(db).delete("ghost", actor=OPERATOR)
@@ -190,7 +190,7 @@ def test_api_keys_of_who_is_disabled_and_such_as_have_expired(nodes: list[Tenant
         for name, key in keys.items():
             await Identities(db).add_user(name, password_hash=None, is_admin=False, actor=OPERATOR)
             lifetime = timedelta(seconds=-1) if name == "late" else None
-            await Identities(db).add_key(name, "tests", hash_of(key), lifetime=lifetime, actor=OPERATOR)
+            await add_key(db, name, key, lifetime=lifetime)
         await Identities(db).disable("sleeper", actor=OPERATOR)
 
     nodes[0].do(prepare)

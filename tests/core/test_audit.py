@@ -22,6 +22,10 @@ from tests.core.audit import ALICE, BOB, happen, pull, seal
 
 Sql = asyncpg.Connection
 ALL = EventFilter()
+ADMINISTRATORS = """
+INSERT INTO principals (id, kind, name, is_admin) OVERRIDING SYSTEM VALUE
+VALUES (7, 'user', 'alice', true), (8, 'user', 'bob', true)
+"""
 
 
 async def recorded(sql: Sql) -> list[tuple[str, str, str]]:
@@ -30,6 +34,7 @@ async def recorded(sql: Sql) -> list[tuple[str, str, str]]:
 
 
 async def test_changes_of_identities_are_recorded_with_who_made_them(database: Database, sql: Sql) -> None:
+    await sql.execute(ADMINISTRATORS)
     identities = Identities(database)
     await identities.add_user("carol", password_hash=None, is_admin=True, actor=ALICE)
     await identities.add_organisation("acme", actor=ALICE)
@@ -48,6 +53,7 @@ async def test_changes_of_identities_are_recorded_with_who_made_them(database: D
 
 
 async def test_a_change_that_is_refused_leaves_no_event(database: Database, sql: Sql) -> None:
+    await sql.execute(ADMINISTRATORS)
     identities = Identities(database)
     await identities.add_organisation("acme", actor=ALICE)
     with pytest.raises(IdentityRefused):
@@ -58,6 +64,7 @@ async def test_a_change_that_is_refused_leaves_no_event(database: Database, sql:
 
 
 async def test_a_change_whose_event_can_not_be_written_is_not_made(database: Database, sql: Sql) -> None:
+    await sql.execute(ADMINISTRATORS)
     await sql.execute("ALTER TABLE audit_inbox ADD CHECK (principal <> 'bob')")
     with pytest.raises(asyncpg.CheckViolationError):
         await Identities(database).add_organisation("acme", actor=BOB)
