@@ -22,13 +22,14 @@ DETAIL_LIMIT: Final = 4096
 """Bytes of an event's detail."""
 
 _SHOWN: Final = 1000  # characters of a detail that has too many
+_READ: Final = 16 << 10  # characters of a detail that are looked at: what clients send may be of any length
 _LONGEST: Final = 512  # characters of any other text
 # What a value may hold by mistake: keys and tokens of ours and of others that look alike, JWTs, what headers hold, passwords.
 _SECRET: Final = re.compile(
     r"(\b[a-z]{3}_)[0-9A-Za-z_.-]{36,}"
     r"|(\beyJ)[\w-]{8,}(?:\.[\w-]*)*"
     r"|(\b(?i:basic|bearer)\s+)[\w.~+/=-]{8,}"
-    r"|(://[^:/?#@\s'\"]*:)[^\s'\"]*(?=@)"
+    r"|(://[^:/?#@\s'\"]{0,256}:)[^\s'\"]{0,256}(?=@)"  # bounded: from each `://` it is read on for an `@`
     r"|(\b(?i:password)=)[^&\s'\"]+"
     r"|(\"\w*(?i:password|secret|token)\":\s*\")(?:[^\"\\]|\\.)+",
     re.ASCII,
@@ -175,10 +176,11 @@ def _kept(text: str) -> str:
 
 
 def _detail(detail: Mapping[str, Any]) -> str:
-    text = _without_secrets(_JSON.encode(detail)) if detail else "{}"
-    if len(text) <= DETAIL_LIMIT:  # bytes: it is ASCII
+    whole = _JSON.encode(detail) if detail else "{}"
+    text = _without_secrets(whole[:_READ])
+    if len(whole) <= _READ and len(text) <= DETAIL_LIMIT:  # bytes: it is ASCII
         return text
-    return _JSON.encode({"begins": text[:_SHOWN], "bytes": len(text)})
+    return _JSON.encode({"begins": text[:_SHOWN], "bytes": len(whole)})
 
 
 def _without_secrets(text: str) -> str:

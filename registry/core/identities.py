@@ -35,10 +35,11 @@ class Identities:
         self._db = db
 
     async def add_user(self, name: str, *, password_hash: str | None, is_admin: bool, actor: Actor) -> None:
-        """Add a user. Raise IdentityRefused."""
+        """Add a user. Raise IdentityRefused, DelegationDenied."""
         require_name(name, "user")
 
         async def add(conn: Connection) -> None:
+            await _require_administrator(conn, name, by=actor.principal_id)
             if await principals.add_user(conn, name, password_hash=password_hash, is_admin=is_admin) is None:
                 raise IdentityRefused(f"there is a principal {name} already")
             await record(conn, Event(actor, Action.USER_ADD, f"user:{name}", detail={"admin": is_admin}))
@@ -108,10 +109,11 @@ class Identities:
         await self._db.transaction("delete_principal", delete)
 
     async def add_organisation(self, name: str, *, actor: Actor) -> None:
-        """Add an organisation, the first segment of its repositories' names. Raise IdentityRefused."""
+        """Add an organisation, the first segment of its repositories' names. Raise IdentityRefused, DelegationDenied."""
         require_segment(name)
 
         async def add(conn: Connection) -> None:
+            await _require_administrator(conn, name, by=actor.principal_id)
             if await organisations.add(conn, name) is None:
                 raise IdentityRefused(f"there is an organisation {name} already")
             await record(conn, Event(actor, Action.ORGANISATION_ADD, name))
@@ -154,8 +156,8 @@ class Identities:
         organisation, mark, _ = name.partition(ROBOT_MARK)
         if mark:
             await administer(conn, organisation, by=by)
-        elif by is not None and not await rights.is_administrator(conn, by):
-            raise DelegationDenied(name)
+        else:
+            await _require_administrator(conn, name, by=by)
         return await find_principal(conn, name, kind=kind)
 
     async def _change(
@@ -188,6 +190,12 @@ class Identities:
             return is_changed
 
         return await self._db.transaction(what, act)
+
+
+async def _require_administrator(conn: Connection, name: str, *, by: int | None) -> None:
+    """Raise DelegationDenied unless `by` may do everything: whoever makes a user could make one that may."""
+    if by is not None and not await rights.is_administrator(conn, by):
+        raise DelegationDenied(name)
 
 
 def _require_fitting(grantee: Subject, role: RoleRow, organisation_id: int) -> None:

@@ -209,37 +209,39 @@ class Uploads:
             if await self._discard(session.row):
                 session.end()
             raise DigestMismatch(str(digest), str(actual))
-        is_ours = await self._record(session, name, digest, actor)
+        await self._record(session, name, digest, actor)
         session.end()
-        if is_ours:
-            await session.tidy()
-        else:
-            await self._delete_object(session.row.storage_key)
+        await session.tidy()
 
-    async def _record(self, session: UploadSession, name: RepositoryName, digest: Digest, actor: Actor | None) -> bool:
-        """Make the upload a blob of its repository; return False where that lies under another key already.
+    async def _record(self, session: UploadSession, name: RepositoryName, digest: Digest, actor: Actor | None) -> None:
+        """Make the upload a blob of its repository. Where that lies under another key already, the upload's object is dead.
 
         One that the storage has lost lies where it was just pushed from now on. Its old key is not listed for deletion: perhaps
         its disk is only away for a while, and it is the better copy.
+
+        Nobody can tell by the time that it takes whether another repository holds the blob: the same is asked of the database
+        and of the storage in either case, and a dead object is left to the cleaning loop.
         """
         row = session.row
-        known, is_lost = "", False  # where the blob lies already, and whether the storage has it no more
+        # Where the blob lies, and whether the storage has it no more.
+        known = await self._db.read("find_blob_key", lambda conn: blobs.key_of(conn, digest)) or row.storage_key
+        is_lost = not await self._store.holds(StorageKey(known), session.received)
 
-        async def finish(conn: Connection) -> bool:
+        async def finish(conn: Connection) -> None:
             if not await uploads.drop(conn, row):
                 raise LeaseLost
             is_ours = await blobs.insert(conn, digest, size=session.received, storage_key=row.storage_key)
-            if not is_ours and (key := await blobs.key_of(conn, digest)) != known:
+            key = await blobs.key_of(conn, digest)
+            assert key is not None  # it is there, by whomever it was made
+            if not is_ours and key != known:
                 raise _AlreadyRecorded(key)
             if not is_ours and is_lost:
                 is_ours = await blobs.move(conn, digest, old_key=known, new_key=row.storage_key)
-            if not is_ours:
-                await objects.add(conn, row.storage_key)
+            await (objects.forget if is_ours else objects.add)(conn, row.storage_key)
             await blobs.link(conn, digest, repository_id=row.repository_id)
             if actor is not None:
                 event = Event(actor, Action.BLOB_PUSH, target_of(name, digest), detail={"size": session.received})
                 await record(conn, event)
-            return is_ours
 
         while True:
             try:

@@ -89,9 +89,9 @@ async def insert(conn: Connection, digest: Digest, *, size: int, storage_key: st
     return await conn.fetchval(_INSERT, digest.to_bytes(), size, storage_key) is not None
 
 
-async def key_of(conn: Connection, digest: Digest) -> str:
-    """Return where a blob lies that is recorded."""
-    found: str = await conn.fetchval(_KEY, digest.to_bytes())
+async def key_of(conn: Connection, digest: Digest) -> str | None:
+    """Return where a blob lies, in whichever repositories; None where none is recorded."""
+    found: str | None = await conn.fetchval(_KEY, digest.to_bytes())
     return found
 
 

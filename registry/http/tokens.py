@@ -19,6 +19,7 @@ from registry.http.forms import read_form
 from registry.http.limits import Networks
 from registry.http.reply import Headers, Reply
 
+_LONGEST_CLIENT: Final = 128  # characters of a client's name for itself, which goes into the audit log
 _PRIVATE: Final[Headers] = [("Content-Type", "application/json"), ("Cache-Control", "no-store")]
 
 
@@ -46,7 +47,7 @@ class TokenEndpoint:
         self._require_audience(call.query.one("service"))
         wanted = Wanted(
             _scopes(call.query.all("scope")),
-            call.query.one("client_id") or "",
+            (call.query.one("client_id") or "")[:_LONGEST_CLIENT],
             self._networks.of(call),
             call.request_id,
             offline=call.query.one("offline_token") == "true",
@@ -62,7 +63,7 @@ class TokenEndpoint:
         """Give a token to whom a form names (OAuth2 specification)."""
         form = await read_form(call)
         self._require_audience(form.get("service"))
-        client = form.get("client_id", "")
+        client = form.get("client_id", "")[:_LONGEST_CLIENT]
         wanted = Wanted([], client, self._networks.of(call), call.request_id, named=await self._named(call))
         given = await self._answered(self._service.by_form(form, wanted), wanted)
         return token_reply(given, scope=" ".join(map(str, given.scopes)))

@@ -65,6 +65,7 @@ async def test_a_change_that_is_refused_leaves_no_event(database: Database, sql:
 
 
 async def test_a_change_whose_event_can_not_be_written_is_not_made(database: Database, sql: Sql) -> None:
+    await sql.execute(ADMINISTRATORS)
     await sql.execute("ALTER TABLE audit_inbox ADD CHECK (principal <> 'bob')")
     with pytest.raises(asyncpg.CheckViolationError):
         await Identities(database).add_organisation("acme", actor=BOB)
