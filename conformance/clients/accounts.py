@@ -14,15 +14,17 @@ _ADMIN: Final = "admin"
 
 @dataclass(frozen=True)
 class Account:
-    """A name, and a password or a key."""
+    """A name, a password or what stands in its place, and an API key."""
 
     user: str
     password: str
+    key: str | None = None
 
 
 class Accounts:
     """Users of organisations that are made for a run of the matrix.
 
+    `pipeline` is `writer` with its key in the password's place, whose login costs no hash of a password each time.
     `writer` maintains the organisations `private` and `public`, from which the latter everybody may pull; `reader` may pull
     from `private`, `stranger` maintains `foreign` only. `robot` has a key and may pull from `private` as long as `set_granted`
     and `disable_robot` let it. `key` is one of a user who may do everything.
@@ -43,17 +45,13 @@ class Accounts:
             ("anonymous", "reader", self.public),
         ):
             self._run("grant", "add", subject, role, organisation)
+        self.pipeline = Account(self.writer.user, str(self.writer.key), self.writer.key)
         self._robot = f"{private}+robot"
         self._run("robot", "add", self._robot)
-        self.robot = Account(self._robot, self._run("apikey", "create", self._robot))
+        key = self._run("apikey", "create", self._robot)
+        self.robot = Account(self._robot, key, key)
         self.set_granted(granted=True)
         self.key = self._run("apikey", "create", _ADMIN, "--name", private)
-
-    @property
-    def secrets(self) -> list[str]:
-        """What must stand in no log."""
-        accounts = (self.writer, self.reader, self.stranger, self.robot)
-        return [*(account.password for account in accounts), self.key]
 
     def set_granted(self, *, granted: bool) -> None:
         """Let the robot pull from `private`, or not any more."""
@@ -66,4 +64,4 @@ class Accounts:
     def _user(self, name: str) -> Account:
         password = secrets.token_urlsafe()
         self._run("user", "add", name, "--password-stdin", given=password)
-        return Account(name, password)
+        return Account(name, password, self._run("apikey", "create", name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -230,8 +231,8 @@ class Client:
         """Forget who one was, by the client's own command where it has one."""
         raise NotImplementedError
 
-    def login_by_token(self, host: str, token: str) -> None:
-        """Log in by a refresh token, as it is, or by what the client's configuration has for one (`identitytoken`)."""
+    def login_by_token(self, host: str, account: Account) -> None:
+        """Log in by a refresh token, which is the account's password, or write it where the client looks for one."""
         raise NotImplementedError
 
     # What the subclasses use.
@@ -242,10 +243,11 @@ class Client:
         file.write_text(f"{account.password}\n")
         self.run(*command, given=file)
 
-    def write_token(self, file: Path, host: str, token: str) -> None:
-        """Write a refresh token into a configuration of Docker's form, where many clients look for one."""
+    def write_token(self, file: Path, host: str, account: Account) -> None:
+        """Write a refresh token into a configuration as Docker does, where many clients look for one."""
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps({"auths": {host: {"identitytoken": token}}}))
+        user = base64.b64encode(f"{account.user}:".encode()).decode()
+        file.write_text(json.dumps({"auths": {host: {"auth": user, "identitytoken": account.password}}}))
 
     def scratch(self) -> Path:
         """Return a new, empty directory."""

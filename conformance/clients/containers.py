@@ -59,8 +59,8 @@ class ContainerClient(Client):
     def logout(self, host: str) -> None:
         self.run(*self._program, "logout", host)
 
-    def login_by_token(self, host: str, token: str) -> None:
-        self.write_token(self.home / "auth.json", host, token)
+    def login_by_token(self, host: str, account: Account) -> None:
+        self.write_token(self.home / "auth.json", host, account)
 
     def push_pulled(self, source: str, target: str) -> None:
         self.run(*self._program, "pull", "--quiet", _PLAIN, source)

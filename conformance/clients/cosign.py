@@ -56,8 +56,8 @@ class Cosign(LayoutClient):
     def logout(self, host: str) -> None:
         (self.home / "docker" / "config.json").unlink(missing_ok=True)  # It has no command for that.
 
-    def login_by_token(self, host: str, token: str) -> None:
-        self.write_token(self.home / "docker" / "config.json", host, token)
+    def login_by_token(self, host: str, account: Account) -> None:
+        self.write_token(self.home / "docker" / "config.json", host, account)
 
     def version(self) -> str:
         assert f"v{self._version}" in self.run(self._cosign, "version")

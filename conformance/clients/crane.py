@@ -41,8 +41,8 @@ class Crane(LayoutClient):
     def logout(self, host: str) -> None:
         self.run(*self._crane, "auth", "logout", host)
 
-    def login_by_token(self, host: str, token: str) -> None:
-        self.write_token(self.home / "docker" / "config.json", host, token)
+    def login_by_token(self, host: str, account: Account) -> None:
+        self.write_token(self.home / "docker" / "config.json", host, account)
 
     def version(self) -> str:
         return self.run(*self._crane, "version").removeprefix("v")

@@ -63,8 +63,8 @@ class Docker(Client):
     def logout(self, host: str) -> None:
         self.run(self._docker, "logout", host)
 
-    def login_by_token(self, host: str, token: str) -> None:
-        self.write_token(self.home / "docker" / "config.json", host, token)
+    def login_by_token(self, host: str, account: Account) -> None:
+        self.write_token(self.home / "docker" / "config.json", host, account)
 
     def push_pulled(self, source: str, target: str) -> None:
         self._loaded += [source, target]

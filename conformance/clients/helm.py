@@ -38,8 +38,8 @@ class Helm(Client):
     def logout(self, host: str) -> None:
         self.run(self._helm, "registry", "logout", host)
 
-    def login_by_token(self, host: str, token: str) -> None:
-        self.write_token(self.home / ".config" / "helm" / "registry" / "config.json", host, token)
+    def login_by_token(self, host: str, account: Account) -> None:
+        self.write_token(self.home / ".config" / "helm" / "registry" / "config.json", host, account)
 
     def version(self) -> str:
         return self.run(self._helm, "version", "--template", "{{.Version}}").removeprefix("v")

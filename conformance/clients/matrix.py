@@ -97,17 +97,23 @@ def run(
                 for scenario in AFTERWARDS:
                     outcomes.append(_outcome(client, scenario, shared))
                     tell(outcomes[-1])
-            for stage in STAGES if accounts is not None else ():
-                if stage.change is not None:
-                    stage.change(accounts)
-                    time.sleep(_EPOCH)
-                for client in clients:
-                    outcomes.append(_outcome(client, stage.scenario, shared))
-                    tell(outcomes[-1])
+            for outcome in _guarded(clients, accounts, shared) if accounts is not None else ():
+                outcomes.append(outcome)
+                tell(outcome)
         finally:
             for client in clients:
                 client.close()
     return outcomes
+
+
+def _guarded(clients: Sequence[Client], accounts: Accounts, shared: Shared) -> Iterator[Outcome]:
+    """Put all clients through one stage after the other, and yield what comes out."""
+    for stage in STAGES:
+        if stage.change is not None:
+            stage.change(accounts)
+            time.sleep(_EPOCH)
+        for client in clients:
+            yield _outcome(client, stage.scenario, shared)
 
 
 def _with(
@@ -119,7 +125,7 @@ def _with(
         clients.append(client)
         tell(f"{client.name} {client.version()}")
         if shared.accounts is not None:
-            client.login(host, shared.accounts.writer)
+            client.login(host, shared.accounts.pipeline)
     except ToolMissing as error:
         yield Outcome(kind.name, "", "missing", str(error))
         return

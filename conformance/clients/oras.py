@@ -34,10 +34,8 @@ class Oras(LayoutClient):
     def logout(self, host: str) -> None:
         self.run(self._oras, "logout", host)
 
-    def login_by_token(self, host: str, token: str) -> None:
-        file = self.home / "token"
-        file.write_text(token)
-        self.run(self._oras, "login", "--plain-http", "--identity-token-stdin", host, given=file)
+    def login_by_token(self, host: str, account: Account) -> None:
+        self.login_by_command(account, self._oras, "login", "--plain-http", "--identity-token-stdin", host)
 
     def version(self) -> str:
         return self.run(self._oras, "version").split()[1]

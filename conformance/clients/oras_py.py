@@ -47,12 +47,18 @@ class OrasPy(Client):
 
     @property
     def _registry(self) -> Any:
-        """A registry for one verb: of the tokens that it gets it keeps the first, which is good for that verb only."""
-        registry = Registry(self.host, insecure=True)
+        """A registry for one verb.
+
+        Of the tokens that it gets it keeps the first, whatever that is good for (a pull, before a push): so by Basic and with a
+        key, for which it gets none.
+        """
+        if self._account is None:
+            registry = Registry(self.host, insecure=True)
+        else:
+            registry = Registry(self.host, insecure=True, auth_backend="basic")
+            kept, secret = str(self.home / "docker" / "config.json"), self._account.key or self._account.password
+            registry.login(self._account.user, secret, hostname=self.host, config_path=kept)
         registry.session.trust_env = False
-        if self._account is not None:
-            kept = str(self.home / "docker" / "config.json")
-            registry.login(self._account.user, self._account.password, hostname=self.host, config_path=kept)
         return registry
 
     def login(self, host: str, account: Account) -> None:

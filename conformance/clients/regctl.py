@@ -17,6 +17,9 @@ class Regctl(LayoutClient):
     """regctl, the command line."""
 
     name: ClassVar[str] = "regctl"
+    lacks: ClassVar[Mapping[str, str]] = {
+        "login_by_token": "goes on with the next token and forgets it at its end: the first one is used again, as by a thief"
+    }
 
     def __init__(self, host: str, home: Path) -> None:
         super().__init__(host, home)

@@ -51,8 +51,8 @@ class Skopeo(LayoutClient):
     def logout(self, host: str) -> None:
         self.run(*self._skopeo, "logout", host)
 
-    def login_by_token(self, host: str, token: str) -> None:
-        self.write_token(self.home / "auth.json", host, token)
+    def login_by_token(self, host: str, account: Account) -> None:
+        self.write_token(self.home / "auth.json", host, account)
 
     def version(self) -> str:
         return self.run(*self._skopeo, "--version").split()[2]

@@ -85,7 +85,7 @@ STAGES: Final = (
     Stage(Scenario("grant removed", (), guarding.refused), _revoke),
     Stage(Scenario("granted again", (), guarding.granted), _grant),
     Stage(Scenario("key disabled", (), guarding.refused), _disable),
-    Stage(Scenario("by a refresh token", ("login_by_token",), guarding.token)),
+    Stage(Scenario("by a refresh token", ("login_by_token",), guarding.refreshed)),
 )
 """Where the registry asks who clients are: one after the other, each with all clients, after all else."""
 

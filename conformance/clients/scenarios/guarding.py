@@ -16,14 +16,16 @@ from conformance.clients.scenarios.place import Place
 from conformance.clients.wire import Mismatch
 
 _REFUSAL: Final = re.compile(
-    r"\b40[13]\b|unauthori[sz]ed|authentication required|denied|invalid username/password", re.IGNORECASE
+    r"\b40[13]\b|unauthori[sz]ed|authentication required|for authentication|denied|invalid username/password",
+    re.IGNORECASE,
 )
 _CHART: Final = "0.1.0"
 
 
 def nobody(place: Place) -> None:
-    """Pull what is public without a login; nothing else, and no push; and a wrong password is good for nothing."""
+    """Push by a password, and log out: pull what is public, nothing else, push nothing; nor by a wrong password."""
     accounts, host = _accounts(place), place.registry.host
+    place.client.login(host, accounts.writer)
     for organisation in (accounts.private, accounts.public):
         _push(place, organisation)
     place.client.logout(host)
@@ -78,12 +80,13 @@ def refused(place: Place) -> None:
     _refused("a pull without a right", place, lambda: _pull(place, _accounts(place).private))
 
 
-def token(place: Place) -> None:
+def refreshed(place: Place) -> None:
     """Pull and push by a refresh token."""
     accounts, host = _accounts(place), place.registry.host
     place.client.logout(host)
     writer = accounts.writer
-    place.client.login_by_token(host, refresh_token(host, writer.user, writer.password))
+    token = refresh_token(host, writer.user, writer.password)
+    place.client.login_by_token(host, Account(writer.user, token))
     _pull(place, accounts.private)
     _push(place, accounts.private, "by-token")
 

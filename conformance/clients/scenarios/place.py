@@ -76,11 +76,11 @@ class Place:
         """Yield a proxy before the registry, at which the client is logged in as at the registry itself."""
         with Proxy(self.registry.host, hold=hold, cut=cut) as proxy:
             if self.shared.accounts is not None:
-                self.client.login(proxy.host, self.shared.accounts.writer)
+                self.client.login(proxy.host, self.shared.accounts.pipeline)
             yield proxy
             if self.shared.accounts is not None:
                 self.client.logout(proxy.host)
-                self.client.login(self.registry.host, self.shared.accounts.writer)
+                self.client.login(self.registry.host, self.shared.accounts.pipeline)
 
     def content_of(self, repository: str, found: Stored, files: dict[str, bytes]) -> Content:
         """Return an image that the registry serves as content to compare with."""
