@@ -1,4 +1,4 @@
-"""The command line: `python -m bench [--quick]`, and of it alone `python -m bench [--quick] s3|uploads-memory|profile`."""
+"""The command line: `python -m bench [--quick]`, and parts of it: `python -m bench [--quick] s3|authentication|…`."""
 
 import argparse
 import signal
@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from bench import kinds, report, s3
+from bench.authentication import authentication
 from bench.compare import compare
 from bench.errors import BenchmarkError
 from bench.profile import profile
@@ -23,6 +24,7 @@ def _arguments() -> argparse.Namespace:
     memory.add_argument("--streams", type=int, default=STREAMS, help="uploads at once (default: %(default)s)")
     memory.add_argument("--on", choices=s3.ROUNDS, help="an S3 server that blobs are stored in (default: files)")
     commands.add_parser("s3", help="only: Blacklake and distribution v3 with their blobs in S3")
+    commands.add_parser("authentication", help="only: what a token in every request costs")
     commands.add_parser("profile", help="only: who uses the processor during manifest GETs by tag")
     return parser.parse_args()
 
@@ -55,11 +57,17 @@ def _run(arguments: argparse.Namespace, directory: Path) -> int:
         print(memory.markdown())
         return 0 if memory.bounded else 1
     scale = QUICK if arguments.quick else FULL
+    if arguments.command == "authentication":
+        section, is_good = authentication(scale.seconds, directory)
+        print(f"\n{section}")
+        if scale is FULL:
+            report.write_section(report.AUTHENTICATION, section)
+        return 0 if is_good else 1
     if arguments.command == "s3":
         section, is_good = s3.section(scale, directory)
         print(f"\n{section}")
         if scale is FULL:
-            report.write_s3(section)
+            report.write_section(report.S3, section)
         return 0 if is_good else 1
     return _compare(scale, directory)
 
@@ -79,13 +87,14 @@ def _compare(scale: Scale, directory: Path) -> int:
         shares = profile(kinds.ours(), directory, scale.seconds)
     except (BenchmarkError, OSError) as error:
         shares = f"Not measured: {error}"
+    tokens, is_cheap = authentication(scale.seconds, directory)
     on_s3, is_good = s3.section(scale, directory)
     page = report.report(outcome, missing, scale, memory, shares)
-    print(f"\n{page}\n\n{on_s3}")
+    print(f"\n{page}\n\n{tokens}\n\n{on_s3}")
     if scale is FULL:
-        report.write(page, on_s3)
+        report.write(page, tokens, on_s3)
     failed = any(note.startswith(kinds.OURS) for note in outcome.notes)
-    return 0 if bounded and is_good and not failed else 1
+    return 0 if bounded and is_good and is_cheap and not failed else 1
 
 
 if __name__ == "__main__":

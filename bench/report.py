@@ -14,6 +14,7 @@ from bench.wrk import CONNECTIONS, THREADS
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 START, END = "<!-- analysis -->", "<!-- /analysis -->"
+AUTHENTICATION = "## With authentication"
 S3 = "## On S3"
 NONE = "-"
 
@@ -44,7 +45,7 @@ def notes(outcome: Outcome) -> list[str]:
     return ["Not measured:", "\n".join(f"- {note}" for note in outcome.notes)] if outcome.notes else []
 
 
-def write(page: str, s3: str) -> None:
+def write(page: str, authentication: str, s3: str) -> None:
     """Write the report into the documentation; what stands between the analysis markers there is kept."""
     analysis = f"{START}\n{END}"
     if PAGE.exists():
@@ -53,13 +54,20 @@ def write(page: str, s3: str) -> None:
         if start and end:
             analysis = f"{START}{kept}{END}"
     head = "# Benchmarks\n\n`make bench` writes this page; only the analysis is written by hand and kept."
-    PAGE.write_text(f"{head}\n\n## Analysis\n\n{analysis}\n\n## How it was measured\n\n{page}\n\n{S3}\n\n{s3}\n")
+    PAGE.write_text(f"{head}\n\n## Analysis\n\n{analysis}\n\n## How it was measured\n\n{page}\n")
+    write_section(AUTHENTICATION, authentication)
+    write_section(S3, s3)
 
 
-def write_s3(s3: str) -> None:
-    """Replace the section on S3 in the documentation, which is the last one."""
-    page = PAGE.read_text().partition(f"\n{S3}\n")[0].rstrip()
-    PAGE.write_text(f"{page}\n\n{S3}\n\n{s3}\n")
+def write_section(title: str, text: str) -> None:
+    """Replace a section of the documentation: that on authentication, or on S3, which is the last one."""
+    page, _, rest = PAGE.read_text().partition(f"\n{title}\n")
+    last = f"\n{S3}\n"
+    if title != S3 and not rest:
+        page, _, rest = page.partition(last)
+        rest = f"{last}{rest}" if rest else ""
+    kept = f"{last}{rest.partition(last)[2]}" if title != S3 and last in rest else ""
+    PAGE.write_text(f"{page.rstrip()}\n\n{title}\n\n{text}\n{kept}")
 
 
 def figures(outcome: Outcome) -> str:

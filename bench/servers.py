@@ -49,7 +49,7 @@ class Server:
     def __init__(self, kind: Kind, home: Path) -> None:
         self.kind = kind
         self.port = free_port()
-        self._home = home
+        self.home = home
         with (home / "log").open("wb") as log:
             self._process = subprocess.Popen(
                 kind.command(home, self.port),
@@ -73,7 +73,7 @@ class Server:
                 time.sleep(0.05)
             else:
                 return
-        log = (self._home / "log").read_text(errors="replace")[-1000:]
+        log = (self.home / "log").read_text(errors="replace")[-1000:]
         raise BenchmarkError(f"{self.kind.name} did not start. Its log ends:\n{log}")
 
     def processes(self) -> list[psutil.Process]:

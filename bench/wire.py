@@ -43,8 +43,10 @@ class Response:
 class Connection:
     """One keep-alive connection to a server on the loopback address; raises WrongAnswer and OSError."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, headers: Mapping[str, str] | None = None) -> None:
+        """Connect to a port; `headers` go with every request."""
         self._host = f"{HOST}:{port}"
+        self._headers = headers or {}
         self._socket = socket.create_connection((HOST, port), timeout=LIMIT)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._reader = io.BufferedReader(self._socket.makefile("rb", buffering=0), BUFFER)
@@ -76,7 +78,7 @@ class Connection:
         """
         size = len(body) if isinstance(body, bytes) else body.size
         lines = [f"{method} {target} HTTP/1.1", f"Host: {self._host}"]
-        lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
+        lines += [f"{name}: {value}" for name, value in {**self._headers, **(headers or {})}.items()]
         if streamed:
             lines.append("Transfer-Encoding: chunked")
         elif method in ("POST", "PUT"):

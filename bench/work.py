@@ -122,10 +122,13 @@ def _memory(server: Server, when: str) -> Iterator[tuple[str, float]]:
         yield f"{when}-postgres", usage.postgres / MB
 
 
-def seed(port: int, repository: str) -> tuple[bytes, bytes]:
-    """Push an artifact tagged `v1` with a config and two layers; return its manifest and its first layer."""
+def seed(port: int, repository: str, headers: Mapping[str, str] | None = None) -> tuple[bytes, bytes]:
+    """Push an artifact tagged `v1` with a config and two layers; return its manifest and its first layer.
+
+    `headers` go with every request.
+    """
     blobs = [small("seed", size) for size in (1024, BLOB, 2 * BLOB)]
-    with Connection(port) as connection:
+    with Connection(port, headers) as connection:
         content = manifest([push_blob(connection, repository, blob) for blob in blobs])
         for reference in (digest(content), "v1"):
             push_manifest(connection, repository, reference, content)

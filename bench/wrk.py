@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from bench.errors import BenchmarkError, Unsupported, WrongAnswer
@@ -15,28 +16,32 @@ TOLERANCE = 0.02  # of the bytes expected: request ids and dates vary in length,
 SCRIPT = Path(__file__).with_name("wrk.lua")
 
 
-def command(port: int, target: str, seconds: int) -> list[str]:
-    """Return wrk's command line; raise Unsupported when there is no wrk."""
+def command(port: int, target: str, seconds: int, headers: Mapping[str, str] | None = None) -> list[str]:
+    """Return wrk's command line, `headers` in every request; raise Unsupported when there is no wrk."""
     program = shutil.which("wrk")
     if not program:
         raise Unsupported("wrk is missing (`apt-get install wrk`).")
     load = [f"-c{CONNECTIONS}", f"-t{THREADS}", f"-d{seconds}s", "--timeout", "20s", "-H", f"Accept: {MANIFEST}"]
+    for name, value in (headers or {}).items():
+        load += ["-H", f"{name}: {value}"]
     return [program, *load, "-s", str(SCRIPT), f"http://{HOST}:{port}{target}"]
 
 
-def rate(port: int, target: str, digest: str, size: int, seconds: int) -> float:
+def rate(
+    port: int, target: str, digest: str, size: int, seconds: int, headers: Mapping[str, str] | None = None
+) -> float:
     """Return GETs per second of something with this digest and size (bytes), after a second to warm up.
 
     Raises WrongAnswer when a status is not 200, a connection fails, or the bytes do not add up to whole answers.
     """
-    with Connection(port) as connection:
+    with Connection(port, headers) as connection:
         one = check(connection, target, digest, size)
-    run(command(port, target, 1))
-    counted = run(command(port, target, seconds))
+    run(command(port, target, 1, headers))
+    counted = run(command(port, target, seconds, headers))
     expected = one.size * counted["requests"]
     if counted["errors"] or abs(counted["bytes"] - expected) > TOLERANCE * expected + CONNECTIONS * one.size:
         raise WrongAnswer(f"GET {target}: wrk counted {counted}, an answer has {one.size} bytes.")
-    with Connection(port) as connection:
+    with Connection(port, headers) as connection:
         check(connection, target, digest, size)
     return counted["requests"] / counted["microseconds"] * 1e6
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,10 +12,22 @@ from pathlib import Path
 from typing import Final, Literal
 
 from conformance import nginx, postgres, s3
+from conformance.administration import Administration, AdministrationFailed
 from conformance.nginx import NginxFailed, Traffic
 from conformance.postgres import PostgresFailed
 from conformance.s3 import S3Failed
-from conformance.server import THIS_PYTHON, Door, HttpServer, PythonMissing, Server, ServerFailed, Setup, node, serving
+from conformance.server import (
+    THIS_PYTHON,
+    Auth,
+    Door,
+    HttpServer,
+    PythonMissing,
+    Server,
+    ServerFailed,
+    Setup,
+    node,
+    serving,
+)
 from conformance.tools import ToolMissing
 
 S3Name = Literal["versitygw", "minio"]
@@ -22,8 +36,8 @@ Redirect = Literal["auto", "always", "never"]
 MISSING: Final = (PythonMissing, ToolMissing)
 """What `started` raises where something isn't here that a setup takes."""
 
-FAILED: Final = (ServerFailed, NginxFailed, PostgresFailed, S3Failed)
-"""What `started` raises where something doesn't start, doesn't stop, or complains."""
+FAILED: Final = (ServerFailed, NginxFailed, PostgresFailed, S3Failed, AdministrationFailed)
+"""What `started` raises where something doesn't start, doesn't stop, or complains, and `blacklake admin` beside it."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +49,11 @@ class ClusterSetup:
     door: Door = "lane"
     server: HttpServer = "granian"
     python: str = THIS_PYTHON
+    auth: Auth = "open"
 
     def __str__(self) -> str:
-        return f"two: {self.door}, {self.server}, Python {self.python}, {self.s3}, redirect {self.redirect}"
+        alike = f"{self.door}, {self.server}, Python {self.python}, {self.s3}"
+        return f"two: {alike}, redirect {self.redirect}, {self.auth}"
 
 
 @dataclass(frozen=True)
@@ -48,6 +64,11 @@ class Cluster:
     host: str
     directory: Path
     nodes: tuple[Server, Server]
+
+    @property
+    def administration(self) -> Administration | None:
+        """`blacklake admin` beside the first node: what it changes counts on both."""
+        return self.nodes[0].administration
 
     @property
     def logs(self) -> dict[str, Path]:
@@ -96,14 +117,25 @@ def clustered(setup: ClusterSetup, **settings: str) -> Iterator[Cluster]:
                 "storage": bytes_server.storage("some/prefix"),
                 "redirect": setup.redirect,
                 "external_url": f"http://{host}",
+                **(_secrets(directory) if setup.auth == "token" else {}),
             }
-            alike = Setup(setup.door, setup.server, setup.python)
+            alike = Setup(setup.door, setup.server, setup.python, auth=setup.auth)
             with (
                 node(alike, one, {**shared, **settings}, s3.CREDENTIALS) as first,
                 node(alike, two, {**shared, **settings}, s3.CREDENTIALS) as second,
                 nginx.proxying(sock, directory / "nginx", (first.host, second.host), workers=1),
             ):
                 yield Cluster(setup, host, directory, (first, second))
+
+
+def _secrets(directory: Path) -> dict[str, str]:
+    """Write what nodes with a database of their own must be given, and return the settings that name it."""
+    key, password = directory / "secret-key", directory / "admin-password"
+    key.write_bytes(base64.b64encode(secrets.token_bytes(32)))
+    password.write_text(secrets.token_urlsafe())
+    for path in (key, password):
+        path.chmod(0o600)
+    return {"secret_key_file": str(key), "admin_password_file": str(password)}
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final, Literal
 
+from conformance.administration import Administration
 from conformance.tether import tied
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -29,6 +30,7 @@ NEWEST_PYTHON: Final = "3.13"
 Door = Literal["lane", "quart"]
 HttpServer = Literal["granian", "hypercorn"]
 Storage = Literal["file", "memory"]
+Auth = Literal["open", "token"]
 
 _GREETING: Final = re.compile(r"listens on http://(\S+?),")
 _START: Final = 60.0  # seconds until the greeting
@@ -49,16 +51,17 @@ class Setup:
     """One way to run Blacklake.
 
     `door` is what answers plain reads: the fast lane or Quart. `python` is a version (`3.13`) whose virtual environment
-    is the running one or `.venv-VERSION`.
+    is the running one or `.venv-VERSION`. `auth` says whether clients must show who they are.
     """
 
     door: Door = "lane"
     server: HttpServer = "granian"
     python: str = THIS_PYTHON
     storage: Storage = "file"
+    auth: Auth = "open"
 
     def __str__(self) -> str:
-        return f"{self.door}, {self.server}, Python {self.python}, {self.storage}"
+        return f"{self.door}, {self.server}, Python {self.python}, {self.storage}, {self.auth}"
 
 
 @dataclass(frozen=True)
@@ -66,12 +69,13 @@ class Server:
     """A server that runs.
 
     `host` is what clients write (`127.0.0.1:PORT`), `directory` is its own and empty but for `data` and `log`, the file
-    with everything that it says.
+    with everything that it says. `administration` is there where clients must show who they are.
     """
 
     host: str
     directory: Path
     log: Path
+    administration: Administration | None = None
 
     @property
     def url(self) -> str:
@@ -111,18 +115,21 @@ def node(
     program = program_of(setup.python)
     log = directory / "log"
     options = ["--port", "0", "--data-dir", str(directory / "data"), "--server", setup.server]
+    env = _environment(setup, settings) | dict(environment or {})
     with log.open("wb") as output:
         process = subprocess.Popen(
             tied([program, "serve", *options]),
             cwd=directory,
-            env=_environment(setup, settings) | dict(environment or {}),
+            env=env,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             start_new_session=True,  # Ctrl-C reaches us, who then stop the server.
         )
     try:
-        yield Server(_wait(process, log, setup), directory, log)
+        host = _wait(process, log, setup)
+        beside = Administration(program, {**env, "BLACKLAKE_DATA_DIR": str(directory / "data")}, directory)
+        yield Server(host, directory, log, beside if setup.auth == "token" else None)
     finally:
         _stop(process, log, setup)
 
@@ -165,7 +172,7 @@ def _interpreter(python: str) -> str:
 def _environment(setup: Setup, settings: Mapping[str, str]) -> dict[str, str]:
     ours = ("BLACKLAKE_", "PG", "AWS_")
     foreign = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    chosen = {"fast_lane": str(setup.door == "lane").lower()}
+    chosen = {"fast_lane": str(setup.door == "lane").lower(), "auth": setup.auth}
     if setup.storage == "memory":
         chosen["storage"] = "memory:"
     return foreign | {f"BLACKLAKE_{name.upper()}": value for name, value in {**chosen, **settings}.items()}

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Final
 
 from conformance import tools
+from conformance.administration import Administration
 from conformance.cluster import FAILED, MISSING, Cluster, ClusterSetup, started
 from conformance.matrix import clusters, setups
 from conformance.results import Results, ResultsUnusable, read
@@ -96,10 +97,11 @@ def recorded_checks() -> frozenset[str]:
     return frozenset(CHECKS.read_text(encoding="utf-8").splitlines())
 
 
-def run(host: str, profile: Profile, directory: Path) -> Results:
+def run(host: str, profile: Profile, directory: Path, administration: Administration | None = None) -> Results:
     """Run the suite against the registry at `host` (`127.0.0.1:PORT`) and return what it left in `directory`.
 
-    Its repositories are new ones. Raise ResultsUnusable, ToolMissing or BuildFailed.
+    Its repositories are new ones; where `administration` is there, they are those of a new user. Raise ResultsUnusable,
+    ToolMissing, BuildFailed or AdministrationFailed.
     """
     program = tools.build(tools.go_tool("conformance"))
     space = f"conformance-{secrets.token_hex(4)}"
@@ -110,6 +112,7 @@ def run(host: str, profile: Profile, directory: Path) -> Results:
         "OCI_REPO2": f"{space}/two",
         "OCI_VERSION": "dev",
         "OCI_RESULTS_DIR": str(directory),
+        **(_user(administration, space) if administration is not None else {}),
     }
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / "output").open("wb") as output:
@@ -130,6 +133,15 @@ def run(host: str, profile: Profile, directory: Path) -> Results:
     if done.returncode != 0 and not results.failures and not results.skipped:
         raise ResultsUnusable(f"the suite ended with code {done.returncode} and names no failure")
     return results
+
+
+def _user(administration: Administration, space: str) -> dict[str, str]:
+    """Make an organisation and a user who maintains it; return the variables by which the suite is that user."""
+    name, password = f"{space}-user", secrets.token_urlsafe()
+    administration.run("org", "add", space)
+    administration.run("user", "add", name, "--password-stdin", given=password)
+    administration.run("grant", "add", f"user:{name}", "maintainer", space)
+    return {"OCI_USERNAME": name, "OCI_PASSWORD": password}
 
 
 def main(arguments: list[str]) -> int:
@@ -207,7 +219,7 @@ class _Runs:
         begun = time.monotonic()
         found: list[str]
         try:
-            results = run(host, profile, directory)
+            results = run(host, profile, directory, server.administration if server is not None else None)
         except ResultsUnusable as error:
             line, found = "no results", [str(error)]
         else:
@@ -240,7 +252,7 @@ class _Runs:
 
 
 def _title(title: str, profile: Profile) -> str:
-    return f"{title:62} {profile.name:10}"
+    return f"{title:70} {profile.name:10}"
 
 
 def _counts(results: Results) -> str:

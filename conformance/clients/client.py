@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import subprocess
 import tempfile
@@ -10,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Final
 
+from conformance.clients.accounts import Account
 from conformance.clients.images import Content
 
 TAG: Final = "v1"
@@ -19,6 +22,7 @@ _TIMEOUT: Final = 180
 _NOWHERE: Final = "http://127.0.0.1:9"  # the discard port: whatever asks the internet is refused at once
 
 _FEATURES: Final = {"pull_docker", "sha512_push", "sha512_pull"}
+_STORE: Final = "has no store to push from what it has pulled"
 
 COMMON_LACKS: Final = {
     "push_chart": "charts are Helm's",
@@ -29,6 +33,8 @@ COMMON_LACKS: Final = {
     "push_chunked": "has no setting to upload in chunks",
     "pull_resumed": "begins a broken download anew",
     "list_pages": "takes no size of a page",
+    "push_pulled": _STORE,
+    "login_by_token": "takes a user and a password only",
 }
 """Why most clients lack a verb that belongs to one or two."""
 
@@ -62,6 +68,8 @@ class Client:
     """Whether it makes Docker's schema 2 out of OCI's types."""
     schema2: ClassVar[bool] = False
     """Whether it makes nothing but Docker's schema 2."""
+    failures: ClassVar[tuple[type[Exception], ...]] = (CommandFailed,)
+    """What its verbs raise where the registry refuses."""
 
     def __init__(self, host: str, home: Path) -> None:
         """Raise ToolMissing when the client isn't here."""
@@ -123,6 +131,10 @@ class Client:
 
     def pull_resumed(self, source: str) -> Pulled:
         """Pull an image over a connection that breaks off."""
+        raise NotImplementedError
+
+    def push_pulled(self, source: str, target: str) -> None:
+        """Pull an image into the client's store and push it from there, under another name."""
         raise NotImplementedError
 
     def push_docker_list(self, content: Content, target: str) -> str | None:
@@ -209,7 +221,33 @@ class Client:
         """Sign an image with a key made for it."""
         raise NotImplementedError
 
+    # Who the client is to a registry that asks; `host` is that of the registry or of a proxy before it.
+
+    def login(self, host: str, account: Account) -> None:
+        """Log in by the client's own command, to which the password is its input."""
+        raise NotImplementedError
+
+    def logout(self, host: str) -> None:
+        """Forget who one was, by the client's own command where it has one."""
+        raise NotImplementedError
+
+    def login_by_token(self, host: str, account: Account) -> None:
+        """Log in by a refresh token, which is the account's password, or write it where the client looks for one."""
+        raise NotImplementedError
+
     # What the subclasses use.
+
+    def login_by_command(self, account: Account, *command: str | Path) -> None:
+        """Log in by a command that reads the password."""
+        file = self.home / "password"
+        file.write_text(f"{account.password}\n")
+        self.run(*command, given=file)
+
+    def write_token(self, file: Path, host: str, account: Account) -> None:
+        """Write a refresh token into a configuration as Docker does, where many clients look for one."""
+        file.parent.mkdir(parents=True, exist_ok=True)
+        user = base64.b64encode(f"{account.user}:".encode()).decode()
+        file.write_text(json.dumps({"auths": {host: {"auth": user, "identitytoken": account.password}}}))
 
     def scratch(self) -> Path:
         """Return a new, empty directory."""

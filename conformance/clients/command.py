@@ -9,11 +9,13 @@ import time
 from collections.abc import Sequence
 from typing import Any, Final, get_args
 
+from conformance.administration import Administration
 from conformance.clients.matrix import CLIENTS, Outcome, run, table
 from conformance.cluster import MISSING, Cluster, ClusterSetup, started
 from conformance.server import (
     NEWEST_PYTHON,
     THIS_PYTHON,
+    Auth,
     Door,
     HttpServer,
     Server,
@@ -27,30 +29,37 @@ _COMPLAINT: Final = re.compile(r'"level":"(?:error|critical)"|"status":5\d\d|^Tr
 _AT_ONCE: Final = 32
 """No more requests than that are ever on their way: four pushes at once, of five layers each, are the most."""
 
-_PAIRWISE: Final = ((0, 0, 0, 0), (0, 1, 1, 1), (1, 0, 1, 1), (1, 1, 0, 1), (1, 1, 1, 0))
-"""Five rows in which every two columns hold every two values."""
+_PAIRWISE: Final = (
+    (0, 0, 0, 0, 1),
+    (0, 1, 1, 1, 0),
+    (1, 0, 1, 1, 0),
+    (1, 1, 0, 1, 0),
+    (1, 1, 1, 0, 0),
+    (1, 1, 1, 1, 1),
+)
+"""Six rows in which every two columns hold every two values."""
 
 
 def main(arguments: list[str]) -> int:
     """Run the matrix; return 1 when an outcome is bad."""
     parser = argparse.ArgumentParser(prog="python -m conformance clients", description=__doc__)
     where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument("--serve", action="store_true", help="start five nodes and two clusters, one after the other")
+    where.add_argument("--serve", action="store_true", help="start six nodes and two clusters, one after the other")
     where.add_argument("--cluster", action="store_true", help="start the two clusters only")
-    where.add_argument("--setup", action="append", type=_setup, help="start it as DOOR,SERVER,PYTHON,STORAGE instead")
+    where.add_argument("--setup", action="append", type=_setup, help="start it as DOOR,SERVER,PYTHON,STORAGE,AUTH")
     where.add_argument("--url", metavar="HOST:PORT", help="take a registry that runs there and speaks plain HTTP")
     names = [client.name for client in CLIENTS]
     parser.add_argument("--only", action="append", choices=names, default=[], help="take this client; may be repeated")
     chosen = parser.parse_args(arguments)
     if chosen.url:
-        return _end([(chosen.url, _against(chosen.url, chosen.url, chosen.only))])
+        return _end([(chosen.url, _against(chosen.url, chosen.url, chosen.only, None))])
     results, missing = [], False
     for setup in chosen.setup or [*([] if chosen.cluster else pairwise()), *clusters()]:
         try:
             program_of(setup.python)
             # Clients reach it also through proxies on other ports, which only relative Locations lead back to.
             with started(setup, external_url="") as server:
-                outcomes = _against(str(setup), server.host, chosen.only)
+                outcomes = _against(str(setup), server.host, chosen.only, server.administration)
                 results.append((str(setup), [*outcomes, *complaints(server)]))
         except MISSING as error:
             print(f"{setup}: left out, {error}")
@@ -60,16 +69,17 @@ def main(arguments: list[str]) -> int:
 
 
 def pairwise() -> list[Setup]:
-    """Return setups in which every door meets every server, Python and storage, and so on for all pairs."""
-    doors, servers, storages = get_args(Door), get_args(HttpServer), get_args(Storage)
+    """Return setups in which every door meets every server, Python, storage and way to ask, and so on for all pairs."""
+    doors, servers, storages, auths = get_args(Door), get_args(HttpServer), get_args(Storage), get_args(Auth)
     pythons = (THIS_PYTHON, NEWEST_PYTHON)
-    return list(dict.fromkeys(Setup(doors[a], servers[b], pythons[c], storages[d]) for a, b, c, d in _PAIRWISE))
+    rows = (Setup(doors[a], servers[b], pythons[c], storages[d], auths[e]) for a, b, c, d, e in _PAIRWISE)
+    return list(dict.fromkeys(rows))
 
 
 def clusters() -> list[ClusterSetup]:
     """Return two clusters that differ in everything."""
     return [
-        ClusterSetup("versitygw", "auto", "lane", "granian", THIS_PYTHON),
+        ClusterSetup("versitygw", "auto", "lane", "granian", THIS_PYTHON, "token"),
         ClusterSetup("minio", "never", "quart", "hypercorn", NEWEST_PYTHON),
     ]
 
@@ -90,10 +100,12 @@ def complaints(server: Server | Cluster) -> list[Outcome]:
 
 def _setup(text: str) -> Setup:
     try:
-        door, server, python, storage = text.split(",")
+        door, server, python, storage, auth = text.split(",")
     except ValueError:
-        raise argparse.ArgumentTypeError("it takes four values, as in lane,granian,3.11,file") from None
-    return Setup(_one_of(Door, door), _one_of(HttpServer, server), python, _one_of(Storage, storage))
+        raise argparse.ArgumentTypeError("it takes five values, as in lane,granian,3.11,file,token") from None
+    return Setup(
+        _one_of(Door, door), _one_of(HttpServer, server), python, _one_of(Storage, storage), _one_of(Auth, auth)
+    )
 
 
 def _one_of(kind: object, text: str) -> Any:
@@ -103,10 +115,10 @@ def _one_of(kind: object, text: str) -> Any:
     return text
 
 
-def _against(name: str, host: str, only: Sequence[str]) -> list[Outcome]:
+def _against(name: str, host: str, only: Sequence[str], administration: Administration | None) -> list[Outcome]:
     print(f"\n== {name}", flush=True)
     begun = time.monotonic()
-    outcomes = run(host, only, lambda told: print(told, flush=True))
+    outcomes = run(host, only, lambda told: print(told, flush=True), administration)
     print(f"-- {time.monotonic() - begun:.0f} s", flush=True)
     return outcomes
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Final
 
+from conformance.clients.accounts import Account
 from conformance.clients.client import TAG, Client, Pulled
 from conformance.clients.images import Content, write_layout
 from conformance.tools import path_of
@@ -50,6 +51,20 @@ class ContainerClient(Client):
         super().__init__(host, home)
         store = ("--storage-driver", "vfs", "--root", str(home / "store"), "--runroot", str(home / "runroot"))
         self._program = [str(path_of(self.name)), *store]
+
+    def login(self, host: str, account: Account) -> None:
+        options = (_PLAIN, "--username", account.user, "--password-stdin")
+        self.login_by_command(account, *self._program, "login", *options, host)
+
+    def logout(self, host: str) -> None:
+        self.run(*self._program, "logout", host)
+
+    def login_by_token(self, host: str, account: Account) -> None:
+        self.write_token(self.home / "auth.json", host, account)
+
+    def push_pulled(self, source: str, target: str) -> None:
+        self.run(*self._program, "pull", "--quiet", _PLAIN, source)
+        self.run(*self._program, "push", _PLAIN, source, f"docker://{target}")
 
     def version(self) -> str:
         return self.run(self._program[0], "--version").split()[2]

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
+from conformance.clients.accounts import Account
 from conformance.clients.layouts import LayoutClient
 from conformance.tools import GO_TOOLS, path_of
 
@@ -47,6 +48,16 @@ class Cosign(LayoutClient):
         self._version = version.removeprefix("v")
         self._cosign = str(path_of("cosign", version))
         self._keys: set[str] = set()
+
+    def login(self, host: str, account: Account) -> None:
+        command = (self._cosign, "login", host, "--username", account.user, "--password-stdin")
+        self.login_by_command(account, *command)
+
+    def logout(self, host: str) -> None:
+        (self.home / "docker" / "config.json").unlink(missing_ok=True)  # It has no command for that.
+
+    def login_by_token(self, host: str, account: Account) -> None:
+        self.write_token(self.home / "docker" / "config.json", host, account)
 
     def version(self) -> str:
         assert f"v{self._version}" in self.run(self._cosign, "version")

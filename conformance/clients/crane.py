@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Final
 
+from conformance.clients.accounts import Account
 from conformance.clients.layouts import LayoutClient
 from conformance.tools import path_of
 
@@ -33,6 +34,15 @@ class Crane(LayoutClient):
     def __init__(self, host: str, home: Path) -> None:
         super().__init__(host, home)
         self._crane = [str(path_of("crane")), "--insecure"]
+
+    def login(self, host: str, account: Account) -> None:
+        self.login_by_command(account, *self._crane, "auth", "login", host, "-u", account.user, "--password-stdin")
+
+    def logout(self, host: str) -> None:
+        self.run(*self._crane, "auth", "logout", host)
+
+    def login_by_token(self, host: str, account: Account) -> None:
+        self.write_token(self.home / "docker" / "config.json", host, account)
 
     def version(self) -> str:
         return self.run(*self._crane, "version").removeprefix("v")

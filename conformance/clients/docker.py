@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Final
 
+from conformance.clients.accounts import Account
 from conformance.clients.client import Client, CommandFailed, Pulled
 from conformance.clients.containers import STORE_LACKS
 from conformance.clients.images import Content, unpacked_archive, write_docker_archive
@@ -55,6 +56,21 @@ class Docker(Client):
         except subprocess.TimeoutExpired:
             self._daemon.kill()
             self._daemon.wait()
+
+    def login(self, host: str, account: Account) -> None:
+        self.login_by_command(account, self._docker, "login", "--username", account.user, "--password-stdin", host)
+
+    def logout(self, host: str) -> None:
+        self.run(self._docker, "logout", host)
+
+    def login_by_token(self, host: str, account: Account) -> None:
+        self.write_token(self.home / "docker" / "config.json", host, account)
+
+    def push_pulled(self, source: str, target: str) -> None:
+        self._loaded += [source, target]
+        self.run(self._docker, "pull", "--quiet", source)
+        self.run(self._docker, "tag", source, target)
+        self.run(self._docker, "push", "--quiet", target)
 
     def version(self) -> str:
         client, daemon = self.run(

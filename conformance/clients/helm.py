@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Final
 
+from conformance.clients.accounts import Account
 from conformance.clients.client import COMMON_LACKS, Client
 from conformance.tools import path_of
 
@@ -29,6 +30,16 @@ class Helm(Client):
     def __init__(self, host: str, home: Path) -> None:
         super().__init__(host, home)
         self._helm = str(path_of("helm"))
+
+    def login(self, host: str, account: Account) -> None:
+        options = ("--plain-http", "--username", account.user, "--password-stdin")
+        self.login_by_command(account, self._helm, "registry", "login", *options, host)
+
+    def logout(self, host: str) -> None:
+        self.run(self._helm, "registry", "logout", host)
+
+    def login_by_token(self, host: str, account: Account) -> None:
+        self.write_token(self.home / ".config" / "helm" / "registry" / "config.json", host, account)
 
     def version(self) -> str:
         return self.run(self._helm, "version", "--template", "{{.Version}}").removeprefix("v")

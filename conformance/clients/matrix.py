@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from conformance.administration import Administration
+from conformance.clients.accounts import Accounts
 from conformance.clients.buildah import Buildah
 from conformance.clients.client import Client, CommandFailed
 from conformance.clients.cosign import Cosign2, Cosign3
@@ -23,7 +25,7 @@ from conformance.clients.oras_py import OrasPy
 from conformance.clients.plain import Plain
 from conformance.clients.podman import Podman
 from conformance.clients.regctl import Regctl
-from conformance.clients.scenarios import AFTERWARDS, SCENARIOS, Scenario
+from conformance.clients.scenarios import AFTERWARDS, SCENARIOS, STAGES, Scenario
 from conformance.clients.scenarios.place import Place, Shared
 from conformance.clients.skopeo import Skopeo
 from conformance.clients.wire import Registry
@@ -43,6 +45,9 @@ CLIENTS: Final[tuple[type[Client], ...]] = (
     OrasPy,
     Plain,
 )
+
+_EPOCH: Final = 1.0
+"""Seconds within which a change of rights counts on every node."""
 
 Verdict = Literal["ok", "failed", "n.a.", "missing"]
 
@@ -68,12 +73,17 @@ class Outcome:
         return f"{self.client:9} {self.scenario:26} {self.verdict:8} {said}"
 
 
-def run(host: str, only: Sequence[str], tell: Callable[[object], None]) -> list[Outcome]:
+def run(
+    host: str, only: Sequence[str], tell: Callable[[object], None], administration: Administration | None = None
+) -> list[Outcome]:
     """Put the clients named in `only`, all when there are none, through all scenarios against the registry at `host`.
 
-    `tell` gets every outcome as it comes, and the clients' versions.
+    `tell` gets every outcome as it comes, and the clients' versions. With `administration` the clients log in, and STAGES are
+    among the scenarios. Raise AdministrationFailed.
     """
-    shared = Shared(Registry(host), f"clients-{secrets.token_hex(3)}")
+    prefix = f"clients-{secrets.token_hex(3)}"
+    accounts = Accounts(administration, prefix) if administration is not None else None
+    shared = Shared(Registry(host, accounts.key if accounts is not None else None), prefix, accounts)
     outcomes = []
     with tempfile.TemporaryDirectory(prefix="clients-", ignore_cleanup_errors=True) as home:
         clients: list[Client] = []
@@ -87,10 +97,23 @@ def run(host: str, only: Sequence[str], tell: Callable[[object], None]) -> list[
                 for scenario in AFTERWARDS:
                     outcomes.append(_outcome(client, scenario, shared))
                     tell(outcomes[-1])
+            for outcome in _guarded(clients, accounts, shared) if accounts is not None else ():
+                outcomes.append(outcome)
+                tell(outcome)
         finally:
             for client in clients:
                 client.close()
     return outcomes
+
+
+def _guarded(clients: Sequence[Client], accounts: Accounts, shared: Shared) -> Iterator[Outcome]:
+    """Put all clients through one stage after the other, and yield what comes out."""
+    for stage in STAGES:
+        if stage.change is not None:
+            stage.change(accounts)
+            time.sleep(_EPOCH)
+        for client in clients:
+            yield _outcome(client, stage.scenario, shared)
 
 
 def _with(
@@ -101,6 +124,8 @@ def _with(
         client = kind(host, home)
         clients.append(client)
         tell(f"{client.name} {client.version()}")
+        if shared.accounts is not None:
+            client.login(host, shared.accounts.pipeline)
     except ToolMissing as error:
         yield Outcome(kind.name, "", "missing", str(error))
         return
@@ -134,7 +159,8 @@ def table(outcomes: Sequence[Outcome]) -> str:
     marks = {"ok": "ok", "failed": "FAILED", "n.a.": "–"}
     cells = {(outcome.scenario, outcome.client): marks.get(outcome.verdict, "") for outcome in outcomes}
     lines = [f"{'':26} " + " ".join(f"{name:>8}" for name in names)]
-    for scenario in (*SCENARIOS, *AFTERWARDS):
+    guarded = [stage.scenario for stage in STAGES if any(one.scenario == stage.scenario.name for one in outcomes)]
+    for scenario in (*SCENARIOS, *AFTERWARDS, *guarded):
         row = " ".join(f"{cells.get((scenario.name, name), 'not run'):>8}" for name in names)
         lines.append(f"{scenario.name:26} {row}")
     return "\n".join(lines)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Final
 
+from conformance.clients.accounts import Account
 from conformance.clients.client import TAG
 from conformance.clients.images import Content
 from conformance.clients.layouts import LayoutClient
@@ -25,6 +26,16 @@ class Oras(LayoutClient):
     def __init__(self, host: str, home: Path) -> None:
         super().__init__(host, home)
         self._oras = str(path_of("oras"))
+
+    def login(self, host: str, account: Account) -> None:
+        command = (self._oras, "login", "--plain-http", "--username", account.user, "--password-stdin", host)
+        self.login_by_command(account, *command)
+
+    def logout(self, host: str) -> None:
+        self.run(self._oras, "logout", host)
+
+    def login_by_token(self, host: str, account: Account) -> None:
+        self.login_by_command(account, self._oras, "login", "--plain-http", "--identity-token-stdin", host)
 
     def version(self) -> str:
         return self.run(self._oras, "version").split()[1]

@@ -7,13 +7,14 @@ import importlib.metadata
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 import oras.oci  # type: ignore[import-untyped]
 import requests
 from oras.layout import NewLayout, NewLayoutFromRegistry  # type: ignore[import-untyped]
 from oras.provider import Registry  # type: ignore[import-untyped]
 
+from conformance.clients.accounts import Account
 from conformance.clients.client import TAG, Client, CommandFailed, Pulled
 from conformance.clients.images import OCI_MANIFEST, Content, blobs_of_layout, write_layout
 
@@ -24,6 +25,7 @@ class OrasPy(Client):
     """oras.provider.Registry, in this process."""
 
     name: ClassVar[str] = "oras-py"
+    failures: ClassVar[tuple[type[Exception], ...]] = (CommandFailed, ValueError)
     lacks: ClassVar[Mapping[str, str]] = {
         "push_command": "runs in this process, which can't be killed",
         "push_docker": _DOCKER,
@@ -41,8 +43,29 @@ class OrasPy(Client):
 
     def __init__(self, host: str, home: Path) -> None:
         super().__init__(host, home)
-        self._registry = Registry(host, insecure=True)
-        self._registry.session.trust_env = False
+        self._account: Account | None = None
+
+    @property
+    def _registry(self) -> Any:
+        """A registry for one verb.
+
+        Of the tokens that it gets it keeps the first, whatever that is good for (a pull, before a push): so by Basic and with a
+        key, for which it gets none.
+        """
+        if self._account is None:
+            registry = Registry(self.host, insecure=True)
+        else:
+            registry = Registry(self.host, insecure=True, auth_backend="basic")
+            kept, secret = str(self.home / "docker" / "config.json"), self._account.key or self._account.password
+            registry.login(self._account.user, secret, hostname=self.host, config_path=kept)
+        registry.session.trust_env = False
+        return registry
+
+    def login(self, host: str, account: Account) -> None:
+        self._account = account
+
+    def logout(self, host: str) -> None:
+        self._account = None
 
     def version(self) -> str:
         return importlib.metadata.version("oras")
@@ -78,8 +101,9 @@ class OrasPy(Client):
         NewLayout(directory).push_to_registry(self._registry, target, TAG)
 
     def attach(self, subject: str, file: Path, media_type: str, artifact_type: str) -> str | None:
-        url = f"http://{self._registry.get_container(subject).manifest_url()}"
-        answer = self._registry.do_request(url, headers={"Accept": OCI_MANIFEST})
+        registry = self._registry
+        url = f"http://{registry.get_container(subject).manifest_url()}"
+        answer = registry.do_request(url, headers={"Accept": OCI_MANIFEST})
         named = oras.oci.Subject(answer.headers["Content-Type"], digest_in(answer), len(answer.content))
         target = f"{subject.rpartition(':')[0]}:attached"
         options = {"manifest_config": f"/dev/null:{artifact_type}", "disable_path_validation": True}

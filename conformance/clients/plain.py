@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import ClassVar, Final
 from urllib.parse import urlsplit
 
-from conformance.clients.client import Client, Pulled
+from conformance.clients.accounts import Account
+from conformance.clients.client import Client, CommandFailed, Pulled
 from conformance.clients.images import OCI_INDEX, Content, artifact, digest_of
 from conformance.clients.wire import Mismatch, Registry, same, with_parameter
 
@@ -25,6 +26,7 @@ class Plain(Client):
     """The library requests, and http.client where a request has to break off."""
 
     name: ClassVar[str] = "requests"
+    failures: ClassVar[tuple[type[Exception], ...]] = (CommandFailed, Mismatch)
     lacks: ClassVar[Mapping[str, str]] = {
         "push_files": _FILES,
         "pull_files": _FILES,
@@ -36,6 +38,15 @@ class Plain(Client):
     def __init__(self, host: str, home: Path) -> None:
         super().__init__(host, home)
         self._registry = Registry(host)
+        self._account: Account | None = None
+
+    def login(self, host: str, account: Account) -> None:
+        self._account = account
+        self._registry.log_in(account)
+
+    def logout(self, host: str) -> None:
+        self._account = None
+        self._registry.log_in(None)
 
     def version(self) -> str:
         return importlib.metadata.version("requests")
@@ -64,6 +75,7 @@ class Plain(Client):
     def copy(self, source: str, target: str) -> None:
         # Over the target's host, which may be a proxy that counts.
         registry = Registry(target.partition("/")[0])
+        registry.log_in(self._account)
         (origin, reference), (repository, tag) = self._parts(source), self._parts(target)
         found = registry.manifest(origin, reference)
         for blob in (found.json["config"], *found.json["layers"]):
@@ -135,7 +147,8 @@ class Plain(Client):
         content, location = file.read_bytes(), self._begin(repository)
         quarter = len(content) // 4
         location = self._append(location, content[:quarter], 0)
-        self._break_off(location, content[quarter : 2 * quarter], announced=len(content) - quarter)
+        authorization = self._registry.expect(204, "GET", location).request.headers.get("Authorization")
+        self._break_off(location, content[quarter : 2 * quarter], len(content) - quarter, authorization)
         location = self._go_on(location, content[: 3 * quarter], range(quarter, 2 * quarter + 1))
         same("the offset after the upload went on", self._offset(location)[0], 3 * quarter)
         self._registry.expect(201, "PUT", with_parameter(location, "digest", digest), data=content[3 * quarter :])
@@ -148,13 +161,15 @@ class Plain(Client):
         headers = _range(start, start + len(chunk))
         return self._registry.expect(202, "PATCH", location, data=chunk, headers=headers).headers["Location"]
 
-    def _break_off(self, location: str, sent: bytes, *, announced: int) -> None:
+    def _break_off(self, location: str, sent: bytes, announced: int, authorization: str | None) -> None:
         """Announce a body, send less, and hang up."""
         connection = http.client.HTTPConnection(self.host, timeout=60)
         parts = urlsplit(location)
         connection.putrequest("PATCH", f"{parts.path}?{parts.query}" if parts.query else parts.path)
         connection.putheader("Content-Type", "application/octet-stream")
         connection.putheader("Content-Length", str(announced))
+        if authorization is not None:
+            connection.putheader("Authorization", authorization)
         connection.endheaders()
         connection.send(sent)
         connection.close()

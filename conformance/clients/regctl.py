@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from conformance.clients.accounts import Account
 from conformance.clients.client import TAG, Pulled
 from conformance.clients.layouts import LayoutClient
 from conformance.tools import path_of
@@ -16,10 +17,21 @@ class Regctl(LayoutClient):
     """regctl, the command line."""
 
     name: ClassVar[str] = "regctl"
+    lacks: ClassVar[Mapping[str, str]] = {
+        "login_by_token": "goes on with the next token and forgets it at its end: the first one is used again, as by a thief"
+    }
 
     def __init__(self, host: str, home: Path) -> None:
         super().__init__(host, home)
         self._regctl = str(path_of("regctl"))
+
+    def login(self, host: str, account: Account) -> None:
+        self.login_by_command(
+            account, *self._to(host), "registry", "login", host, "--user", account.user, "--pass-stdin"
+        )
+
+    def logout(self, host: str) -> None:
+        self.run(*self._to(host), "registry", "logout", host)
 
     def version(self) -> str:
         return self.run(self._regctl, "version", "--format", "{{.VCSTag}}").removeprefix("v")

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Final
 
+from conformance.clients.accounts import Account
 from conformance.clients.client import TAG, Pulled
 from conformance.clients.images import Content, digest_of, write_layout
 from conformance.clients.layouts import LayoutClient
@@ -42,6 +43,16 @@ class Skopeo(LayoutClient):
     def __init__(self, host: str, home: Path) -> None:
         super().__init__(host, home)
         self._skopeo = [str(path_of("skopeo")), "--insecure-policy"]
+
+    def login(self, host: str, account: Account) -> None:
+        options = ("--tls-verify=false", "--username", account.user, "--password-stdin")
+        self.login_by_command(account, *self._skopeo, "login", *options, host)
+
+    def logout(self, host: str) -> None:
+        self.run(*self._skopeo, "logout", host)
+
+    def login_by_token(self, host: str, account: Account) -> None:
+        self.write_token(self.home / "auth.json", host, account)
 
     def version(self) -> str:
         return self.run(*self._skopeo, "--version").split()[2]

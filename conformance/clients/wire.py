@@ -9,6 +9,8 @@ from urllib.parse import quote, urljoin
 
 import requests
 
+from conformance.clients.accounts import Account
+from conformance.clients.bearer import Bearer
 from conformance.clients.images import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Content, digest_of, every
 
 _ACCEPT: Final = f"{OCI_MANIFEST}, {OCI_INDEX}, {DOCKER_MANIFEST}, {DOCKER_LIST}"
@@ -30,12 +32,18 @@ class Stored:
 
 
 class Registry:
-    """A running registry at `host` (`ADDRESS:PORT`), spoken to over plain HTTP."""
+    """A running registry at `host` (`ADDRESS:PORT`), spoken to over plain HTTP, with an API key where it asks."""
 
-    def __init__(self, host: str) -> None:
+    def __init__(self, host: str, key: str | None = None) -> None:
         self.host = host
         self._http = requests.Session()
         self._http.trust_env = False  # no proxy and no credentials of whoever runs this
+        if key is not None:
+            self._http.headers["Authorization"] = f"Bearer {key}"
+
+    def log_in(self, account: Account | None) -> None:
+        """Be somebody from now on, by the token protocol; None is nobody."""
+        self._http.auth = Bearer(self._http, (account.user, account.password) if account is not None else None)
 
     def request(self, method: str, path: str, **more: Any) -> requests.Response:
         """Send a request below `/v2/`, or to a Location, and return whatever is answered."""

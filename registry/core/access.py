@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -155,6 +155,15 @@ class Access:
         if row is not None and needed == PUSH and row.epochs.organisation is None:
             raise OrganisationUnknown(organisation_of(name))
         return held
+
+    async def is_narrowed(self, caller: Caller, name: RepositoryName, needed: frozenset[Permission]) -> bool:
+        """Say whether a caller may do what is `needed`, and only its credential doesn't permit it: another one would.
+
+        Raise AccessLost where it is nobody any more.
+        """
+        if caller.principal_id is None or caller.bound is None or needed & _bounded(caller, name, ALL):
+            return False
+        return bool(needed & await self.permitted(replace(caller, bound=None), name))
 
     async def require_principal(self, caller: Caller) -> None:
         """Raise AccessLost where the caller is nobody any more."""

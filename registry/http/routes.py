@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 import structlog
 
 from mediatypes.endpoints import ENDPOINTS, Location, Resource, methods_of
+from mediatypes.names import RepositoryName
 from registry.auth.gate import Gate
 from registry.auth.token_service import ANONYMOUS
 from registry.core.access import DELETE, PULL, PUSH, Permission
@@ -171,14 +172,26 @@ class Router:
             if call.caller == ANONYMOUS:
                 raise CredentialsMissing
             await self._services.access.require_principal(call.caller)
+        elif at.resource is Resource.UPLOADS and call.query.one("mount") and (source := call.query.one("from")):
+            await self._require_both(call, name_of(at.name), name_of(source))
         elif wanted not in _PULLED:
-            try:
-                call.held = await self._services.access.require(call.caller, name_of(at.name), needed)
-            except AccessMissing as error:
-                source = call.query.one("from") if at.resource is Resource.UPLOADS else None
-                if source:  # a token for both is asked for at once
-                    error.scopes += (f"repository:{name_of(source)}:pull",)
-                raise
+            call.held = await self._services.access.require(call.caller, name_of(at.name), needed)
+
+    async def _require_both(self, call: Call, name: RepositoryName, source: RepositoryName) -> None:
+        """Do what a mount needs: a token for both repositories is asked for at once.
+
+        Who may not pull from the source uploads the blob instead; whose token only doesn't say that he may gets another one.
+        """
+        access, scope = self._services.access, f"repository:{source}:pull"
+        try:
+            call.held = await access.require(call.caller, name, PUSH)
+        except AccessMissing as error:
+            error.scopes += (scope,)
+            raise
+        if await access.is_narrowed(call.caller, source, PULL):
+            narrow = AccessMissing(name, ("pull", "push"))
+            narrow.scopes += (scope,)
+            raise narrow
 
     def _refuse(self, call: Call, error: RegistryError) -> Reply:
         reply = _rendering(call)(error, call.request_id, self._links.here(call.path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations, product
 
 from conformance.cluster import ClusterSetup
@@ -26,7 +27,17 @@ def test_every_three_choices_meet_in_one_list() -> None:
 def test_both_lists_together_are_the_full_product() -> None:
     both = setups(PYTHONS) + setups(PYTHONS, turned=True)
     assert len(both) == 16
-    assert set(both) == {Setup(*choice) for choice in product(*CHOICES.values())}
+    assert {replace(setup, auth="open") for setup in both} == {Setup(*choice) for choice in product(*CHOICES.values())}
+
+
+def test_every_two_choices_meet_with_authentication_and_without() -> None:
+    lists = setups(PYTHONS), setups(PYTHONS, turned=True)
+    for names in combinations(CHOICES, 2):
+        choices = [*(CHOICES[name] for name in names), ("open", "token")]
+        for found in [lists[0] + lists[1]] if "storage" in names else lists:
+            assert {(*(getattr(setup, name) for name in names), setup.auth) for setup in found} == set(
+                product(*choices)
+            )
 
 
 def test_one_python_is_run_once() -> None:
@@ -34,9 +45,14 @@ def test_one_python_is_run_once() -> None:
 
 
 def test_a_setup_reads_as_a_line() -> None:
-    assert str(Setup("quart", "hypercorn", "3.13", "memory")) == "quart, hypercorn, Python 3.13, memory"
-    setup = ClusterSetup("minio", "never", "lane", "granian", "3.11")
-    assert str(setup) == "two: lane, granian, Python 3.11, minio, redirect never"
+    assert str(Setup("quart", "hypercorn", "3.13", "memory")) == "quart, hypercorn, Python 3.13, memory, open"
+    setup = ClusterSetup("minio", "never", "lane", "granian", "3.11", "token")
+    assert str(setup) == "two: lane, granian, Python 3.11, minio, redirect never, token"
+
+
+def test_a_cluster_with_authentication_and_one_without_meet_every_choice_but_python() -> None:
+    for name, values in (("s3", 2), ("redirect", 3), ("door", 2), ("server", 2)):
+        assert len({(getattr(setup, name), setup.auth) for setup in clusters(PYTHONS)}) == 2 * values
 
 
 def test_every_two_choices_of_a_cluster_meet() -> None:

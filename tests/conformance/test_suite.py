@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from conformance import suite, tools
+from conformance.administration import Administration
 from conformance.cluster import ClusterSetup
 from conformance.matrix import setups
 from conformance.results import Results
@@ -31,7 +32,7 @@ def runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[object, 
             raise ToolMissing("nginx is missing")
         yield Server("127.0.0.1:1", tmp_path, tmp_path / "log")
 
-    def run(host: str, profile: Profile, directory: Path) -> Results:
+    def run(host: str, profile: Profile, directory: Path, administration: Administration | None) -> Results:
         tried.append((host, profile.name))
         return PASSED
 

@@ -290,6 +290,27 @@ def test_the_catalog_names_what_one_may_pull(acting: Callable[..., Client], bert
     assert all(name.startswith("public/open") for name in seen[None])
 
 
+def test_a_token_that_leaves_the_source_of_a_mount_out_is_to_be_exchanged_for_one_with_both(
+    acting: Callable[..., Client], client: Client, bert: str
+) -> None:
+    mount = {"mount": DIGEST, "from": bert}
+    acting("alice", "repository:public/x:pull,push")
+    challenge = challenge_of(client.post("/v2/public/x/blobs/uploads/", params=mount))
+    assert challenge["error"] == "insufficient_scope"
+    assert challenge["scope"] == f"repository:public/x:pull,push repository:{bert}:pull"
+    acting("alice", challenge["scope"])
+    assert client.post("/v2/public/x/blobs/uploads/", params=mount).status_code == 201
+
+
+def test_whoever_may_not_pull_from_the_source_of_a_mount_uploads_instead(
+    acting: Callable[..., Client], client: Client, bert: str
+) -> None:
+    for scopes in (["repository:team-b/x:pull,push"], ["repository:team-b/x:pull,push", f"repository:{bert}:pull"]):
+        acting("bob", *scopes)
+        answer = client.post("/v2/team-b/x/blobs/uploads/", params={"mount": DIGEST, "from": bert})
+        assert answer.status_code == 202
+
+
 def test_probing_by_mounts(acting: Callable[..., Client], bert: str) -> None:
     """CVE-2024-39897: a blob that one may not pull is not mounted, whether it is there or not."""
     client = acting("bob", "repository:team-b/x:pull,push", f"repository:{bert}:pull")

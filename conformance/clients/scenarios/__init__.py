@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from conformance.clients.scenarios import blobs, listing, pulling, pushing, referring
+from conformance.clients.accounts import Accounts
+from conformance.clients.scenarios import blobs, guarding, listing, pulling, pushing, referring
 from conformance.clients.scenarios.place import Place
 
 
@@ -35,6 +36,7 @@ SCENARIOS: Final = (
     Scenario("pull Docker's schema 2", ("pull_image", "pull_docker"), pulling.pull_docker),
     Scenario("pull sha512", ("pull_image", "sha512_pull"), pulling.pull_sha512),
     Scenario("copy, mounted", ("copy",), pulling.copy),
+    Scenario("pull, push, mounted", ("push_pulled",), pulling.push_pulled),
     Scenario("convert types", ("convert",), pulling.convert),
     Scenario("to a layout and back", ("round_trip",), pulling.round_trip),
     Scenario("push blobs", ("push_blob",), blobs.push_blob),
@@ -53,6 +55,39 @@ SCENARIOS: Final = (
     Scenario("delete a manifest", ("delete_manifest",), listing.delete_manifest),
     Scenario("delete a blob", ("delete_blob",), blobs.delete_blob),
 )
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What an administrator changes, and the scenario that every client is put through then."""
+
+    scenario: Scenario
+    change: Callable[[Accounts], None] | None = None
+
+
+def _revoke(accounts: Accounts) -> None:
+    accounts.set_granted(granted=False)
+
+
+def _grant(accounts: Accounts) -> None:
+    accounts.set_granted(granted=True)
+
+
+def _disable(accounts: Accounts) -> None:
+    accounts.disable_robot()
+
+
+STAGES: Final = (
+    Stage(Scenario("as nobody", (), guarding.nobody)),
+    Stage(Scenario("as a reader", (), guarding.reader)),
+    Stage(Scenario("as a stranger", (), guarding.stranger)),
+    Stage(Scenario("by an API key", (), guarding.key)),
+    Stage(Scenario("grant removed", (), guarding.refused), _revoke),
+    Stage(Scenario("granted again", (), guarding.granted), _grant),
+    Stage(Scenario("key disabled", (), guarding.refused), _disable),
+    Stage(Scenario("by a refresh token", ("login_by_token",), guarding.refreshed)),
+)
+"""Where the registry asks who clients are: one after the other, each with all clients, after all else."""
 
 AFTERWARDS: Final = (Scenario("pull all clients' images", ("pull_image",), pulling.pull_others),)
 """What takes the work of all clients, so runs when they are done."""

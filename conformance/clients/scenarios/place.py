@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Final
 
+from conformance.clients.accounts import Accounts
 from conformance.clients.client import TAG, Client
 from conformance.clients.images import OCI_INDEX, Content
+from conformance.clients.proxy import Proxy
 from conformance.clients.wire import Registry, Stored
 
 MANY: Final = 1100
@@ -17,10 +21,11 @@ MANY: Final = 1100
 
 @dataclass
 class Shared:
-    """What is made once for a registry: long lists, and what the clients have pushed."""
+    """What is made once for a registry: long lists, and what the clients have pushed; `accounts` where it asks who they are."""
 
     registry: Registry
     prefix: str
+    accounts: Accounts | None = None
     pushed: dict[str, tuple[str, Content]] = field(default_factory=dict)
     """By client: the repository of its image, and the image as the registry serves it."""
 
@@ -65,6 +70,17 @@ class Place:
     def reference(self, tag: str = TAG) -> str:
         """Return the reference of a tag or digest in the repository."""
         return f"{self.named}{'@' if ':' in tag else ':'}{tag}"
+
+    @contextmanager
+    def proxy(self, *, hold: int | None = None, cut: int | None = None) -> Iterator[Proxy]:
+        """Yield a proxy before the registry, at which the client is logged in as at the registry itself."""
+        with Proxy(self.registry.host, hold=hold, cut=cut) as proxy:
+            if self.shared.accounts is not None:
+                self.client.login(proxy.host, self.shared.accounts.pipeline)
+            yield proxy
+            if self.shared.accounts is not None:
+                self.client.logout(proxy.host)
+                self.client.login(self.registry.host, self.shared.accounts.pipeline)
 
     def content_of(self, repository: str, found: Stored, files: dict[str, bytes]) -> Content:
         """Return an image that the registry serves as content to compare with."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from conformance.clients.client import TAG
 from conformance.clients.images import image, platforms
-from conformance.clients.proxy import Proxy
 from conformance.clients.scenarios import checks
 from conformance.clients.scenarios.place import Place
 from conformance.clients.wire import Mismatch
@@ -48,7 +47,7 @@ def pull_cut(place: Place) -> None:
     """
     content = image(place.seed, large=8 << 20)
     place.registry.put(place.repository, TAG, content)
-    with Proxy(place.registry.host, cut=5 << 20) as proxy:
+    with place.proxy(cut=5 << 20) as proxy:
         checks.pulled(place.client.pull_resumed(f"{proxy.host}/{place.repository}:{TAG}"), content)
     if proxy.received > 10 << 20:
         raise Mismatch(f"the client received {proxy.received} bytes: it began anew")
@@ -76,7 +75,7 @@ def copy(place: Place) -> None:
     content = image(place.seed, large=size)
     place.registry.put(place.repository, TAG, content)
     others = [f"{place.repository}/{name}" for name in ("one", "two")]
-    with Proxy(place.registry.host) as proxy:
+    with place.proxy() as proxy:
         source = f"{proxy.host}/{place.repository}:{TAG}"
         place.client.copy(source, f"{proxy.host}/{place.repository}:again")
         place.client.copy(source, f"{proxy.host}/{others[0]}:{TAG}")
@@ -87,6 +86,19 @@ def copy(place: Place) -> None:
         checks.stored(place, content, None, repository=repository)
     if proxy.sent - before > size // 2:
         raise Mismatch(f"the client sent {proxy.sent - before} bytes for a copy in the registry: nothing was mounted")
+
+
+def push_pulled(place: Place) -> None:
+    """Pull an image into the client's store and push it to another repository: its layers are mounted, not sent again."""
+    size = 2 << 20
+    content = image(place.seed, docker=place.client.schema2, large=size)
+    place.registry.put(place.repository, TAG, content)
+    other = f"{place.repository}/other"
+    with place.proxy() as proxy:
+        place.client.push_pulled(f"{proxy.host}/{place.repository}:{TAG}", f"{proxy.host}/{other}:{TAG}")
+    checks.stored(place, content, None, repository=other, exact=False)
+    if proxy.sent > size // 2:
+        raise Mismatch(f"the client sent {proxy.sent} bytes for an image that the registry has: nothing was mounted")
 
 
 def convert(place: Place) -> None:

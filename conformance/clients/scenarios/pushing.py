@@ -10,7 +10,6 @@ from typing import Final
 
 from conformance.clients.client import TAG
 from conformance.clients.images import digest_of, image, noise, platforms, tree, write_tree
-from conformance.clients.proxy import Proxy
 from conformance.clients.scenarios import checks
 from conformance.clients.scenarios.place import Place
 from conformance.clients.wire import Mismatch, same
@@ -115,7 +114,7 @@ def at_once(place: Place) -> None:
 def interrupted(place: Place) -> None:
     """Kill a push of 32 MiB in the middle; see nothing of it; push again, and pull."""
     content = image(place.seed, docker=place.client.schema2, large=_LARGE)
-    with Proxy(place.registry.host, hold=_CUT) as proxy:
+    with place.proxy(hold=_CUT) as proxy:
         process = _start(place, place.client.push_command(content, f"{proxy.host}/{place.repository}:{TAG}"))
         reached = proxy.reached.wait(_WAIT)
         ended = process.poll() is not None
