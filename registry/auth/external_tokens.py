@@ -22,7 +22,8 @@ from registry.auth.tokens import bound_of
 from registry.core.access import Caller
 from registry.errors import TokenInvalid
 
-_KEPT: Final = 8192  # tokens
+_KEPT: Final = 8192  # tokens, and
+_KEPT_LENGTH: Final = 2048  # characters of one, as of our own
 
 
 class _Verified(NamedTuple):
@@ -67,7 +68,8 @@ class ExternalTokens:
         found = self._verified.get(token)
         if found is None:
             found = await self._read(token)
-            self._verified[token] = found
+            if len(token) <= _KEPT_LENGTH:
+                self._verified[token] = found
             if len(self._verified) > _KEPT:
                 self._verified.popitem(last=False)
         elif await self._key(found.kid) is None:

@@ -24,7 +24,8 @@ from registry.errors import TokenInvalid
 LONGEST: Final = 16 << 10
 """Characters of a token."""
 
-_KEPT: Final = 8192  # tokens
+_KEPT: Final = 8192  # tokens that were verified, and
+_KEPT_LENGTH: Final = 2048  # characters of such a token: whoever asks for long ones, again and again, fills no memory
 _LEEWAY: Final = 5  # seconds by which nodes' clocks may differ
 _HEADER: Final = {"alg", "typ", "kid"}
 _CLAIMS: Final = ("iss", "sub", "aud", "exp", "nbf", "iat", "jti", "access", "pid")
@@ -133,6 +134,8 @@ class AccessTokens:
         return _Verified(caller, kid, float(claims["exp"]))
 
     def _keep(self, token: str, verified: _Verified) -> None:
+        if len(token) > _KEPT_LENGTH:
+            return
         self._verified[token] = verified
         while len(self._verified) > _KEPT:
             self._verified.popitem(last=False)

@@ -21,12 +21,25 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from mediatypes.digest import Digest
 from mediatypes.names import RepositoryName
-from registry.core.access import Access, Caller, Permission, organisation_of, path_of
+from registry.core.access import (
+    DELETE,
+    PULL,
+    PUSH,
+    Access,
+    Bound,
+    Caller,
+    Permission,
+    organisation_of,
+    path_of,
+    pullable,
+)
 from registry.core.explanations import Explanations
 from registry.core.identities import Identities
 from registry.core.roles import CUSTOM, Roles
 from registry.core.teams import Teams
+from registry.db import blobs
 from registry.db.pool import Connection, Database
 from registry.db.rights import Epochs, visible
 from registry.errors import AccessLost, AccessMissing, IdentityRefused, OrganisationUnknown
@@ -293,6 +306,87 @@ class RightsMachine(RuleBasedStateMachine):
             await access.confirm(Caller(principal_id, who), name, frozenset((permission,)), now)
         except (AccessMissing, AccessLost):
             return False
+        return True
+
+    @rule(
+        who=st.sampled_from([*PRINCIPALS, ""]),
+        names=st.dictionaries(st.sampled_from(NAMES), st.frozensets(st.sampled_from(Permission)), max_size=4),
+        node=st.sampled_from([0, 1]),
+    )
+    def a_token_is_the_most_that_it_permits(self, who: str, names: dict[str, frozenset[Permission]], node: int) -> None:
+        """Whatever a token says: what is permitted is in it and in the rules, by each way in which that is asked."""
+        bound = Bound({RepositoryName(name): permitted for name, permitted in names.items()}, catalog=False)
+        caller = Caller(self.ids.get(who, -1), who, bound)
+        self.do(self._compare_bound(self.access[node], caller, names))
+
+    async def _compare_bound(self, access: Access, caller: Caller, names: dict[str, frozenset[Permission]]) -> None:
+        epochs = await self._epochs()
+        expected = {
+            name: self.model.permitted(caller.name, name) & set(map(str, names.get(name, ()))) for name in NAMES
+        }
+        held = await asyncio.gather(*(self._held(access, caller, RepositoryName(name)) for name in NAMES))
+        assert dict(zip(NAMES, held, strict=True)) == expected
+        for needed in (PULL, PUSH, DELETE):
+            confirmed = await asyncio.gather(
+                *(self._confirmed_for(access, caller, RepositoryName(name), needed, epochs) for name in NAMES)
+            )
+            may = {name: bool(expected[name] & set(map(str, needed))) for name in NAMES}
+            assert dict(zip(NAMES, confirmed, strict=True)) == may
+
+    @rule(
+        of=st.sampled_from(sorted(NAMES)),
+        source=st.sampled_from([None, *NAMES]),
+        who=st.sampled_from([*PRINCIPALS, ""]),
+        token=st.one_of(st.none(), st.frozensets(st.sampled_from(NAMES), max_size=3)),
+    )
+    def mount(self, of: str, source: str | None, who: str, token: frozenset[str] | None) -> None:
+        """Mount a blob: who may pull it where it is, by his token too, is let, and nobody else."""
+        bound = Bound(dict.fromkeys(map(RepositoryName, token), PULL), catalog=False) if token is not None else None
+        caller = Caller(self.ids.get(who, -1), who, bound)
+        may = "pull" in self.model.permitted(who, of) and (token is None or of in token) and source in (None, of)
+        sources = pullable(caller, RepositoryName(source) if source is not None else None)
+        assert self.do(self._mounts(of, sources, caller.principal_id)) == may
+
+    async def _mounts(self, of: str, sources: list[str] | None, principal_id: int | None) -> bool:
+        """Try it, and undo it: nothing stays."""
+        transaction = self.sql.transaction()
+        await transaction.start()
+        try:
+            digest = Digest.of(b"mounted")
+            await self.sql.execute(
+                "INSERT INTO blobs (digest, size, storage_key) VALUES ($1, 1, 'k')", digest.to_bytes()
+            )
+            await self.sql.execute(
+                "INSERT INTO repository_blobs (repository_id, digest) SELECT id, $1 FROM repositories WHERE name = $2",
+                digest.to_bytes(),
+                of,
+            )
+            into = await self.sql.fetchval("INSERT INTO repositories (name) VALUES ('into') RETURNING id")
+            return await blobs.mount(self.sql, digest, repository_id=into, sources=sources, principal_id=principal_id)
+        finally:
+            await transaction.rollback()
+
+    async def _held(self, access: Access, caller: Caller, name: RepositoryName) -> set[str]:
+        try:
+            return set(map(str, await access.permitted(caller, name)))
+        except AccessLost:
+            return set()
+
+    async def _confirmed_for(
+        self,
+        access: Access,
+        caller: Caller,
+        name: RepositoryName,
+        needed: frozenset[Permission],
+        epochs: dict[str | int, int],
+    ) -> bool:
+        now = Epochs(epochs.get(caller.principal_id or 0), epochs.get(organisation_of(name)))
+        try:
+            await access.confirm(caller, name, needed, now)
+        except (AccessMissing, AccessLost):
+            return False
+        except OrganisationUnknown:  # who may do everything gets so far, and no further
+            return True
         return True
 
     async def _decided(self, access: Access, who: str, name: RepositoryName) -> set[str]:
