@@ -33,9 +33,7 @@ _PARAMETER: Final = re.compile(
 _USERINFO: Final = re.compile(r"\A(\s*(?:[A-Za-z][A-Za-z0-9+.-]*://|(?![^:]*://))[^:/?#@]*:).*(?=@)", re.DOTALL)
 _BRACKETS: Final = re.compile(r"\[[^\]]*\]")
 _HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\.?", re.ASCII)
-_LISTEN: Final = re.compile(
-    r"([^:\[\]/\s]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2})"
-)
+_LISTEN: Final = re.compile(r"(?:[^:\[\]/\s]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})", re.ASCII)
 _EXTERNAL_URL: Final = re.compile(r"https?://[^/?#@\s]+(?:/[^?#\s]*)?")
 
 
@@ -314,7 +312,8 @@ class Settings(BaseSettings):
     @field_validator("admin_listen")
     @classmethod
     def _refuse_no_address(cls, address: str | None) -> str | None:
-        if address is not None and re.fullmatch(_LISTEN, address) is None:
+        found = _LISTEN.fullmatch(address) if address is not None else None
+        if address is not None and (found is None or int(found[1]) > 65535):
             raise ValueError("this is no HOST:PORT, such as 127.0.0.1:9090 or [::1]:9090")
         return address
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from registry.config import (
     PREFIX,
+    Auth,
     Deletion,
     HttpServer,
     InvalidSettings,
@@ -341,6 +342,11 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "cache_bytes": st.integers(0),
     "redis_url": st.none() | st.just("rediss://:p@host:6379/1"),
     "rate_limit": st.integers(0, 1_000_000),
+    "rate_limit_read": st.integers(0, 1_000_000),
+    "rate_limit_write": st.integers(0, 1_000_000),
+    "rate_limit_login": st.integers(0, 1_000_000),
+    "rate_limit_admin": st.integers(0, 1_000_000),
+    "admin_listen": st.none() | st.sampled_from(["127.0.0.1:0", "[::1]:9090", "localhost:65535"]),
     "outgoing_allow": st.lists(st.sampled_from(["idp.internal", "10.0.0.0/8", "::1"])).map(tuple),
     "outgoing_ca_file": st.none() | st.just(Path("/etc/certificates.pem")),
     "trusted_proxies": st.lists(st.sampled_from(["10.0.0.0/8", "::1/128", "192.0.2.1"])).map(tuple),
@@ -363,21 +369,54 @@ TOKEN_SERVER = {
 }
 
 
+# Settings that are given together or not at all.
+CERTIFICATES = {
+    "tls_cert_file": Path("/etc/tls.crt"),
+    "tls_key_file": Path("/etc/tls.key"),
+    "tls_client_ca_file": Path("/etc/clients.pem"),
+}
+PROXY = {"auth": Auth.TOKEN, "trusted_identity_header": "X-Client-Subject", "identity_proxies": ("192.0.2.1", "::1")}
+
+
 @given(
     values=st.fixed_dictionaries({"insecure_open": st.just(True)}, optional=FIELDS).filter(has_a_database_if_need_be),
-    server=st.sampled_from([{}, TOKEN_SERVER]),
+    together=st.sampled_from([{}, TOKEN_SERVER, CERTIFICATES, PROXY]),
 )
 def test_a_child_process_finds_the_very_settings_in_its_environment(
-    values: dict[str, Any], server: dict[str, Any]
+    values: dict[str, Any], together: dict[str, Any]
 ) -> None:
     with environment({}):
-        settings = Settings(**values, **server)
+        settings = Settings(**values, **together)
     with environment(settings.to_environment()):
         assert load_settings() == settings
 
 
 def test_the_property_of_the_environment_covers_every_setting() -> None:
-    assert set(FIELDS) | set(TOKEN_SERVER) | {"auth", "insecure_open"} == set(Settings.model_fields)
+    given = {*FIELDS, *TOKEN_SERVER, *CERTIFICATES, *PROXY, "insecure_open"}
+    assert given == set(Settings.model_fields)
+
+
+@pytest.mark.parametrize("address", ["9090", ":9090", "127.0.0.1", "127.0.0.1:", "::1:9090", "a b:1", "host:99999"])
+def test_another_address_has_a_host_and_a_port(address: str) -> None:
+    assert "admin_listen" in refusal(admin_listen=address)
+
+
+def test_metrics_are_elsewhere_where_the_main_port_is_not_for_those_who_run_it() -> None:
+    assert load_settings().admin_address is None
+    assert load_settings(auth="token").admin_address == ("127.0.0.1", 0)
+    assert load_settings(**CERTIFICATES).admin_address == ("127.0.0.1", 0)
+    assert load_settings(admin_listen="[::1]:9090").admin_address == ("::1", 9090)
+
+
+def test_what_belongs_together_is_given_together() -> None:
+    for name in ("tls_cert_file", "tls_key_file"):
+        assert "belong together" in refusal(**{name: "/etc/file"})
+    assert "tls_cert_file is missing" in refusal(tls_client_ca_file="/etc/file")
+    assert "both or none" in refusal(auth="token", trusted_identity_header="X-User")
+    assert "both or none" in refusal(auth="token", identity_proxies="192.0.2.1")
+    assert "auth=token does" in refusal(trusted_identity_header="X-User", identity_proxies="192.0.2.1")
+    assert "identity_proxies" in refusal(**{**PROXY, "identity_proxies": "proxy.example"})
+    assert "trusted_identity_header" in refusal(**{**PROXY, "trusted_identity_header": "X User"})
 
 
 def test_hosts_and_networks_that_may_be_called_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
