@@ -320,7 +320,13 @@ def add_admin_api(
 
     audit_key = create_audit_key(settings)
     callers = Callers(
-        doors.gate, RequestSignatures(db), services.access, doors.networks, limits, external_url=settings.external_url
+        doors.gate,
+        RequestSignatures(db),
+        services.access,
+        doors.networks,
+        limits,
+        external_url=settings.external_url,
+        is_secure=settings.tls_cert_file is not None,
     )
     admin = AdminServices(
         api_keys=ApiKeys(db),

@@ -243,6 +243,14 @@ async def test_a_rotation_is_no_outage(tokens: AccessTokens, keyring: Keyring, f
     await tokens.verify(token)
 
 
+async def test_a_rotation_before_the_first_token_leaves_a_key_that_signs(
+    keyring: Keyring, tokens: AccessTokens
+) -> None:
+    kid = await keyring.rotate(actor=OPERATOR)
+    assert (await keyring.signer()).kid == kid
+    assert (await tokens.verify((await tokens.issue(ALICE, GRANTED)).token)).name == "alice"
+
+
 async def test_nodes_that_start_at_once_make_one_key(db: Database, secret_key: SecretKey) -> None:
     rings = [Keyring(db, secret_key, algorithm="ES256", longest=300) for _ in range(5)]
     assert len({(await ring.signer()).kid for ring in rings}) == 1

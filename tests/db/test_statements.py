@@ -141,6 +141,7 @@ HOT: dict[str, tuple[Any, ...]] = {
     "manifests._REFERRERS of a popular subject": (REPOSITORY, POPULAR, b"", 20, 3 << 20),
     "manifests._REFERRERS_OF_TYPE": (REPOSITORY, POPULAR, b"", 20, 3 << 20, "artifact"),
     "manifests._REFERRERS_OF_TYPE that is rare": (REPOSITORY, POPULAR, b"", 500, 3 << 20, "rare"),
+    "principals._STANDING": (1,),
     "repositories._PAGE": ("team/model5", 101, None),
     "repositories._PAGE from the start": ("", 101, None),
     "repositories._PAGE of a reader": ("", 101, 7),
@@ -314,6 +315,20 @@ def test_every_statement_that_a_request_runs_is_among_the_hot_ones() -> None:
         "keys._ALL",
         "keys._FORGET",
         "keys._RETIRE",
+        "api_keys._PAGE",  # one's own account, or an administrator's, as those below
+        "api_keys._DELETE",
+        "sessions._REVOKE",
+        "service_keys._LIST",
+        "directory._PRINCIPAL",  # lists for who administers: pages, of which nobody asks for many
+        "directory._PRINCIPALS",
+        "directory._ONE",
+        "directory._ORGANISATIONS",
+        "directory._ORGANISATION",
+        "directory._TEAMS",
+        "directory._TEAM",
+        "directory._MEMBERS",
+        "directory._ROLES",
+        "directory._GRANTS",
         "trust._FIND",  # issuers and their rules are few, by administrators' hands
         "trust._RULE",
         "trust._RULES_OF",

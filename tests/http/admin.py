@@ -116,11 +116,11 @@ def governing(directory: Path, **settings: object) -> Iterator[Governed]:
     """Start a registry with the people of Governed."""
     with serving(directory, auth="token", **settings) as registry:
         found = Governed(registry)
-        _fill(found, directory)
+        _fill(found)
         yield found
 
 
-def _fill(found: Governed, directory: Path) -> None:
+def _fill(found: Governed) -> None:
     def do(verb: Callable[..., object], *arguments: object, **options: object) -> object:
         return verb(found.settings, *arguments, **options)
 
@@ -139,11 +139,8 @@ def _fill(found: Governed, directory: Path) -> None:
     do(administration.add_robot, "other+ci")
     for name in (*USERS, "acme+ci"):
         found.keys[name] = str(do(administration.create_key, name, "first", lifetime=None))
-    pem = directory / "signer.pem"
-    pem.write_bytes(
-        found.signing_key.public_key().public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
+    pem = found.signing_key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
     do(administration.add_service, "signer", is_admin=True)
     do(administration.add_service_key, "signer", pem, lifetime=None)

@@ -14,6 +14,7 @@ from registry.http.api.app import ROUTES
 from tests.http.admin import PASSWORD, Api, Governed, basic, problem
 from tests.http.client import Client, wire
 from tests.http.server import serving
+from tests.http.test_admin_address import admin_of
 
 STRANGE = [
     "\0",
@@ -240,7 +241,7 @@ def test_the_document_s_page_is_for_who_is_known_and_loads_nothing_from_elsewher
 def test_metrics_name_the_route_and_nobody(governed: Governed) -> None:
     assert governed.by("root")("GET", "/admin/users/alice").status_code == 200
     assert governed.by("root")("GET", "/admin/users/nobody-at-all").status_code == 404
-    text = requests.get(f"{governed.registry.url}/metrics", timeout=20).text
+    text = requests.get(f"{admin_of(governed.registry)}/metrics", timeout=20).text
     assert 'endpoint="api.users.show"' in text
     assert "nobody-at-all" not in text
     assert "alice" not in text

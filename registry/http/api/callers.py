@@ -59,14 +59,19 @@ class Callers:
         limits: Limits,
         *,
         external_url: str | None,
+        is_secure: bool = False,
     ) -> None:
-        """Take signatures of what was sent to `external_url`, or without one to the Host that the client names."""
+        """Take signatures of what was sent to `external_url`, or without one to the Host that the client names.
+
+        `is_secure` where we speak TLS ourselves.
+        """
         self._gate = gate
         self._signatures = signatures
         self._access = access
         self._networks = networks
         self._limits = limits
         self._external_url = external_url
+        self._scheme = "https" if is_secure else "http"
 
     async def admit(self, call: Call, content: bytes) -> Asked:
         """Return who calls with a body. Raise Unauthorized, AccessDenied, RequestInvalid, TooManyRequests."""
@@ -94,7 +99,7 @@ class Callers:
 
     def _target(self, call: Call) -> str:
         """Return the URI that a signature covers, as the client has written it."""
-        base = self._external_url or f"http://{call.headers.get('host', '')}"
+        base = self._external_url or f"{self._scheme}://{call.headers.get('host', '')}"
         path = (call.raw_path if call.raw_path is not None else call.path.encode()).decode("latin-1")
         query = f"?{call.raw_query.decode('latin-1')}" if call.raw_query else ""
         return f"{base.rstrip('/')}{path}{query}"
