@@ -218,6 +218,8 @@ def test_robots_and_keys(admin: Commands, mark: str, registry: Registry) -> None
         admin("apikey", "revoke", holder, str(row["id"]), code=1)
     admin("robot", "disable", robot)
     assert named(admin.rows("robot", "list"), robot)["is_disabled"]
+    said = admin("access", "explain", f"user:{robot}", f"{org}/model", "pull", code=1)
+    assert f"`blacklake admin robot enable {robot}` lets it in again" in said
     admin("robot", "enable", robot)
     assert f"there is no user {robot}" in admin("user", "remove", robot, code=1)
     assert admin("robot", "remove", robot) == f"robot {robot} is gone"

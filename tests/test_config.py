@@ -94,6 +94,13 @@ def test_an_unknown_variable_is_refused_with_a_suggestion(monkeypatch: pytest.Mo
     assert "BLACKLAKE_DATABSE_URL: there is no such setting; did you mean BLACKLAKE_DATABASE_URL?" in refusal()
 
 
+def test_what_says_who_acts_by_a_server_s_api_is_no_setting_and_no_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BLACKLAKE_API_KEY", "blk_secret")
+    monkeypatch.setenv("BLACKLAKE_PASSWORD_FILE", "password")
+    assert "blk_secret" not in str(load_settings().shown())
+    assert "api_key" not in load_settings().to_environment()
+
+
 def test_an_unknown_setting_in_the_file_is_refused_with_a_suggestion(file: Path) -> None:
     file.write_text("uplaod_ttl = 100\nqwertz = 1\n")
     message = refusal(file)

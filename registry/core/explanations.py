@@ -69,7 +69,8 @@ class Explanations:
             if found.principal is not None and found.principal.is_disabled:
                 return Explanation(
                     False,
-                    f"{subject} is disabled; `blacklake admin user enable {found.principal.name}` lets it in again",
+                    f"{subject} is disabled; `blacklake admin {found.principal.kind} enable {found.principal.name}` lets it"
+                    " in again",
                 )
             if await organisations.find(conn, organisation_of(name)) is None:
                 return _without_organisation(found, name, permission)
