@@ -40,7 +40,7 @@ from registry.core.repositories import Repositories
 from registry.core.services import Services
 from registry.core.tags import Tags
 from registry.core.uploads import Uploads
-from registry.datadir import INITIAL_PASSWORD
+from registry.datadir import forget_first_password
 from registry.db.pool import Database
 from registry.db.replicas import PATIENCE, Replicas
 from registry.errors import Unavailable
@@ -259,7 +259,7 @@ def create_pages(settings: Settings, db: Database, networks: Networks, limits: L
         browsers,
         sessions,
         logins.passwords,
-        settings.data_dir / INITIAL_PASSWORD,
+        lambda user: forget_first_password(settings.data_dir, user),
     )
     handlers = {**login.handlers, **account.handlers}
     return Pages(site, rendering, sessions, FormTokens(logins.secret), networks, limits, handlers)

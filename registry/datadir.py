@@ -19,8 +19,11 @@ from typing import Final
 
 from registry.processes import Identity, end, identify
 
-INITIAL_PASSWORD: Final = "initial-admin-password"  # noqa: S105 - a file's name
-"""File with the first user's password, until he changes it."""
+FIRST_ADMIN: Final = "admin"
+"""The user that a first start makes."""
+
+PASSWORD_FILE: Final = "initial-admin-password"  # noqa: S105 - a file's name
+"""Where a first start leaves that one's password."""
 
 _SUPERVISOR: Final = "supervisor"
 _LOCK_PATIENCE: Final = 15.0  # seconds for the leftovers of a killed server to let go
@@ -154,3 +157,9 @@ class DataDirectory:
         new = self._ledger.with_suffix(".new")
         new.write_text(json.dumps(rows, indent=1))
         new.replace(self._ledger)
+
+
+def forget_first_password(directory: Path, user: str) -> None:
+    """Delete the file with the first password, where it is there and the password is no longer that of its `user`."""
+    if user == FIRST_ADMIN:
+        (directory / PASSWORD_FILE).unlink(missing_ok=True)

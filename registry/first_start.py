@@ -14,8 +14,8 @@ import structlog
 from registry.auth.passwords import Passwords, PasswordUnfit
 from registry.auth.sealing import SecretKeyUnusable, make_key_file, read_key
 from registry.config import Settings
-from registry.core.identities import FIRST_ADMIN, Identities
-from registry.datadir import INITIAL_PASSWORD
+from registry.core.identities import Identities
+from registry.datadir import FIRST_ADMIN, PASSWORD_FILE
 from registry.db.pool import Database
 from registry.errors import RegistryError
 
@@ -55,7 +55,7 @@ def ensure_admin(settings: Settings, data: Path) -> None:
     try:
         if _with_identities(settings, lambda identities: identities.has_users()):
             return
-        given, note = settings.admin_password_file, data / INITIAL_PASSWORD
+        given, note = settings.admin_password_file, data / PASSWORD_FILE
         password = secrets.token_urlsafe(18) if given is None else given.read_text().strip()
         hashed = asyncio.run(Passwords().hashed(password))
         if given is None:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from registry.core.audit import Action, Actor, Event, record
 from registry.db import api_keys, principals, sessions
-from registry.db.api_keys import KeyRow
+from registry.db.api_keys import KeyListed
 from registry.db.pool import Connection, Database
 from registry.db.sessions import SessionRow
 from registry.errors import IdentityUnknown
@@ -21,10 +21,10 @@ class Accounts:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    async def keys(self, principal_id: int) -> list[KeyRow]:
-        """Return the user's newest 100 keys, the newest first."""
+    async def keys(self, principal_id: int) -> list[KeyListed]:
+        """Return the user's first 100 keys, in the order in which they were made."""
         return await self._db.read(
-            "list_api_keys", lambda conn: api_keys.listed(conn, principal_id=principal_id, limit=_LISTED)
+            "list_api_keys", lambda conn: api_keys.page(conn, principal_id=principal_id, after=0, limit=_LISTED)
         )
 
     async def sessions(self, principal_id: int) -> list[SessionRow]:

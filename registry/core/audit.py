@@ -46,6 +46,7 @@ class Action(StrEnum):
     PRINCIPAL_DISABLE = "principal.disable"
     PRINCIPAL_ENABLE = "principal.enable"
     PRINCIPAL_DELETE = "principal.delete"
+    PASSWORD_CHANGE = "password.change"  # noqa: S105 - an action, not a password
     SERVICE_ADD = "service.add"
     KEY_ADD = "key.add"
     KEY_REVOKE = "key.revoke"
@@ -58,12 +59,11 @@ class Action(StrEnum):
     ORGANISATION_ADD = "organisation.add"
     GRANT_ADD = "grant.add"
     GRANT_REMOVE = "grant.remove"
-    TOKEN_GIVE = "token.give"  # noqa: S105 - an action, not a token
     LOGIN = "login"
     LOGOUT = "logout"
-    PASSWORD_CHANGE = "password.change"  # noqa: S105 - likewise
-    SESSION_REVOKE = "session.revoke"
+    TOKEN_GIVE = "token.give"  # noqa: S105 - an action, not a token
     SESSION_REUSE = "session.reuse"
+    SESSION_REVOKE = "session.revoke"
     PULL = "pull"
     AUDIT_PRUNE = "audit.prune"
     AUDIT_DROP = "audit.drop"

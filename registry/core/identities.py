@@ -29,9 +29,6 @@ T = TypeVar("T")
 
 _LONGEST_KEY_NAME: Final = 128
 
-FIRST_ADMIN: Final = "admin"
-"""The user that a first start makes."""
-
 ROBOT_MARK: Final = "+"
 """What stands between a robot's organisation and the rest of its name; no user's name has one."""
 

@@ -1,4 +1,4 @@
-"""API keys as their principal sees them."""
+"""API keys: secrets that stand for a principal. Each is looked up with its principal, never by its number alone."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 from registry.db.pool import Connection
 
 
-class KeyRow(NamedTuple):
-    """A key, valid or expired. What it is is not known here."""
+class KeyListed(NamedTuple):
+    """What may be told of a key. `used_at` is true to a minute."""
 
     id: int
     name: str
@@ -18,15 +18,15 @@ class KeyRow(NamedTuple):
     used_at: datetime | None
 
 
-_LIST: Final = """
-SELECT id, name, created_at, expires_at, used_at FROM api_keys WHERE principal_id = $1 ORDER BY created_at DESC, id LIMIT $2
+_PAGE: Final = """
+SELECT id, name, created_at, expires_at, used_at FROM api_keys WHERE principal_id = $1 AND id > $2 ORDER BY id LIMIT $3
 """
 _DELETE: Final = "DELETE FROM api_keys WHERE principal_id = $1 AND id = $2 RETURNING name"
 
 
-async def listed(conn: Connection, *, principal_id: int, limit: int) -> list[KeyRow]:
-    """Return the keys of a principal, the newest first."""
-    return [KeyRow(*row) for row in await conn.fetch(_LIST, principal_id, limit)]
+async def page(conn: Connection, *, principal_id: int, after: int, limit: int) -> list[KeyListed]:
+    """Return keys of a principal, expired ones too, those with numbers above `after`."""
+    return [KeyListed(*row) for row in await conn.fetch(_PAGE, principal_id, after, limit)]
 
 
 async def delete(conn: Connection, key_id: int, *, principal_id: int) -> str | None:

@@ -59,7 +59,7 @@ UPDATE sessions SET revoked_at = now() WHERE principal_id = $1 AND revoked_at IS
 """
 _REVOKE: Final = """
 UPDATE sessions SET revoked_at = now()
-WHERE principal_id = $1 AND id = $2 AND revoked_at IS NULL AND expires_at > now() RETURNING 1
+WHERE id = $2 AND principal_id = $1 AND revoked_at IS NULL AND expires_at > now() RETURNING 1
 """
 # Also of revoked ones: until then it can be seen when that was.
 _FORGET: Final = """

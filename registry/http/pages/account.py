@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Final
 from uuid import UUID
-
-import structlog
 
 from registry.auth.browser_login import BrowserLogin
 from registry.auth.browser_sessions import BrowserSessions
 from registry.auth.passwords import Passwords, PasswordUnfit
 from registry.auth.secrets import API_KEY, hash_of, new_secret
 from registry.core.accounts import Accounts
-from registry.core.identities import FIRST_ADMIN, Identities
+from registry.core.identities import Identities
 from registry.errors import CredentialsWrong, IdentityRefused, RegistryError, RequestInvalid, TooManyLogins
 from registry.http.errors import STATUS, headers_of
 from registry.http.pages.rendering import Rendering
@@ -23,7 +20,6 @@ from registry.http.pages.site import SESSION, Site
 from registry.http.pages.visits import Handler, PageKey, Visit, led_to
 from registry.http.reply import Reply
 
-_log = structlog.get_logger("registry.http")
 _LIFETIMES: Final = {"7": "7 days", "30": "30 days", "90": "90 days", "365": "a year", "": "without end"}
 _DONE: Final = {
     "key": "The key is revoked. Whoever uses it is refused from now on.",
@@ -44,9 +40,9 @@ class AccountPages:
         logins: BrowserLogin,
         sessions: BrowserSessions,
         passwords: Passwords,
-        initial_password: Path,
+        on_password_change: Callable[[str], None],
     ) -> None:
-        """`initial_password` is the file with the first user's, which is of no use once that is changed."""
+        """`on_password_change` is told of whom."""
         self._site = site
         self._rendering = rendering
         self._accounts = accounts
@@ -54,7 +50,7 @@ class AccountPages:
         self._logins = logins
         self._sessions = sessions
         self._passwords = passwords
-        self._initial_password = initial_password
+        self._on_password_change = on_password_change
 
     @property
     def handlers(self) -> Mapping[PageKey, Handler]:
@@ -123,19 +119,11 @@ class AccountPages:
         except (CredentialsWrong, TooManyLogins) as error:
             return await self._page(visit, error, of="password")
         await self._accounts.set_password(hashed, actor=visit.actor)
-        self._forget_initial_password(visit)
+        self._on_password_change(visit.user.caller.name)
         cookie = await self._sessions.start(visit.user.caller, visit.origin.agent)
         reply = self._back("password")
         reply.headers.append(self._site.keep(visit.call, SESSION, cookie))
         return reply
-
-    def _forget_initial_password(self, visit: Visit) -> None:
-        if visit.user.caller.name != FIRST_ADMIN:
-            return
-        try:
-            self._initial_password.unlink(missing_ok=True)
-        except OSError as error:  # the change is made: who can't delete the file is told by the log
-            _log.warning("the first password's file is out of date and can't be deleted", error=str(error))
 
     def _back(self, done: str) -> Reply:
         return led_to(f"{self._site.base}/auth/account?done={done}")
