@@ -61,9 +61,9 @@ class Action(StrEnum):
     ORGANISATION_ADD = "organisation.add"
     GRANT_ADD = "grant.add"
     GRANT_REMOVE = "grant.remove"
-    TOKEN_GIVE = "token.give"  # noqa: S105 - an action, not a token
     LOGIN = "login"
     LOGOUT = "logout"
+    TOKEN_GIVE = "token.give"  # noqa: S105 - an action, not a token
     SESSION_REUSE = "session.reuse"
     SESSION_START = "session.start"
     SESSION_REVOKE = "session.revoke"
