@@ -63,15 +63,8 @@ def _text(everybody: list[float], guarded: list[float]) -> tuple[str, bool]:
 
 def _add_organisation(server: Server) -> None:
     program = Path(sys.prefix, "bin", "blacklake")
-    command = [
-        str(program),
-        "admin",
-        "org",
-        "add",
-        REPOSITORY.partition("/")[0],
-        "--data-dir",
-        str(server.home / "data"),
-    ]
+    organisation, data = REPOSITORY.partition("/")[0], str(server.home / "data")
+    command = [str(program), "admin", "org", "add", organisation, "--data-dir", data]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise BenchmarkError(f"the organisation can't be made: {done.stderr.strip()}")

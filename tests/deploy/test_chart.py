@@ -154,6 +154,7 @@ def test_prometheus_finds_the_port_that_has_metrics_and_no_client_does() -> None
         ("externalUrl=", "externalUrl"),
         ("storage.url=", "storage.url"),
         ("database.secretName=", "database.secretName"),
+        ("auth.secretName=", "auth.secretName"),
     ],
 )
 def test_it_is_not_installed_without_what_only_the_operator_knows(missing: str, named_in_refusal: str) -> None:
@@ -176,11 +177,17 @@ def test_no_password_gets_into_a_config_map(url: str, code: int) -> None:
     assert (done.returncode, "settings.redis_url: " in done.stderr) == (code, bool(code))
 
 
-def test_it_warns_of_what_is_open() -> None:
-    warning = "THERE IS NO AUTHENTICATION YET"
-    assert warning in (CHART / "values.yaml").read_text()
-    assert warning in (MANIFESTS / "blacklake.yaml").read_text()
-    assert warning.lower() in (CHART / "templates" / "NOTES.txt").read_text().lower()
+@every_values
+def test_nodes_ask_who_it_is_and_share_the_secrets_for_that(values: Path) -> None:
+    objects = rendered(values)
+    data = named(objects, "ConfigMap")["data"]
+    assert data["BLACKLAKE_AUTH"] == "token"
+    assert not data.keys() & {"BLACKLAKE_INSECURE_OPEN"}
+    for pod in (one["spec"]["template"]["spec"] for one in objects if one["kind"] == "Deployment"):
+        (volume,) = (one for one in pod["volumes"] if one["name"] == "auth")
+        (mount,) = (one for one in pod["containers"][0]["volumeMounts"] if one["name"] == "auth")
+        files = {f"{mount['mountPath']}/{item['path']}" for item in volume["secret"]["items"]}
+        assert files == {data["BLACKLAKE_SECRET_KEY_FILE"], data["BLACKLAKE_ADMIN_PASSWORD_FILE"]}
 
 
 def test_the_plain_manifests_are_what_the_chart_makes(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from conformance.nginx import CONFIGURATION
+from registry.auth.sealing import read_key
 from registry.config import load_settings
 from tests.deploy.modules import schema
 from tests.docs.commands import ROOT
@@ -59,8 +60,14 @@ def test_nginx_asks_the_nodes_of_the_file(compose: dict[str, Any]) -> None:
     assert host == "127.0.0.1"
 
 
-def test_what_is_open_says_so_and_is_published_on_loopback_only(compose: dict[str, Any]) -> None:
-    assert "WARNING: THERE IS NO AUTHENTICATION YET" in (PLACE / "compose.yaml").read_text()
+def test_nodes_ask_who_it_is_and_what_is_not_encrypted_is_published_on_loopback_only(compose: dict[str, Any]) -> None:
+    for name in NODES:
+        environment = compose["services"][name]["environment"]
+        assert environment["BLACKLAKE_AUTH"] == "token"
+        assert (
+            environment["BLACKLAKE_TRUSTED_PROXIES"]
+            == compose["services"]["nginx"]["networks"]["front"]["ipv4_address"]
+        )
     published = [port for service in compose["services"].values() for port in service.get("ports", [])]
     assert [port.startswith("127.0.0.1:") for port in published] == [True]
     assert compose["networks"]["back"] == {"internal": True}
@@ -111,6 +118,8 @@ def test_the_services_secrets_are_one_another_s(secrets: Path) -> None:
     assert list(tomllib.loads((secrets / "blacklake.toml").read_text())) == ["database_url"]
     credentials = ConfigParser()
     credentials.read(secrets / "aws_credentials")
+    assert read_key(secrets / "secret_key")
+    assert len((secrets / "admin_password").read_text()) == 40
     assert dict(credentials["default"]) == {
         "aws_access_key_id": (secrets / "s3_user").read_text(),
         "aws_secret_access_key": (secrets / "s3_password").read_text(),

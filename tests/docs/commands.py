@@ -4,6 +4,8 @@
 ```sh client    run in an empty directory while a server listens
 ```sh example   run in an empty directory, with the names that stand for the reader's own replaced
 ```sh elsewhere needs a cluster or a server of the reader's: only its form and the files that it names are checked
+```sh guide operator, ```sh guide job
+                run beside a server that asks who it is, with an issuer that stands in for the guide's (test_guides.py)
 ```sql          run on a database with the registry's schema
 ```toml         a file, named by the comment in its first line
 """

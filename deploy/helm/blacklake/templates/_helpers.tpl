@@ -46,6 +46,10 @@ capabilities: {drop: [ALL]}
   secret:
     secretName: {{ required "database.secretName: a Secret that has blacklake.toml" .Values.database.secretName }}
     items: [{key: blacklake.toml, path: blacklake.toml}]
+- name: auth
+  secret:
+    secretName: {{ required "auth.secretName: a Secret that has secret-key and admin-password" .Values.auth.secretName }}
+    items: [{key: secret-key, path: secret-key}, {key: admin-password, path: admin-password}]
 {{- with .Values.storage.secretName }}
 - name: storage
   secret: {secretName: {{ . }}, items: [{key: credentials, path: credentials}]}
@@ -55,6 +59,7 @@ capabilities: {drop: [ALL]}
 {{- define "blacklake.mounts" -}}
 - {name: data, mountPath: /var/lib/blacklake}
 - {name: database, mountPath: /etc/blacklake, readOnly: true}
+- {name: auth, mountPath: /etc/blacklake-auth, readOnly: true}
 {{- if .Values.storage.secretName }}
 - {name: storage, mountPath: /etc/blacklake-storage, readOnly: true}
 {{- end }}
