@@ -379,8 +379,10 @@ def verbs(module: ModuleType) -> dict[str, list[tuple[str, object]]]:
 
 
 def wait_until_sealed(admin: Commands, target: str) -> None:
-    while json.loads(admin("audit", "list", "--target", target, "--json"))["sequence"] is None:
-        pass
+    for _ in range(1000):
+        if json.loads(admin("audit", "list", "--target", target, "--json"))["sequence"] is not None:
+            return
+    raise AssertionError("nothing seals the audit log")
 
 
 def logs_in(registry: Registry, user: str, password: str) -> bool:
