@@ -133,7 +133,13 @@ class TokenService:
         # All at once, so that they are decided by one query: whoever asks for a hundred makes no hundred.
         found = await asyncio.gather(*(self._granted(caller, one) for one in wanted.scopes))
         granted = [scope for scope in found if scope is not None]
-        issued = await self._tokens.issue(caller, granted, seconds=seconds)
+        # A token by a key that is limited says what was refused, too: its client need not ask again (Access.is_narrowed).
+        refused = [
+            one._replace(actions=frozenset())
+            for one, scope in zip(wanted.scopes, found, strict=True)
+            if scope is None and caller.bound is not None
+        ]
+        issued = await self._tokens.issue(caller, [*granted, *refused], seconds=seconds)
         actor = actor_of(caller, address=wanted.network, request_id=wanted.request_id)
         if caller.principal_id != ANONYMOUS_ID:
             detail = {"scopes": [str(one) for one in granted], "client": wanted.client, "jti": issued.id}
@@ -147,7 +153,8 @@ class TokenService:
 
     async def _granted(self, caller: Caller, wanted: Scope) -> Scope | None:
         if wanted.type == "registry" and wanted.name == "catalog":
-            return wanted._replace(actions=wanted.actions & {"*"})
+            is_permitted = caller.bound is None or caller.bound.catalog
+            return wanted._replace(actions=wanted.actions & {"*"}) if is_permitted else None
         if wanted.type == "registry" and wanted.name == "admin":
             # What he may do there is decided with each request; here it is only that this token may be used for it.
             is_somebody = caller.principal_id not in (None, ANONYMOUS_ID) and caller.bound is None
