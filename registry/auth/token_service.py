@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from mediatypes.names import InvalidName, parse_repository_name
 from registry.auth.exchange import ACCESS_TOKEN, GRANT_TYPE, Exchange
 from registry.auth.identification import Identification
+from registry.auth.refusals import Refusals
 from registry.auth.scopes import InvalidScope, Scope, parse_scopes
 from registry.auth.secrets import API_KEY, is_secret
 from registry.auth.sessions import Sessions
@@ -18,7 +19,7 @@ from registry.core.access import ANONYMOUS_ID, Access, Caller, Permission
 from registry.core.audit import Action, Event, Outcome, actor_of, record
 from registry.core.subjects import OIDC_USER
 from registry.db.pool import Database
-from registry.errors import CredentialsContradict, GrantRefused, Unauthorized
+from registry.errors import CredentialsContradict, GrantRefused, RegistryError
 
 ANONYMOUS: Final = Caller(ANONYMOUS_ID, "")
 """Who calls without credentials."""
@@ -73,6 +74,7 @@ class TokenService:
         self._throttle = throttle
         self._sessions = sessions
         self._exchange = exchange
+        self._refusals = Refusals(db)
 
     async def without_credentials(self, wanted: Wanted) -> Given:
         """Give a token to whom a proxy names, as often as he comes, or to anybody for what is public."""
@@ -95,12 +97,13 @@ class TokenService:
         )
         return await self.give(caller, wanted)
 
-    async def refuse(self, error: Unauthorized, wanted: Wanted) -> None:
+    async def refuse(self, error: RegistryError, wanted: Wanted) -> None:
         """Record that somebody was not given a token. Whom he named is recorded only where there is such a principal."""
         name = getattr(error, "principal", None)
         actor = actor_of(Caller(None, name or "somebody"), address=wanted.network, request_id=wanted.request_id)
-        detail = {"reason": type(error).__name__, "client": wanted.client}
-        await self._record(Event(actor, Action.TOKEN_GIVE, "token", Outcome.DENIED, detail))
+        word = {"error": error.error} if isinstance(error, GrantRefused) else {}
+        detail = {"reason": type(error).__name__, "client": wanted.client, **word}
+        await self._refusals.note(Event(actor, Action.TOKEN_GIVE, "token", Outcome.DENIED, detail))
 
     async def by_form(self, form: Mapping[str, str], wanted: Wanted) -> Given:
         """Give a token as OAuth2 does (RFC 6749 §4.3, §6; RFC 8693 §2.1).
