@@ -50,6 +50,21 @@ class DockerConfig:
         self._write(config)
         return where
 
+    def token_of(self, server: str) -> str | None:
+        """Return the refresh token that is kept for a server; None where there is none. Raise ConfigUnusable."""
+        config = self._read()
+        helper = _helper(config, server)
+        if helper is None:
+            entry = config.get("auths", {}).get(server)
+            token = entry.get("identitytoken") if isinstance(entry, dict) else None
+            return token if isinstance(token, str) else None
+        try:
+            kept = json.loads(_run(helper, "get", server))
+        except (ConfigUnusable, ValueError):  # helpers fail where they keep nothing
+            return None
+        is_token = isinstance(kept, dict) and kept.get("Username") == _TOKEN_USER
+        return kept["Secret"] if is_token and isinstance(kept.get("Secret"), str) else None
+
     def erase(self, server: str) -> bool:
         """Forget what is kept for a server; return False where there was nothing. Raise ConfigUnusable."""
         config = self._read()
@@ -105,7 +120,8 @@ def _helper(config: dict[str, Any], server: str) -> str | None:
     return f"docker-credential-{name}"
 
 
-def _run(program: str, action: str, given: str) -> None:
+def _run(program: str, action: str, given: str) -> str:
+    """Return what a helper answers. Raise ConfigUnusable."""
     try:
         done = subprocess.run(
             [program, action], input=given, capture_output=True, text=True, check=False, timeout=_HELPER_SECONDS
@@ -119,3 +135,4 @@ def _run(program: str, action: str, given: str) -> None:
     if done.returncode != 0:
         said = (done.stdout + done.stderr).strip()[:500].replace(given, "…")
         raise ConfigUnusable(f"{program} {action} failed: {said or f'code {done.returncode}'}")
+    return done.stdout

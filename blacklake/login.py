@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from http.client import HTTPException
@@ -49,11 +50,26 @@ def login(
 
 
 def logout(server: Server) -> None:
-    """Forget the credential of a registry on this machine. The session at the registry ends on its account's page."""
-    _base_of(server)
+    """End the session at a registry, and forget its credential on this machine."""
+    base = _base_of(server)
     with _kept():
+        token = DockerConfig.of_user().token_of(server)
         is_there = DockerConfig.of_user().erase(server)
+    if token is not None:
+        _end(base, token)
     print(f"logged out of {server}" if is_there else f"nobody was logged in to {server}")
+
+
+def _end(base: str, token: str) -> None:
+    """End a session (RFC 7009). Raise Refused; where the registry is one that doesn't know how, only say so."""
+    instead = f"end the session on the page {base}/auth/account"
+    try:
+        _sent(f"{base}/auth/revoke", {"token": token, "client_id": _CLIENT})
+    except _Missing:
+        print(f"blacklake: this registry ends no sessions by their token; {instead}", file=sys.stderr)
+    except (Refused, _Pending) as error:
+        why = str(error) or "the registry is busy"
+        raise Refused(f"the credential is gone from here, but its session goes on: {why}; {instead}") from None
 
 
 @contextlib.contextmanager
@@ -112,6 +128,10 @@ def _waited_for(base: str, shown: _Shown) -> tuple[str, str]:
     raise Refused("nobody has entered the code in time; begin again")
 
 
+class _Missing(Refused):
+    """The registry has no such endpoint."""
+
+
 class _Unreached(Refused):
     """The registry doesn't answer, now."""
 
@@ -132,11 +152,17 @@ class _NoRedirects(HTTPRedirectHandler):
 
 
 def _post(url: str, fields: Mapping[str, str]) -> dict[str, Any]:
+    """Return the JSON that an endpoint answers. Raise what `_sent` raises."""
+    return _object(_sent(url, fields), url)
+
+
+def _sent(url: str, fields: Mapping[str, str]) -> bytes:
     """Return what an endpoint answers. Raise Refused, and _Pending where it is too early or the registry doesn't answer."""
     request = Request(url, urlencode(fields).encode(), {"User-Agent": _CLIENT, "Accept": "application/json"})  # noqa: S310
     try:
         with build_opener(_NoRedirects).open(request, timeout=_SECONDS) as response:
-            return _object(response.read(_ANSWER), url)
+            content: bytes = response.read(_ANSWER)
+            return content
     except HTTPError as error:
         with error:
             raise _refusal_of(error, url) from None
@@ -147,8 +173,8 @@ def _post(url: str, fields: Mapping[str, str]) -> dict[str, Any]:
 def _refusal_of(error: HTTPError, url: str) -> Exception:
     if error.code in (429, 503):
         return _Pending(is_slower=True) if url.endswith("/token") else Refused(f"{url} is busy; try again")
-    if error.code == 404:
-        return Refused(f"{url} isn't there; is it a registry with BLACKLAKE_AUTH=token?")
+    if error.code in (404, 405):
+        return _Missing(f"{url} isn't there; is it a registry with BLACKLAKE_AUTH=token?")
     answer = _object(error.read(_ANSWER), url)
     word = answer.get("error")
     if word in ("authorization_pending", "slow_down"):

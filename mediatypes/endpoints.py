@@ -25,6 +25,7 @@ class Resource(Enum):
     JWKS = "jwks"
     DEVICE = "device"
     DEVICE_TOKEN = "device-token"  # noqa: S105 - likewise
+    REVOKE = "revoke"
 
 
 class Location(NamedTuple):
@@ -37,7 +38,7 @@ class Location(NamedTuple):
 
 # (resource, method) -> the specification's number. Where one method serves several numbers the first stands for all;
 # `catalog` and `end-14` (upload cancel) are of Docker's API and of the draft, `token` is of distribution's token
-# specification, `jwks` of RFC 7517 and `device` of RFC 8628. HEAD goes wherever GET does.
+# specification, `jwks` of RFC 7517, `device` of RFC 8628 and `revoke` of RFC 7009. HEAD goes wherever GET does.
 _NUMBERS: Final = {
     (Resource.BASE, "GET"): "end-1",
     (Resource.BLOB, "GET"): "end-2",
@@ -58,6 +59,7 @@ _NUMBERS: Final = {
     (Resource.JWKS, "GET"): "jwks",
     (Resource.DEVICE, "POST"): "device",
     (Resource.DEVICE_TOKEN, "POST"): "device-token",
+    (Resource.REVOKE, "POST"): "revoke",
 }
 ENDPOINTS: Final = _NUMBERS | {(of, "HEAD"): number for (of, method), number in _NUMBERS.items() if method == "GET"}
 
@@ -72,6 +74,7 @@ PATHS: Final = {
     "/auth/token": Location(Resource.TOKEN, "", ""),
     "/auth/device": Location(Resource.DEVICE, "", ""),
     "/auth/device/token": Location(Resource.DEVICE_TOKEN, "", ""),
+    "/auth/revoke": Location(Resource.REVOKE, "", ""),
     "/.well-known/jwks.json": Location(Resource.JWKS, "", ""),
 }
 """What is beside `/v2/`."""

@@ -158,13 +158,13 @@ def who_can(settings: Settings, action: str, repository: str, *, say: Callable[[
     run(settings, act)
 
 
-def create_key(settings: Settings, holder: str, name: str, *, lifetime: timedelta | None) -> str:
+def create_key(
+    settings: Settings, holder: str, name: str, *, lifetime: timedelta | None, scopes: Sequence[str] | None = None
+) -> str:
     """Make an API key of a user or a robot and return it: nothing else ever tells it again. Raise UpkeepFailed."""
     secret = new_secret(API_KEY)
-    run(
-        settings,
-        lambda db: ApiKeys(db).add(holder, name, hash_of(secret), lifetime=lifetime, actor=local_actor()),
-    )
+    more: dict[str, Any] = {"lifetime": lifetime, "scopes": scopes, "actor": local_actor()}
+    run(settings, lambda db: ApiKeys(db).add(holder, name, hash_of(secret), **more))
     return secret
 
 

@@ -359,12 +359,12 @@ class CatalogDenied(Unauthorized):
 
 
 class AdminDenied(Unauthorized):
-    """An access token that was not asked for with the scope of the admin API."""
+    """An access token, or a limited key, without the scope of the admin API."""
 
     problem = "insufficient_scope"
 
     def __init__(self) -> None:
-        super().__init__("the admin API needs a token that permits it, or an API key", scopes=["registry:admin:*"])
+        super().__init__("the admin API needs a token or an API key that permits it", scopes=["registry:admin:*"])
 
 
 class AccessLost(Unauthorized):

@@ -207,10 +207,23 @@ def test_robots_and_keys(admin: Commands, mark: str, registry: Registry) -> None
     expected = {"name": robot, "organisation": org, "is_disabled": False}
     assert named(admin.rows("robot", "list"), robot) == expected
     for holder in (robot, name):
-        key = admin("apikey", "create", holder, "--name", "laptop", "--expires", "30d")
+        key = admin(
+            "apikey",
+            "create",
+            holder,
+            "--name",
+            "laptop",
+            "--scope",
+            "repository:*:*",
+            "--scope",
+            "registry:admin:*",
+            "--expires",
+            "30d",
+        )
         assert works(registry, key)
         (row,) = admin.rows("apikey", "list", holder)
         assert (row["name"], row["expires_at"] is None) == ("laptop", False)
+        assert row["scopes"] == ["repository:*:*", "registry:admin:*"]
         assert key not in json.dumps(row)
         assert admin("apikey", "revoke", holder, str(row["id"])) == f"key {row['id']} of {holder} is revoked"
         assert not works(registry, key)

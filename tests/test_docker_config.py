@@ -63,6 +63,27 @@ def test_what_else_is_there_stays(config: DockerConfig) -> None:
     assert not config.erase(SERVER)
 
 
+def test_the_token_of_a_server_is_found_where_it_is_kept(
+    config: DockerConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert config.token_of(SERVER) is None
+    write(config, {"auths": {"other": {"auth": "YTpi", "identitytoken": "t"}, SERVER: {"auth": "YTpi"}}})
+    assert config.token_of(SERVER) is None
+    config.store(SERVER, "ann", "blr_token")
+    assert config.token_of(SERVER) == "blr_token"
+    for name, answer, expected in [
+        ("token", '{"ServerURL":"s","Username":"<token>","Secret":"blr_kept"}', "blr_kept"),
+        ("other", '{"ServerURL":"s","Username":"ann","Secret":"password"}', None),
+        ("empty", "credentials not found in native keychain", None),
+    ]:
+        program = tmp_path / f"docker-credential-{name}"
+        program.write_text(f"#!/bin/sh\necho '{answer}'\n")
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+        write(config, {"credsStore": name})
+        assert config.token_of(SERVER) == expected
+
+
 def test_a_link_to_the_file_stays_one(config: DockerConfig, tmp_path: Path) -> None:
     real = tmp_path / "dotfiles.json"
     real.write_text("{}")

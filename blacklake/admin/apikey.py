@@ -13,6 +13,14 @@ from blacklake.admin.words import Expires, Json, lifetime_of
 apikey = App(name="apikey", help="Keys that stand for a user or a robot.")
 
 Holder = Annotated[str, Parameter(help="A user, or a robot as ORG+NAME.")]
+Scopes = Annotated[
+    tuple[str, ...],
+    Parameter(
+        negative=(),
+        help="The most that it permits: repository:PATTERN:ACTIONS (team/*, pull,push,delete), registry:catalog:*,"
+        " registry:admin:*. Without one it permits all that its holder may do.",
+    ),
+]
 
 
 @apikey.command(name="create")
@@ -21,19 +29,20 @@ def create_key(
     /,
     *,
     name: Annotated[str, Parameter(help="What it is for.")] = "default",
+    scope: Scopes = (),
     expires: Expires = None,
     where: Where | None = None,
 ) -> None:
     """Make an API key and print it; it is never shown again."""
     lifetime = lifetime_of(expires)
     with opened(where) as door:
-        print(door.create_key(holder, name, lifetime=lifetime))
+        print(door.create_key(holder, name, lifetime=lifetime, scopes=scope or None))
 
 
 @apikey.command(name="list")
 def list_keys(holder: Holder, /, *, as_json: Json = False, where: Where | None = None) -> None:
     """List the keys of a user or a robot, expired ones too; when each was used last is true to a minute."""
-    columns = ("id", "name", "created_at", "expires_at", "used_at")
+    columns = ("id", "name", "scopes", "created_at", "expires_at", "used_at")
     with opened(where) as door:
         show(door.api_keys(holder), columns, as_json=as_json)
 

@@ -129,9 +129,13 @@ def who_can(server: Connection, action: str, repository: str, *, say: Callable[[
         say(plain(f"{member(one, 'shown')}: {member(one, 'reason')}"))
 
 
-def create_key(server: Connection, holder: str, name: str, *, lifetime: timedelta | None) -> str:
+def create_key(
+    server: Connection, holder: str, name: str, *, lifetime: timedelta | None, scopes: Sequence[str] | None = None
+) -> str:
     """Make an API key of a user or a robot and return it: nothing else ever tells it again. Raise RemoteFailed."""
-    document = {"name": name, "expires_in": _seconds(lifetime)}
+    document: dict[str, Any] = {"name": name, "expires_in": _seconds(lifetime)}
+    if scopes is not None:
+        document["scopes"] = list(scopes)
     return plain(str(member(server.post(path_of(holders_of(holder), holder, "keys"), document), "secret")))
 
 

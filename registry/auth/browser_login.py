@@ -9,6 +9,7 @@ from registry.auth.browser_sessions import Browser, BrowserSessions
 from registry.auth.identification import Identification
 from registry.auth.linked import LinkedUsers
 from registry.auth.login import Login
+from registry.auth.refusals import Refusals
 from registry.auth.throttle import LoginThrottle
 from registry.core.access import Caller
 from registry.core.audit import Action, Event, Outcome, actor_of, record
@@ -42,6 +43,7 @@ class BrowserLogin:
         self._login = login
         self._linked = LinkedUsers(db)
         self._sessions = browser_sessions
+        self._refusals = Refusals(db)
 
     async def by_password(self, user: str, password: str, origin: Origin) -> str:
         """Return the cookie of a new session. Raise CredentialsWrong, TooManyLogins, AccessLost."""
@@ -105,4 +107,7 @@ class BrowserLogin:
     ) -> None:
         actor = actor_of(caller, address=origin.network, request_id=origin.request_id)
         event = Event(actor, action, target, outcome, {"agent": origin.agent[:128], **more})
-        await self._db.statement("audit", lambda conn: record(conn, event))
+        if outcome is Outcome.DENIED:
+            await self._refusals.note(event)
+        else:
+            await self._db.statement("audit", lambda conn: record(conn, event))

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 import jwt
 
+from mediatypes.names import InvalidName, parse_repository_name
 from registry.auth import foreign_tokens
 from registry.auth.foreign_keys import DEFAULT_ALGORITHMS, ForeignKey
 from registry.auth.issuers import fetch_keys
@@ -88,7 +89,7 @@ class ExternalTokens:
             token, await self._key(said.kid), issuer=self._issuer, audiences=(self._service,), strict=True
         )
         try:
-            bound = bound_of(claims["access"] or ())
+            bound = bound_of([one for one in claims["access"] or () if _can_be(one["type"], one["name"])])
         except (KeyError, TypeError):
             raise TokenInvalid("says nothing of what it permits (access), so it is not for a registry") from None
         subject = claims.get("sub")
@@ -99,3 +100,14 @@ class ExternalTokens:
         if self._kids and kid not in self._kids:
             return None
         return (await self._keys.value(lambda known: kid in known)).get(kid)
+
+
+def _can_be(of: str, name: str) -> bool:
+    """Say whether there can be such a resource here. What can be no repository's name is never looked up."""
+    if of != "repository":
+        return True
+    try:
+        parse_repository_name(name)
+    except InvalidName:
+        return False
+    return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from registry.auth.key_bounds import bound_of_key
 from registry.auth.passwords import Passwords
 from registry.auth.secrets import API_KEY, hash_of, is_secret
 from registry.core.access import Caller, Credential, CredentialKind
@@ -36,11 +37,15 @@ class Identification:
         return Caller(row.id, row.name, credential=Credential(CredentialKind.PASSWORD))
 
     async def by_key(self, key: str, *, user: str | None = None) -> Caller:
-        """Return for whom an API key stands; who names a `user` with it must name that one. Raise CredentialsWrong."""
+        """Return for whom an API key stands, bound to its scopes; who names a `user` with it must name that one.
+
+        Raise CredentialsWrong.
+        """
         row = await self._db.statement("find_api_key", lambda conn: principals.by_key(conn, hash_of(key)))
         if row is None or user not in (None, row.name):
             raise CredentialsWrong
-        return Caller(row.id, row.name, credential=Credential(CredentialKind.KEY, str(row.key_id)))
+        bound = bound_of_key(row.scopes) if row.scopes is not None else None
+        return Caller(row.id, row.name, bound, Credential(CredentialKind.KEY, str(row.key_id)))
 
     async def _named(self, user: str) -> PrincipalRow | None:
         if not 0 < len(user) <= _LONGEST or "\0" in user:

@@ -110,6 +110,24 @@ class Sessions:
             raise SessionRevoked(found.session, presented.principal_id, presented.principal)
         return Continued(_caller(found.session, presented), self._token(found.session, found.generation + 1))
 
+    async def end(self, token: str, *, address: str, request_id: str) -> None:
+        """End the session that a token is of, be it the first or the last one; what is no token changes nothing."""
+        found = self._read(token)
+        if found is None:
+            return
+        session = found.session
+
+        async def end(conn: Connection) -> None:
+            presented = await sessions.end(conn, session, service=self._service)
+            if presented is not None:
+                actor = actor_of(_caller(session, presented), address=address, request_id=request_id)
+                event = Event(
+                    actor, Action.SESSION_REVOKE, f"user:{presented.principal}", detail={"session": session.hex}
+                )
+                await record(conn, event)
+
+        await self._db.transaction("end_session", end)
+
     async def listed(self, principal_id: int) -> list[SessionRow]:
         """Return the 100 sessions of a principal that were used last, the last one first."""
         return await self._db.read(

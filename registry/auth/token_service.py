@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from mediatypes.names import InvalidName, parse_repository_name
 from registry.auth.exchange import ACCESS_TOKEN, GRANT_TYPE, Exchange
 from registry.auth.identification import Identification
+from registry.auth.refusals import Refusals
 from registry.auth.scopes import InvalidScope, Scope, parse_scopes
 from registry.auth.secrets import API_KEY, is_secret
 from registry.auth.sessions import Sessions
@@ -18,7 +19,7 @@ from registry.core.access import ANONYMOUS_ID, Access, Caller, Permission
 from registry.core.audit import Action, Event, Outcome, actor_of, record
 from registry.core.subjects import OIDC_USER
 from registry.db.pool import Database
-from registry.errors import CredentialsContradict, GrantRefused, Unauthorized
+from registry.errors import CredentialsContradict, GrantRefused, RegistryError
 
 ANONYMOUS: Final = Caller(ANONYMOUS_ID, "")
 """Who calls without credentials."""
@@ -73,6 +74,7 @@ class TokenService:
         self._throttle = throttle
         self._sessions = sessions
         self._exchange = exchange
+        self._refusals = Refusals(db)
 
     async def without_credentials(self, wanted: Wanted) -> Given:
         """Give a token to whom a proxy names, as often as he comes, or to anybody for what is public."""
@@ -95,12 +97,13 @@ class TokenService:
         )
         return await self.give(caller, wanted)
 
-    async def refuse(self, error: Unauthorized, wanted: Wanted) -> None:
+    async def refuse(self, error: RegistryError, wanted: Wanted) -> None:
         """Record that somebody was not given a token. Whom he named is recorded only where there is such a principal."""
         name = getattr(error, "principal", None)
         actor = actor_of(Caller(None, name or "somebody"), address=wanted.network, request_id=wanted.request_id)
-        detail = {"reason": type(error).__name__, "client": wanted.client}
-        await self._record(Event(actor, Action.TOKEN_GIVE, "token", Outcome.DENIED, detail))
+        word = {"error": error.error} if isinstance(error, GrantRefused) else {}
+        detail = {"reason": type(error).__name__, "client": wanted.client, **word}
+        await self._refusals.note(Event(actor, Action.TOKEN_GIVE, "token", Outcome.DENIED, detail))
 
     async def by_form(self, form: Mapping[str, str], wanted: Wanted) -> Given:
         """Give a token as OAuth2 does (RFC 6749 §4.3, §6; RFC 8693 §2.1).
@@ -133,7 +136,13 @@ class TokenService:
         # All at once, so that they are decided by one query: whoever asks for a hundred makes no hundred.
         found = await asyncio.gather(*(self._granted(caller, one) for one in wanted.scopes))
         granted = [scope for scope in found if scope is not None]
-        issued = await self._tokens.issue(caller, granted, seconds=seconds)
+        # A token by a key that is limited says what was refused, too: its client need not ask again (Access.is_narrowed).
+        refused = [
+            one._replace(actions=frozenset())
+            for one, scope in zip(wanted.scopes, found, strict=True)
+            if scope is None and caller.bound is not None
+        ]
+        issued = await self._tokens.issue(caller, [*granted, *refused], seconds=seconds)
         actor = actor_of(caller, address=wanted.network, request_id=wanted.request_id)
         if caller.principal_id != ANONYMOUS_ID:
             detail = {"scopes": [str(one) for one in granted], "client": wanted.client, "jti": issued.id}
@@ -147,7 +156,8 @@ class TokenService:
 
     async def _granted(self, caller: Caller, wanted: Scope) -> Scope | None:
         if wanted.type == "registry" and wanted.name == "catalog":
-            return wanted._replace(actions=wanted.actions & {"*"})
+            is_permitted = caller.bound is None or caller.bound.catalog
+            return wanted._replace(actions=wanted.actions & {"*"}) if is_permitted else None
         if wanted.type == "registry" and wanted.name == "admin":
             # What he may do there is decided with each request; here it is only that this token may be used for it.
             is_somebody = caller.principal_id not in (None, ANONYMOUS_ID) and caller.bound is None

@@ -12,6 +12,7 @@ from registry.auth.issuers import is_url
 from registry.auth.sealing import SecretKey
 from registry.auth.trust import TrustUnfit
 from registry.core.audit import Action, Actor, Event, record
+from registry.core.delegation import require_administrator
 from registry.core.subjects import parse_target
 from registry.db import principals
 from registry.db import trust as rows
@@ -26,6 +27,7 @@ LONGEST: Final = 3600
 
 _NAME: Final = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*", re.ASCII)
 _LONGEST_NAME: Final = 64
+_WHAT: Final = "issuers"
 _LONGEST_SUBJECT: Final = 255  # OpenID Connect Core §2
 
 
@@ -45,7 +47,10 @@ class Rule(NamedTuple):
 
 
 class Trusted:
-    """Issuers, rules and links, as administrators change them; `actor` is who does. Each verb raises IdentityRefused."""
+    """Issuers, rules and links, as administrators change them; `actor` is who does.
+
+    Each verb raises IdentityRefused, and what changes something DelegationDenied unless the actor may do everything.
+    """
 
     def __init__(self, db: Database) -> None:
         self._db = db
@@ -67,6 +72,7 @@ class Trusted:
             new = new._replace(sealed_client_secret=key.seal(secret.encode(), name=secret_name(new.url)))
 
         async def add(conn: Connection) -> None:
+            await require_administrator(conn, _WHAT, by=actor.principal_id)
             if await rows.add_issuer(conn, new) is None:
                 raise IdentityRefused(f"there is an issuer {new.url} already; remove it first, with its rules")
             detail = {
@@ -84,6 +90,7 @@ class Trusted:
         """Remove an issuer with its rules and links. Tokens that were given out by them end within their minutes."""
 
         async def remove(conn: Connection) -> None:
+            await require_administrator(conn, _WHAT, by=actor.principal_id)
             if not is_url(url) or not await rows.remove_issuer(conn, url):
                 raise _no_issuer(url)
             await record(conn, Event(actor, Action.ISSUER_REMOVE, f"issuer:{url}"))
@@ -109,6 +116,7 @@ class Trusted:
         paths = [_path(target) for target in rule.repositories]
 
         async def add(conn: Connection) -> None:
+            await require_administrator(conn, _WHAT, by=actor.principal_id)
             row, who = await _issuer(conn, rule.issuer), await _principal(conn, rule.principal)
             try:
                 trust.require_sound(row.kind, rule.claims)
@@ -125,6 +133,7 @@ class Trusted:
         """Remove a rule. Tokens that were given out by it end within their minutes."""
 
         async def remove(conn: Connection) -> None:
+            await require_administrator(conn, _WHAT, by=actor.principal_id)
             if _NAME.fullmatch(name) is None or not await rows.remove_rule(conn, name):
                 raise IdentityRefused(f"there is no rule {name[:128]}")
             await record(conn, Event(actor, Action.TRUST_REMOVE, f"rule:{name}"))
@@ -141,6 +150,7 @@ class Trusted:
             raise IdentityRefused(f"a subject has 1 to {_LONGEST_SUBJECT} ASCII characters (sub)")
 
         async def add(conn: Connection) -> None:
+            await require_administrator(conn, _WHAT, by=actor.principal_id)
             row, who = await _issuer(conn, issuer), await _principal(conn, user)
             if who.kind != "user":
                 raise IdentityRefused(f"{user} is no user; only users log in")
@@ -155,6 +165,7 @@ class Trusted:
         """Let an issuer's subject log in as nobody any more."""
 
         async def remove(conn: Connection) -> None:
+            await require_administrator(conn, _WHAT, by=actor.principal_id)
             row = await _issuer(conn, issuer)
             user = await rows.unlink(conn, issuer_id=row.id, subject=subject) if is_subject(subject) else None
             if user is None:

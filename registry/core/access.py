@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from mediatypes.names import RepositoryName
@@ -75,6 +76,16 @@ class Bound(NamedTuple):
     catalog: bool
     admin: bool = False
     """Whether the admin API may be used by it."""
+    prefixes: Mapping[str, frozenset[Permission]] = MappingProxyType({})
+    """What it permits with every repository whose name begins so."""
+
+    def permits(self, name: str) -> frozenset[Permission]:
+        """Return what it permits with a repository."""
+        found = self.repositories.get(name, frozenset())
+        for prefix, permitted in self.prefixes.items():
+            if name.startswith(prefix):
+                found |= permitted
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +127,14 @@ def path_of(name: RepositoryName) -> str:
 
 
 def pullable(caller: Caller, source: RepositoryName | None) -> list[str] | None:
-    """Return the repositories, `source` only where there is one, that a caller's credential lets it pull from; None: all."""
-    if caller.bound is None:
+    """Return the repositories, `source` only where there is one, that a caller's credential lets it pull from; None: all.
+
+    Without a `source` they are those that the credential names itself: which others begin as it says nobody looks up.
+    """
+    bound = caller.bound
+    if bound is None:
         return None if source is None else [source]
-    names = caller.bound.repositories
-    return [name for name in (names if source is None else [source]) if names.get(name, frozenset()) & PULL]
+    return [name for name in (bound.repositories if source is None else [source]) if bound.permits(name) & PULL]
 
 
 class _Decision(NamedTuple):
@@ -164,11 +178,15 @@ class Access:
         return held
 
     async def is_narrowed(self, caller: Caller, name: RepositoryName, needed: frozenset[Permission]) -> bool:
-        """Say whether a caller may do what is `needed`, and only its credential doesn't permit it: another one would.
+        """Say whether a caller may do what is `needed`, and only its token, that wasn't asked for with it, doesn't permit it.
 
-        Raise AccessLost where it is nobody any more.
+        A key never permits more, nor a token in which the repository stands without an action: that was asked for by a key,
+        and refused. Raise AccessLost where it is nobody any more.
         """
         if caller.principal_id is None or caller.bound is None or needed & _bounded(caller, name, ALL):
+            return False
+        is_key = caller.credential is not None and caller.credential.kind is CredentialKind.KEY
+        if is_key or caller.bound.repositories.get(name) == frozenset():
             return False
         return bool(needed & await self.permitted(replace(caller, bound=None), name))
 
@@ -223,4 +241,4 @@ def _held(caller: Caller, name: RepositoryName, decision: _Decision) -> frozense
 
 
 def _bounded(caller: Caller, name: RepositoryName, held: frozenset[Permission]) -> frozenset[Permission]:
-    return held if caller.bound is None else held & caller.bound.repositories.get(name, frozenset())
+    return held if caller.bound is None else held & caller.bound.permits(name)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 from registry.core.audit import Action, Actor, Event, record
 from registry.core.delegation import administer, oversee
+from registry.core.key_scopes import require_scopes
 from registry.core.pages import Page
 from registry.core.subjects import ROBOT_MARK, find_principal
 from registry.db import api_keys, principals, rights
@@ -43,11 +45,16 @@ class ApiKeys:
         *,
         lifetime: timedelta | None,
         actor: Actor,
+        scopes: Sequence[str] | None = None,
         kind: str | None = None,
     ) -> KeyAdded:
-        """Record a key. Raise IdentityRefused, DelegationDenied."""
+        """Record a key, with `scopes` (registry.core.key_scopes) one that permits no more than they say.
+
+        Raise IdentityRefused, DelegationDenied.
+        """
         if not name.isprintable() or not 0 < len(name) <= _LONGEST_NAME:
             raise IdentityRefused(f"a key's name has 1 to {_LONGEST_NAME} characters that can be printed")
+        limits = require_scopes(scopes) if scopes is not None else None
         expires_at = datetime.now(UTC) + lifetime if lifetime is not None else None
 
         async def add(conn: Connection) -> KeyAdded:
@@ -56,10 +63,11 @@ class ApiKeys:
                 raise IdentityUnknown(f"there is no user {owner}, or it is disabled")
             if found.kind == "service":
                 raise IdentityRefused(f"{owner} is a service, which signs its requests and has no API keys")
-            key_id = await principals.add_key(conn, found.id, name, secret_hash, scopes=None, expires_at=expires_at)
+            key_id = await principals.add_key(conn, found.id, name, secret_hash, scopes=limits, expires_at=expires_at)
             if key_id is None:
                 raise IdentityRefused(f"{owner} has a key of the name {name} already")
-            await record(conn, Event(actor, Action.KEY_ADD, f"user:{owner}", detail={"name": name, "key": key_id}))
+            detail = {"name": name, "key": key_id, **({"scopes": limits} if limits is not None else {})}
+            await record(conn, Event(actor, Action.KEY_ADD, f"user:{owner}", detail=detail))
             return KeyAdded(key_id, expires_at)
 
         return await self._db.transaction("add_api_key", add)

@@ -32,6 +32,12 @@ async def unseen(conn: Connection, name: str, *, by: int | None) -> RegistryErro
     return IdentityUnknown(f"there is no organisation {name[:128]}; add it first")
 
 
+async def require_administrator(conn: Connection, what: str, *, by: int | None) -> None:
+    """Raise DelegationDenied unless `by` may do everything: `what` is for nobody else to change."""
+    if by is not None and not await rights.is_administrator(conn, by):
+        raise DelegationDenied(what)
+
+
 async def administer(conn: Connection, name: str, *, by: int | None) -> int:
     """Do what `change_organisation` does for its administrators. Raise DelegationDenied for others."""
     organisation_id = await change_organisation(conn, name, by=by)

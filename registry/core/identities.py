@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from registry.core.access import ANONYMOUS_ID, PULL
 from registry.core.audit import REGISTRY, Action, Actor, Event, record
-from registry.core.delegation import administer, change_organisation, grantable
+from registry.core.delegation import administer, change_organisation, grantable, require_administrator
 from registry.core.roles import BUILT_IN
 from registry.core.subjects import (
     ROBOT_MARK,
@@ -19,7 +19,7 @@ from registry.core.subjects import (
     require_name,
     require_segment,
 )
-from registry.db import grants, organisations, principals, rights, roles, sessions
+from registry.db import grants, organisations, principals, roles, sessions
 from registry.db.pool import Connection, Database
 from registry.db.principals import StandingRow
 from registry.db.roles import RoleRow
@@ -39,7 +39,7 @@ class Identities:
         require_name(name, "user")
 
         async def add(conn: Connection) -> None:
-            await _require_administrator(conn, name, by=actor.principal_id)
+            await require_administrator(conn, name, by=actor.principal_id)
             if await principals.add_user(conn, name, password_hash=password_hash, is_admin=is_admin) is None:
                 raise IdentityRefused(f"there is a principal {name} already")
             await record(conn, Event(actor, Action.USER_ADD, f"user:{name}", detail={"admin": is_admin}))
@@ -80,10 +80,15 @@ class Identities:
         await self._db.transaction("add_robot", add)
 
     async def disable(self, name: str, *, actor: Actor, kind: str | None = None) -> None:
-        """Let a user or a robot do nothing any more, and end its sessions. Raise IdentityRefused, DelegationDenied."""
+        """Let a user or a robot do nothing any more, and end its sessions; not the last one who may do everything.
+
+        Raise IdentityRefused, DelegationDenied.
+        """
 
         async def disable(conn: Connection) -> None:
+            await principals.lock_administrators(conn)
             found = await self._found(conn, name, by=actor.principal_id, kind=kind)
+            await _require_another(conn, found)
             await principals.disable(conn, found.id)
             await sessions.revoke_all(conn, principal_id=found.id)
             await record(conn, Event(actor, Action.PRINCIPAL_DISABLE, name))
@@ -100,10 +105,16 @@ class Identities:
         await self._db.transaction("enable_principal", enable)
 
     async def delete(self, name: str, *, actor: Actor, kind: str | None = None) -> None:
-        """Delete a user or a robot with its keys, sessions and grants. Raise IdentityRefused, DelegationDenied."""
+        """Delete a user or a robot with its keys, sessions and grants; not the last one who may do everything.
+
+        Raise IdentityRefused, DelegationDenied.
+        """
 
         async def delete(conn: Connection) -> None:
-            await principals.delete(conn, (await self._found(conn, name, by=actor.principal_id, kind=kind)).id)
+            await principals.lock_administrators(conn)
+            found = await self._found(conn, name, by=actor.principal_id, kind=kind)
+            await _require_another(conn, found)
+            await principals.delete(conn, found.id)
             await record(conn, Event(actor, Action.PRINCIPAL_DELETE, name))
 
         await self._db.transaction("delete_principal", delete)
@@ -113,7 +124,7 @@ class Identities:
         require_segment(name)
 
         async def add(conn: Connection) -> None:
-            await _require_administrator(conn, name, by=actor.principal_id)
+            await require_administrator(conn, name, by=actor.principal_id)
             if await organisations.add(conn, name) is None:
                 raise IdentityRefused(f"there is an organisation {name} already")
             await record(conn, Event(actor, Action.ORGANISATION_ADD, name))
@@ -157,7 +168,7 @@ class Identities:
         if mark:
             await administer(conn, organisation, by=by)
         else:
-            await _require_administrator(conn, name, by=by)
+            await require_administrator(conn, name, by=by)
         return await find_principal(conn, name, kind=kind)
 
     async def _change(
@@ -192,10 +203,12 @@ class Identities:
         return await self._db.transaction(what, act)
 
 
-async def _require_administrator(conn: Connection, name: str, *, by: int | None) -> None:
-    """Raise DelegationDenied unless `by` may do everything: whoever makes a user could make one that may."""
-    if by is not None and not await rights.is_administrator(conn, by):
-        raise DelegationDenied(name)
+async def _require_another(conn: Connection, found: StandingRow) -> None:
+    """Raise IdentityRefused where nobody could do everything in the registry without a principal."""
+    if found.is_admin and not found.is_disabled and not await principals.has_other_administrator(conn, found.id):
+        raise IdentityRefused(
+            f"{found.name} is the last one who may do everything; add another administrator first, or let one in again"
+        )
 
 
 def _require_fitting(grantee: Subject, role: RoleRow, organisation_id: int) -> None:

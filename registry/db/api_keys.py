@@ -9,17 +9,18 @@ from registry.db.pool import Connection
 
 
 class KeyListed(NamedTuple):
-    """What may be told of a key. `used_at` is true to a minute."""
+    """What may be told of a key. Without scopes it is not limited; `used_at` is true to a minute."""
 
     id: int
     name: str
+    scopes: list[str] | None
     created_at: datetime
     expires_at: datetime | None
     used_at: datetime | None
 
 
 _PAGE: Final = """
-SELECT id, name, created_at, expires_at, used_at FROM api_keys WHERE principal_id = $1 AND id > $2 ORDER BY id LIMIT $3
+SELECT id, name, scopes, created_at, expires_at, used_at FROM api_keys WHERE principal_id = $1 AND id > $2 ORDER BY id LIMIT $3
 """
 _DELETE: Final = "DELETE FROM api_keys WHERE principal_id = $1 AND id = $2 RETURNING name"
 

@@ -52,6 +52,11 @@ FROM key JOIN principals p ON p.id = key.principal_id WHERE p.disabled_at IS NUL
 """
 _ANY: Final = "SELECT EXISTS (SELECT FROM principals WHERE kind = 'user')"
 _LOCK: Final = "LOCK TABLE principals IN SHARE ROW EXCLUSIVE MODE"
+_ADMINISTRATORS: Final = 0x626C61646D696E  # "bladmin": an advisory lock of the transaction
+_LOCK_ADMINISTRATORS: Final = "SELECT pg_advisory_xact_lock($1)"
+_OTHER_ADMINISTRATOR: Final = """
+SELECT EXISTS (SELECT FROM principals WHERE is_admin AND disabled_at IS NULL AND id <> $1)
+"""
 _ADD_USER: Final = """
 INSERT INTO principals (kind, name, password_hash, is_admin) VALUES ('user', $1, $2, $3)
 ON CONFLICT (name) DO NOTHING RETURNING id
@@ -105,6 +110,17 @@ async def has_users(conn: Connection) -> bool:
 async def lock(conn: Connection) -> None:
     """Let nobody else add principals until the transaction ends."""
     await conn.execute(_LOCK)
+
+
+async def lock_administrators(conn: Connection) -> None:
+    """Let nobody else disable or delete principals until the transaction ends: it comes before any lock of a row."""
+    await conn.execute(_LOCK_ADMINISTRATORS, _ADMINISTRATORS)
+
+
+async def has_other_administrator(conn: Connection, principal_id: int) -> bool:
+    """Say whether there is somebody else who may do everything and is not disabled."""
+    found: bool = await conn.fetchval(_OTHER_ADMINISTRATOR, principal_id)
+    return found
 
 
 async def add_user(conn: Connection, name: str, *, password_hash: str | None, is_admin: bool) -> int | None:

@@ -61,6 +61,13 @@ _REVOKE: Final = """
 UPDATE sessions SET revoked_at = now()
 WHERE id = $2 AND principal_id = $1 AND revoked_at IS NULL AND expires_at > now() RETURNING 1
 """
+_END: Final = """
+UPDATE sessions s SET revoked_at = now()
+FROM principals p
+WHERE s.id = $1 AND s.service = $2 AND s.revoked_at IS NULL AND s.expires_at > now() AND s.cookie_code IS NULL
+    AND p.id = s.principal_id
+RETURNING p.id, p.name, false
+"""
 # Also of revoked ones: until then it can be seen when that was.
 _FORGET: Final = """
 DELETE FROM sessions WHERE id IN (
@@ -98,6 +105,12 @@ async def revoke_all(conn: Connection, *, principal_id: int) -> int:
 async def revoke(conn: Connection, session: UUID, *, principal_id: int) -> bool:
     """End a session of a principal; return False where it has none such."""
     return await conn.fetchval(_REVOKE, principal_id, session) is not None
+
+
+async def end(conn: Connection, session: UUID, *, service: str) -> Presented | None:
+    """End a session of refresh tokens, and return whose it was; None where it has ended already, or never was."""
+    row = await conn.fetchrow(_END, session, service)
+    return Presented(*row) if row is not None else None
 
 
 async def forget(conn: Connection, *, limit: int) -> int:

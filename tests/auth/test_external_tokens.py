@@ -9,11 +9,12 @@ from typing import Any
 import jwt
 import pytest
 
+from mediatypes.digest import Digest
 from mediatypes.names import RepositoryName, parse_repository_name
 from registry.auth.external_tokens import ExternalTokens
 from registry.auth.outgoing import Outgoing
 from registry.auth.remote import FRESH, PATIENCE
-from registry.core.access import DELETE, PULL, PUSH, Access, Caller, Permission
+from registry.core.access import DELETE, PULL, PUSH, Access, Caller, Permission, pullable
 from registry.core.services import Services
 from registry.db.pool import Database
 from registry.db.rights import Epochs
@@ -84,6 +85,15 @@ async def test_the_catalog_is_permitted_by_its_name(
 ) -> None:
     caller = await external.verify(token(issuer, {"type": "registry", "name": "catalog", "actions": ["*"]}))
     assert (await services.repositories.page(after="", limit=10, caller=caller)).items == []
+
+
+@pytest.mark.parametrize("name", ["team/a\0b", "team/\ud800", "Team/model", "team/*", ""])
+async def test_names_that_no_repository_has_are_not_looked_up(
+    external: ExternalTokens, issuer: Issuer, services: Services, name: str
+) -> None:
+    caller = await external.verify(token(issuer, access(name, "pull"), access("team/model", "pull", "push")))
+    assert pullable(caller, None) == ["team/model"]
+    assert not await services.blobs.mount(MODEL, Digest.of(b"elsewhere"), source=None, caller=caller)
 
 
 async def test_a_push_needs_no_organisation_of_ours(

@@ -178,6 +178,30 @@ async def test_expired_sessions_are_forgotten_in_batches_and_others_are_not(
     assert (await sessions.go_on(living, **ORIGIN)).caller == ada
 
 
+async def test_whoever_has_a_token_of_a_session_ends_it_and_no_other(
+    sessions: Sessions, ada: Caller, sql: asyncpg.Connection, database: Database
+) -> None:
+    first, other = [await sessions.start(ada, "docker", actor=OPERATOR) for _ in range(2)]
+    second = (await sessions.go_on(first, **ORIGIN)).token
+    third = (await sessions.go_on(second, **ORIGIN)).token
+    assert third != second
+    await sessions_of(database, service="elsewhere").end(second, **ORIGIN)
+    await sessions_of(database, secret=SecretKey(b"t" * 32)).end(second, **ORIGIN)
+    for nothing in ("", "blr_", first[:-1] + ("0" if first[-1] != "0" else "1"), "blk_" + "a" * 36):
+        await sessions.end(nothing, **ORIGIN)
+    third = (await sessions.go_on(third, **ORIGIN)).token
+    await sessions.end(first, **ORIGIN)  # a replaced one does as well
+    await sessions.end(first, **ORIGIN)
+    for token in (first, second, third):
+        with pytest.raises(SessionOver):
+            await sessions.go_on(token, **ORIGIN)
+    assert (await sessions.go_on(other, **ORIGIN)).caller == ada
+    rows = await sql.fetch(
+        "SELECT principal, target, address, outcome FROM audit_inbox WHERE action = 'session.revoke'"
+    )
+    assert list(map(tuple, rows)) == [("ada", "user:ada", ORIGIN["address"], "done")]
+
+
 async def test_a_session_is_for_one_service(database: Database, ada: Caller) -> None:
     token = await sessions_of(database, service="here").start(ada, "docker", actor=OPERATOR)
     with pytest.raises(SessionOver):

@@ -10,7 +10,9 @@ from registry import administration
 from registry.config import load_settings
 from registry.errors import AccessDenied, RequestInvalid
 from registry.http.call import Call
+from registry.http.pages.rendering import Rendering
 from registry.http.pages.site import SESSION, Site
+from registry.http.reply import Reply
 from tests.http.browser import Browser
 from tests.http.server import Registry, serving
 
@@ -73,6 +75,21 @@ def test_a_plain_cookie_counts_on_loopback_without_tls_only() -> None:
         assert site.cookie(call(host=host, cookie="__Host-blacklake=own"), SESSION) == "own"
     for host in ("localhost", "127.0.0.1:5000", "[::1]:5000"):
         assert Site(None).cookie(call(host=host, cookie="a=b; blacklake=own"), SESSION) == "own"
+
+
+def test_a_registry_that_speaks_tls_itself_is_reached_by_https_only() -> None:
+    site = Site(None, is_secure=True)
+    assert site.is_https
+    assert site.callback(call(host="localhost:5000")) == "https://localhost:5000/auth/callback"
+    assert site.keep(call(host="localhost:5000"), SESSION, "x")[1].startswith("__Host-blacklake=x; Secure;")
+    assert site.cookie(call(host="localhost:5000", cookie="blacklake=planted"), SESSION) == ""
+    site.require_same_origin(call(host="registry.example", origin="https://registry.example"))
+    with pytest.raises(AccessDenied):
+        site.require_same_origin(call(host="registry.example", origin="http://registry.example"))
+    reply = Reply(200)
+    Rendering(site).protect(reply)
+    assert ("Strict-Transport-Security", "max-age=31536000") in reply.headers
+    assert not Site("http://registry.example", is_secure=True).is_https  # what is before us says how it is reached
 
 
 def test_issuers_lead_back_to_the_external_url_and_to_nothing_that_a_request_says() -> None:

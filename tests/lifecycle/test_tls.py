@@ -7,6 +7,8 @@ import shutil
 import signal
 import socket
 import ssl
+import subprocess
+import sys
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +16,7 @@ from typing import NamedTuple
 import pytest
 from cryptography import x509
 
+from tests.docs.commands import ROOT
 from tests.lifecycle.certificates import Authority, Files
 from tests.lifecycle.serving import Registry, eventually
 
@@ -120,6 +123,31 @@ def test_a_client_s_certificate_where_one_is_required(secured: Registry, authori
     answer = ask(HTTPConnection(host, int(port), timeout=20), "/ready")
     assert json.loads(answer.body)["database"] == "ok"
     assert secured.stop() == 0
+
+
+def healthcheck(**environment: object) -> int:
+    """Return the exit code of the image's health check."""
+    command = [sys.executable, "-I", ROOT / "deploy" / "docker" / "healthcheck"]
+    given = {f"BLACKLAKE_{name.upper()}": str(value) for name, value in environment.items()}
+    return subprocess.run(command, env=given, capture_output=True, timeout=30, check=False).returncode
+
+
+def test_the_image_s_health_check_speaks_as_its_node_does(
+    registry: Registry, files: Files, authority: Authority
+) -> None:
+    registry.start()
+    assert healthcheck(port=registry.port) == 0
+    assert registry.stop() == 0
+    registry.configure(tls_cert_file=files.certificate, tls_key_file=files.key).start()
+    assert healthcheck(port=registry.port) == 0
+    assert registry.stop() == 0
+    assert healthcheck(port=registry.port) == 1
+    registry.configure(tls_client_ca_file=authority.files.certificate).start()
+    admin = next(line["admin"] for line in reversed(registry.log()) if line["event"] == "ready")
+    required = {"port": registry.port, "tls_client_ca_file": authority.files.certificate}
+    assert healthcheck(**required, admin_listen=admin) == 0
+    assert healthcheck(**required) == 1
+    assert registry.stop() == 0
 
 
 def test_a_renewed_certificate_is_taken_up_and_an_unfit_one_is_not(

@@ -76,9 +76,13 @@ class PasswordChange(Taken):
 
 
 class NewKey(Taken):
-    """An API key to be made. `expires_in` is in seconds; without it the key is valid until it is revoked."""
+    """An API key to be made. `expires_in` is in seconds; without it the key is valid until it is revoked.
+
+    With `scopes` it permits no more than they say.
+    """
 
     name: Text
+    scopes: Annotated[list[Text], Field(min_length=1, max_length=100)] | None = None
     expires_in: Seconds | None = None
 
 
@@ -92,10 +96,11 @@ class KeyMade(BaseModel):
 
 
 class Key(BaseModel):
-    """An API key. `used_at` is true to a minute."""
+    """An API key. Without `scopes` it may do all that its owner may; `used_at` is true to a minute."""
 
     id: int
     name: str
+    scopes: list[str] | None
     created_at: datetime
     expires_at: datetime | None
     used_at: datetime | None

@@ -74,9 +74,10 @@ class AccountPages:
         if days not in _LIFETIMES:
             raise RequestInvalid("a key is valid for one of the times that the page offers")
         secret, lifetime = new_secret(API_KEY), timedelta(days=int(days)) if days else None
+        scopes = visit.field("scopes").split() or None
         try:
             added = await self._api_keys.add(
-                visit.user.caller.name, name, hash_of(secret), lifetime=lifetime, actor=visit.actor
+                visit.user.caller.name, name, hash_of(secret), lifetime=lifetime, scopes=scopes, actor=visit.actor
             )
         except IdentityRefused as error:
             return await self._page(visit, error, of="key")
@@ -86,6 +87,7 @@ class AccountPages:
             token=visit.token,
             name=name,
             secret=secret,
+            scopes=scopes,
             expires_at=added.expires_at,
             host=self._site.host(visit.call),
         )

@@ -29,16 +29,18 @@ _LONGEST_LOCAL: Final = 1024
 class Site:
     """The site. Without an external URL it is where a browser itself has reached us."""
 
-    def __init__(self, external_url: str | None) -> None:
+    def __init__(self, external_url: str | None, *, is_secure: bool = False) -> None:
+        """Be at `external_url`; `is_secure` where we speak TLS ourselves."""
         external = urlsplit((external_url or "").rstrip("/"))
         self._external = f"{external.scheme}://{external.netloc}".lower() if external_url else None
+        self._is_secure = is_secure
         self.base = external.path
         """The path before every page's, which a proxy takes away."""
 
     @property
     def is_https(self) -> bool:
         """Say whether browsers reach the site by https only."""
-        return self._external is not None and self._external.startswith("https://")
+        return self._is_secure if self._external is None else self._external.startswith("https://")
 
     def host(self, call: Call) -> str:
         """Return the host, with its port, by which clients reach the registry. Raise RequestInvalid where Host is none."""
@@ -58,7 +60,7 @@ class Site:
             raise RequestInvalid(
                 "logins by an issuer need BLACKLAKE_EXTERNAL_URL here, the URL that browsers come back to"
             )
-        return f"{self._external or 'http://' + self.host(call)}{self.base}/auth/callback"
+        return f"{self._origins(call)[0]}{self.base}/auth/callback"
 
     def require_same_origin(self, call: Call) -> None:
         """Raise AccessDenied unless a browser itself says that a request comes from one of our pages."""
@@ -109,7 +111,7 @@ class Site:
         if self._external is not None:
             return (self._external,)
         host = self.host(call)
-        return (f"http://{host}", f"https://{host}")
+        return (f"https://{host}",) if self._is_secure else (f"http://{host}", f"https://{host}")
 
 
 def local(path: str) -> str:
