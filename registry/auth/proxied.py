@@ -12,6 +12,7 @@ from typing import Final
 
 from cryptography.x509 import Name, NameOID
 
+from registry.auth.own_site import require_own_site
 from registry.core.access import Caller, Credential, CredentialKind
 from registry.core.subjects import is_name
 from registry.db import principals
@@ -44,13 +45,15 @@ class ProxiedIdentities:
         """Return whom the proxy names: a user by his name, or by a distinguished name with one common name (RFC 4514).
 
         None where it names nobody, or where the `peer` is none of the proxies. Raise LoginRefused where there is no such user,
-        and RequestInvalid where the header is among those that were given more than once (`repeated`).
+        RequestInvalid where the header is among those that were given more than once (`repeated`), and AccessDenied to a page
+        of another site: a browser shows its certificate, or the proxy's cookie, whoever makes it send the request.
         """
         said = headers.get(self._header, "").strip()
         if not said or not self._is_proxy(peer):
             return None
         if self._header in repeated:
             raise RequestInvalid(f"{self._shown} is given more than once; the proxy must replace what clients send")
+        require_own_site(headers)
         name = _name_in(said)
         row = None
         if is_name(name):

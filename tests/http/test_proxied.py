@@ -77,6 +77,22 @@ def test_who_is_named_has_his_rights_and_no_others(client: Client) -> None:
     assert begin(client, "bob") == 401
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+    ],
+)
+def test_a_page_of_another_site_is_not_who_its_visitor_is(client: Client, headers: dict[str, str]) -> None:
+    """CSRF: a browser shows a certificate to whoever makes it call us, and a form may start an upload or ask for a mount."""
+    assert begin(client, "alice", **headers) == 403
+    assert ask(client, "alice", "/auth/token", **headers).status_code == 403
+    assert begin(client, "alice", **{"Sec-Fetch-Site": "same-origin", "Origin": client.registry.url}) == 202
+
+
 @pytest.mark.parametrize("said", [None, ""])
 def test_who_is_not_named_is_nobody(client: Client, said: str | None) -> None:
     assert ask(client, said).status_code == 401
