@@ -9,12 +9,13 @@ from registry.auth.browser_sessions import Browser, BrowserSessions
 from registry.auth.identification import Identification
 from registry.auth.linked import LinkedUsers
 from registry.auth.login import Login
+from registry.auth.refusals import Refusals
 from registry.auth.throttle import LoginThrottle
 from registry.core.access import Caller
 from registry.core.audit import Action, Event, Outcome, actor_of, record
 from registry.db import sessions
 from registry.db.pool import Connection, Database
-from registry.errors import RegistryError
+from registry.errors import GrantRefused, Unauthorized
 
 
 class Origin(NamedTuple):
@@ -42,6 +43,7 @@ class BrowserLogin:
         self._login = login
         self._linked = LinkedUsers(db)
         self._sessions = browser_sessions
+        self._refusals = Refusals()
 
     async def by_password(self, user: str, password: str, origin: Origin) -> str:
         """Return the cookie of a new session. Raise CredentialsWrong, TooManyLogins, AccessLost."""
@@ -51,7 +53,7 @@ class BrowserLogin:
         """Ask who is logged in for his password once more, to change it. Raise CredentialsWrong, TooManyLogins."""
         try:
             await self._identified(browser.caller.name, password, origin)
-        except RegistryError as error:
+        except Unauthorized as error:
             event = (Action.PASSWORD_CHANGE, f"user:{browser.caller.name}", Outcome.DENIED)
             await self._record(browser.caller, origin, *event, reason=type(error).__name__)
             raise
@@ -92,10 +94,13 @@ class BrowserLogin:
         try:
             caller = await identifying
             cookie = await self._sessions.start(caller, origin.agent)
-        except RegistryError as error:
+        except (Unauthorized, GrantRefused) as error:  # what was not even tried (TooManyLogins) was no login
             # Whom he named is recorded only where there is such a user.
             somebody = Caller(None, getattr(error, "principal", None) or "somebody")
-            await self._record(somebody, origin, Action.LOGIN, "browser", Outcome.DENIED, reason=type(error).__name__)
+            if await self._refusals.is_recorded(error, origin.network):
+                await self._record(
+                    somebody, origin, Action.LOGIN, "browser", Outcome.DENIED, reason=type(error).__name__
+                )
             raise
         await self._record(caller, origin, Action.LOGIN, "browser", Outcome.DONE)
         return cookie

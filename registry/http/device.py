@@ -10,6 +10,7 @@ import msgspec
 from registry.auth.issuers import Issuers
 from registry.auth.linked import LinkedUsers
 from registry.auth.login import DEVICE_GRANT, Device, Login
+from registry.auth.refusals import Refusals
 from registry.auth.token_service import TokenService, Wanted
 from registry.errors import GrantRefused, LoginRefused, Unauthorized
 from registry.http.call import Call
@@ -32,6 +33,7 @@ class DeviceEndpoint:
         self._linked = linked
         self._service = service
         self._networks = networks
+        self._refusals = Refusals()
 
     async def begin(self, call: Call) -> Reply:
         """Tell what a terminal shows its user (RFC 8628 §3.2); `issuer` may be left out where there is only one."""
@@ -53,7 +55,8 @@ class DeviceEndpoint:
             caller = await self._linked.caller(identity, address=wanted.network, request_id=wanted.request_id)
             given = await self._service.give(caller, wanted)
         except Unauthorized as error:
-            await self._service.refuse(error, wanted)
+            if await self._refusals.is_recorded(error, wanted.network):
+                await self._service.refuse(error, wanted)
             raise GrantRefused("access_denied", error.message) from None
         return token_reply(given, token_type="Bearer", username=caller.name)  # noqa: S106 - a type, no token
 

@@ -10,6 +10,7 @@ import msgspec
 from registry.auth.gate import basic_of
 from registry.auth.keyring import Keyring
 from registry.auth.proxied import ProxiedIdentities
+from registry.auth.refusals import Refusals
 from registry.auth.scopes import InvalidScope, Scope, parse_scopes
 from registry.auth.token_service import Given, TokenService, Wanted
 from registry.core.access import Caller
@@ -41,6 +42,7 @@ class TokenEndpoint:
         self._keyring = keyring
         self._networks = networks
         self._audience = audience
+        self._refusals = Refusals()
 
     async def get(self, call: Call) -> Reply:
         """Give a token to whom Basic names, or to anybody (token specification)."""
@@ -72,7 +74,8 @@ class TokenEndpoint:
         try:
             return await giving
         except Unauthorized as error:
-            await self._service.refuse(error, wanted)
+            if await self._refusals.is_recorded(error, wanted.network):
+                await self._service.refuse(error, wanted)
             raise
 
     async def keys(self, _call: Call) -> Reply:
