@@ -25,6 +25,8 @@ def started(settings: Settings) -> None:
     administration.disable(settings, "gone")
     administration.add_organisation(settings, "team")
     administration.grant(settings, "user:alice", "writer", "team")
+    administration.add_robot(settings, "team+ci")
+    administration.grant(settings, "user:team+ci", "writer", "team")
 
 
 @pytest.fixture(scope="module", params=SETUPS, ids="-".join)
@@ -65,7 +67,15 @@ def begin(client: Client, said: str, **headers: str) -> int:
 
 
 @pytest.mark.parametrize(
-    "said", ["alice", "CN=alice,OU=Data,O=Example", "O=Example,CN=alice", "emailAddress=a@b.example,CN=alice"]
+    "said",
+    [
+        "alice",
+        "CN=alice,OU=Data,O=Example",
+        "O=Example,CN=alice",
+        "emailAddress=a@b.example,CN=alice",
+        "team+ci",
+        r"CN=team\+ci,O=Example",
+    ],
 )
 def test_who_is_named_needs_no_token(client: Client, said: str) -> None:
     assert ask(client, said).status_code == 200
