@@ -42,7 +42,7 @@ class Networks:
                 if behind is None:
                     break
                 address = behind
-        return str(address) if address.version == 4 else f"{int(address) >> _HOST_BITS:x}::"
+        return str(address) if address.version == 4 else _network_of(address)
 
     def _is_trusted(self, address: Address) -> bool:
         return any(address in network for network in self._trusted)
@@ -103,6 +103,11 @@ def _note(call: Call, name: str, standing: Standing) -> None:
 def _parsed(text: str) -> Address | None:
     """Return an address, which may have a port; an IPv4 address in IPv6's clothes is one of IPv4."""
     return _read(text) if len(text) <= _LONGEST else None  # what clients send is kept only where it is short
+
+
+@lru_cache(4096)
+def _network_of(address: IPv6Address) -> str:
+    return str(IPv6Address(int(address) >> _HOST_BITS << _HOST_BITS))
 
 
 @lru_cache(4096)
