@@ -42,7 +42,7 @@ class Networks:
                 if behind is None:
                     break
                 address = behind
-        return str(address) if address.version == 4 else _network_of(address)
+        return _network_of(address)
 
     def _is_trusted(self, address: Address) -> bool:
         return any(address in network for network in self._trusted)
@@ -76,9 +76,8 @@ class Limits:
     async def count_caller(self, call: Call) -> None:
         """Count a call by who makes it, once that is known, or can't be. Raise TooManyRequests."""
         of = class_of(call.method, call.path)
-        standing = await self._of_callers.count(of, call.caller, self._networks.of(call))
-        if standing is not None:
-            _note(call, of, standing)
+        if of in self._of_callers.limited:
+            _note(call, of, await self._of_callers.count(of, call.caller, self._networks.of(call)))
 
 
 NO_LIMITS: Final = Limits(Networks(()), None, RequestLimits({}, MemoryCounter()))
@@ -106,8 +105,8 @@ def _parsed(text: str) -> Address | None:
 
 
 @lru_cache(4096)
-def _network_of(address: IPv6Address) -> str:
-    return str(IPv6Address(int(address) >> _HOST_BITS << _HOST_BITS))
+def _network_of(address: Address) -> str:
+    return str(address if address.version == 4 else IPv6Address(int(address) >> _HOST_BITS << _HOST_BITS))
 
 
 @lru_cache(4096)
