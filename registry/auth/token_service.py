@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from mediatypes.names import InvalidName, parse_repository_name
 from registry.auth.exchange import ACCESS_TOKEN, GRANT_TYPE, Exchange
 from registry.auth.identification import Identification
-from registry.auth.refusals import Refusals
+from registry.auth.refusals import SOMEBODY, Refusals
 from registry.auth.scopes import InvalidScope, Scope, parse_scopes
 from registry.auth.secrets import API_KEY, is_secret
 from registry.auth.sessions import Sessions
@@ -100,7 +100,7 @@ class TokenService:
     async def refuse(self, error: RegistryError, wanted: Wanted) -> None:
         """Record that somebody was not given a token. Whom he named is recorded only where there is such a principal."""
         name = getattr(error, "principal", None)
-        actor = actor_of(Caller(None, name or "somebody"), address=wanted.network, request_id=wanted.request_id)
+        actor = actor_of(Caller(None, name or SOMEBODY), address=wanted.network, request_id=wanted.request_id)
         word = {"error": error.error} if isinstance(error, GrantRefused) else {}
         detail = {"reason": type(error).__name__, "client": wanted.client, **word}
         await self._refusals.note(Event(actor, Action.TOKEN_GIVE, "token", Outcome.DENIED, detail))

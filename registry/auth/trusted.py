@@ -14,7 +14,7 @@ from registry.auth.trust import TrustUnfit
 from registry.core.audit import Action, Actor, Event, record
 from registry.core.delegation import require_administrator
 from registry.core.subjects import parse_target
-from registry.db import principals
+from registry.db import principals, sessions
 from registry.db import trust as rows
 from registry.db.pool import Connection, Database
 from registry.db.principals import PrincipalRow
@@ -87,11 +87,17 @@ class Trusted:
         await self._db.transaction("add_issuer", add)
 
     async def remove_issuer(self, url: str, *, actor: Actor) -> None:
-        """Remove an issuer with its rules and links. Tokens that were given out by them end within their minutes."""
+        """Remove an issuer with its rules and links, and end all sessions of whom they stood for.
+
+        Tokens that were given out by them end within their minutes.
+        """
 
         async def remove(conn: Connection) -> None:
             await require_administrator(conn, _WHAT, by=actor.principal_id)
-            if not is_url(url) or not await rows.remove_issuer(conn, url):
+            row = await _issuer(conn, url)
+            for principal_id in await rows.linked_to(conn, issuer_id=row.id):
+                await sessions.revoke_all(conn, principal_id=principal_id)
+            if not await rows.remove_issuer(conn, url):
                 raise _no_issuer(url)
             await record(conn, Event(actor, Action.ISSUER_REMOVE, f"issuer:{url}"))
 
@@ -162,14 +168,16 @@ class Trusted:
         await self._db.transaction("link_identity", add)
 
     async def unlink(self, issuer: str, subject: str, *, actor: Actor) -> None:
-        """Let an issuer's subject log in as nobody any more."""
+        """Let an issuer's subject log in as nobody any more, and end all sessions of whom it stood for."""
 
         async def remove(conn: Connection) -> None:
             await require_administrator(conn, _WHAT, by=actor.principal_id)
             row = await _issuer(conn, issuer)
-            user = await rows.unlink(conn, issuer_id=row.id, subject=subject) if is_subject(subject) else None
-            if user is None:
+            found = await rows.unlink(conn, issuer_id=row.id, subject=subject) if is_subject(subject) else None
+            if found is None:
                 raise IdentityRefused(f"{subject[:128]} of {issuer} stands for nobody")
+            principal_id, user = found
+            await sessions.revoke_all(conn, principal_id=principal_id)
             detail = {"issuer": issuer, "subject": subject}
             await record(conn, Event(actor, Action.LINK_REMOVE, f"user:{user}", detail=detail))
 

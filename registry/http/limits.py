@@ -106,7 +106,7 @@ def _parsed(text: str) -> Address | None:
 
 @lru_cache(4096)
 def _network_of(address: Address) -> str:
-    return str(address) if address.version == 4 else f"{int(address) >> _HOST_BITS:x}::"
+    return str(address if address.version == 4 else IPv6Address(int(address) >> _HOST_BITS << _HOST_BITS))
 
 
 @lru_cache(4096)

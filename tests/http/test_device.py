@@ -218,3 +218,11 @@ def test_a_login_that_is_refused_keeps_nothing(
     assert done.returncode == 1
     assert why in done.stderr
     assert not Path(home["HOME"], ".docker").exists()
+
+
+def test_what_is_not_encrypted_goes_through_no_proxy(running: Registry, issuer: Issuer, home: dict[str, str]) -> None:
+    """A proxy would read the refresh token. Here there is none at its address: who asked it would get no answer."""
+    says(issuer, "access_denied")
+    direct = {name: value for name, value in home.items() if name.lower() != "no_proxy"}
+    done = blacklake("login", f"127.0.0.1:{running.port}", env=direct | {"http_proxy": "http://127.0.0.1:9"})
+    assert "access_denied" in done.stderr

@@ -19,7 +19,9 @@ from quart_schema import (
 )
 from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed
 
+from registry import metrics
 from registry.core.audit import Event, Outcome
+from registry.core.limits import MemoryCounter, RateLimit
 from registry.errors import (
     AccessDenied,
     AdministratorNeeded,
@@ -54,6 +56,7 @@ from registry.http.api.route import Route
 from registry.http.api.services import AdminServices
 from registry.http.app import Application, exchange_of, normalise, response_of
 from registry.http.call import Call
+from registry.http.journal import DENIALS
 from registry.http.lane import App
 from registry.http.reply import Reply
 from registry.http.routes import Router, Work
@@ -123,6 +126,7 @@ class AdminApi:
         self._router = router
         self._callers = callers
         self._services = services
+        self._denials = RateLimit(DENIALS, MemoryCounter())
 
     def view(self, route: Route) -> Callable[..., Awaitable[Response]]:
         """Return what Quart calls for a route."""
@@ -178,11 +182,18 @@ class AdminApi:
                 found = await _validated(route, call, work)
             except _DENIED as error:
                 detail = {"reason": type(error).__name__, "method": call.method}
-                await self._services.audit_log.note(Event(asked.actor, route.action, call.path, Outcome.DENIED, detail))
+                await self._deny(Event(asked.actor, route.action, call.path, Outcome.DENIED, detail))
                 raise
             return conditional(call, _reply(route, found))
 
         return await self._sent(Work(route.label, handle))
+
+    async def _deny(self, event: Event) -> None:
+        """Record what somebody was denied, as often as elsewhere (registry.http.journal)."""
+        if (await self._denials.count(str(event.actor.principal_id))).is_refused:
+            metrics.count_audit_dropped()
+        else:
+            await self._services.audit_log.note(event)
 
     async def _sent(self, work: Work, *, challenge: str | None = None) -> Response:
         exchange = exchange_of()

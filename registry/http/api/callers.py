@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from registry.auth.gate import TokenGate
+from registry.auth.own_site import require_own_site
 from registry.auth.request_signatures import RequestSignatures
 from registry.auth.token_service import ANONYMOUS
 from registry.core.access import Access, Caller, CredentialKind
 from registry.core.audit import Actor, actor_of
 from registry.db.principals import StandingRow
 from registry.errors import (
-    AccessDenied,
     AdminDenied,
     AdministratorNeeded,
     BodyTooLarge,
@@ -33,8 +32,6 @@ SCOPE: Final = "registry:admin:*"
 
 CREDENTIALS: Final = frozenset(("authorization", "signature", "signature-input"))
 """Headers of which one at least says who calls."""
-
-_OWN_SITE: Final = ("same-origin", "none")  # `none`: the user typed the address (Fetch Metadata, §2.3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +72,7 @@ class Callers:
 
     async def admit(self, call: Call, content: bytes) -> Asked:
         """Return who calls with a body. Raise Unauthorized, AccessDenied, RequestInvalid, TooManyRequests."""
-        _require_own_site(call.headers, self._external_url)
+        require_own_site(call.headers, self._external_url)  # a browser adds by itself what it was once told by Basic
         await self._limits.admit(call, self._caller(call, content))
         if call.caller == ANONYMOUS:
             raise CredentialsMissing([SCOPE])
@@ -121,12 +118,3 @@ async def body_of(call: Call) -> bytes:
         if len(content) > LARGEST_BODY:
             raise BodyTooLarge(LARGEST_BODY)
     return bytes(content)
-
-
-def _require_own_site(headers: Mapping[str, str], external_url: str | None) -> None:
-    """Raise AccessDenied to a page of another site: a browser adds by itself what it was once told by Basic."""
-    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
-    host = headers.get("host", "").lower()
-    own = (f"http://{host}", f"https://{host}", (external_url or "").rstrip("/").lower())
-    if site not in (*_OWN_SITE, None) or (origin is not None and origin.lower() not in own):
-        raise AccessDenied("a page of another site may not use this registry")
