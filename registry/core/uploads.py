@@ -226,7 +226,8 @@ class Uploads:
         row, hides = session.row, actor is not None
         known, is_lost = "", False  # where the blob lies already, and whether the storage has it no more
         if hides:
-            known = await self._db.read("find_blob_key", lambda conn: blobs.key_of(conn, digest)) or row.storage_key
+            recorded = await self._db.read("find_blob_key", lambda conn: blobs.key_of(conn, digest))
+            known = recorded or row.storage_key
             is_lost = not await self._store.holds(StorageKey(known), session.received)
 
         async def finish(conn: Connection) -> None:
