@@ -18,7 +18,7 @@ from registry.core.access import ANONYMOUS_ID, Access, Caller, Permission
 from registry.core.audit import Action, Event, Outcome, actor_of, record
 from registry.core.subjects import OIDC_USER
 from registry.db.pool import Database
-from registry.errors import CredentialsContradict, GrantRefused, Unauthorized
+from registry.errors import CredentialsContradict, GrantRefused, IdentityUnfit, Unauthorized
 
 ANONYMOUS: Final = Caller(ANONYMOUS_ID, "")
 """Who calls without credentials."""
@@ -95,7 +95,7 @@ class TokenService:
         )
         return await self.give(caller, wanted)
 
-    async def refuse(self, error: Unauthorized, wanted: Wanted) -> None:
+    async def refuse(self, error: Unauthorized | IdentityUnfit, wanted: Wanted) -> None:
         """Record that somebody was not given a token. Whom he named is recorded only where there is such a principal."""
         name = getattr(error, "principal", None)
         actor = actor_of(Caller(None, name or "somebody"), address=wanted.network, request_id=wanted.request_id)
@@ -146,12 +146,11 @@ class TokenService:
         await self._db.statement("audit", lambda conn: record(conn, event))
 
     async def _granted(self, caller: Caller, wanted: Scope) -> Scope | None:
-        if wanted.type == "registry" and wanted.name == "catalog":
-            return wanted._replace(actions=wanted.actions & {"*"})
-        if wanted.type == "registry" and wanted.name == "admin":
+        if wanted.type == "registry":
             # What he may do there is decided with each request; here it is only that this token may be used for it.
             is_somebody = caller.principal_id not in (None, ANONYMOUS_ID) and caller.bound is None
-            return wanted._replace(actions=frozenset("*")) if is_somebody and "*" in wanted.actions else None
+            is_meant = wanted.name == "catalog" or (wanted.name == "admin" and is_somebody)
+            return wanted._replace(actions=frozenset("*")) if is_meant and "*" in wanted.actions else None
         if wanted.type != "repository":
             return None
         try:
