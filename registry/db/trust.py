@@ -52,6 +52,7 @@ class NewRule(NamedTuple):
 
 _ISSUER: Final = "id, url, kind, algorithms, keys_url, client_id, sealed_client_secret, creates_users"
 _FIND: Final = f"SELECT {_ISSUER} FROM issuers WHERE url = $1"
+_HOLD: Final = f"{_FIND} FOR KEY SHARE"
 _ALL: Final = f"SELECT {_ISSUER} FROM issuers ORDER BY url"
 _ADD: Final = """
 INSERT INTO issuers (url, kind, algorithms, keys_url, client_id, sealed_client_secret, creates_users)
@@ -101,6 +102,12 @@ WHERE l.issuer_id = $1 AND l.subject = $2 AND p.id = l.principal_id RETURNING p.
 async def find_issuer(conn: Connection, url: str) -> IssuerRow | None:
     """Return an issuer by its URL; None where there is none such."""
     row = await conn.fetchrow(_FIND, url)
+    return _issuer(row) if row is not None else None
+
+
+async def hold_issuer(conn: Connection, url: str) -> IssuerRow | None:
+    """Do what `find_issuer` does, and keep the issuer from being removed until the transaction ends."""
+    row = await conn.fetchrow(_HOLD, url)
     return _issuer(row) if row is not None else None
 
 
