@@ -16,6 +16,7 @@ from registry.core.access import Caller, Credential, CredentialKind
 from registry.db import browser_sessions
 from registry.db.browser_sessions import BrowserRow
 from registry.db.pool import Connection, Database
+from registry.db.sessions import Opener
 from registry.errors import AccessLost
 
 IDLE: Final = 8 * 3600
@@ -61,7 +62,7 @@ class BrowserSessions:
                 conn,
                 session,
                 self._code(cookie),
-                principal_id=principal_id,
+                by=Opener(principal_id, caller.epoch),
                 service=self._service,
                 client=shown,
                 idle=IDLE,

@@ -34,7 +34,7 @@ class Identification:
         row = await self._named(user)
         if not await self._passwords.match(row.password_hash if row is not None else None, password) or row is None:
             raise CredentialsWrong(row.name if row is not None else None)
-        return Caller(row.id, row.name, credential=Credential(CredentialKind.PASSWORD))
+        return Caller(row.id, row.name, credential=Credential(CredentialKind.PASSWORD), epoch=row.rights_epoch)
 
     async def by_key(self, key: str, *, user: str | None = None) -> Caller:
         """Return for whom an API key stands, bound to its scopes; who names a `user` with it must name that one.

@@ -22,7 +22,7 @@ from registry.core.audit import Action, Actor, Event, Outcome, actor_of, record
 from registry.core.subjects import find_principal
 from registry.db import sessions
 from registry.db.pool import Connection, Database
-from registry.db.sessions import Presented, SessionRow
+from registry.db.sessions import Opener, Presented, SessionRow
 from registry.errors import AccessLost, IdentityUnknown, SessionOver, SessionRevoked
 
 PREFIX: Final = "blr_"
@@ -57,7 +57,9 @@ class Sessions:
         self._longest = longest
 
     async def start(self, caller: Caller, client: str, *, actor: Actor) -> str:
-        """Return the first token of a session for who has just logged in by `client`. Raise AccessLost.
+        """Return the first token of a session for who has just logged in by `client`.
+
+        Raise AccessLost, also where he is disabled, or has another password, since he has shown the one that he had.
 
         A caller whose credential is a key has no sessions, which would outlive it: the key itself is asked for each time.
         """
@@ -69,7 +71,7 @@ class Sessions:
             is_added = await sessions.add(
                 conn,
                 session,
-                principal_id=principal_id,
+                Opener(principal_id, caller.epoch),
                 service=self._service,
                 client=shown,
                 idle=self._idle,

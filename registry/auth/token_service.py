@@ -155,13 +155,14 @@ class TokenService:
         await self._db.statement("audit", lambda conn: record(conn, event))
 
     async def _granted(self, caller: Caller, wanted: Scope) -> Scope | None:
-        if wanted.type == "registry" and wanted.name == "catalog":
-            is_permitted = caller.bound is None or caller.bound.catalog
-            return wanted._replace(actions=wanted.actions & {"*"}) if is_permitted else None
-        if wanted.type == "registry" and wanted.name == "admin":
+        if wanted.type == "registry":
             # What he may do there is decided with each request; here it is only that this token may be used for it.
-            is_somebody = caller.principal_id not in (None, ANONYMOUS_ID) and caller.bound is None
-            return wanted._replace(actions=frozenset("*")) if is_somebody and "*" in wanted.actions else None
+            bound, is_somebody = caller.bound, caller.principal_id not in (None, ANONYMOUS_ID)
+            is_permitted = {
+                "catalog": bound is None or bound.catalog,
+                "admin": is_somebody and (bound is None or bound.admin),
+            }.get(wanted.name, False)
+            return wanted._replace(actions=frozenset("*")) if is_permitted and "*" in wanted.actions else None
         if wanted.type != "repository":
             return None
         try:

@@ -13,11 +13,11 @@ from registry.auth.sealing import SecretKey
 from registry.auth.trust import TrustUnfit
 from registry.core.audit import Action, Actor, Event, record
 from registry.core.delegation import require_administrator
-from registry.core.subjects import parse_target
+from registry.core.subjects import is_word, parse_target
 from registry.db import principals, sessions
 from registry.db import trust as rows
 from registry.db.pool import Connection, Database
-from registry.db.principals import PrincipalRow
+from registry.db.principals import StandingRow
 from registry.db.trust import IssuerRow, NewRule, RuleRow
 from registry.errors import IdentityRefused
 
@@ -205,15 +205,15 @@ def _path(target: str) -> str:
 
 
 async def _issuer(conn: Connection, url: str) -> IssuerRow:
-    row = await rows.find_issuer(conn, url) if is_url(url) else None
+    row = await rows.hold_issuer(conn, url) if is_url(url) else None
     if row is None:
         raise _no_issuer(url)
     return row
 
 
-async def _principal(conn: Connection, name: str) -> PrincipalRow:
-    row = await principals.by_name(conn, name) if name.isprintable() else None
-    if row is None:
+async def _principal(conn: Connection, name: str) -> StandingRow:
+    row = await principals.find(conn, name) if is_word(name) else None
+    if row is None or row.is_disabled:
         raise IdentityRefused(f"there is no user, robot or service {name[:128]}")
     return row
 

@@ -93,13 +93,15 @@ class Caller:
     """Who makes a request; `bound` is None where all is permitted that its principal may do.
 
     `principal_id` is None where nobody is asked who he is (EVERYONE), and where another token server has decided already: what
-    its token grants is the bound. `credential` is how he has proved who he is, which makes no other caller of him.
+    its token grants is the bound. `credential` is how he has proved who he is, which makes no other caller of him. `epoch` is
+    the principal's when he has done so by a password: where that is another by now, no session begins.
     """
 
     principal_id: int | None
     name: str
     bound: Bound | None = None
     credential: Credential | None = field(default=None, compare=False)
+    epoch: int | None = field(default=None, compare=False)
 
 
 # What a client's token must permit, in the words of the token specification.

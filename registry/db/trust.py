@@ -52,6 +52,7 @@ class NewRule(NamedTuple):
 
 _ISSUER: Final = "id, url, kind, algorithms, keys_url, client_id, sealed_client_secret, creates_users"
 _FIND: Final = f"SELECT {_ISSUER} FROM issuers WHERE url = $1"
+_HOLD: Final = f"{_FIND} FOR KEY SHARE"
 _ALL: Final = f"SELECT {_ISSUER} FROM issuers ORDER BY url"
 _ADD: Final = """
 INSERT INTO issuers (url, kind, algorithms, keys_url, client_id, sealed_client_secret, creates_users)
@@ -102,6 +103,12 @@ _LINKED_TO: Final = "SELECT DISTINCT principal_id FROM linked_identities WHERE i
 async def find_issuer(conn: Connection, url: str) -> IssuerRow | None:
     """Return an issuer by its URL; None where there is none such."""
     row = await conn.fetchrow(_FIND, url)
+    return _issuer(row) if row is not None else None
+
+
+async def hold_issuer(conn: Connection, url: str) -> IssuerRow | None:
+    """Do what `find_issuer` does, and keep the issuer from being removed until the transaction ends."""
+    row = await conn.fetchrow(_HOLD, url)
     return _issuer(row) if row is not None else None
 
 

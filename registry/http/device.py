@@ -16,7 +16,7 @@ from registry.http.call import Call
 from registry.http.forms import read_form
 from registry.http.limits import Networks
 from registry.http.reply import Headers, Reply
-from registry.http.tokens import token_reply
+from registry.http.tokens import LONGEST_CLIENT, token_reply
 
 _PRIVATE: Final[Headers] = [("Content-Type", "application/json"), ("Cache-Control", "no-store")]
 
@@ -47,7 +47,8 @@ class DeviceEndpoint:
         form = await read_form(call)
         if form.get("grant_type") != DEVICE_GRANT:
             raise GrantRefused("unsupported_grant_type", f"grant_type is not {DEVICE_GRANT}")
-        wanted = Wanted([], form.get("client_id", ""), self._networks.of(call), call.request_id, offline=True)
+        client = form.get("client_id", "")[:LONGEST_CLIENT]
+        wanted = Wanted([], client, self._networks.of(call), call.request_id, offline=True)
         try:
             identity = await self._login.poll(form.get("device_code", ""))
             caller = await self._linked.caller(identity, address=wanted.network, request_id=wanted.request_id)

@@ -21,6 +21,7 @@ from tests.auth import issuer as issuers
 from tests.auth.issuer import Issuer, ok
 from tests.http.browser import SETUPS
 from tests.http.server import Registry, serving
+from tests.http.test_audit import new_id, recorded
 from tests.tools import needed
 
 CODE = "ABCD-EFGH"
@@ -154,6 +155,16 @@ def test_who_is_nobody_here_is_refused(running: Registry, issuer: Issuer) -> Non
     issuer.answers["/token"] = lambda _form: ok({"id_token": issuer.token(aud="blacklake", sub="stranger")})
     answer = asked(running, shown)
     assert (answer.status_code, answer.json()["error"]) == (400, "access_denied")
+
+
+def test_a_client_s_word_for_itself_crowds_nothing_out_of_the_audit_log(running: Registry, issuer: Issuer) -> None:
+    shown = begun(running, issuer)
+    says(issuer)
+    form = {"grant_type": DEVICE_GRANT, "device_code": shown["device_code"], "client_id": "c" * 20_000}
+    headers = {"X-Request-ID": (request := new_id())}
+    assert requests.post(f"{running.url}/auth/device/token", form, headers=headers, timeout=20).status_code == 200
+    details = [event[-1] for event in recorded(running, request) if event[3] == "token.give"]
+    assert [(detail["client"], len(detail["jti"])) for detail in details] == [("c" * 128, 32)]
 
 
 @pytest.fixture
