@@ -30,7 +30,7 @@ class Networks:
     def of(self, call: Call) -> str:
         """Return who makes a call: its peer, or whom trusted proxies name, one behind the other (X-Forwarded-For).
 
-        An address of IPv4; of IPv6 the network of 64 bits.
+        An address of IPv4; of IPv6 the first of its network of 64 bits.
         """
         address = _parsed(call.peer)
         if address is None:
@@ -42,7 +42,9 @@ class Networks:
                 if behind is None:
                     break
                 address = behind
-        return str(address) if address.version == 4 else f"{int(address) >> _HOST_BITS:x}::"
+        if address.version == 4:
+            return str(address)
+        return str(IPv6Address(int(address) >> _HOST_BITS << _HOST_BITS))
 
     def _is_trusted(self, address: Address) -> bool:
         return any(address in network for network in self._trusted)
