@@ -1,4 +1,4 @@
-"""Identities: users, robots and their keys, organisations, and what is granted below them (registry.core.subjects)."""
+"""Identities: users, robots, organisations, and what is granted below them (registry.core.subjects)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from registry.core.access import ANONYMOUS_ID, PULL
 from registry.core.audit import REGISTRY, Action, Actor, Event, record
-from registry.core.delegation import administer, change_organisation, grantable
+from registry.core.delegation import administer, change_organisation, grantable, require_administrator
 from registry.core.roles import BUILT_IN
 from registry.core.subjects import (
     ROBOT_MARK,
@@ -19,7 +19,7 @@ from registry.core.subjects import (
     require_name,
     require_segment,
 )
-from registry.db import grants, organisations, principals, rights, roles, sessions
+from registry.db import grants, organisations, principals, roles, sessions
 from registry.db.pool import Connection, Database
 from registry.db.principals import StandingRow
 from registry.db.roles import RoleRow
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 class Identities:
-    """The verbs of `blacklake admin user|robot|org|grant|apikey`. `by` is who asks (registry.core.delegation)."""
+    """The verbs of `blacklake admin user|robot|org|grant`. `actor` is who asks (registry.core.delegation)."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
@@ -39,7 +39,7 @@ class Identities:
         require_name(name, "user")
 
         async def add(conn: Connection) -> None:
-            await _require_administrator(conn, name, by=actor.principal_id)
+            await require_administrator(conn, name, by=actor.principal_id)
             if await principals.add_user(conn, name, password_hash=password_hash, is_admin=is_admin) is None:
                 raise IdentityRefused(f"there is a principal {name} already")
             await record(conn, Event(actor, Action.USER_ADD, f"user:{name}", detail={"admin": is_admin}))
@@ -113,7 +113,7 @@ class Identities:
         require_segment(name)
 
         async def add(conn: Connection) -> None:
-            await _require_administrator(conn, name, by=actor.principal_id)
+            await require_administrator(conn, name, by=actor.principal_id)
             if await organisations.add(conn, name) is None:
                 raise IdentityRefused(f"there is an organisation {name} already")
             await record(conn, Event(actor, Action.ORGANISATION_ADD, name))
@@ -157,7 +157,7 @@ class Identities:
         if mark:
             await administer(conn, organisation, by=by)
         else:
-            await _require_administrator(conn, name, by=by)
+            await require_administrator(conn, name, by=by)
         return await find_principal(conn, name, kind=kind)
 
     async def _change(
@@ -190,12 +190,6 @@ class Identities:
             return is_changed
 
         return await self._db.transaction(what, act)
-
-
-async def _require_administrator(conn: Connection, name: str, *, by: int | None) -> None:
-    """Raise DelegationDenied unless `by` may do everything: whoever makes a user could make one that may."""
-    if by is not None and not await rights.is_administrator(conn, by):
-        raise DelegationDenied(name)
 
 
 def _require_fitting(grantee: Subject, role: RoleRow, organisation_id: int) -> None:

@@ -6,11 +6,12 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from registry.core.audit import Action, Actor, Event, record
+from registry.core.delegation import require_administrator
 from registry.core.subjects import find_principal, is_word, require_name
-from registry.db import principals, rights, service_keys
+from registry.db import principals, service_keys
 from registry.db.pool import Connection, Database
 from registry.db.service_keys import ServiceKeyListed
-from registry.errors import DelegationDenied, IdentityRefused, IdentityUnknown
+from registry.errors import IdentityRefused, IdentityUnknown
 
 
 class PublicKey(NamedTuple):
@@ -32,7 +33,7 @@ class ServiceKeys:
         require_name(name, "service")
 
         async def add(conn: Connection) -> None:
-            await _require_administrator(conn, name, by=actor.principal_id)
+            await require_administrator(conn, name, by=actor.principal_id)
             if not await principals.add_service(conn, name, is_admin=is_admin):
                 raise IdentityRefused(f"there is a principal {name} already")
             await record(conn, Event(actor, Action.SERVICE_ADD, f"service:{name}", detail={"admin": is_admin}))
@@ -43,7 +44,7 @@ class ServiceKeys:
         """Let a service sign by a key. Raise IdentityRefused, DelegationDenied."""
 
         async def add(conn: Connection) -> None:
-            await _require_administrator(conn, service, by=actor.principal_id)
+            await require_administrator(conn, service, by=actor.principal_id)
             found = await find_principal(conn, service)
             if found.kind != "service":
                 raise IdentityRefused(f"{service} is no service; add one by `blacklake admin service add`")
@@ -65,7 +66,7 @@ class ServiceKeys:
         """Let a key, of a `service` where that is given, be valid no longer. Raise IdentityRefused, DelegationDenied."""
 
         async def revoke(conn: Connection) -> None:
-            await _require_administrator(conn, "service keys", by=actor.principal_id)
+            await require_administrator(conn, "service keys", by=actor.principal_id)
             is_key = key_id.isascii() and key_id.isprintable() and (service is None or is_word(service))
             if not is_key or not await service_keys.revoke(conn, key_id, service=service):
                 raise IdentityUnknown(f"there is no valid key {key_id[:128]}")
@@ -77,13 +78,8 @@ class ServiceKeys:
         """Return the keys of a service, valid or not, the last one first. Raise IdentityUnknown, DelegationDenied."""
 
         async def find(conn: Connection) -> list[ServiceKeyListed]:
-            await _require_administrator(conn, service, by=by)
+            await require_administrator(conn, service, by=by)
             found = await find_principal(conn, service, kind="service")
             return await service_keys.listed(conn, principal_id=found.id)
 
         return await self._db.read("list_service_keys", find)
-
-
-async def _require_administrator(conn: Connection, what: str, *, by: int | None) -> None:
-    if by is not None and not await rights.is_administrator(conn, by):
-        raise DelegationDenied(what if is_word(what) else "services")
