@@ -109,7 +109,7 @@ async def test_a_session_of_a_browser_has_no_refresh_tokens(
     for generation in (0, 1):
         forged = f"{PREFIX}{session.hex}_{generation}_{tokens._code(session, generation)}"
         with pytest.raises(SessionOver):
-            await tokens.go_on(forged)
+            await tokens.go_on(forged, address="192.0.2.1", request_id="r1")
     assert await sessions.find(cookie) is not None
 
 
