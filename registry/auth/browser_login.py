@@ -87,7 +87,7 @@ class BrowserLogin:
     async def _identified(self, user: str, password: str, origin: Origin) -> Caller:
         """Return whose password this is. A key is none here: sessions would outlive it, and it must not change passwords."""
         return await self._throttle.attempt(
-            user, origin.network, lambda: self._identification.by_own_password(user, password)
+            user, origin.network, lambda: self._identification.by_password(user, password)
         )
 
     async def _let_in(self, identifying: Awaitable[Caller], origin: Origin) -> str:

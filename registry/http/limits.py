@@ -30,7 +30,7 @@ class Networks:
     def of(self, call: Call) -> str:
         """Return who makes a call: its peer, or whom trusted proxies name, one behind the other (X-Forwarded-For).
 
-        An address of IPv4; of IPv6 the network of 64 bits.
+        An address of IPv4; of IPv6 the first of its network of 64 bits.
         """
         address = _parsed(call.peer)
         if address is None:

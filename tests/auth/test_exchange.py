@@ -247,7 +247,7 @@ async def test_a_disabled_principal_has_no_rules(
     [
         ({"claims": {"sub": "*"}}, "without \\*"),
         ({"claims": {}}, "1 to 32 claims"),
-        ({"principal": "nobody"}, "no user, robot or service nobody"),
+        ({"principal": "nobody"}, "there is no user nobody"),
         ({"principal": ""}, "no user"),
         ({"issuer": "https://other.test"}, "no issuer https://other.test"),
         ({"issuer": "\0"}, "no issuer"),

@@ -420,7 +420,7 @@ async def test_only_users_are_linked(
 ) -> None:
     await identity(trusted, database, issuer)
     await sql.execute("INSERT INTO principals (kind, name) VALUES ('service', 'billing')")
-    with pytest.raises(IdentityRefused, match="is no user"):
+    with pytest.raises(IdentityRefused, match="there is no user"):
         await trusted.link(issuer.url, "id-7", "billing", actor=OPERATOR)
     for subject in ("", "x" * 256, "ü", "a\n"):
         with pytest.raises(IdentityRefused, match="subject"):

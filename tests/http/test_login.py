@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from registry import administration
+from registry import administration, administration_audit
 from registry.auth.throttle import OF_A_NETWORK, OF_A_USER_ELSEWHERE
 from registry.config import Settings, load_settings
-from registry.db.audit import EventFilter
 from registry.http.pages.site import local
 from tests.http.browser import SETUPS, Browser, Page
 from tests.http.client import wait_until
@@ -48,7 +47,7 @@ def browser(running: Registry) -> Iterator[Browser]:
 def events(registry: Registry, action: str) -> list[Any]:
     """Return the events of an action, the newest first."""
     lines: list[str] = []
-    administration.export_audit(settings_of(registry), EventFilter(action=action), say=lines.append)
+    administration_audit.export_audit(settings_of(registry), action=action, target=None, say=lines.append)
     return [json.loads(line) for line in reversed(lines)]
 
 

@@ -16,16 +16,12 @@ from registry.db.principals import StandingRow
 from registry.errors import (
     AdminDenied,
     AdministratorNeeded,
-    BodyTooLarge,
     CredentialsMissing,
     RequestInvalid,
     SignatureInvalid,
 )
 from registry.http.call import Call
 from registry.http.limits import Limits, Networks
-
-LARGEST_BODY: Final = 64 << 10
-"""Bytes of a request's body."""
 
 SCOPE: Final = "registry:admin:*"
 """What an access token must have been asked for with."""
@@ -106,15 +102,3 @@ def require_administrator(asked: Asked) -> None:
     """Raise AdministratorNeeded unless the caller may do everything in the registry, as the database has just said."""
     if not asked.standing.is_admin:
         raise AdministratorNeeded
-
-
-async def body_of(call: Call) -> bytes:
-    """Return a call's body. Raise BodyTooLarge, before it is read where its length was announced, and BodyIncomplete."""
-    if (call.body.announced or 0) > LARGEST_BODY:
-        raise BodyTooLarge(LARGEST_BODY)
-    content = bytearray()
-    async for piece in call.body:
-        content += piece
-        if len(content) > LARGEST_BODY:
-            raise BodyTooLarge(LARGEST_BODY)
-    return bytes(content)
