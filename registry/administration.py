@@ -53,17 +53,17 @@ def set_password(settings: Settings, name: str, password: str) -> None:
         ) from error
 
 
-def disable(settings: Settings, name: str, *, kind: str | None = None) -> None:
+def disable(settings: Settings, name: str, *, kind: str) -> None:
     """Let a user, a robot or a service do nothing any more. Raise UpkeepFailed."""
     run(settings, lambda db: Identities(db).disable(name, actor=local_actor(), kind=kind))
 
 
-def enable(settings: Settings, name: str, *, kind: str | None = None) -> None:
+def enable(settings: Settings, name: str, *, kind: str) -> None:
     """Let a user, a robot or a service do again what is granted to it. Raise UpkeepFailed."""
     run(settings, lambda db: Identities(db).enable(name, actor=local_actor(), kind=kind))
 
 
-def delete_principal(settings: Settings, name: str, *, kind: str | None = None) -> None:
+def delete_principal(settings: Settings, name: str, *, kind: str) -> None:
     """Delete a user, a robot or a service with all that it holds. Raise UpkeepFailed."""
     run(settings, lambda db: Identities(db).delete(name, actor=local_actor(), kind=kind))
 
@@ -158,19 +158,19 @@ def who_can(settings: Settings, action: str, repository: str, *, say: Callable[[
     run(settings, act)
 
 
-def create_key(settings: Settings, holder: str, name: str, *, lifetime: timedelta | None) -> str:
+def create_key(settings: Settings, owner: str, name: str, *, lifetime: timedelta | None) -> str:
     """Make an API key of a user or a robot and return it: nothing else ever tells it again. Raise UpkeepFailed."""
     secret = new_secret(API_KEY)
     run(
         settings,
-        lambda db: ApiKeys(db).add(holder, name, hash_of(secret), lifetime=lifetime, actor=local_actor()),
+        lambda db: ApiKeys(db).add(owner, name, hash_of(secret), lifetime=lifetime, actor=local_actor()),
     )
     return secret
 
 
-def revoke_key(settings: Settings, holder: str, key_id: int) -> None:
+def revoke_key(settings: Settings, owner: str, key_id: int) -> None:
     """Let an API key be valid no longer. Raise UpkeepFailed."""
-    run(settings, lambda db: ApiKeys(db).revoke(holder, key_id, actor=local_actor()))
+    run(settings, lambda db: ApiKeys(db).revoke(owner, key_id, actor=local_actor()))
 
 
 def revoke_sessions(settings: Settings, name: str) -> int:
