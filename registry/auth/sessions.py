@@ -65,7 +65,7 @@ class Sessions:
         """
         assert caller.principal_id not in (None, ANONYMOUS_ID)
         assert caller.bound is None
-        session, principal_id, shown = uuid4(), caller.principal_id, _shown(client)
+        session, principal_id, name = uuid4(), caller.principal_id, shown(client)
 
         async def add(conn: Connection) -> None:
             is_added = await sessions.add(
@@ -73,13 +73,13 @@ class Sessions:
                 session,
                 Opener(principal_id, caller.epoch),
                 service=self._service,
-                client=shown,
+                client=name,
                 idle=self._idle,
                 longest=self._longest,
             )
             if not is_added:
                 raise AccessLost(caller.name)
-            detail = {"session": session.hex, "client": shown}
+            detail = {"session": session.hex, "client": name}
             await record(conn, Event(actor, Action.SESSION_START, f"user:{caller.name}", detail=detail))
 
         await self._db.transaction("start_session", add)
@@ -181,5 +181,6 @@ def _caller(session: UUID, presented: Presented) -> Caller:
     return Caller(presented.principal_id, presented.principal, credential=credential)
 
 
-def _shown(client: str) -> str:
+def shown(client: str) -> str:
+    """Return what is kept of a client's name for itself, which may be anything: what can be shown of its beginning."""
     return "".join(letter for letter in client if letter.isprintable())[:_LONGEST_CLIENT]

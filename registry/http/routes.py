@@ -65,14 +65,14 @@ HANDLERS: Final[dict[tuple[Resource, str], Handler]] = {
     (_R.REFERRERS, "GET"): listings.referrers,
 }
 
-# What each needs. Pulls decide with their lookup (core.access), everything else before it begins.
 _OWN: Final = frozenset((_R.TOKEN, _R.JWKS, _R.DEVICE, _R.DEVICE_TOKEN, _R.REVOKE))
+# Whose clients read errors as OAuth2 writes them.
 _OAUTH: Final = frozenset(
     ("POST", path) for path in ("/auth/token", "/auth/device", "/auth/device/token", "/auth/revoke")
 )
-"""Whose clients read errors as OAuth2 writes them."""
 _READS: Final = ("GET", "HEAD")
 _PULLED: Final = frozenset(((_R.BLOB, "GET"), (_R.MANIFEST, "GET")))
+# What each needs. Pulls decide with their lookup (core.access), everything else before it begins.
 _NEEDS: Final[dict[tuple[Resource, str], frozenset[Permission]]] = {
     (_R.BLOB, "GET"): PULL,
     (_R.BLOB, "DELETE"): DELETE,

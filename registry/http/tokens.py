@@ -22,7 +22,8 @@ from registry.http.reply import Headers, Reply
 LONGEST_CLIENT: Final = 128
 """Characters of a client's name for itself, which goes into the audit log."""
 
-_PRIVATE: Final[Headers] = [("Content-Type", "application/json"), ("Cache-Control", "no-store")]
+PRIVATE: Final[Headers] = [("Content-Type", "application/json"), ("Cache-Control", "no-store")]
+"""Of answers with secrets: nobody on the way keeps them (RFC 6749 §5.1)."""
 
 
 class TokenEndpoint:
@@ -105,7 +106,7 @@ def token_reply(given: Given, **more: str) -> Reply:
         document["refresh_token"] = given.refresh_token
     if given.issued_token_type is not None:
         document["issued_token_type"] = given.issued_token_type
-    return Reply(200, [*_PRIVATE], msgspec.json.encode(document))
+    return Reply(200, [*PRIVATE], msgspec.json.encode(document))
 
 
 def _scopes(texts: list[str]) -> list[Scope]:

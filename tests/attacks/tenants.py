@@ -18,7 +18,7 @@ import jwt
 from registry.auth.keyring import Key
 from registry.auth.passwords import Passwords
 from registry.auth.secrets import API_KEY, hash_of, new_secret
-from registry.compose import create_keyring
+from registry.compose.doors import create_keyring
 from registry.config import Settings, load_settings
 from registry.core.api_keys import ApiKeys
 from registry.core.identities import Identities

@@ -14,7 +14,7 @@ import pytest
 
 from mediatypes.digest import Digest
 from mediatypes.names import RepositoryName
-from registry.compose import create_services
+from registry.compose.verbs import create_services
 from registry.config import Settings
 from registry.core.audit import Actor
 from registry.core.services import Services

@@ -240,7 +240,7 @@ def test_a_token_whose_user_may_nothing_any_more_leaves_a_denied_event(
     client = acting(user, repo, request := new_id(), "pull")
     assert client.get(f"/v2/{repo}/manifests/v1").status_code == 200
     assert recorded(running, request) == [done("pull", f"{repo}:v1", {}, user)]
-    administration.disable(settings, user)
+    administration.disable(settings, user, kind="user")
     client.session.headers["X-Request-ID"] = request = new_id()
     for path in ("manifests/v1", "tags/list"):
         assert client.get(f"/v2/{repo}/{path}").status_code == 401

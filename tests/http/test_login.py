@@ -216,10 +216,10 @@ def test_too_many_failures_are_refused_before_the_password_is_looked_at(browser:
 def test_a_disabled_user_is_out_at_once(browser: Browser, running: Registry) -> None:
     browser.log_in("leaver", PASSWORD)
     assert browser.get("/auth/account").url == f"{browser.url}/auth/account"
-    administration.disable(settings_of(running), "leaver")
+    administration.disable(settings_of(running), "leaver", kind="user")
     assert "/auth/login" in browser.get("/auth/account").url
     assert browser.log_in("leaver", PASSWORD).status_code == 401
-    administration.enable(settings_of(running), "leaver")
+    administration.enable(settings_of(running), "leaver", kind="user")
     assert "/auth/login" in browser.get("/auth/account").url  # the session doesn't come back
 
 

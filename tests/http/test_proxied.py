@@ -22,7 +22,7 @@ PASSWORD = "correct horse battery staple"
 def started(settings: Settings) -> None:
     for user in ("alice", "bob", "gone"):
         administration.add_user(settings, user, password=PASSWORD, is_admin=False)
-    administration.disable(settings, "gone")
+    administration.disable(settings, "gone", kind="user")
     administration.add_organisation(settings, "team")
     administration.grant(settings, "user:alice", "writer", "team")
     administration.add_robot(settings, "team+ci")
