@@ -87,7 +87,8 @@ class TokenService:
         """
         if user == OIDC_USER:
             found = await self._exchange.by_password(password, wanted.scopes)
-            return await self.give(found.caller, wanted._replace(scopes=found.scopes, offline=False), found.seconds)
+            # What the rules cut off is cut off by the caller's bound: asked for and refused, which the token says.
+            return await self.give(found.caller, wanted._replace(offline=False), found.seconds)
         if is_secret(password, API_KEY):  # which can't be guessed, and outlives no session
             return await self.give(
                 await self._identification.by_key(password, user=user), wanted._replace(offline=False)
@@ -136,7 +137,7 @@ class TokenService:
         # All at once, so that they are decided by one query: whoever asks for a hundred makes no hundred.
         found = await asyncio.gather(*(self._granted(caller, one) for one in wanted.scopes))
         granted = [scope for scope in found if scope is not None]
-        # A token by a key that is limited says what was refused, too: its client need not ask again (Access.is_narrowed).
+        # A token by what is limited says what was refused, too: its client need not ask again (Access.is_narrowed).
         refused = [
             one._replace(actions=frozenset())
             for one, scope in zip(wanted.scopes, found, strict=True)

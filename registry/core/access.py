@@ -182,8 +182,8 @@ class Access:
     async def is_narrowed(self, caller: Caller, name: RepositoryName, needed: frozenset[Permission]) -> bool:
         """Say whether a caller may do what is `needed`, and only its token, that wasn't asked for with it, doesn't permit it.
 
-        A key never permits more, nor a token in which the repository stands without an action: that was asked for by a key,
-        and refused. Raise AccessLost where it is nobody any more.
+        A key never permits more, nor a token in which the repository stands without an action: that was asked for by what
+        is limited itself, and refused. Raise AccessLost where it is nobody any more.
         """
         if caller.principal_id is None or caller.bound is None or needed & _bounded(caller, name, ALL):
             return False

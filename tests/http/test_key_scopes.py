@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import count
+from pathlib import Path
 
 import jwt
 import pytest
 
 from registry import administration
+from tests.auth import issuer as issuers
 from tests.http.admin import Governed, basic, governing, problem, token
 from tests.http.client import Client, digest_of
 from tests.http.server import Registry
@@ -112,6 +114,28 @@ def test_a_mount_takes_the_scope_to_pull_from_its_source(
         for params in ({"mount": DIGEST, "from": source}, {"mount": DIGEST}):
             assert client.post(mount, params=params).status_code == 202  # no client is sent for another token
         assert client.head(f"/v2/acme/models/new/blobs/{DIGEST}").status_code == 404
+
+
+def test_a_pipeline_whose_rule_leaves_the_source_out_uploads_instead_of_asking_for_ever(
+    tmp_path: Path,
+) -> None:
+    with issuers.running() as issuer, governing(tmp_path, outgoing_allow="127.0.0.1") as governed:
+        settings = governed.settings
+        acting(governed.registry, governed.keys["root"]).push_image("acme/data", "v1", CONTENT)
+        administration.grant(settings, "user:acme+ci", "writer", "acme")
+        administration.add_issuer(settings, issuer.url, kind=None, algorithms=("RS256",), secret=None)
+        rule = {"claims": {"sub": "job"}, "principal": "acme+ci", "actions": ["pull", "push"], "seconds": 600}
+        administration.add_trust(
+            settings, "build", issuer=issuer.url, audience="registry", repositories=["acme/models/*"], **rule
+        )
+        identity = issuer.token(aud="registry", sub="job")
+        wanted = ["repository:acme/models/new:pull,push", "repository:acme/data:pull", "registry:catalog:*"]
+        answer = token(governed.registry, "oidc", *wanted, password=identity)
+        assert granted(answer) == {"repository:acme/models/new": ["pull", "push"]}
+        client = acting(governed.registry, answer.json()["token"])
+        params = {"mount": DIGEST, "from": "acme/data"}
+        assert client.post("/v2/acme/models/new/blobs/uploads/", params=params).status_code == 202
+        assert client.get("/v2/acme/data/manifests/v1").status_code == 401
 
 
 def test_a_mount_inside_of_the_scopes_is_one(there: Governed, key_of: Callable[..., str]) -> None:
