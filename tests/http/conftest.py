@@ -13,6 +13,8 @@ from tests.http.client import Client, Wire, wire
 from tests.http.server import Registry, serving
 
 SETUPS = [(server, door) for server in ("granian", "hypercorn") for door in ("lane", "quart")]
+EACH_ONCE = (("granian", "lane"), ("hypercorn", "quart"))
+"""Each server and each door once, for what differs in neither: a server of its own takes its seconds."""
 
 
 @pytest.fixture(scope="session", params=SETUPS, ids="-".join)
