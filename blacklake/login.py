@@ -12,7 +12,7 @@ from http.client import HTTPException
 from typing import Annotated, Any, Final, NamedTuple
 from urllib.error import HTTPError
 from urllib.parse import urlencode
-from urllib.request import HTTPRedirectHandler, Request, build_opener
+from urllib.request import HTTPRedirectHandler, OpenerDirector, ProxyHandler, Request, build_opener
 
 from cyclopts import Parameter
 
@@ -160,7 +160,7 @@ def _sent(url: str, fields: Mapping[str, str]) -> bytes:
     """Return what an endpoint answers. Raise Refused, and _Pending where it is too early or the registry doesn't answer."""
     request = Request(url, urlencode(fields).encode(), {"User-Agent": _CLIENT, "Accept": "application/json"})  # noqa: S310
     try:
-        with build_opener(_NoRedirects).open(request, timeout=_SECONDS) as response:
+        with _opener(url).open(request, timeout=_SECONDS) as response:
             content: bytes = response.read(_ANSWER)
             return content
     except HTTPError as error:
@@ -168,6 +168,11 @@ def _sent(url: str, fields: Mapping[str, str]) -> bytes:
             raise _refusal_of(error, url) from None
     except (OSError, HTTPException) as error:
         raise _Unreached(f"{url} can't be reached: {getattr(error, 'reason', None) or error}") from error
+
+
+def _opener(url: str) -> OpenerDirector:
+    """Return what sends a request: by http, which is to this machine, through no proxy, who would read what is sent."""
+    return build_opener(_NoRedirects, ProxyHandler({}) if url.startswith("http:") else ProxyHandler())
 
 
 def _refusal_of(error: HTTPError, url: str) -> Exception:

@@ -12,7 +12,7 @@ from registry.auth.request_signatures import PublicKeyUnfit, read_public_key
 from registry.auth.secrets import API_KEY, hash_of, new_secret
 from registry.auth.trust import kind_of
 from registry.auth.trusted import Rule, Trusted
-from registry.compose import create_keyring, create_secret_key, create_sessions
+from registry.compose.doors import create_keyring, create_secret_key, create_sessions
 from registry.config import Settings
 from registry.core.access import Permission
 from registry.core.api_keys import ApiKeys
@@ -53,17 +53,17 @@ def set_password(settings: Settings, name: str, password: str) -> None:
         ) from error
 
 
-def disable(settings: Settings, name: str, *, kind: str | None = None) -> None:
+def disable(settings: Settings, name: str, *, kind: str) -> None:
     """Let a user, a robot or a service do nothing any more. Raise UpkeepFailed."""
     run(settings, lambda db: Identities(db).disable(name, actor=local_actor(), kind=kind))
 
 
-def enable(settings: Settings, name: str, *, kind: str | None = None) -> None:
+def enable(settings: Settings, name: str, *, kind: str) -> None:
     """Let a user, a robot or a service do again what is granted to it. Raise UpkeepFailed."""
     run(settings, lambda db: Identities(db).enable(name, actor=local_actor(), kind=kind))
 
 
-def delete_principal(settings: Settings, name: str, *, kind: str | None = None) -> None:
+def delete_principal(settings: Settings, name: str, *, kind: str) -> None:
     """Delete a user, a robot or a service with all that it holds. Raise UpkeepFailed."""
     run(settings, lambda db: Identities(db).delete(name, actor=local_actor(), kind=kind))
 
@@ -159,18 +159,18 @@ def who_can(settings: Settings, action: str, repository: str, *, say: Callable[[
 
 
 def create_key(
-    settings: Settings, holder: str, name: str, *, lifetime: timedelta | None, scopes: Sequence[str] | None = None
+    settings: Settings, owner: str, name: str, *, lifetime: timedelta | None, scopes: Sequence[str] | None = None
 ) -> str:
     """Make an API key of a user or a robot and return it: nothing else ever tells it again. Raise UpkeepFailed."""
     secret = new_secret(API_KEY)
     more: dict[str, Any] = {"lifetime": lifetime, "scopes": scopes, "actor": local_actor()}
-    run(settings, lambda db: ApiKeys(db).add(holder, name, hash_of(secret), **more))
+    run(settings, lambda db: ApiKeys(db).add(owner, name, hash_of(secret), **more))
     return secret
 
 
-def revoke_key(settings: Settings, holder: str, key_id: int) -> None:
+def revoke_key(settings: Settings, owner: str, key_id: int) -> None:
     """Let an API key be valid no longer. Raise UpkeepFailed."""
-    run(settings, lambda db: ApiKeys(db).revoke(holder, key_id, actor=local_actor()))
+    run(settings, lambda db: ApiKeys(db).revoke(owner, key_id, actor=local_actor()))
 
 
 def revoke_sessions(settings: Settings, name: str) -> int:

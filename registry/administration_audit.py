@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from registry.compose import create_audit_key
+from registry.compose.doors import create_audit_key
 from registry.config import Settings
 from registry.core.audit_chain import SignedMark, exported_head, time_of
 from registry.core.audit_log import AuditLog, as_json

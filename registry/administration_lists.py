@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from registry.auth.trusted import Trusted
-from registry.compose import create_keyring, create_sessions
+from registry.compose.doors import create_keyring, create_sessions
 from registry.config import Settings
 from registry.core.api_keys import ApiKeys
 from registry.core.directory import LONGEST, Directory
@@ -92,13 +92,13 @@ def grants(settings: Settings, *, subject: str | None, target: str | None) -> Ro
     ]
 
 
-def api_keys(settings: Settings, holder: str) -> Rows:
+def api_keys(settings: Settings, owner: str) -> Rows:
     """Return the API keys of a user or a robot, the oldest first. Raise UpkeepFailed."""
     return _told(
         models.Key,
         _all(
             settings,
-            lambda db, after: ApiKeys(db).page(holder, by=None, after=int(after or 0), limit=LONGEST),
+            lambda db, after: ApiKeys(db).page(owner, by=None, after=int(after or 0), limit=LONGEST),
         ),
     )
 

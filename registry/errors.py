@@ -466,6 +466,13 @@ class GrantRefused(RegistryError):
         self.error = error
 
 
+class IdentityUnfit(GrantRefused):
+    """The token of an issuer stands for nobody here, or no longer (RFC 8693 §2.2.2)."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("invalid_request", message)
+
+
 class TooManyRequests(RegistryError):
     code = ErrorCode.TOOMANYREQUESTS
 

@@ -73,7 +73,9 @@ _redis_operations = Counter(
     registry=_registry,
 )
 _audit_dropped = Counter(
-    "blacklake_audit_dropped", "Events that the audit log lacks: their buffer was full.", registry=_registry
+    "blacklake_audit_dropped",
+    "Events that the audit log lacks: the buffer was full, or they were too many denials.",
+    registry=_registry,
 )
 
 

@@ -92,7 +92,7 @@ def _application(parent: int) -> App:
     # The parent's handler was inherited: it would swallow a SIGTERM that comes before the server sets its own.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # certificates are for those who replace workers
-    from registry.compose import create_asgi
+    from registry.compose.server import create_asgi
     from registry.storage.base import StorageError
 
     try:
@@ -112,7 +112,7 @@ def _run_granian(settings: Settings) -> None:
     # granian forks by the default method; with another one workers would not hold the lock.
     multiprocessing.set_start_method("fork")
     server = MPServer(
-        target="registry.compose:create_asgi",
+        target="registry.compose.server:create_asgi",
         address=settings.host,
         port=settings.port,
         interface=Interfaces.ASGI,

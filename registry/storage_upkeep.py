@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 
-from registry.compose import create_store
+from registry.compose.verbs import create_store
 from registry.config import Settings
 from registry.storage.base import StorageError
 from registry.storage.s3_care import Finding, check_bucket, set_up_bucket

@@ -32,7 +32,7 @@ from registry.config import PREFIX, Auth, Migrate, Settings, is_loopback
 from registry.datadir import DataDirectory, DataDirectoryUnusable
 from registry.db import migrate
 from registry.db.embedded import EmbeddedPostgres, EmbeddedPostgresFailed
-from registry.first_start import FirstStartFailed, ensure_admin, ensure_secret_key
+from registry.first_start import FirstStartFailed, ensure_admin, ensure_secret_key, require_fitting_key
 from registry.logs import configure_logging
 from registry.ports import AddressUnusable, reserved
 from registry.tls import CertificateUnusable, server_context
@@ -200,6 +200,7 @@ class _Supervisor:
             bring_schema_up(self._settings.session_url, self._settings.migrate)
         if self._settings.auth is Auth.TOKEN:
             _log.debug("looking for users")
+            require_fitting_key(self._settings)
             ensure_admin(self._settings, self._data.path)
         self._metrics = _metrics_directory(self._data.run)
         self._stack.callback(shutil.rmtree, self._metrics, ignore_errors=True)

@@ -19,8 +19,11 @@ class Cluster:
         return urlunsplit(urlsplit(self.url)._replace(path=f"/{name}"))
 
     def create(self, name: str, *, template: str = "template1") -> str:
-        """Make a database as a copy of `template`, which nobody may be connected to, and return its URL."""
-        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        """Make a database as a copy of `template`, which nobody may be connected to, and return its URL.
+
+        By files, which is twice as fast as by PostgreSQL's log where nothing is synced.
+        """
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
         return self.url_of(name)
 
     def drop(self, name: str) -> None:

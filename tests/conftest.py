@@ -10,7 +10,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from registry.compose import create_services
+from registry.compose.verbs import create_services
 from registry.config import Settings
 from registry.core.services import Services
 from registry.db import migrate

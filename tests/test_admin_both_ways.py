@@ -380,15 +380,15 @@ def test_both_ways_have_the_same_verbs() -> None:
 
 
 def verbs(module: ModuleType) -> dict[str, list[tuple[str, object]]]:
-    """Return the functions of a module with their parameters but for the first, which is the place."""
-    return {
-        name: [(one.name, one.kind) for one in list(inspect.signature(found).parameters.values())[1:]]
-        for name, found in vars(module).items()
-        if inspect.isfunction(found)
-        and found.__module__ == module.__name__
-        and not name.startswith("_")
-        and name not in ("parts", "holders_of")
-    }
+    """Return a module's functions of a place, which is their first parameter, with the others that they have."""
+    found = {}
+    for name, function in vars(module).items():
+        if inspect.isfunction(function) and function.__module__ == module.__name__ and not name.startswith("_"):
+            place, *others = inspect.signature(function).parameters.values()
+            if place.name in ("settings", "server"):
+                found[name] = [(one.name, one.kind) for one in others]
+    assert found
+    return found
 
 
 def wait_until_sealed(admin: Commands, target: str) -> None:

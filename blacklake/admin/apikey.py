@@ -12,20 +12,20 @@ from blacklake.admin.words import Expires, Json, lifetime_of
 
 apikey = App(name="apikey", help="Keys that stand for a user or a robot.")
 
-Holder = Annotated[str, Parameter(help="A user, or a robot as ORG+NAME.")]
+Owner = Annotated[str, Parameter(help="A user, or a robot as ORG+NAME.")]
 Scopes = Annotated[
     tuple[str, ...],
     Parameter(
         negative=(),
         help="The most that it permits: repository:PATTERN:ACTIONS (team/*, pull,push,delete), registry:catalog:*,"
-        " registry:admin:*. Without one it permits all that its holder may do.",
+        " registry:admin:*. Without one it permits all that its owner may do.",
     ),
 ]
 
 
 @apikey.command(name="create")
 def create_key(
-    holder: Holder,
+    owner: Owner,
     /,
     *,
     name: Annotated[str, Parameter(help="What it is for.")] = "default",
@@ -36,20 +36,20 @@ def create_key(
     """Make an API key and print it; it is never shown again."""
     lifetime = lifetime_of(expires)
     with opened(where) as door:
-        print(door.create_key(holder, name, lifetime=lifetime, scopes=scope or None))
+        print(door.create_key(owner, name, lifetime=lifetime, scopes=scope or None))
 
 
 @apikey.command(name="list")
-def list_keys(holder: Holder, /, *, as_json: Json = False, where: Where | None = None) -> None:
+def list_keys(owner: Owner, /, *, as_json: Json = False, where: Where | None = None) -> None:
     """List the keys of a user or a robot, expired ones too; when each was used last is true to a minute."""
     columns = ("id", "name", "scopes", "created_at", "expires_at", "used_at")
     with opened(where) as door:
-        show(door.api_keys(holder), columns, as_json=as_json)
+        show(door.api_keys(owner), columns, as_json=as_json)
 
 
 @apikey.command(name="revoke")
 def revoke_key(
-    holder: Holder,
+    owner: Owner,
     key_id: Annotated[int, Parameter(help="Its number, as `apikey list` has it.")],
     /,
     *,
@@ -57,5 +57,5 @@ def revoke_key(
 ) -> None:
     """Let a key be valid no longer."""
     with opened(where) as door:
-        door.revoke_key(holder, key_id)
-    print(f"key {key_id} of {holder} is revoked")
+        door.revoke_key(owner, key_id)
+    print(f"key {key_id} of {owner} is revoked")

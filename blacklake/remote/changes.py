@@ -130,18 +130,18 @@ def who_can(server: Connection, action: str, repository: str, *, say: Callable[[
 
 
 def create_key(
-    server: Connection, holder: str, name: str, *, lifetime: timedelta | None, scopes: Sequence[str] | None = None
+    server: Connection, owner: str, name: str, *, lifetime: timedelta | None, scopes: Sequence[str] | None = None
 ) -> str:
     """Make an API key of a user or a robot and return it: nothing else ever tells it again. Raise RemoteFailed."""
     document: dict[str, Any] = {"name": name, "expires_in": _seconds(lifetime)}
     if scopes is not None:
         document["scopes"] = list(scopes)
-    return plain(str(member(server.post(path_of(holders_of(holder), holder, "keys"), document), "secret")))
+    return plain(str(member(server.post(path_of(owners_of(owner), owner, "keys"), document), "secret")))
 
 
-def revoke_key(server: Connection, holder: str, key_id: int) -> None:
+def revoke_key(server: Connection, owner: str, key_id: int) -> None:
     """Let an API key be valid no longer. Raise RemoteFailed."""
-    server.delete(path_of(holders_of(holder), holder, "keys", str(key_id)))
+    server.delete(path_of(owners_of(owner), owner, "keys", str(key_id)))
 
 
 def revoke_sessions(server: Connection, name: str) -> int:
@@ -195,9 +195,9 @@ def parts(text: str, what: str) -> tuple[str, str]:
     return organisation, name
 
 
-def holders_of(holder: str) -> str:
-    """Return what a holder of API keys is one of."""
-    return "robots" if "+" in holder else "users"
+def owners_of(owner: str) -> str:
+    """Return what a owner of API keys is one of."""
+    return "robots" if "+" in owner else "users"
 
 
 def _seconds(lifetime: timedelta | None) -> int | None:

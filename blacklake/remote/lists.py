@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from blacklake.remote.changes import holders_of, parts
+from blacklake.remote.changes import owners_of, parts
 from blacklake.remote.connection import Connection, path_of
 
 Rows = Iterator[dict[str, Any]]
@@ -57,9 +57,9 @@ def grants(server: Connection, *, subject: str | None, target: str | None) -> Ro
     return server.pages(path_of("grants"), subject=subject, target=target)
 
 
-def api_keys(server: Connection, holder: str) -> Rows:
+def api_keys(server: Connection, owner: str) -> Rows:
     """Yield the API keys of a user or a robot, the oldest first. Raise RemoteFailed."""
-    return server.pages(path_of(holders_of(holder), holder, "keys"))
+    return server.pages(path_of(owners_of(owner), owner, "keys"))
 
 
 def sessions(server: Connection, name: str) -> Rows:

@@ -9,7 +9,7 @@ from registry.auth.browser_sessions import Browser, BrowserSessions
 from registry.auth.identification import Identification
 from registry.auth.linked import LinkedUsers
 from registry.auth.login import Login
-from registry.auth.refusals import Refusals
+from registry.auth.refusals import SOMEBODY, Refusals
 from registry.auth.throttle import LoginThrottle
 from registry.core.access import Caller
 from registry.core.audit import Action, Event, Outcome, actor_of, record
@@ -87,7 +87,7 @@ class BrowserLogin:
     async def _identified(self, user: str, password: str, origin: Origin) -> Caller:
         """Return whose password this is. A key is none here: sessions would outlive it, and it must not change passwords."""
         return await self._throttle.attempt(
-            user, origin.network, lambda: self._identification.by_own_password(user, password)
+            user, origin.network, lambda: self._identification.by_password(user, password)
         )
 
     async def _let_in(self, identifying: Awaitable[Caller], origin: Origin) -> str:
@@ -96,7 +96,7 @@ class BrowserLogin:
             cookie = await self._sessions.start(caller, origin.agent)
         except RegistryError as error:
             # Whom he named is recorded only where there is such a user.
-            somebody = Caller(None, getattr(error, "principal", None) or "somebody")
+            somebody = Caller(None, getattr(error, "principal", None) or SOMEBODY)
             await self._record(somebody, origin, Action.LOGIN, "browser", Outcome.DENIED, reason=type(error).__name__)
             raise
         await self._record(caller, origin, Action.LOGIN, "browser", Outcome.DONE)

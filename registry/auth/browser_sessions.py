@@ -12,10 +12,12 @@ from typing import Final, NamedTuple
 from uuid import UUID, uuid4
 
 from registry.auth.sealing import SecretKey
+from registry.auth.sessions import shown
 from registry.core.access import Caller, Credential, CredentialKind
 from registry.db import browser_sessions
 from registry.db.browser_sessions import BrowserRow
 from registry.db.pool import Connection, Database
+from registry.db.sessions import Opener
 from registry.errors import AccessLost
 
 IDLE: Final = 8 * 3600
@@ -25,7 +27,6 @@ LONGEST: Final = 7 * 86400
 """seconds after the login after which it has in any case."""
 
 _COOKIE: Final = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
-_LONGEST_AGENT: Final = 128  # characters that are kept
 
 
 class Browser(NamedTuple):
@@ -54,16 +55,15 @@ class BrowserSessions:
         """Return the cookie of a new session for who has just logged in, by a browser of that name. Raise AccessLost."""
         assert caller.principal_id is not None
         session, cookie, principal_id = uuid4(), secrets.token_urlsafe(32), caller.principal_id
-        shown = "".join(letter for letter in agent if letter.isprintable())[:_LONGEST_AGENT]
 
         async def add(conn: Connection) -> bool:
             return await browser_sessions.add(
                 conn,
                 session,
                 self._code(cookie),
-                principal_id=principal_id,
+                by=Opener(principal_id, caller.epoch),
                 service=self._service,
-                client=shown,
+                client=shown(agent),
                 idle=IDLE,
                 longest=LONGEST,
             )

@@ -20,7 +20,7 @@ from registry.core.access import Caller, Credential, CredentialKind
 from registry.db import trust as rows
 from registry.db.pool import Database
 from registry.db.trust import IssuerRow, RuleRow
-from registry.errors import GrantRefused, TokenInvalid
+from registry.errors import GrantRefused, IdentityUnfit, TokenInvalid
 
 if TYPE_CHECKING:  # what fetches from issuers is loaded by whom fetches
     from registry.auth.issuers import Issuers, Verified
@@ -52,7 +52,10 @@ class Exchange:
         self._service = service
 
     async def exchange(self, form: Mapping[str, str]) -> Exchanged:
-        """Answer a token exchange request (RFC 8693 §2.1). Raise GrantRefused, Unavailable. Its token is used up."""
+        """Answer a token exchange request (RFC 8693 §2.1). Its token is used up.
+
+        Raise GrantRefused, which IdentityUnfit is of a token that doesn't do, and Unavailable.
+        """
         if form.get("grant_type") != GRANT_TYPE:
             raise GrantRefused("unsupported_grant_type", f"grant_type is not {GRANT_TYPE}")
         if form.get("subject_token_type") not in _SUBJECT_TYPES:
@@ -70,7 +73,7 @@ class Exchange:
         try:
             return await self._accepted(form.get("subject_token", ""), wanted, as_password=False)
         except TokenInvalid as error:
-            raise GrantRefused("invalid_request", error.message) from None  # RFC 8693 §2.2.2
+            raise IdentityUnfit(error.message) from None
 
     async def by_password(self, password: str, wanted: Sequence[Scope]) -> Exchanged:
         """Answer who sends such a token as a password, again with each request until it expires.

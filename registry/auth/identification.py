@@ -6,7 +6,7 @@ from typing import Final
 
 from registry.auth.key_bounds import bound_of_key
 from registry.auth.passwords import Passwords
-from registry.auth.secrets import API_KEY, hash_of, is_secret
+from registry.auth.secrets import hash_of
 from registry.core.access import Caller, Credential, CredentialKind
 from registry.db import principals
 from registry.db.pool import Database
@@ -24,17 +24,11 @@ class Identification:
         self._passwords = passwords
 
     async def by_password(self, user: str, password: str) -> Caller:
-        """Return whose password this is; a key does as well. Raise CredentialsWrong."""
-        if is_secret(password, API_KEY):
-            return await self.by_key(password, user=user)
-        return await self.by_own_password(user, password)
-
-    async def by_own_password(self, user: str, password: str) -> Caller:
         """Return whose password this is; a key, which may be a stolen one, does not do. Raise CredentialsWrong."""
         row = await self._named(user)
         if not await self._passwords.match(row.password_hash if row is not None else None, password) or row is None:
             raise CredentialsWrong(row.name if row is not None else None)
-        return Caller(row.id, row.name, credential=Credential(CredentialKind.PASSWORD))
+        return Caller(row.id, row.name, credential=Credential(CredentialKind.PASSWORD), epoch=row.rights_epoch)
 
     async def by_key(self, key: str, *, user: str | None = None) -> Caller:
         """Return for whom an API key stands, bound to its scopes; who names a `user` with it must name that one.

@@ -77,7 +77,8 @@ class Keyring:
 
     async def verifier(self, kid: str) -> Key | None:
         """Return the key that a token names; None where there is none such."""
-        await self._look(_FRESH if kid in self._keys else _PATIENCE)
+        if kid not in self._keys or time.monotonic() - self._read_at >= _FRESH:  # asked for with every request
+            await self._look(_FRESH if kid in self._keys else _PATIENCE)
         return self._keys.get(kid)
 
     async def listed(self) -> list[Key]:

@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
+from registry.auth.own_site import require_own_site
 from registry.core.access import EVERYONE, Caller
 from registry.errors import AccessDenied
 
@@ -20,16 +21,14 @@ _LOOPBACK: Final = re.compile(
     r"(?:(?:[a-z0-9_-]{1,63}\.){0,8}localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?", re.ASCII
 )
 _ADDRESS: Final = re.compile(r"\[([0-9a-f:.]{2,45})\](?::\d{1,5})?|([0-9.]{7,15})(?::\d{1,5})?", re.ASCII)
-_OWN_SITE: Final = ("same-origin", "none")  # `none`: the user typed the address (Fetch Metadata, §2.3)
 
 
 class OpenAccess:
     """Decides by headers. `any_host` is for `--insecure-open`, where the operator vouches for the network."""
 
     def __init__(self, *, external_url: str | None, any_host: bool) -> None:
-        external = urlsplit(external_url or "")
-        self._external = external.netloc.lower()
-        self._external_origin = f"{external.scheme}://{self._external}"
+        self._external_url = external_url
+        self._external = urlsplit(external_url or "").netloc.lower()
         self._any_host = any_host
 
     async def admit(self, headers: Mapping[str, str], *, peer: str = "", repeated: Collection[str] = ()) -> Caller:
@@ -49,10 +48,7 @@ class OpenAccess:
                 f"this registry is open to loopback names only, not to “{host[:128]}”;"
                 " use localhost, or set BLACKLAKE_EXTERNAL_URL to the URL under which it is reached"
             )
-        if origin is not None and origin.lower() not in (f"http://{host}", f"https://{host}", self._external_origin):
-            raise AccessDenied(f"a page of “{origin[:128]}” may not use this registry")
-        if site is not None and site not in _OWN_SITE:
-            raise AccessDenied("a page of another site may not use this registry")
+        require_own_site(headers, self._external_url)
 
     def _is_ours(self, host: str, *, from_browser: bool) -> bool:
         if _LOOPBACK.fullmatch(host) is not None or (host and host == self._external):

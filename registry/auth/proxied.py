@@ -12,8 +12,9 @@ from typing import Final
 
 from cryptography.x509 import Name, NameOID
 
+from registry.auth.own_site import require_own_site
 from registry.core.access import Caller, Credential, CredentialKind
-from registry.core.subjects import is_name
+from registry.core.subjects import is_word
 from registry.db import principals
 from registry.db.pool import Database
 from registry.errors import LoginRefused, RequestInvalid
@@ -41,22 +42,26 @@ class ProxiedIdentities:
         self._proxies = [ipaddress.ip_network(network) for network in proxies]
 
     async def named(self, headers: Mapping[str, str], *, peer: str, repeated: Collection[str]) -> Caller | None:
-        """Return whom the proxy names: a user by his name, or by a distinguished name with one common name (RFC 4514).
+        """Return whom the proxy names: a user or a robot by its name or by a distinguished name with one CN (RFC 4514).
 
         None where it names nobody, or where the `peer` is none of the proxies. Raise LoginRefused where there is no such user,
-        and RequestInvalid where the header is among those that were given more than once (`repeated`).
+        RequestInvalid where the header is among those that were given more than once (`repeated`), and AccessDenied to a page
+        of another site: a browser shows its certificate, or the proxy's cookie, whoever makes it send the request.
         """
         said = headers.get(self._header, "").strip()
         if not said or not self._is_proxy(peer):
             return None
         if self._header in repeated:
             raise RequestInvalid(f"{self._shown} is given more than once; the proxy must replace what clients send")
+        require_own_site(headers)
         name = _name_in(said)
         row = None
-        if is_name(name):
+        if is_word(name):
             row = await self._db.read("find_principal", lambda conn: principals.by_name(conn, name))
         if row is None or row.kind not in _KINDS:
-            raise LoginRefused(f"the proxy names “{said[:128]}”, who is no user here; an administrator adds users")
+            raise LoginRefused(
+                f"the proxy names “{said[:128]}”, who is no user or robot here; an administrator adds them"
+            )
         return Caller(row.id, row.name, credential=Credential(CredentialKind.PROXY))
 
     def _is_proxy(self, peer: str) -> bool:

@@ -16,11 +16,14 @@ from registry.core.audit import Event, record
 from registry.core.limits import MemoryCounter, RateLimit
 from registry.db.pool import Database
 
+SOMEBODY: Final = "somebody"
+"""Who has named nobody that there is."""
+
 OF_A_NETWORK: Final = 60
-"""Events a minute of what is refused to one network, and"""
+"""Events a minute of what is refused to such at one network, and"""
 
 OF_ALL: Final = 600
-"""of what is refused to all of them, in one process."""
+"""of what is refused to such at all of them, in one process."""
 
 
 class Refusals:
@@ -33,12 +36,20 @@ class Refusals:
         self._left_out = 0
 
     async def note(self, event: Event) -> None:
-        """Record an event of somebody at an address. Raise Unavailable."""
-        for rate, client in ((self._of_network, f"network {event.actor.address}"), (self._of_all, "all")):
-            if (await rate.count(client)).is_refused:
-                self._left_out += 1
-                metrics.count_audit_dropped()
-                return
+        """Record an event of somebody at an address. Raise Unavailable.
+
+        Whose account was tried is always recorded: the throttle has let it through.
+        """
+        if event.actor.principal == SOMEBODY and await self._is_left_out(event):
+            self._left_out += 1
+            metrics.count_audit_dropped()
+            return
         left_out, self._left_out = self._left_out, 0
         told = replace(event, detail={**event.detail, "left_out": left_out}) if left_out else event
         await self._db.statement("audit", lambda conn: record(conn, told))
+
+    async def _is_left_out(self, event: Event) -> bool:
+        for rate, client in ((self._of_network, f"network {event.actor.address}"), (self._of_all, "all")):
+            if (await rate.count(client)).is_refused:
+                return True
+        return False

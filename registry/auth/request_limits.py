@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import Final
 
@@ -37,13 +37,16 @@ class RequestLimits:
     def __init__(self, limits: Mapping[RequestClass, int], local: MemoryCounter, shared: Counter | None = None) -> None:
         self._rates = {of: RateLimit(limit, local, shared) for of, limit in limits.items() if limit}
 
-    async def count(self, of: RequestClass, caller: Caller, network: str) -> Standing | None:
-        """Count a request; None where its class has no limit.
+    @property
+    def limited(self) -> Collection[RequestClass]:
+        """The classes that have a limit."""
+        return self._rates.keys()
+
+    async def count(self, of: RequestClass, caller: Caller, network: str) -> Standing:
+        """Count a request of a class that is limited.
 
         Whoever logs in, or is nobody in particular, is counted by his network: nobody uses up what others may do.
         """
-        rate = self._rates.get(of)
-        if rate is None:
-            return None
+        rate = self._rates[of]
         is_known = of is not RequestClass.LOGIN and caller.principal_id not in (None, ANONYMOUS_ID)
         return await rate.count(f"{of}:principal {caller.principal_id}" if is_known else f"{of}:network {network}")

@@ -22,7 +22,7 @@ from registry.core.audit import Action, Actor, Event, Outcome, actor_of, record
 from registry.core.subjects import find_principal
 from registry.db import sessions
 from registry.db.pool import Connection, Database
-from registry.db.sessions import Presented, SessionRow
+from registry.db.sessions import Opener, Presented, SessionRow
 from registry.errors import AccessLost, IdentityUnknown, SessionOver, SessionRevoked
 
 PREFIX: Final = "blr_"
@@ -57,27 +57,29 @@ class Sessions:
         self._longest = longest
 
     async def start(self, caller: Caller, client: str, *, actor: Actor) -> str:
-        """Return the first token of a session for who has just logged in by `client`. Raise AccessLost.
+        """Return the first token of a session for who has just logged in by `client`.
+
+        Raise AccessLost, also where he is disabled, or has another password, since he has shown the one that he had.
 
         A caller whose credential is a key has no sessions, which would outlive it: the key itself is asked for each time.
         """
         assert caller.principal_id not in (None, ANONYMOUS_ID)
         assert caller.bound is None
-        session, principal_id, shown = uuid4(), caller.principal_id, _shown(client)
+        session, principal_id, name = uuid4(), caller.principal_id, shown(client)
 
         async def add(conn: Connection) -> None:
             is_added = await sessions.add(
                 conn,
                 session,
-                principal_id=principal_id,
+                Opener(principal_id, caller.epoch),
                 service=self._service,
-                client=shown,
+                client=name,
                 idle=self._idle,
                 longest=self._longest,
             )
             if not is_added:
                 raise AccessLost(caller.name)
-            detail = {"session": session.hex, "client": shown}
+            detail = {"session": session.hex, "client": name}
             await record(conn, Event(actor, Action.SESSION_START, f"user:{caller.name}", detail=detail))
 
         await self._db.transaction("start_session", add)
@@ -179,5 +181,6 @@ def _caller(session: UUID, presented: Presented) -> Caller:
     return Caller(presented.principal_id, presented.principal, credential=credential)
 
 
-def _shown(client: str) -> str:
+def shown(client: str) -> str:
+    """Return what is kept of a client's name for itself, which may be anything: what can be shown of its beginning."""
     return "".join(letter for letter in client if letter.isprintable())[:_LONGEST_CLIENT]

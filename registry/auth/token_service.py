@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from mediatypes.names import InvalidName, parse_repository_name
 from registry.auth.exchange import ACCESS_TOKEN, GRANT_TYPE, Exchange
 from registry.auth.identification import Identification
-from registry.auth.refusals import Refusals
+from registry.auth.refusals import SOMEBODY, Refusals
 from registry.auth.scopes import InvalidScope, Scope, parse_scopes
 from registry.auth.secrets import API_KEY, is_secret
 from registry.auth.sessions import Sessions
@@ -101,7 +101,7 @@ class TokenService:
     async def refuse(self, error: RegistryError, wanted: Wanted) -> None:
         """Record that somebody was not given a token. Whom he named is recorded only where there is such a principal."""
         name = getattr(error, "principal", None)
-        actor = actor_of(Caller(None, name or "somebody"), address=wanted.network, request_id=wanted.request_id)
+        actor = actor_of(Caller(None, name or SOMEBODY), address=wanted.network, request_id=wanted.request_id)
         word = {"error": error.error} if isinstance(error, GrantRefused) else {}
         detail = {"reason": type(error).__name__, "client": wanted.client, **word}
         await self._refusals.note(Event(actor, Action.TOKEN_GIVE, "token", Outcome.DENIED, detail))
@@ -156,13 +156,14 @@ class TokenService:
         await self._db.statement("audit", lambda conn: record(conn, event))
 
     async def _granted(self, caller: Caller, wanted: Scope) -> Scope | None:
-        if wanted.type == "registry" and wanted.name == "catalog":
-            is_permitted = caller.bound is None or caller.bound.catalog
-            return wanted._replace(actions=wanted.actions & {"*"}) if is_permitted else None
-        if wanted.type == "registry" and wanted.name == "admin":
+        if wanted.type == "registry":
             # What he may do there is decided with each request; here it is only that this token may be used for it.
-            is_somebody = caller.principal_id not in (None, ANONYMOUS_ID) and caller.bound is None
-            return wanted._replace(actions=frozenset("*")) if is_somebody and "*" in wanted.actions else None
+            bound, is_somebody = caller.bound, caller.principal_id not in (None, ANONYMOUS_ID)
+            is_permitted = {
+                "catalog": bound is None or bound.catalog,
+                "admin": is_somebody and (bound is None or bound.admin),
+            }.get(wanted.name, False)
+            return wanted._replace(actions=frozenset("*")) if is_permitted and "*" in wanted.actions else None
         if wanted.type != "repository":
             return None
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -13,11 +12,10 @@ from registry.auth.sealing import SecretKey
 from registry.auth.trust import TrustUnfit
 from registry.core.audit import Action, Actor, Event, record
 from registry.core.delegation import require_administrator
-from registry.core.subjects import parse_target
-from registry.db import principals
+from registry.core.subjects import find_principal, is_word, parse_target, require_name
+from registry.db import sessions
 from registry.db import trust as rows
 from registry.db.pool import Connection, Database
-from registry.db.principals import PrincipalRow
 from registry.db.trust import IssuerRow, NewRule, RuleRow
 from registry.errors import IdentityRefused
 
@@ -25,8 +23,6 @@ SHORTEST: Final = 60
 LONGEST: Final = 3600
 """Seconds for which a token by a rule may be valid."""
 
-_NAME: Final = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*", re.ASCII)
-_LONGEST_NAME: Final = 64
 _WHAT: Final = "issuers"
 _LONGEST_SUBJECT: Final = 255  # OpenID Connect Core §2
 
@@ -87,11 +83,17 @@ class Trusted:
         await self._db.transaction("add_issuer", add)
 
     async def remove_issuer(self, url: str, *, actor: Actor) -> None:
-        """Remove an issuer with its rules and links. Tokens that were given out by them end within their minutes."""
+        """Remove an issuer with its rules and links, and end all sessions of whom they stood for.
+
+        Tokens that were given out by them end within their minutes.
+        """
 
         async def remove(conn: Connection) -> None:
             await require_administrator(conn, _WHAT, by=actor.principal_id)
-            if not is_url(url) or not await rows.remove_issuer(conn, url):
+            row = await _issuer(conn, url)
+            for principal_id in await rows.linked_to(conn, issuer_id=row.id):
+                await sessions.revoke_all(conn, principal_id=principal_id)
+            if not await rows.remove_issuer(conn, url):
                 raise _no_issuer(url)
             await record(conn, Event(actor, Action.ISSUER_REMOVE, f"issuer:{url}"))
 
@@ -103,10 +105,7 @@ class Trusted:
 
     async def add_rule(self, name: str, rule: Rule, *, actor: Actor) -> None:
         """Let tokens of an issuer stand for a principal."""
-        if _NAME.fullmatch(name) is None or len(name) > _LONGEST_NAME:
-            raise IdentityRefused(
-                f"rule “{name[:128]}” can't be: a name has up to {_LONGEST_NAME} letters, digits and -"
-            )
+        require_name(name, "rule")
         if not rule.audience or not rule.audience.isprintable():
             raise IdentityRefused("a rule has an audience: what the tokens are asked for with, this registry's URL say")
         if not rule.actions or not rule.repositories or set(rule.actions) - set(trust.ACTIONS):
@@ -117,7 +116,7 @@ class Trusted:
 
         async def add(conn: Connection) -> None:
             await require_administrator(conn, _WHAT, by=actor.principal_id)
-            row, who = await _issuer(conn, rule.issuer), await _principal(conn, rule.principal)
+            row, who = await _issuer(conn, rule.issuer), await find_principal(conn, rule.principal)
             try:
                 trust.require_sound(row.kind, rule.claims)
             except TrustUnfit as error:
@@ -134,7 +133,7 @@ class Trusted:
 
         async def remove(conn: Connection) -> None:
             await require_administrator(conn, _WHAT, by=actor.principal_id)
-            if _NAME.fullmatch(name) is None or not await rows.remove_rule(conn, name):
+            if not is_word(name) or not await rows.remove_rule(conn, name):
                 raise IdentityRefused(f"there is no rule {name[:128]}")
             await record(conn, Event(actor, Action.TRUST_REMOVE, f"rule:{name}"))
 
@@ -151,9 +150,7 @@ class Trusted:
 
         async def add(conn: Connection) -> None:
             await require_administrator(conn, _WHAT, by=actor.principal_id)
-            row, who = await _issuer(conn, issuer), await _principal(conn, user)
-            if who.kind != "user":
-                raise IdentityRefused(f"{user} is no user; only users log in")
+            row, who = await _issuer(conn, issuer), await find_principal(conn, user, kind="user")
             if not await rows.link(conn, issuer_id=row.id, subject=subject, principal_id=who.id):
                 raise IdentityRefused(f"{subject} of {issuer} stands for somebody already")
             detail = {"issuer": issuer, "subject": subject}
@@ -162,14 +159,16 @@ class Trusted:
         await self._db.transaction("link_identity", add)
 
     async def unlink(self, issuer: str, subject: str, *, actor: Actor) -> None:
-        """Let an issuer's subject log in as nobody any more."""
+        """Let an issuer's subject log in as nobody any more, and end all sessions of whom it stood for."""
 
         async def remove(conn: Connection) -> None:
             await require_administrator(conn, _WHAT, by=actor.principal_id)
             row = await _issuer(conn, issuer)
-            user = await rows.unlink(conn, issuer_id=row.id, subject=subject) if is_subject(subject) else None
-            if user is None:
+            found = await rows.unlink(conn, issuer_id=row.id, subject=subject) if is_subject(subject) else None
+            if found is None:
                 raise IdentityRefused(f"{subject[:128]} of {issuer} stands for nobody")
+            principal_id, user = found
+            await sessions.revoke_all(conn, principal_id=principal_id)
             detail = {"issuer": issuer, "subject": subject}
             await record(conn, Event(actor, Action.LINK_REMOVE, f"user:{user}", detail=detail))
 
@@ -197,16 +196,9 @@ def _path(target: str) -> str:
 
 
 async def _issuer(conn: Connection, url: str) -> IssuerRow:
-    row = await rows.find_issuer(conn, url) if is_url(url) else None
+    row = await rows.hold_issuer(conn, url) if is_url(url) else None
     if row is None:
         raise _no_issuer(url)
-    return row
-
-
-async def _principal(conn: Connection, name: str) -> PrincipalRow:
-    row = await principals.by_name(conn, name) if name.isprintable() else None
-    if row is None:
-        raise IdentityRefused(f"there is no user, robot or service {name[:128]}")
     return row
 
 

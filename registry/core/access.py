@@ -19,7 +19,7 @@ from registry.db import principals, rights
 from registry.db.lookups import Batcher
 from registry.db.pool import Database
 from registry.db.principals import StandingRow
-from registry.db.rights import Epochs, RightsQuestion, RightsRow
+from registry.db.rights import Epochs, RightsQuestion
 from registry.errors import AccessLost, AccessMissing, OrganisationUnknown
 
 LIBRARY: Final = "library"
@@ -93,13 +93,15 @@ class Caller:
     """Who makes a request; `bound` is None where all is permitted that its principal may do.
 
     `principal_id` is None where nobody is asked who he is (EVERYONE), and where another token server has decided already: what
-    its token grants is the bound. `credential` is how he has proved who he is, which makes no other caller of him.
+    its token grants is the bound. `credential` is how he has proved who he is, which makes no other caller of him. `epoch` is
+    the principal's when he has done so by a password: where that is another by now, no session begins.
     """
 
     principal_id: int | None
     name: str
     bound: Bound | None = None
     credential: Credential | None = field(default=None, compare=False)
+    epoch: int | None = field(default=None, compare=False)
 
 
 # What a client's token must permit, in the words of the token specification.
@@ -137,13 +139,20 @@ def pullable(caller: Caller, source: RepositoryName | None) -> list[str] | None:
     return [name for name in (bound.repositories if source is None else [source]) if bound.permits(name) & PULL]
 
 
+class _Decision(NamedTuple):
+    """What a principal may do with a repository, true while these are the epochs."""
+
+    epochs: Epochs
+    held: frozenset[Permission]
+
+
 class Access:
     """Decides, with the database."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._kept: OrderedDict[tuple[int, str], RightsRow] = OrderedDict()
-        self._decisions: Batcher[RightsQuestion, RightsRow] = Batcher(self._decide)
+        self._kept: OrderedDict[tuple[int, str], _Decision] = OrderedDict()
+        self._decisions: Batcher[RightsQuestion, _Decision] = Batcher(self._decide)
 
     async def permitted(self, caller: Caller, name: RepositoryName) -> frozenset[Permission]:
         """Return what a caller may do with a repository now, as far as its credential permits that.
@@ -212,7 +221,7 @@ class Access:
         elif not needed & _held(caller, name, row):
             raise AccessMissing(name, _ACTIONS[needed])
 
-    async def _decided(self, principal_id: int, name: RepositoryName) -> RightsRow:
+    async def _decided(self, principal_id: int, name: RepositoryName) -> _Decision:
         row = await self._decisions.find(RightsQuestion(principal_id, organisation_of(name), path_of(name)))
         self._kept[principal_id, name] = row
         self._kept.move_to_end((principal_id, name))
@@ -220,15 +229,17 @@ class Access:
             self._kept.popitem(last=False)
         return row
 
-    async def _decide(self, questions: Sequence[RightsQuestion]) -> list[RightsRow]:
-        return await self._db.read("decide_rights", lambda conn: rights.decide(conn, questions))
+    async def _decide(self, questions: Sequence[RightsQuestion]) -> list[_Decision]:
+        rows = await self._db.read("decide_rights", lambda conn: rights.decide(conn, questions))
+        return [
+            _Decision(row.epochs, ALL if row.is_admin else frozenset(map(Permission, row.permissions))) for row in rows
+        ]
 
 
-def _held(caller: Caller, name: RepositoryName, row: RightsRow) -> frozenset[Permission]:
-    if row.epochs.principal is None:
+def _held(caller: Caller, name: RepositoryName, decision: _Decision) -> frozenset[Permission]:
+    if decision.epochs.principal is None:
         raise AccessLost(caller.name)
-    held = ALL if row.is_admin else frozenset(map(Permission, row.permissions))
-    return _bounded(caller, name, held)
+    return _bounded(caller, name, decision.held)
 
 
 def _bounded(caller: Caller, name: RepositoryName, held: frozenset[Permission]) -> frozenset[Permission]:

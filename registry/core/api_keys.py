@@ -7,15 +7,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 from registry.core.audit import Action, Actor, Event, record
-from registry.core.delegation import administer, oversee
+from registry.core.delegation import administer, oversee, require_administrator
 from registry.core.key_scopes import require_scopes
-from registry.core.pages import Page
+from registry.core.pages import Page, page_of
 from registry.core.subjects import ROBOT_MARK, find_principal
-from registry.db import api_keys, principals, rights
+from registry.db import api_keys, principals
 from registry.db.api_keys import KeyListed
 from registry.db.pool import Connection, Database
 from registry.db.principals import StandingRow
-from registry.errors import DelegationDenied, IdentityRefused, IdentityUnknown
+from registry.errors import IdentityRefused, IdentityUnknown
 
 _LONGEST_NAME: Final = 128
 
@@ -81,8 +81,7 @@ class ApiKeys:
             found = await _owner(conn, owner, kind, by, is_change=False)
             return await api_keys.page(conn, principal_id=found.id, after=after, limit=limit + 1)
 
-        rows = await self._db.read("list_api_keys", find)
-        return Page(rows[:limit], str(rows[limit - 1].id) if len(rows) > limit else None)
+        return page_of(await self._db.read("list_api_keys", find), limit, key=lambda row: str(row.id))
 
     async def revoke(self, owner: str, key_id: int, *, actor: Actor, kind: str | None = None) -> None:
         """Delete a key: who has it may do nothing more with it. Raise IdentityUnknown, DelegationDenied."""
@@ -106,6 +105,6 @@ async def _owner(conn: Connection, name: str, kind: str | None, by: int | None, 
         return await find_principal(conn, name, kind=kind)
     if is_robots:
         await (administer if is_change else oversee)(conn, organisation, by=by)
-    elif by is not None and not await rights.is_administrator(conn, by):
-        raise DelegationDenied(name)
+    else:
+        await require_administrator(conn, name, by=by)
     return await find_principal(conn, name, kind=kind)

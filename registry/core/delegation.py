@@ -33,18 +33,14 @@ async def unseen(conn: Connection, name: str, *, by: int | None) -> RegistryErro
 
 
 async def require_administrator(conn: Connection, what: str, *, by: int | None) -> None:
-    """Raise DelegationDenied unless `by` may do everything: `what` is for nobody else to change."""
+    """Raise DelegationDenied of `what` unless `by` may do everything: whoever makes a user could make one that may."""
     if by is not None and not await rights.is_administrator(conn, by):
         raise DelegationDenied(what)
 
 
 async def administer(conn: Connection, name: str, *, by: int | None) -> int:
     """Do what `change_organisation` does for its administrators. Raise DelegationDenied for others."""
-    organisation_id = await change_organisation(conn, name, by=by)
-    on = Target(name, f"{name}/", is_prefix=True)
-    if not (await _holdings(conn, on, organisation_id=organisation_id, by=by)).is_administrator:
-        raise DelegationDenied(name)
-    return organisation_id
+    return await _administered(conn, name, await change_organisation(conn, name, by=by), by=by)
 
 
 async def oversee(conn: Connection, name: str, *, by: int | None) -> int:
@@ -55,10 +51,7 @@ async def oversee(conn: Connection, name: str, *, by: int | None) -> int:
     found = await organisations.find(conn, name) if is_word(name) else None
     if found is None:
         raise await unseen(conn, name, by=by)
-    on = Target(name, f"{name}/", is_prefix=True)
-    if not (await _holdings(conn, on, organisation_id=found, by=by)).is_administrator:
-        raise DelegationDenied(name)
-    return found
+    return await _administered(conn, name, found, by=by)
 
 
 async def grantable(conn: Connection, on: Target, *, organisation_id: int, by: int | None) -> frozenset[Permission]:
@@ -69,6 +62,13 @@ async def grantable(conn: Connection, on: Target, *, organisation_id: int, by: i
     if Permission.GRANT not in holdings.permissions:
         raise DelegationDenied(str(on))
     return frozenset(map(Permission, holdings.permissions))
+
+
+async def _administered(conn: Connection, name: str, organisation_id: int, *, by: int | None) -> int:
+    on = Target(name, f"{name}/", is_prefix=True)
+    if not (await _holdings(conn, on, organisation_id=organisation_id, by=by)).is_administrator:
+        raise DelegationDenied(name)
+    return organisation_id
 
 
 async def _holdings(conn: Connection, on: Target, *, organisation_id: int, by: int | None) -> Holdings:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 
 from registry.core.delegation import unseen
-from registry.core.pages import Page
+from registry.core.pages import Page, page_of
 from registry.core.subjects import is_word, parse_target
 from registry.db import directory
 from registry.db.directory import GrantRow, MemberRow, OrganisationRow, PrincipalRow, RoleRow
@@ -122,9 +122,7 @@ class Directory:
     async def _page(
         self, find: Callable[[Connection], Awaitable[Sequence[Row]]], limit: int, key: Callable[[Row], str]
     ) -> Page[Row]:
-        found = await self._db.read("list_directory", find)
-        more = len(found) > limit
-        return Page(list(found[:limit]), key(found[limit - 1]) if more else None)
+        return page_of(await self._db.read("list_directory", find), limit, key=key)
 
 
 async def _seen(conn: Connection, name: str, by: int | None) -> OrganisationRow:

@@ -1,4 +1,4 @@
-"""Identities: users, robots and their keys, organisations, and what is granted below them (registry.core.subjects)."""
+"""Identities: users, robots, organisations, and what is granted below them (registry.core.subjects)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 class Identities:
-    """The verbs of `blacklake admin user|robot|org|grant|apikey`. `by` is who asks (registry.core.delegation)."""
+    """The verbs of `blacklake admin user|robot|org|grant`. `actor` is who asks (registry.core.delegation)."""
 
     def __init__(self, db: Database) -> None:
         self._db = db

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
@@ -22,7 +23,7 @@ class Page(Generic[Item]):
     age: float = 0.0
 
 
-def page_of(found: list[str], limit: int, age: float = 0.0) -> Page[str]:
-    """Return the page of `limit` items of which one more was looked for."""
+def page_of(found: Sequence[Item], limit: int, *, key: Callable[[Item], str] = str, age: float = 0.0) -> Page[Item]:
+    """Return the page of `limit` items of which one more was looked for; `key` is what the next page begins after."""
     more = len(found) > limit
-    return Page(found[:limit], found[limit - 1] if more and limit else None, age)
+    return Page(list(found[:limit]), key(found[limit - 1]) if more and limit else None, age)

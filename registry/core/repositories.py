@@ -31,5 +31,5 @@ class Repositories:
 
         if max_stale and caller.principal_id is None:  # rights are never stale
             found, age = await self._replicas.stale("list_repositories", find, within=max_stale)
-            return page_of(found, limit, age)
+            return page_of(found, limit, age=age)
         return page_of(await self._db.read("list_repositories", find), limit)

@@ -220,24 +220,28 @@ class Uploads:
         its disk is only away for a while, and it is the better copy.
 
         Nobody can tell by the time that it takes whether another repository holds the blob: the same is asked of the database
-        and of the storage in either case, and a dead object is left to the cleaning loop.
+        and of the storage in either case, and a dead object is left to the cleaning loop. Without an actor there are no rights,
+        hence nothing to hide, and nothing is asked in vain.
         """
-        row = session.row
-        # Where the blob lies, and whether the storage has it no more.
-        known = await self._db.read("find_blob_key", lambda conn: blobs.key_of(conn, digest)) or row.storage_key
-        is_lost = not await self._store.holds(StorageKey(known), session.received)
+        row, hides = session.row, actor is not None
+        known, is_lost = "", False  # where the blob lies already, and whether the storage has it no more
+        if hides:
+            recorded = await self._db.read("find_blob_key", lambda conn: blobs.key_of(conn, digest))
+            known = recorded or row.storage_key
+            is_lost = not await self._store.holds(StorageKey(known), session.received)
 
         async def finish(conn: Connection) -> None:
             if not await uploads.drop(conn, row):
                 raise LeaseLost
             is_ours = await blobs.insert(conn, digest, size=session.received, storage_key=row.storage_key)
-            key = await blobs.key_of(conn, digest)
-            assert key is not None  # it is there, by whomever it was made
-            if not is_ours and key != known:
-                raise _AlreadyRecorded(key)
-            if not is_ours and is_lost:
-                is_ours = await blobs.move(conn, digest, old_key=known, new_key=row.storage_key)
-            await (objects.forget if is_ours else objects.add)(conn, row.storage_key)
+            if hides or not is_ours:
+                key = await blobs.key_of(conn, digest)
+                assert key is not None  # it is there, by whomever it was made
+                if not is_ours and key != known:
+                    raise _AlreadyRecorded(key)
+                if not is_ours and is_lost:
+                    is_ours = await blobs.move(conn, digest, old_key=known, new_key=row.storage_key)
+                await (objects.forget if is_ours else objects.add)(conn, row.storage_key)
             await blobs.link(conn, digest, repository_id=row.repository_id)
             if actor is not None:
                 event = Event(actor, Action.BLOB_PUSH, target_of(name, digest), detail={"size": session.received})

@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from registry.db.pool import Connection
+from registry.db.sessions import Opener
 
 
 class BrowserRow(NamedTuple):
@@ -17,10 +18,12 @@ class BrowserRow(NamedTuple):
     has_password: bool
 
 
+# A lock, as for other sessions (registry.db.sessions).
 _ADD: Final = """
 INSERT INTO sessions (id, principal_id, service, client, cookie_code, expires_at, ends_at)
 SELECT $1, id, $3, $4, $5, now() + least($6::float8, $7) * interval '1 second', now() + $7 * interval '1 second'
-FROM principals WHERE id = $2 AND kind = 'user' AND disabled_at IS NULL
+FROM principals WHERE id = $2 AND kind = 'user' AND disabled_at IS NULL AND ($8::bigint IS NULL OR rights_epoch = $8)
+FOR SHARE
 RETURNING 1
 """
 # The time of the last use is true to a minute: a page costs no write each time.
@@ -42,14 +45,16 @@ async def add(
     session: UUID,
     code: bytes,
     *,
-    principal_id: int,
+    by: Opener,
     service: str,
     client: str,
     idle: float,
     longest: float,
 ) -> bool:
-    """Record a session, which ends after `idle` seconds without use and after `longest`; False where there is no such user."""
-    return await conn.fetchval(_ADD, session, principal_id, service, client, code, idle, longest) is not None
+    """Record a session, which ends after `idle` seconds without use and after `longest`; False where the opener is no user."""
+    return (
+        await conn.fetchval(_ADD, session, by.principal_id, service, client, code, idle, longest, by.epoch) is not None
+    )
 
 
 async def use(conn: Connection, code: bytes, *, idle: float) -> BrowserRow | None:

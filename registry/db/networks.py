@@ -12,7 +12,7 @@ MOST: Final = 16
 
 _FIND: Final = "SELECT now() - used_at FROM known_networks WHERE network = $1"
 _ADD: Final = """
-INSERT INTO known_networks (network, principal_id) SELECT $1, id FROM principals WHERE id = $2
+INSERT INTO known_networks (network, principal_id) SELECT $1, id FROM principals WHERE id = $2 FOR KEY SHARE
 ON CONFLICT (network) DO UPDATE SET used_at = now()
 """
 _FORGET: Final = """

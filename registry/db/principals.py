@@ -11,7 +11,8 @@ from registry.db.pool import Connection
 class PrincipalRow(NamedTuple):
     """Whoever may hold rights and is not disabled.
 
-    `key_id` and `scopes` are of the key by which it was found; without scopes it is not limited.
+    `key_id` and `scopes` are of the key by which it was found; without scopes it is not limited. `rights_epoch` is another one
+    whenever it is disabled, enabled or given another password.
     """
 
     id: int
@@ -21,6 +22,7 @@ class PrincipalRow(NamedTuple):
     password_hash: str | None
     scopes: list[str] | None
     key_id: int | None
+    rights_epoch: int
 
 
 class StandingRow(NamedTuple):
@@ -35,7 +37,7 @@ class StandingRow(NamedTuple):
 
 
 _BY_NAME: Final = """
-SELECT id, kind, name, is_admin, password_hash, NULL::text[], NULL::bigint FROM principals
+SELECT id, kind, name, is_admin, password_hash, NULL::text[], NULL::bigint, rights_epoch FROM principals
 WHERE name = $1 AND kind <> 'anonymous' AND disabled_at IS NULL
 """
 # The time of the last use is true to a minute: a key in use costs no write each time.
@@ -47,7 +49,7 @@ WITH key AS (
     UPDATE api_keys SET used_at = now()
     WHERE id IN (SELECT id FROM key WHERE used_at IS NULL OR used_at < now() - interval '1 minute')
 )
-SELECT p.id, p.kind, p.name, p.is_admin, NULL::text, key.scopes, key.id
+SELECT p.id, p.kind, p.name, p.is_admin, NULL::text, key.scopes, key.id, p.rights_epoch
 FROM key JOIN principals p ON p.id = key.principal_id WHERE p.disabled_at IS NULL
 """
 _ANY: Final = "SELECT EXISTS (SELECT FROM principals WHERE kind = 'user')"
@@ -82,7 +84,7 @@ _ENABLE: Final = """
 UPDATE principals SET disabled_at = NULL, rights_epoch = nextval('rights_epochs') WHERE id = $1 AND disabled_at IS NOT NULL
 """
 _DELETE: Final = "DELETE FROM principals WHERE id = $1"
-_CHANGE: Final = "UPDATE principals SET password_hash = $2 WHERE id = $1"
+_CHANGE: Final = "UPDATE principals SET password_hash = $2, rights_epoch = nextval('rights_epochs') WHERE id = $1"
 _ADD_KEY: Final = """
 INSERT INTO api_keys (principal_id, name, secret_hash, scopes, expires_at)
 VALUES ($1, $2, $3, $4, $5) ON CONFLICT (principal_id, name) DO NOTHING RETURNING id

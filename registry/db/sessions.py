@@ -20,6 +20,13 @@ class SessionRow(NamedTuple):
     expires_at: datetime
 
 
+class Opener(NamedTuple):
+    """Who begins a session; where `epoch` is given, only as long as it is the principal's."""
+
+    principal_id: int
+    epoch: int | None
+
+
 class Presented(NamedTuple):
     """What a token of a session stands for. `is_reused`: a newer one was used before, and the session is revoked by that."""
 
@@ -28,10 +35,11 @@ class Presented(NamedTuple):
     is_reused: bool
 
 
+# A lock, so that who is just being disabled, or gets another password, has no new session, or one that ends with the others.
 _ADD: Final = """
 INSERT INTO sessions (id, principal_id, service, client, expires_at, ends_at)
 SELECT $1, id, $3, $4, now() + least($5::float8, $6) * interval '1 second', now() + $6 * interval '1 second'
-FROM principals WHERE id = $2 AND disabled_at IS NULL
+FROM principals WHERE id = $2 AND disabled_at IS NULL AND ($7::bigint IS NULL OR rights_epoch = $7) FOR SHARE
 RETURNING 1
 """
 # One statement, so that of two that come at once the second sees what the first has made of the row. Whoever gets no answer
@@ -77,10 +85,10 @@ DELETE FROM sessions WHERE id IN (
 
 
 async def add(
-    conn: Connection, session: UUID, *, principal_id: int, service: str, client: str, idle: float, longest: float
+    conn: Connection, session: UUID, by: Opener, *, service: str, client: str, idle: float, longest: float
 ) -> bool:
-    """Record a session, which ends after `idle` seconds without use and after `longest`; False where the principal is none."""
-    return await conn.fetchval(_ADD, session, principal_id, service, client, idle, longest) is not None
+    """Record a session, which ends after `idle` seconds without use and after `longest`; False where the opener is none."""
+    return await conn.fetchval(_ADD, session, by.principal_id, service, client, idle, longest, by.epoch) is not None
 
 
 async def present(conn: Connection, session: UUID, *, generation: int, service: str, idle: float) -> Presented | None:

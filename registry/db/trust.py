@@ -52,6 +52,7 @@ class NewRule(NamedTuple):
 
 _ISSUER: Final = "id, url, kind, algorithms, keys_url, client_id, sealed_client_secret, creates_users"
 _FIND: Final = f"SELECT {_ISSUER} FROM issuers WHERE url = $1"
+_HOLD: Final = f"{_FIND} FOR KEY SHARE"
 _ALL: Final = f"SELECT {_ISSUER} FROM issuers ORDER BY url"
 _ADD: Final = """
 INSERT INTO issuers (url, kind, algorithms, keys_url, client_id, sealed_client_secret, creates_users)
@@ -94,13 +95,20 @@ ON CONFLICT (issuer_id, subject) DO NOTHING RETURNING principal_id
 """
 _UNLINK: Final = """
 DELETE FROM linked_identities l USING principals p
-WHERE l.issuer_id = $1 AND l.subject = $2 AND p.id = l.principal_id RETURNING p.name
+WHERE l.issuer_id = $1 AND l.subject = $2 AND p.id = l.principal_id RETURNING p.id, p.name
 """
+_LINKED_TO: Final = "SELECT DISTINCT principal_id FROM linked_identities WHERE issuer_id = $1"
 
 
 async def find_issuer(conn: Connection, url: str) -> IssuerRow | None:
     """Return an issuer by its URL; None where there is none such."""
     row = await conn.fetchrow(_FIND, url)
+    return _issuer(row) if row is not None else None
+
+
+async def hold_issuer(conn: Connection, url: str) -> IssuerRow | None:
+    """Do what `find_issuer` does, and keep the issuer from being removed until the transaction ends."""
+    row = await conn.fetchrow(_HOLD, url)
     return _issuer(row) if row is not None else None
 
 
@@ -163,10 +171,15 @@ async def link(conn: Connection, *, issuer_id: int, subject: str, principal_id: 
     return await conn.fetchval(_LINK, issuer_id, subject, principal_id) is not None
 
 
-async def unlink(conn: Connection, *, issuer_id: int, subject: str) -> str | None:
-    """Let an issuer's subject stand for nobody; return the name of whom it stood for, None where that was nobody."""
-    found: str | None = await conn.fetchval(_UNLINK, issuer_id, subject)
-    return found
+async def unlink(conn: Connection, *, issuer_id: int, subject: str) -> tuple[int, str] | None:
+    """Let an issuer's subject stand for nobody; return the id and name of whom it stood for, None where that was nobody."""
+    row = await conn.fetchrow(_UNLINK, issuer_id, subject)
+    return (row[0], row[1]) if row is not None else None
+
+
+async def linked_to(conn: Connection, *, issuer_id: int) -> list[int]:
+    """Return the ids of all for whom subjects of an issuer stand, disabled or not."""
+    return [row[0] for row in await conn.fetch(_LINKED_TO, issuer_id)]
 
 
 def _issuer(row: Iterable[Any]) -> IssuerRow:

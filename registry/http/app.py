@@ -24,7 +24,7 @@ from registry.http.exchange import Answering, Exchange
 from registry.http.reply import Reply, Stream, Unfinished, unless_stalled
 from registry.http.routes import Router
 
-_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _QUARTS_OWN = frozenset(("/health", "/ready", "/metrics"))
 _EXCHANGE = "registry.exchange"
 _log = structlog.get_logger("registry.http")
@@ -97,7 +97,7 @@ def create_app(services: Services, router: Router, access: OpenAccess | None, pa
     `access` says who may see metrics and details here; without it they are at another address. `pages` answer what is below
     `/auth/`, if there are any.
     """
-    app = _bare_app("registry")
+    app = bare_app("registry")
     _add_protocol(app, router)
     if pages is not None:
         _add_pages(app, pages)
@@ -107,7 +107,7 @@ def create_app(services: Services, router: Router, access: OpenAccess | None, pa
 
 def create_admin_app(services: Services, access: OpenAccess) -> Quart:
     """Return the application of that other address."""
-    app = _bare_app("registry.admin")
+    app = bare_app("registry.admin")
     _add_own_routes(app, services, access)
 
     @app.errorhandler(HTTPException)
@@ -117,8 +117,9 @@ def create_admin_app(services: Services, access: OpenAccess) -> Quart:
     return app
 
 
-def _bare_app(name: str) -> Quart:
-    app = Application(name, static_folder=None)
+def bare_app(name: str, kind: type[Application] = Application) -> Application:
+    """Return an application without routes, limits of its own, and paths that it would take for others."""
+    app = kind(name, static_folder=None)
     # Limits are each route's own: these two cut uploads and downloads (DESIGN, decision 2).
     app.config.update(MAX_CONTENT_LENGTH=None, RESPONSE_TIMEOUT=None, BODY_TIMEOUT=None)
     app.url_map.merge_slashes = False
@@ -133,7 +134,7 @@ def _add_protocol(app: Quart, router: Router) -> None:
         return response_of(await exchange.answer(router.answer, locate(exchange.call.path)), exchange)
 
     for rule in ("/v2", "/v2/", "/v2/<path:rest>", *PATHS):
-        app.add_url_rule(rule, rule, protocol, methods=_METHODS, provide_automatic_options=False, strict_slashes=True)
+        app.add_url_rule(rule, rule, protocol, methods=METHODS, provide_automatic_options=False, strict_slashes=True)
 
     @app.errorhandler(HTTPException)
     async def not_routed(error: HTTPException) -> Response:
@@ -143,7 +144,7 @@ def _add_protocol(app: Quart, router: Router) -> None:
 
 
 def _add_pages(app: Quart, pages: Answering) -> None:
-    @app.route("/auth/<path:rest>", methods=_METHODS, provide_automatic_options=False)
+    @app.route("/auth/<path:rest>", methods=METHODS, provide_automatic_options=False)
     async def page(rest: str) -> Response:
         del rest
         exchange = exchange_of()
@@ -200,7 +201,7 @@ def _own(reply: Reply) -> Response:
 
 def _refusal_of(error: HTTPException) -> RegistryError:
     if isinstance(error, MethodNotAllowed):
-        return MethodUnsupported(request.method, sorted(error.valid_methods or _METHODS))
+        return MethodUnsupported(request.method, sorted(error.valid_methods or METHODS))
     if isinstance(error, NotFound):
         return EndpointUnknown(request.path)
     return RequestInvalid(error.description or error.name)

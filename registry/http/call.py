@@ -14,7 +14,7 @@ from urllib.parse import parse_qs
 from registry.core.access import NOBODY, Permission
 from registry.core.audit import Actor
 from registry.core.limits import Standing
-from registry.errors import BodyIncomplete, RequestInvalid
+from registry.errors import BodyIncomplete, RegistryError, RequestInvalid
 
 Receive = Callable[[], Awaitable[Any]]
 
@@ -60,6 +60,17 @@ class Body:
             return {"type": "http.disconnect"}
         finally:
             self._waited += time.monotonic() - begun
+
+    async def whole(self, limit: int, too_large: RegistryError) -> bytes:
+        """Return all of it, up to `limit` bytes. Raise `too_large`, unread where that was announced, and BodyIncomplete."""
+        if (self.announced or 0) > limit:
+            raise too_large
+        content = bytearray()
+        async for piece in self:
+            content += piece
+            if len(content) > limit:
+                raise too_large
+        return bytes(content)
 
     @contextlib.asynccontextmanager
     async def watched(self) -> AsyncIterator[Callable[[], bool]]:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from typing import Final
-
 from registry.errors import Unauthorized
 from registry.http.call import Call
-
-_HOST: Final = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?", re.ASCII)
+from registry.http.parse import host_of
 
 
 class Challenges:
@@ -38,8 +34,8 @@ class Challenges:
         return "WWW-Authenticate", f"Bearer {shown}"
 
     def _reached(self, call: Call) -> str:
-        host = call.headers.get("host", "")
-        return f"{self._scheme}://{host}" if _HOST.fullmatch(host) else ""
+        host = host_of(call)
+        return f"{self._scheme}://{host}" if host is not None else ""
 
 
 def _quoted(value: str) -> str:

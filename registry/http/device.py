@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import Final
 
 import msgspec
 
@@ -15,10 +14,8 @@ from registry.errors import GrantRefused, LoginRefused, Unauthorized
 from registry.http.call import Call
 from registry.http.forms import read_form
 from registry.http.limits import Networks
-from registry.http.reply import Headers, Reply
-from registry.http.tokens import token_reply
-
-_PRIVATE: Final[Headers] = [("Content-Type", "application/json"), ("Cache-Control", "no-store")]
+from registry.http.reply import Reply
+from registry.http.tokens import LONGEST_CLIENT, PRIVATE, token_reply
 
 
 class DeviceEndpoint:
@@ -40,14 +37,15 @@ class DeviceEndpoint:
             device, sealed = await self._login.begin_device(issuer)
         except LoginRefused as error:
             raise GrantRefused("invalid_request", error.message) from None
-        return Reply(200, [*_PRIVATE], msgspec.json.encode(_shown(device, sealed)))
+        return Reply(200, [*PRIVATE], msgspec.json.encode(_shown(device, sealed)))
 
     async def token(self, call: Call) -> Reply:
         """Give tokens to who has logged in (RFC 8628 §3.4, §3.5)."""
         form = await read_form(call)
         if form.get("grant_type") != DEVICE_GRANT:
             raise GrantRefused("unsupported_grant_type", f"grant_type is not {DEVICE_GRANT}")
-        wanted = Wanted([], form.get("client_id", ""), self._networks.of(call), call.request_id, offline=True)
+        client = form.get("client_id", "")[:LONGEST_CLIENT]
+        wanted = Wanted([], client, self._networks.of(call), call.request_id, offline=True)
         try:
             identity = await self._login.poll(form.get("device_code", ""))
             caller = await self._linked.caller(identity, address=wanted.network, request_id=wanted.request_id)

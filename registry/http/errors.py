@@ -24,6 +24,7 @@ STATUS: Final[dict[type[RegistryError], int]] = {
     errors.RequestInvalid: 400,
     errors.FieldsInvalid: 400,
     errors.GrantRefused: 400,
+    errors.IdentityUnfit: 400,
     errors.Unauthorized: 401,
     errors.CredentialsMissing: 401,
     errors.CredentialsWrong: 401,

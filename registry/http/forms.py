@@ -14,11 +14,8 @@ _FIELDS: Final = 50
 
 async def read_form(call: Call) -> dict[str, str]:
     """Return a form's fields. Raise RequestInvalid, also where a field is given twice (RFC 6749 §3.2)."""
-    content = bytearray()
-    async for piece in call.body:
-        content += piece
-        if len(content) > _LONGEST_FORM:
-            raise RequestInvalid(f"the form is longer than {_LONGEST_FORM} bytes")
+    too_long = RequestInvalid(f"the form is longer than {_LONGEST_FORM} bytes")
+    content = await call.body.whole(_LONGEST_FORM, too_long)
     try:
         fields = parse_qs(content.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_FIELDS)
     except ValueError:

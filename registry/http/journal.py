@@ -51,14 +51,15 @@ class Journal:
     def note(self, call: Call, at: Location | None, status: int) -> None:
         """Note a request that was answered with a status."""
         is_pull = at is not None and at.resource in _PULLED and call.method == "GET" and status < 400
-        if at is not None and is_pull and call.actor is not None and call.actor.principal_id != ANONYMOUS_ID:
-            self._buffer.add(Event(call.actor, Action.PULL, target_of(at.name, at.reference)))
+        if at is not None and is_pull and call.caller.principal_id != ANONYMOUS_ID:
+            target, address = target_of(at.name, at.reference), self._networks.of(call)
+            self._buffer.add_pull(call.caller, target, address=address, request_id=call.request_id)
 
     async def deny(self, call: Call, at: Location | None, error: RegistryError) -> None:
         """Note a request that was refused, where that was a decision about somebody who is known."""
-        actor = call.actor
-        if actor is None or actor.principal_id == ANONYMOUS_ID or not isinstance(error, DECIDED):
+        if call.caller.principal_id == ANONYMOUS_ID or not isinstance(error, DECIDED):
             return
+        actor = self.actor_of(call)
         if (await self._denials.count(f"{actor.principal_id} {actor.principal}")).is_refused:
             self._buffer.drop()
             return

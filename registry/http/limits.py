@@ -30,7 +30,7 @@ class Networks:
     def of(self, call: Call) -> str:
         """Return who makes a call: its peer, or whom trusted proxies name, one behind the other (X-Forwarded-For).
 
-        An address of IPv4; of IPv6 the network of 64 bits.
+        An address of IPv4; of IPv6 the first of its network of 64 bits.
         """
         address = _parsed(call.peer)
         if address is None:
@@ -42,7 +42,7 @@ class Networks:
                 if behind is None:
                     break
                 address = behind
-        return str(address) if address.version == 4 else f"{int(address) >> _HOST_BITS:x}::"
+        return _network_of(address)
 
     def _is_trusted(self, address: Address) -> bool:
         return any(address in network for network in self._trusted)
@@ -76,9 +76,8 @@ class Limits:
     async def count_caller(self, call: Call) -> None:
         """Count a call by who makes it, once that is known, or can't be. Raise TooManyRequests."""
         of = class_of(call.method, call.path)
-        standing = await self._of_callers.count(of, call.caller, self._networks.of(call))
-        if standing is not None:
-            _note(call, of, standing)
+        if of in self._of_callers.limited:
+            _note(call, of, await self._of_callers.count(of, call.caller, self._networks.of(call)))
 
 
 NO_LIMITS: Final = Limits(Networks(()), None, RequestLimits({}, MemoryCounter()))
@@ -103,6 +102,11 @@ def _note(call: Call, name: str, standing: Standing) -> None:
 def _parsed(text: str) -> Address | None:
     """Return an address, which may have a port; an IPv4 address in IPv6's clothes is one of IPv4."""
     return _read(text) if len(text) <= _LONGEST else None  # what clients send is kept only where it is short
+
+
+@lru_cache(4096)
+def _network_of(address: Address) -> str:
+    return str(address if address.version == 4 else IPv6Address(int(address) >> _HOST_BITS << _HOST_BITS))
 
 
 @lru_cache(4096)

@@ -31,7 +31,7 @@ async def push(services: Services, call: Call, at: Location, links: Links) -> Re
     name, reference = name_of(at.name), reference_of(at.reference)
     tags = [tag_of(text) for text in call.query.all("tag")]
     media_type = call.headers.get("content-type", "").partition(";")[0].strip().lower()
-    content = await _bounded(call)
+    content = await call.body.whole(MAX_MANIFEST_SIZE, ManifestTooLarge(MAX_MANIFEST_SIZE))
     pushed = await services.manifests.push(
         name, content, media_type=media_type, reference=reference, extra_tags=tags, held=call.held, actor=call.actor
     )
@@ -53,14 +53,3 @@ async def delete(services: Services, call: Call, at: Location, _links: Links) ->
     else:
         await services.tags.delete(name, reference, actor=call.actor)
     return Reply(202)
-
-
-async def _bounded(call: Call) -> bytes:
-    if (call.body.announced or 0) > MAX_MANIFEST_SIZE:
-        raise ManifestTooLarge(MAX_MANIFEST_SIZE)
-    content = bytearray()
-    async for piece in call.body:
-        content += piece
-        if len(content) > MAX_MANIFEST_SIZE:
-            raise ManifestTooLarge(MAX_MANIFEST_SIZE)
-    return bytes(content)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from typing import Final
 from uuid import UUID
 
 from mediatypes.digest import ALGORITHMS, Digest, InvalidDigest
@@ -18,6 +20,8 @@ from registry.errors import (
     UploadUnknown,
 )
 from registry.http.call import Call
+
+_HOST: Final = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?", re.ASCII)
 
 
 def name_of(text: str) -> RepositoryName:
@@ -84,6 +88,12 @@ def chunk_of(call: Call) -> ByteRange | None:
     if call.body.announced not in (None, len(chunk)):
         raise SizeMismatch(len(chunk), call.body.announced)
     return chunk
+
+
+def host_of(call: Call) -> str | None:
+    """Return the host, with its port, that a client says it has reached (Host); None where that is none."""
+    host = call.headers.get("host", "")
+    return host if _HOST.fullmatch(host) else None
 
 
 def limit_of(call: Call) -> int | None:

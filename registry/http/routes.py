@@ -65,13 +65,14 @@ HANDLERS: Final[dict[tuple[Resource, str], Handler]] = {
     (_R.REFERRERS, "GET"): listings.referrers,
 }
 
-# What each needs. Pulls decide with their lookup (core.access), everything else before it begins.
 _OWN: Final = frozenset((_R.TOKEN, _R.JWKS, _R.DEVICE, _R.DEVICE_TOKEN, _R.REVOKE))
+# Whose clients read errors as OAuth2 writes them.
 _OAUTH: Final = frozenset(
     ("POST", path) for path in ("/auth/token", "/auth/device", "/auth/device/token", "/auth/revoke")
 )
-"""Whose clients read errors as OAuth2 writes them."""
+_READS: Final = ("GET", "HEAD")
 _PULLED: Final = frozenset(((_R.BLOB, "GET"), (_R.MANIFEST, "GET")))
+# What each needs. Pulls decide with their lookup (core.access), everything else before it begins.
 _NEEDS: Final[dict[tuple[Resource, str], frozenset[Permission]]] = {
     (_R.BLOB, "GET"): PULL,
     (_R.BLOB, "DELETE"): DELETE,
@@ -132,7 +133,7 @@ class Router:
             _log.warning("unavailable", error=str(error), cause=repr(error.__cause__), request_id=call.request_id)
             reply = self._refuse(call, error)
         except RegistryError as error:
-            if self._journal is not None:
+            if self._journal is not None and work is None:  # that has words of its own for what it refuses
                 await self._journal.deny(call, at, error)
             reply = self._refuse(call, error)
         except StorageError as error:
@@ -165,7 +166,7 @@ class Router:
 
     async def _admit(self, call: Call) -> None:
         await self._limits.admit(call, self._gate.admit(call.headers, peer=call.peer, repeated=call.repeated))
-        if self._journal is not None:
+        if self._journal is not None and call.method not in _READS:
             call.actor = self._journal.actor_of(call)
 
     async def _require(self, call: Call, at: Location, wanted: tuple[Resource, str]) -> None:

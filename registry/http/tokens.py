@@ -19,8 +19,11 @@ from registry.http.forms import read_form
 from registry.http.limits import Networks
 from registry.http.reply import Headers, Reply
 
-_LONGEST_CLIENT: Final = 128  # characters of a client's name for itself, which goes into the audit log
-_PRIVATE: Final[Headers] = [("Content-Type", "application/json"), ("Cache-Control", "no-store")]
+LONGEST_CLIENT: Final = 128
+"""Characters of a client's name for itself, which goes into the audit log."""
+
+PRIVATE: Final[Headers] = [("Content-Type", "application/json"), ("Cache-Control", "no-store")]
+"""Of answers with secrets: nobody on the way keeps them (RFC 6749 §5.1)."""
 
 
 class TokenEndpoint:
@@ -47,7 +50,7 @@ class TokenEndpoint:
         self._require_audience(call.query.one("service"))
         wanted = Wanted(
             _scopes(call.query.all("scope")),
-            (call.query.one("client_id") or "")[:_LONGEST_CLIENT],
+            (call.query.one("client_id") or "")[:LONGEST_CLIENT],
             self._networks.of(call),
             call.request_id,
             offline=call.query.one("offline_token") == "true",
@@ -63,10 +66,10 @@ class TokenEndpoint:
         """Give a token to whom a form names (OAuth2 specification)."""
         form = await read_form(call)
         self._require_audience(form.get("service"))
-        client = form.get("client_id", "")[:_LONGEST_CLIENT]
+        client = form.get("client_id", "")[:LONGEST_CLIENT]
         wanted = Wanted([], client, self._networks.of(call), call.request_id, named=await self._named(call))
         given = await self._answered(self._service.by_form(form, wanted), wanted)
-        return token_reply(given, scope=" ".join(map(str, given.scopes)))
+        return token_reply(given, scope=" ".join(map(str, given.scopes)), token_type="Bearer")  # noqa: S106 - a type, no token
 
     async def _answered(self, giving: Awaitable[Given], wanted: Wanted) -> Given:
         try:
@@ -102,8 +105,8 @@ def token_reply(given: Given, **more: str) -> Reply:
     if given.refresh_token is not None:
         document["refresh_token"] = given.refresh_token
     if given.issued_token_type is not None:
-        document |= {"issued_token_type": given.issued_token_type, "token_type": "Bearer"}
-    return Reply(200, [*_PRIVATE], msgspec.json.encode(document))
+        document["issued_token_type"] = given.issued_token_type
+    return Reply(200, [*PRIVATE], msgspec.json.encode(document))
 
 
 def _scopes(texts: list[str]) -> list[Scope]:

@@ -18,8 +18,9 @@ import jwt
 from registry.auth.keyring import Key
 from registry.auth.passwords import Passwords
 from registry.auth.secrets import API_KEY, hash_of, new_secret
-from registry.compose import create_keyring
+from registry.compose.doors import create_keyring
 from registry.config import Settings, load_settings
+from registry.core.api_keys import ApiKeys
 from registry.core.identities import Identities
 from registry.core.roles import Roles
 from registry.db.embedded import running_url
@@ -101,7 +102,7 @@ def within(url: str, act: Any) -> Any:
 
 async def add_key(db: Database, user: str, key: str, *, lifetime: timedelta | None = None) -> None:
     """Let a key stand for a user."""
-    await Identities(db).add_key(user, "tests", hash_of(key), lifetime=lifetime, actor=OPERATOR)
+    await ApiKeys(db).add(user, "tests", hash_of(key), lifetime=lifetime, actor=OPERATOR)
 
 
 async def settle(db: Database, keys: dict[str, str]) -> None:

@@ -7,13 +7,12 @@ from pathlib import Path
 import jwt
 import pytest
 
-from registry.auth.identification import Identification
-from registry.auth.passwords import Passwords
 from registry.auth.scopes import parse_scopes
 from registry.auth.sealing import make_key_file
 from registry.auth.token_service import ANONYMOUS, Wanted
 from registry.auth.tokens import AccessTokens
-from registry.compose import create_keyring, create_outgoing, create_token_service
+from registry.compose.answers import create_token_service
+from registry.compose.doors import create_doors, create_keyring
 from registry.config import Settings
 from registry.core.services import Services
 from registry.db.pool import Database
@@ -25,11 +24,7 @@ async def test_a_hundred_scopes_are_no_hundred_queries(
     """Nobody in particular may ask for a hundred at once: they are decided together."""
     make_key_file(tmp_path / "key")
     settings = Settings(database_url=database_url, secret_key_file=tmp_path / "key")
-    tokens = AccessTokens(create_keyring(settings, database), issuer="blacklake", service="blacklake", seconds=300)
-    identification = Identification(database, Passwords())
-    service = create_token_service(
-        settings, database, services, tokens, identification, create_outgoing(settings), None
-    )
+    service = create_token_service(settings, database, services, create_doors(settings, database, None))
     asked, read = [], database.read
 
     async def counted(name: str, work: object) -> object:
@@ -38,7 +33,7 @@ async def test_a_hundred_scopes_are_no_hundred_queries(
 
     monkeypatch.setattr(database, "read", counted)
     scopes = parse_scopes([f"repository:acme/{number}:pull,push" for number in range(100)])
-    given = await service.to_anybody(Wanted(scopes, "attacks", "192.0.2.1", "request"))
+    given = await service.without_credentials(Wanted(scopes, "attacks", "192.0.2.1", "request"))
     assert given.scopes == []
     assert asked.count("decide_rights") <= 2
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from registry.auth.passwords import SHORTEST
-from registry.first_start import ADMIN, PASSWORD_FILE, _write_privately
+from registry.datadir import FIRST_ADMIN, PASSWORD_FILE
+from registry.first_start import _write_privately
 from tests.attacks.tenants import basic
 from tests.http.client import Client
 from tests.http.server import serving
@@ -25,10 +26,10 @@ def test_cve_2026_4404_no_default_password(tmp_path: Path) -> None:
         assert len(password) > SHORTEST * 2
         client = Client(registry)
         with client.session:
-            for user in (ADMIN, "root", "administrator", "anonymous", "oidc"):
-                for known in KNOWN[: 9 if user == ADMIN else 2]:
+            for user in (FIRST_ADMIN, "root", "administrator", "anonymous", "oidc"):
+                for known in KNOWN[: 9 if user == FIRST_ADMIN else 2]:
                     assert client.get("/auth/token", headers=basic(user, known)).status_code == 401, (user, known)
-            assert client.get("/auth/token", headers=basic(ADMIN, password)).status_code == 200
+            assert client.get("/auth/token", headers=basic(FIRST_ADMIN, password)).status_code == 200
         assert password not in registry.log.read_text()
         assert str(place) in registry.log.read_text()
         key = registry.directory / "secret-key"

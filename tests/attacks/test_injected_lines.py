@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime
 from urllib.parse import quote
 
-from registry import administration
+from blacklake.admin.audit import line_of
+from registry.administration_audit import list_audit
 from registry.core.audit import Action, Event, row_of
 from tests.actors import OPERATOR
 from tests.attacks.tenants import PASSWORD, SERVICE, Tenants, basic, bearer, sent
@@ -15,16 +15,12 @@ from tests.http.client import Client
 
 EVIL = '\r\n{"level":"error","event":"forged"}\r\nX-Forged: 1\x1b[2J\x1b]0;owned\x07\u202e\u2028\x00\x9b31m=cmd|" /C calc"!A0'
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e]")
-EVERYTHING = administration.event_filter(
-    principal=None, action=None, target=None, outcome=None, since=datetime(2000, 1, 1, tzinfo=UTC), until=None
-)
 
 
 def audited(tenants: Tenants) -> list[str]:
     """Return the lines of the audit log, the newest first."""
-    lines: list[str] = []
-    administration.list_audit(tenants.settings, EVERYTHING, before=None, limit=1000, say=lines.append)
-    return lines
+    events, _ = list_audit(tenants.settings, before=None, limit=1000)
+    return [line_of(event) for event in events]
 
 
 def test_log_injection(tenants: Tenants, nobody: Client) -> None:

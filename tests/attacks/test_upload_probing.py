@@ -14,12 +14,14 @@ import pytest
 
 from mediatypes.digest import Digest
 from mediatypes.names import RepositoryName
-from registry.compose import create_services
+from registry.compose.verbs import create_services
 from registry.config import Settings
+from registry.core.audit import Actor
 from registry.core.services import Services
 from registry.db.pool import Database
 from registry.storage.base import BlobStore
 from registry.storage.filesystem import FilesystemStore
+from tests.actors import OPERATOR
 
 MINE, THEIRS = RepositoryName("rival/mine"), RepositoryName("acme/theirs")
 
@@ -52,8 +54,8 @@ async def body(content: bytes) -> Any:
     yield content
 
 
-async def push(services: Services, name: RepositoryName, content: bytes) -> None:
-    await services.uploads.push(name, Digest.of(content), body(content), length=len(content))
+async def push(services: Services, name: RepositoryName, content: bytes, actor: Actor | None = OPERATOR) -> None:
+    await services.uploads.push(name, Digest.of(content), body(content), length=len(content), actor=actor)
 
 
 @pytest.fixture
@@ -81,3 +83,18 @@ async def test_blob_upload_timing_probing(
     assert unknown - known == Counter(forgotten)
     assert unknown["storage: holds"] == 1
     assert not unknown["storage: delete"]
+
+
+async def test_an_open_registry_which_hides_nothing_asks_the_storage_of_what_it_has_already_and_of_nothing_else(
+    settings: Settings, database: Database, store: BlobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = create_services(settings, database, store)
+    await push(services, MINE, b"the repository is there", None)
+    work = Work(monkeypatch)
+    await push(services, MINE, b"nobody's blob", None)
+    new = work.taken()
+    assert not [
+        name for name in new if name == "storage: holds" or "dead_objects" in name or "storage_key FROM" in name
+    ]
+    await push(services, THEIRS, b"nobody's blob", None)
+    assert work.taken()["storage: holds"] == 1

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from registry.auth.addresses import Allowed
 from registry.auth.issuers import Issuers
-from registry.auth.keyring import Keyring
+from registry.auth.keyring import ALGORITHMS, Keyring
 from registry.auth.outgoing import Outgoing
 from registry.auth.sealing import SIZE, SecretKey
 from registry.db.pool import Database
@@ -30,9 +32,23 @@ def secret_key() -> SecretKey:
     return SecretKey(os.urandom(SIZE))
 
 
-@pytest.fixture(params=["ES256", "RS256", "EdDSA"])
-def keyring(request: pytest.FixtureRequest, db: Database, secret_key: SecretKey) -> Keyring:
-    return Keyring(db, secret_key, algorithm=request.param, longest=300)
+@pytest.fixture(scope="session")
+def rsa_keys() -> Iterator[rsa.RSAPrivateKey]:
+    """Return keys in turn, more than a test makes: each takes its time to make."""
+    return itertools.cycle([rsa.generate_private_key(public_exponent=65537, key_size=2048) for _ in range(8)])
+
+
+@pytest.fixture
+def keyring(
+    request: pytest.FixtureRequest,
+    db: Database,
+    secret_key: SecretKey,
+    rsa_keys: Iterator[rsa.RSAPrivateKey],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Keyring:
+    """Return keys of ES256, or of the algorithm that the test's parameter names."""
+    monkeypatch.setitem(ALGORITHMS, "RS256", lambda: next(rsa_keys))
+    return Keyring(db, secret_key, algorithm=getattr(request, "param", "ES256"), longest=300)
 
 
 class Clock:

@@ -13,7 +13,7 @@ from registry.core.access import Caller
 from registry.core.identities import Identities
 from registry.db.pool import Database
 from registry.errors import AccessLost, SessionOver
-from tests.actors import OPERATOR
+from tests.actors import OPERATOR, ORIGIN
 
 SECRET = SecretKey(b"s" * 32)
 
@@ -109,7 +109,7 @@ async def test_a_session_of_a_browser_has_no_refresh_tokens(
     for generation in (0, 1):
         forged = f"{PREFIX}{session.hex}_{generation}_{tokens._code(session, generation)}"
         with pytest.raises(SessionOver):
-            await tokens.go_on(forged)
+            await tokens.go_on(forged, **ORIGIN)
     assert await sessions.find(cookie) is not None
 
 

@@ -247,7 +247,7 @@ async def test_a_disabled_principal_has_no_rules(
     [
         ({"claims": {"sub": "*"}}, "without \\*"),
         ({"claims": {}}, "1 to 32 claims"),
-        ({"principal": "nobody"}, "no user, robot or service nobody"),
+        ({"principal": "nobody"}, "there is no user nobody"),
         ({"principal": ""}, "no user"),
         ({"issuer": "https://other.test"}, "no issuer https://other.test"),
         ({"issuer": "\0"}, "no issuer"),
@@ -289,6 +289,22 @@ async def test_an_issuer_that_can_not_be_is_refused_with_its_reason(
             await trusted.add_issuer(new, secret=None, key=None, actor=OPERATOR)
     with pytest.raises(IdentityRefused, match="client id"):
         await trusted.add_issuer(row, secret="s", key=None, actor=OPERATOR)
+
+
+@pytest.mark.parametrize("removed", ["DELETE FROM issuers", "DELETE FROM principals WHERE name = 'builder'"])
+async def test_a_rule_of_what_is_just_being_removed_is_refused(
+    exchange: Exchange, trusted: Trusted, issuer: Issuer, sql: asyncpg.Connection, removed: str
+) -> None:
+    async with sql.transaction():
+        await sql.execute(removed)
+        adding = [
+            asyncio.create_task(add_rule(trusted, issuer.url, "later")),
+            asyncio.create_task(trusted.link(issuer.url, "job", "builder", actor=OPERATOR)),
+        ]
+        await asyncio.wait(adding, timeout=0.5)
+    for task in adding:
+        with pytest.raises(IdentityRefused):
+            await task
 
 
 async def test_what_is_not_there_can_not_be_removed(exchange: Exchange, trusted: Trusted) -> None:

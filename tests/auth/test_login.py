@@ -12,16 +12,18 @@ from urllib.parse import parse_qs, urlsplit
 import asyncpg
 import pytest
 
+from registry.auth.browser_sessions import BrowserSessions
 from registry.auth.issuers import Issuers
 from registry.auth.linked import LinkedUsers, names_for
 from registry.auth.login import Device, Identity, Login
 from registry.auth.outgoing import Outgoing
 from registry.auth.sealing import SecretKey
+from registry.auth.sessions import Sessions
 from registry.auth.trusted import Trusted
 from registry.core.access import Caller
 from registry.core.identities import Identities
 from registry.db.pool import Database
-from registry.errors import GrantRefused, IdentityRefused, LoginRefused, Unavailable
+from registry.errors import GrantRefused, IdentityRefused, LoginRefused, SessionOver, Unavailable
 from tests.actors import OPERATOR, ORIGIN
 from tests.auth.issuer import OTHER_RSA, Issuer, Reply, ok
 
@@ -353,6 +355,29 @@ async def test_an_identity_is_who_is_linked_to_its_subject_and_never_who_has_its
         await trusted.unlink(issuer.url, "id-7", actor=OPERATOR)
 
 
+@pytest.mark.parametrize("how", ["unlink", "remove_issuer"])
+async def test_sessions_end_with_the_link_that_began_them(
+    trusted: Trusted, database: Database, issuer: Issuer, how: str
+) -> None:
+    """Privilege kept: who may log in by an issuer no longer doesn't go on for 90 days by a refresh token, or by a cookie."""
+    who = await identity(trusted, database, issuer)
+    await Identities(database).add_user("ann", password_hash=None, is_admin=False, actor=OPERATOR)
+    await trusted.link(issuer.url, "id-7", "ann", actor=OPERATOR)
+    caller = await LinkedUsers(database).caller(who, **ORIGIN)
+    sessions = Sessions(database, KEY, service="registry.test", idle=3600, longest=3600)
+    browsers = BrowserSessions(database, KEY, service="registry.test")
+    token = await sessions.start(caller, "oras", actor=OPERATOR)
+    cookie = await browsers.start(caller, "Firefox")
+    assert await browsers.find(cookie) is not None
+    if how == "unlink":
+        await trusted.unlink(issuer.url, "id-7", actor=OPERATOR)
+    else:
+        await trusted.remove_issuer(issuer.url, actor=OPERATOR)
+    assert await browsers.find(cookie) is None
+    with pytest.raises(SessionOver):
+        await sessions.go_on(token, **ORIGIN)
+
+
 async def test_a_user_is_made_at_the_first_login_without_rights_and_without_anybody_s_name(
     trusted: Trusted, database: Database, issuer: Issuer, sql: asyncpg.Connection[asyncpg.Record]
 ) -> None:
@@ -395,7 +420,7 @@ async def test_only_users_are_linked(
 ) -> None:
     await identity(trusted, database, issuer)
     await sql.execute("INSERT INTO principals (kind, name) VALUES ('service', 'billing')")
-    with pytest.raises(IdentityRefused, match="is no user"):
+    with pytest.raises(IdentityRefused, match="there is no user"):
         await trusted.link(issuer.url, "id-7", "billing", actor=OPERATOR)
     for subject in ("", "x" * 256, "ü", "a\n"):
         with pytest.raises(IdentityRefused, match="subject"):

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from registry.auth.browser_sessions import BrowserSessions
 from registry.auth.identification import Identification
 from registry.auth.keyring import Keyring
 from registry.auth.passwords import Passwords
@@ -281,6 +282,36 @@ async def test_a_user_s_sessions_are_listed_and_ended_all_at_once_and_nobody_els
         with pytest.raises(SessionOver):
             await sessions.go_on(token, **ORIGIN)
     assert (await sessions.go_on(others, **ORIGIN)).caller == bob
+
+
+async def test_who_is_just_being_disabled_begins_no_session(
+    sessions: Sessions, sql: asyncpg.Connection, ada: Caller
+) -> None:
+    """It would not be among those that end with that, and live when he is let in again."""
+    async with sql.transaction():
+        await sql.execute("UPDATE principals SET disabled_at = now() WHERE name = 'ada'")
+        starting = asyncio.create_task(sessions.start(ada, "docker", actor=OPERATOR))
+        await asyncio.wait([starting], timeout=0.5)
+    with pytest.raises(AccessLost):
+        await starting
+
+
+async def test_a_password_that_was_changed_while_it_was_looked_at_begins_no_session(
+    database: Database, sessions: Sessions, ada: Caller
+) -> None:
+    """Whoever knows the old one could log in again and again, so that one of these is under way when it is changed."""
+    identities, passwords = Identities(database), Passwords()
+    await identities.set_password("ada", await passwords.hashed("the old password"), actor=OPERATOR)
+    browsers = BrowserSessions(database, SECRET, service="here")
+    identification = Identification(database, passwords)
+    caller = await identification.by_own_password("ada", "the old password")
+    await sessions.start(caller, "docker", actor=OPERATOR)
+    await browsers.start(caller, "Firefox")
+    await identities.set_password("ada", await passwords.hashed("the new password"), actor=OPERATOR)
+    for start in (sessions.start(caller, "docker", actor=OPERATOR), browsers.start(caller, "Firefox")):
+        with pytest.raises(AccessLost):
+            await start
+    assert await sessions.listed(ada.principal_id or 0) == []
 
 
 async def test_who_is_disabled_or_deleted_neither_starts_a_session_nor_goes_on(

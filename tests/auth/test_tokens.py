@@ -28,6 +28,7 @@ from tests.actors import OPERATOR
 ALICE = Caller(7, "alice")
 GRANTED = [Scope("repository", "team/bert", frozenset(("pull",)))]
 Forger = Callable[..., str]
+of_each_algorithm = pytest.mark.parametrize("keyring", keyrings.ALGORITHMS, indirect=True)
 
 
 @pytest.fixture
@@ -55,6 +56,7 @@ def raw(header: dict[str, Any], claims: dict[str, Any], sign: Callable[[bytes], 
     return (signed + b"." + base64.urlsafe_b64encode(sign(signed)).rstrip(b"=")).decode()
 
 
+@of_each_algorithm
 async def test_a_token_says_who_and_what_for(tokens: AccessTokens, forge: Forger) -> None:
     for token in ((await tokens.issue(ALICE, GRANTED)).token, forge()):
         caller = await tokens.verify(token)
@@ -64,6 +66,7 @@ async def test_a_token_says_who_and_what_for(tokens: AccessTokens, forge: Forger
         assert not caller.bound.catalog
 
 
+@of_each_algorithm
 @pytest.mark.parametrize("algorithm", ["none", "None", "NONE", "nOnE"])
 async def test_algorithm_none(tokens: AccessTokens, forge: Forger, algorithm: str) -> None:
     claims = jwt.decode(forge(), options={"verify_signature": False})
@@ -73,6 +76,7 @@ async def test_algorithm_none(tokens: AccessTokens, forge: Forger, algorithm: st
             await tokens.verify(raw(header, claims, lambda _, made=signature: made))
 
 
+@of_each_algorithm
 async def test_confusion_of_a_public_key_with_a_shared_secret(
     tokens: AccessTokens, keyring: Keyring, forge: Forger
 ) -> None:
@@ -165,6 +169,7 @@ async def test_a_token_of_another_type(tokens: AccessTokens, forge: Forger, typ:
         await tokens.verify(forge({"typ": typ}))
 
 
+@of_each_algorithm
 async def test_parts_that_are_not_what_was_signed(tokens: AccessTokens, forge: Forger) -> None:
     header, payload, signature = forge().split(".")
     claims = jwt.decode(forge(), options={"verify_signature": False})
@@ -234,6 +239,7 @@ async def test_a_key_that_leaked_verifies_nothing_any_more_also_what_was_verifie
     await tokens.verify((await tokens.issue(ALICE, GRANTED)).token)
 
 
+@of_each_algorithm
 async def test_a_rotation_is_no_outage(tokens: AccessTokens, keyring: Keyring, forge: Forger) -> None:
     old = (await keyring.signer()).kid
     token = forge()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from registry.auth.outgoing_errors import TargetRefused
-from registry.compose import create_external_tokens, create_outgoing
+from registry.compose.doors import create_external_tokens, create_outgoing
 from registry.config import Settings
 from tests.auth.issuer import Issuer
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import asyncpg
@@ -11,7 +12,7 @@ import pytest
 from blacklake.admin.audit import line_of
 from registry import metrics
 from registry.auth.secrets import API_KEY, new_secret
-from registry.core.access import CredentialKind
+from registry.core.access import Caller, Credential, CredentialKind
 from registry.core.audit import DETAIL_LIMIT, Action, Actor, Event, Outcome, row_of
 from registry.core.audit_buffer import EventBuffer
 from registry.core.audit_log import AuditLog, as_json
@@ -216,6 +217,51 @@ async def test_a_full_buffer_drops_events_and_tells_how_many(database: Database,
     buffer.add(pull("m:5"))  # there is room again, and nothing more to tell
     await buffer.flush()
     assert await sql.fetchval("SELECT count(*) FROM audit_inbox WHERE action = 'audit.drop'") == 1
+
+
+async def test_pulls_of_the_same_are_one_event_that_names_every_request(database: Database, sql: Sql) -> None:
+    alice = Caller(7, "alice", credential=Credential(CredentialKind.KEY, "42"))
+    others = [
+        (replace(alice, credential=Credential(CredentialKind.KEY, "43")), "team/m:v1", "192.0.2.1"),
+        (alice, "team/m:v2", "192.0.2.1"),
+        (alice, "team/m:v1", "192.0.2.2"),
+    ]
+    buffer = EventBuffer(database)
+    for number in range(3):
+        buffer.add_pull(alice, "team/m:v1", address="192.0.2.1", request_id=f"request-{number}")
+    for caller, target, address in others:
+        buffer.add_pull(caller, target, address=address, request_id="another")
+    await buffer.flush()
+    buffer.add_pull(alice, "team/m:v1", address="192.0.2.1", request_id="later")
+    await buffer.flush()
+    rows = await sql.fetch("SELECT credential_id, target, address, request_id, detail FROM audit_inbox ORDER BY id")
+    assert [tuple(row) for row in rows] == [
+        ("42", "team/m:v1", "192.0.2.1", "request-0", '{"requests":["request-1","request-2"]}'),
+        ("43", "team/m:v1", "192.0.2.1", "another", "{}"),
+        ("42", "team/m:v2", "192.0.2.1", "another", "{}"),
+        ("42", "team/m:v1", "192.0.2.2", "another", "{}"),
+        ("42", "team/m:v1", "192.0.2.1", "later", "{}"),
+    ]
+
+
+async def test_no_request_of_many_pulls_is_left_out(database: Database, sql: Sql) -> None:
+    buffer = EventBuffer(database)
+    ids = [f"{number:0128}" for number in range(200)]
+    for request_id in ids:
+        buffer.add_pull(Caller(7, "alice"), "team/m:v1", address="192.0.2.1", request_id=request_id)
+    await buffer.flush()
+    rows = await sql.fetch("SELECT request_id, detail FROM audit_inbox")
+    assert sorted(one for row in rows for one in [row[0], *json.loads(row[1])["requests"]]) == ids
+    assert len(rows) < 10
+
+
+async def test_pulls_that_a_full_buffer_drops_are_told_of(database: Database, sql: Sql) -> None:
+    buffer = EventBuffer(database, capacity=3)
+    for number in range(5):
+        buffer.add_pull(Caller(7, "alice"), "team/m:v1", address="192.0.2.1", request_id=str(number))
+    await buffer.flush()
+    found = [tuple(row) for row in await sql.fetch("SELECT action, detail FROM audit_inbox ORDER BY id")]
+    assert found == [("pull", '{"requests":["1","2"]}'), ("audit.drop", '{"dropped":2}')]
 
 
 def counted(exposition: bytes) -> float:

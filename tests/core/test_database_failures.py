@@ -10,7 +10,7 @@ import pytest
 
 from mediatypes.digest import Digest
 from mediatypes.names import parse_tag
-from registry.compose import create_services
+from registry.compose.verbs import create_services
 from registry.config import Settings
 from registry.core.services import Services
 from registry.db.pool import Connection, Database

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 
-from registry.compose import create_services
+from registry.compose.verbs import create_services
 from registry.config import Settings
 from registry.core import health
 from registry.core.services import Services

@@ -12,7 +12,7 @@ import pytest
 
 from mediatypes.digest import Digest
 from mediatypes.ranges import ByteRange
-from registry.compose import create_services
+from registry.compose.verbs import create_services
 from registry.config import Settings
 from registry.core import session
 from registry.core.services import Services

@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from mediatypes.digest import Digest
-from registry.compose import create_services
+from registry.compose.verbs import create_services
 from registry.config import Settings
 from registry.core.services import Services
 from registry.db.pool import Database

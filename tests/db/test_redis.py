@@ -14,7 +14,7 @@ import pytest
 from mediatypes.digest import Digest
 from mediatypes.names import RepositoryName, Tag
 from mediatypes.oci import IMAGE_MANIFEST
-from registry.compose import create_services
+from registry.compose.verbs import create_services
 from registry.config import Settings
 from registry.core.limits import MemoryCounter, RateLimit
 from registry.core.services import Services
@@ -353,7 +353,7 @@ async def test_few_contents_are_fetched_at_once(server: RedisServer, redis: Redi
 def test_nothing_of_redis_is_loaded_without_it() -> None:
     program = """
 import sys
-from registry.compose import create_server
+from registry.compose.server import create_server
 from registry.config import Settings
 place = {"database_url": "postgresql://x@127.0.0.1:1/x", "storage": "memory:"}
 create_server(Settings(rate_limit=10, **place))

@@ -14,7 +14,7 @@ import pytest
 
 from mediatypes.names import RepositoryName, Tag
 from mediatypes.oci import IMAGE_MANIFEST
-from registry.compose import create_services
+from registry.compose.verbs import create_services
 from registry.config import Settings
 from registry.core.services import Services
 from registry.db import migrate

@@ -124,3 +124,18 @@ def test_the_services_secrets_are_one_another_s(secrets: Path) -> None:
         "aws_access_key_id": (secrets / "s3_user").read_text(),
         "aws_secret_access_key": (secrets / "s3_password").read_text(),
     }
+
+
+def test_the_bucket_is_made_without_a_secret_among_the_arguments(
+    compose: dict[str, Any], secrets: Path, tmp_path: Path
+) -> None:
+    bucket = compose["services"]["bucket"]
+    (script,) = bucket["command"]
+    program = tmp_path / "mc"
+    program.write_text('#!/bin/sh\necho "$@"; echo "$MC_HOST_s3" >&2\n')
+    program.chmod(0o700)
+    run = [*bucket["entrypoint"], script.replace("$$", "$").replace("/run/secrets", str(secrets))]
+    done = subprocess.run(run, env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, capture_output=True, text=True, check=True)
+    user, password = ((secrets / name).read_text() for name in ("s3_user", "s3_password"))
+    assert done.stdout == "mb --ignore-existing s3/blacklake\n"
+    assert done.stderr == f"http://{user}:{password}@s3:9000\n"

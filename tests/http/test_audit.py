@@ -9,9 +9,11 @@ from typing import Any
 from uuid import uuid4
 
 import asyncpg
+import jwt
 import pytest
 
 from registry import administration
+from registry.auth.exchange import GRANT_TYPE
 from registry.config import Settings, load_settings
 from registry.db.embedded import running_url
 from tests.http.client import INDEX, PATIENCE, Client, digest_of, image_of, index_of
@@ -101,6 +103,18 @@ def recorded(registry: Registry, request_id: str) -> list[tuple[Any, ...]]:
             await conn.close()
 
     return asyncio.run(read())
+
+
+def count_of(registry: Registry, request_id: str) -> int:
+    """Return how many events a request has left by now."""
+
+    async def count() -> int:
+        conn = await asyncpg.connect(running_url(registry.directory / "postgres"))
+        found = len(await conn.fetch(EVENTS, request_id))
+        await conn.close()
+        return found
+
+    return asyncio.run(count())
 
 
 def new_id() -> str:
@@ -226,7 +240,7 @@ def test_a_token_whose_user_may_nothing_any_more_leaves_a_denied_event(
     client = acting(user, repo, request := new_id(), "pull")
     assert client.get(f"/v2/{repo}/manifests/v1").status_code == 200
     assert recorded(running, request) == [done("pull", f"{repo}:v1", {}, user)]
-    administration.disable(settings, user)
+    administration.disable(settings, user, kind="user")
     client.session.headers["X-Request-ID"] = request = new_id()
     for path in ("manifests/v1", "tags/list"):
         assert client.get(f"/v2/{repo}/{path}").status_code == 401
@@ -250,15 +264,22 @@ def test_strangers_leave_nothing(running: Registry, acting: Acting, repo: str) -
     client = acting("bob", repo, later := new_id())
     assert client.delete(f"/v2/{repo}/manifests/v1").status_code == 401
     assert len(recorded(running, later)) == 1
-    url = running_url(running.directory / "postgres")
+    assert count_of(running, request) == 0
 
-    async def count() -> int:
-        conn = await asyncpg.connect(url)
-        found = len(await conn.fetch(EVENTS, request))
-        await conn.close()
-        return found
 
-    assert asyncio.run(count()) == 0
+def test_an_identity_that_is_refused_leaves_a_denied_event_and_a_form_that_is_none_leaves_nothing(
+    running: Registry, client: Client
+) -> None:
+    token = jwt.encode({"iss": "https://issuer.test"}, "x" * 32, "HS256", headers={"kid": "1"})
+    form = {"grant_type": GRANT_TYPE, "subject_token": token, "client_id": "pipeline"}
+    no_form, refused = new_id(), new_id()
+    kind = {"subject_token_type": "urn:ietf:params:oauth:token-type:jwt"}
+    for more, request in (({}, no_form), (kind, refused)):
+        answer = client.post("/auth/token", data=form | more, headers={"X-Request-ID": request})
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+    detail = {"client": "pipeline", "reason": "IdentityUnfit"}
+    assert recorded(running, refused) == [("somebody", "none", HERE, "token.give", "token", "denied", detail)]
+    assert count_of(running, no_form) == 0
 
 
 def test_what_is_wrong_and_no_decision_leaves_nothing_denied(running: Registry, acting: Acting, repo: str) -> None:

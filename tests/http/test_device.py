@@ -21,6 +21,7 @@ from tests.auth import issuer as issuers
 from tests.auth.issuer import Issuer, ok
 from tests.http.browser import SETUPS
 from tests.http.server import Registry, serving
+from tests.http.test_audit import new_id, recorded
 from tests.tools import needed
 
 CODE = "ABCD-EFGH"
@@ -156,6 +157,16 @@ def test_who_is_nobody_here_is_refused(running: Registry, issuer: Issuer) -> Non
     assert (answer.status_code, answer.json()["error"]) == (400, "access_denied")
 
 
+def test_a_client_s_word_for_itself_crowds_nothing_out_of_the_audit_log(running: Registry, issuer: Issuer) -> None:
+    shown = begun(running, issuer)
+    says(issuer)
+    form = {"grant_type": DEVICE_GRANT, "device_code": shown["device_code"], "client_id": "c" * 20_000}
+    headers = {"X-Request-ID": (request := new_id())}
+    assert requests.post(f"{running.url}/auth/device/token", form, headers=headers, timeout=20).status_code == 200
+    details = [event[-1] for event in recorded(running, request) if event[3] == "token.give"]
+    assert [(detail["client"], len(detail["jti"])) for detail in details] == [("c" * 128, 32)]
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> dict[str, str]:
     """Return the environment of somebody with an empty home."""
@@ -218,3 +229,11 @@ def test_a_login_that_is_refused_keeps_nothing(
     assert done.returncode == 1
     assert why in done.stderr
     assert not Path(home["HOME"], ".docker").exists()
+
+
+def test_what_is_not_encrypted_goes_through_no_proxy(running: Registry, issuer: Issuer, home: dict[str, str]) -> None:
+    """A proxy would read the refresh token. Here there is none at its address: who asked it would get no answer."""
+    says(issuer, "access_denied")
+    direct = {name: value for name, value in home.items() if name.lower() != "no_proxy"}
+    done = blacklake("login", f"127.0.0.1:{running.port}", env=direct | {"http_proxy": "http://127.0.0.1:9"})
+    assert "access_denied" in done.stderr

@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from registry import administration
+from registry import administration, administration_audit
 from registry.auth.throttle import OF_A_NETWORK, OF_A_USER_ELSEWHERE
 from registry.config import Settings, load_settings
-from registry.db.audit import EventFilter
 from registry.http.pages.site import local
 from tests.http.browser import SETUPS, Browser, Page
 from tests.http.client import wait_until
@@ -48,7 +47,7 @@ def browser(running: Registry) -> Iterator[Browser]:
 def events(registry: Registry, action: str) -> list[Any]:
     """Return the events of an action, the newest first."""
     lines: list[str] = []
-    administration.export_audit(settings_of(registry), EventFilter(action=action), say=lines.append)
+    administration_audit.export_audit(settings_of(registry), action=action, target=None, say=lines.append)
     return [json.loads(line) for line in reversed(lines)]
 
 
@@ -217,10 +216,10 @@ def test_too_many_failures_are_refused_before_the_password_is_looked_at(browser:
 def test_a_disabled_user_is_out_at_once(browser: Browser, running: Registry) -> None:
     browser.log_in("leaver", PASSWORD)
     assert browser.get("/auth/account").url == f"{browser.url}/auth/account"
-    administration.disable(settings_of(running), "leaver")
+    administration.disable(settings_of(running), "leaver", kind="user")
     assert "/auth/login" in browser.get("/auth/account").url
     assert browser.log_in("leaver", PASSWORD).status_code == 401
-    administration.enable(settings_of(running), "leaver")
+    administration.enable(settings_of(running), "leaver", kind="user")
     assert "/auth/login" in browser.get("/auth/account").url  # the session doesn't come back
 
 

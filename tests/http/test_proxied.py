@@ -22,9 +22,11 @@ PASSWORD = "correct horse battery staple"
 def started(settings: Settings) -> None:
     for user in ("alice", "bob", "gone"):
         administration.add_user(settings, user, password=PASSWORD, is_admin=False)
-    administration.disable(settings, "gone")
+    administration.disable(settings, "gone", kind="user")
     administration.add_organisation(settings, "team")
     administration.grant(settings, "user:alice", "writer", "team")
+    administration.add_robot(settings, "team+ci")
+    administration.grant(settings, "user:team+ci", "writer", "team")
 
 
 @pytest.fixture(scope="module", params=SETUPS, ids="-".join)
@@ -65,7 +67,15 @@ def begin(client: Client, said: str, **headers: str) -> int:
 
 
 @pytest.mark.parametrize(
-    "said", ["alice", "CN=alice,OU=Data,O=Example", "O=Example,CN=alice", "emailAddress=a@b.example,CN=alice"]
+    "said",
+    [
+        "alice",
+        "CN=alice,OU=Data,O=Example",
+        "O=Example,CN=alice",
+        "emailAddress=a@b.example,CN=alice",
+        "team+ci",
+        r"CN=team\+ci,O=Example",
+    ],
 )
 def test_who_is_named_needs_no_token(client: Client, said: str) -> None:
     assert ask(client, said).status_code == 200
@@ -75,6 +85,22 @@ def test_who_is_named_needs_no_token(client: Client, said: str) -> None:
 def test_who_is_named_has_his_rights_and_no_others(client: Client) -> None:
     assert ask(client, "bob").status_code == 200
     assert begin(client, "bob") == 401
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+    ],
+)
+def test_a_page_of_another_site_is_not_who_its_visitor_is(client: Client, headers: dict[str, str]) -> None:
+    """CSRF: a browser shows a certificate to whoever makes it call us, and a form may start an upload or ask for a mount."""
+    assert begin(client, "alice", **headers) == 403
+    assert ask(client, "alice", "/auth/token", **headers).status_code == 403
+    assert begin(client, "alice", **{"Sec-Fetch-Site": "same-origin", "Origin": client.registry.url}) == 202
 
 
 @pytest.mark.parametrize("said", [None, ""])

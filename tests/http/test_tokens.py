@@ -207,6 +207,8 @@ def test_a_token_is_given_for_less_where_less_is_permitted(client: Client) -> No
         "repository:*:pull",
         "repository:team-a/*:pull",
         "user:carol:admin",
+        "registry:catalog:pull",
+        "registry:else:*",
     ],
 )
 def test_escalation_by_crafted_scopes(client: Client, scope: str) -> None:
@@ -260,6 +262,7 @@ def test_the_form_of_oauth(client: Client) -> None:
     answer = client.post("/auth/token", data=form)
     assert answer.status_code == 200
     assert answer.json()["scope"] == "repository:team-a/bert:pull"
+    assert answer.json()["token_type"] == "Bearer"  # RFC 6749 §5.1
     assert answer.headers["Cache-Control"] == "no-store"
     assert client.post("/auth/token", data=form | {"password": "wrong"}).status_code == 401
     for broken in ({"grant_type": "magic"}, b"a" * 40_000, b"\xff\xfe", "username=a&username=b"):

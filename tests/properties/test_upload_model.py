@@ -16,7 +16,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule, 
 
 from mediatypes.digest import Digest
 from mediatypes.ranges import ByteRange
-from registry.compose import create_services
+from registry.compose.verbs import create_services
 from registry.config import Settings
 from registry.core.services import Services
 from registry.core.session import PIECE

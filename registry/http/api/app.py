@@ -19,10 +19,13 @@ from quart_schema import (
 )
 from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed
 
+from registry import metrics
 from registry.core.audit import Event, Outcome
+from registry.core.limits import MemoryCounter, RateLimit
 from registry.errors import (
     AccessDenied,
     AdministratorNeeded,
+    BodyTooLarge,
     ContentTypeUnsupported,
     DelegationDenied,
     EndpointUnknown,
@@ -46,14 +49,15 @@ from registry.http.api import (
     teams,
     users,
 )
-from registry.http.api.callers import CREDENTIALS, Callers, body_of, require_administrator
+from registry.http.api.callers import CREDENTIALS, Callers, require_administrator
 from registry.http.api.conditions import conditional
 from registry.http.api.documentation import BASE, ROUTE, document
 from registry.http.api.problems import is_api, render_problem
 from registry.http.api.route import Route
 from registry.http.api.services import AdminServices
-from registry.http.app import Application, exchange_of, normalise, response_of
+from registry.http.app import METHODS, Application, bare_app, exchange_of, normalise, response_of
 from registry.http.call import Call
+from registry.http.journal import DENIALS
 from registry.http.lane import App
 from registry.http.reply import Reply
 from registry.http.routes import Router, Work
@@ -79,7 +83,7 @@ ROUTES: Final[tuple[Route, ...]] = tuple(
 """All that the API's document names."""
 
 _BASIC: Final = 'Basic realm="blacklake", charset="UTF-8"'
-_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+_LARGEST_BODY: Final = 64 << 10  # bytes
 _DENIED: Final = (Unauthorized, DelegationDenied, AdministratorNeeded, AccessDenied)
 _log = structlog.get_logger("registry.http")
 
@@ -123,6 +127,7 @@ class AdminApi:
         self._router = router
         self._callers = callers
         self._services = services
+        self._denials = RateLimit(DENIALS, MemoryCounter())
 
     def view(self, route: Route) -> Callable[..., Awaitable[Response]]:
         """Return what Quart calls for a route."""
@@ -151,7 +156,7 @@ class AdminApi:
         async def refuse(call: Call) -> Reply:
             await self._callers.admit(call, await _content(call))
             if isinstance(error, MethodNotAllowed):
-                raise MethodUnsupported(call.method, sorted(error.valid_methods or _METHODS))
+                raise MethodUnsupported(call.method, sorted(error.valid_methods or METHODS))
             raise EndpointUnknown(call.path)
 
         return await self._sent(Work("api", refuse))
@@ -178,11 +183,18 @@ class AdminApi:
                 found = await _validated(route, call, work)
             except _DENIED as error:
                 detail = {"reason": type(error).__name__, "method": call.method}
-                await self._services.audit_log.note(Event(asked.actor, route.action, call.path, Outcome.DENIED, detail))
+                await self._deny(Event(asked.actor, route.action, call.path, Outcome.DENIED, detail))
                 raise
             return conditional(call, _reply(route, found))
 
         return await self._sent(Work(route.label, handle))
+
+    async def _deny(self, event: Event) -> None:
+        """Record what somebody was denied, as often as elsewhere (registry.http.journal)."""
+        if (await self._denials.count(str(event.actor.principal_id))).is_refused:
+            metrics.count_audit_dropped()
+        else:
+            await self._services.audit_log.note(event)
 
     async def _sent(self, work: Work, *, challenge: str | None = None) -> Response:
         exchange = exchange_of()
@@ -195,9 +207,7 @@ class AdminApi:
 
 def create_api(router: Router, callers: Callers, services: AdminServices) -> Quart:
     """Return the application that answers everything below `/api`."""
-    app = AdminApplication("registry.api", static_folder=None)
-    app.config.update(MAX_CONTENT_LENGTH=None, RESPONSE_TIMEOUT=None, BODY_TIMEOUT=None)
-    app.url_map.merge_slashes = False
+    app = bare_app("registry.api", AdminApplication)
     documentation = document(app)
     api = AdminApi(router, callers, services)
     for route in ROUTES:
@@ -227,7 +237,9 @@ def create_api(router: Router, callers: Callers, services: AdminServices) -> Qua
 
 async def _content(call: Call) -> bytes:
     """Return a call's body; that of who doesn't even say who he is stays where it is."""
-    return await body_of(call) if CREDENTIALS & call.headers.keys() else b""
+    if not CREDENTIALS & call.headers.keys():
+        return b""
+    return await call.body.whole(_LARGEST_BODY, BodyTooLarge(_LARGEST_BODY))
 
 
 async def _validated(route: Route, call: Call, work: Callable[[], Awaitable[Any]]) -> Any:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from registry.auth.gate import TokenGate
+from registry.auth.own_site import require_own_site
 from registry.auth.request_signatures import RequestSignatures
 from registry.auth.token_service import ANONYMOUS
 from registry.core.access import Access, Caller, CredentialKind
 from registry.core.audit import Actor, actor_of
 from registry.db.principals import StandingRow
 from registry.errors import (
-    AccessDenied,
     AdminDenied,
     AdministratorNeeded,
-    BodyTooLarge,
     CredentialsMissing,
     RequestInvalid,
     SignatureInvalid,
@@ -25,16 +23,11 @@ from registry.errors import (
 from registry.http.call import Call
 from registry.http.limits import Limits, Networks
 
-LARGEST_BODY: Final = 64 << 10
-"""Bytes of a request's body."""
-
 SCOPE: Final = "registry:admin:*"
 """What an access token must have been asked for with."""
 
 CREDENTIALS: Final = frozenset(("authorization", "signature", "signature-input"))
 """Headers of which one at least says who calls."""
-
-_OWN_SITE: Final = ("same-origin", "none")  # `none`: the user typed the address (Fetch Metadata, §2.3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +68,7 @@ class Callers:
 
     async def admit(self, call: Call, content: bytes) -> Asked:
         """Return who calls with a body. Raise Unauthorized, AccessDenied, RequestInvalid, TooManyRequests."""
-        _require_own_site(call.headers, self._external_url)
+        require_own_site(call.headers, self._external_url)  # a browser adds by itself what it was once told by Basic
         await self._limits.admit(call, self._caller(call, content))
         if call.caller == ANONYMOUS:
             raise CredentialsMissing([SCOPE])
@@ -109,24 +102,3 @@ def require_administrator(asked: Asked) -> None:
     """Raise AdministratorNeeded unless the caller may do everything in the registry, as the database has just said."""
     if not asked.standing.is_admin:
         raise AdministratorNeeded
-
-
-async def body_of(call: Call) -> bytes:
-    """Return a call's body. Raise BodyTooLarge, before it is read where its length was announced, and BodyIncomplete."""
-    if (call.body.announced or 0) > LARGEST_BODY:
-        raise BodyTooLarge(LARGEST_BODY)
-    content = bytearray()
-    async for piece in call.body:
-        content += piece
-        if len(content) > LARGEST_BODY:
-            raise BodyTooLarge(LARGEST_BODY)
-    return bytes(content)
-
-
-def _require_own_site(headers: Mapping[str, str], external_url: str | None) -> None:
-    """Raise AccessDenied to a page of another site: a browser adds by itself what it was once told by Basic."""
-    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
-    host = headers.get("host", "").lower()
-    own = (f"http://{host}", f"https://{host}", (external_url or "").rstrip("/").lower())
-    if site not in (*_OWN_SITE, None) or (origin is not None and origin.lower() not in own):
-        raise AccessDenied("a page of another site may not use this registry")

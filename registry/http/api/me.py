@@ -35,7 +35,7 @@ async def change_password(services: AdminServices, asked: Asked, data: PasswordC
     await services.throttle.attempt(
         name,
         asked.actor.address or "",
-        lambda: services.identification.by_own_password(name, data.current.get_secret_value()),
+        lambda: services.identification.by_password(name, data.current.get_secret_value()),
     )
     await set_password(services, asked, name, data.new.get_secret_value())
 

@@ -10,6 +10,7 @@ from werkzeug.http import dump_cookie, parse_cookie
 
 from registry.errors import AccessDenied, RequestInvalid
 from registry.http.call import Call
+from registry.http.parse import host_of
 
 SESSION: Final = "blacklake"
 """The cookie of who is logged in,"""
@@ -21,7 +22,6 @@ ATTEMPT: Final = "blacklake-attempt"
 """and of a login that is under way at an issuer."""
 
 _LOOPBACK: Final = re.compile(r"(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?", re.ASCII)
-_HOST: Final = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?", re.ASCII)
 _LOCAL: Final = re.compile(r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@%?-][A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?", re.ASCII)
 _LONGEST_LOCAL: Final = 1024
 
@@ -46,10 +46,10 @@ class Site:
         """Return the host, with its port, by which clients reach the registry. Raise RequestInvalid where Host is none."""
         if self._external is not None:
             return urlsplit(self._external).netloc
-        host = call.headers.get("host", "").lower()
-        if _HOST.fullmatch(host) is None:
+        host = host_of(call)
+        if host is None:
             raise RequestInvalid("Host names no host")
-        return host
+        return host.lower()
 
     def callback(self, call: Call) -> str:
         """Return where an issuer sends browsers back to. Raise RequestInvalid where that isn't known.

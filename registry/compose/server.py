@@ -1,0 +1,102 @@
+"""The server: everything that is made when it starts, runs beside requests, and is closed when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+from registry import metrics
+from registry.compose.answers import (
+    add_admin_api,
+    create_admin_listener,
+    create_limits,
+    create_open_access,
+    create_pages,
+    create_redirects,
+    create_router,
+)
+from registry.compose.doors import create_doors, create_sealer, heads_of
+from registry.compose.verbs import create_counter, create_redis, create_replicas, create_services, create_store
+from registry.config import Auth, Settings, load_settings
+from registry.core.audit_buffer import EventBuffer
+from registry.db.pool import Database
+from registry.errors import Unavailable
+from registry.http.app import create_app
+from registry.http.lane import App, Lane
+from registry.http.links import Links
+from registry.jobs.cleaning import clean_forever
+from registry.jobs.sealing import seal_forever, write_forever
+from registry.jobs.watching import watch_forever
+from registry.logs import configure_logging
+
+if TYPE_CHECKING:
+    pass
+
+
+def create_asgi() -> App:
+    """Return the ASGI application of one worker, by the settings in its environment."""
+    settings = load_settings()
+    configure_logging(settings.log_level)
+    return create_server(settings)
+
+
+def create_server(settings: Settings) -> App:
+    """Return the ASGI application: Quart, and before it the lane for plain reads unless that is switched off."""
+    assert settings.database_url is not None  # the supervisor sets it when PostgreSQL is embedded
+    db = Database(
+        settings.database_url,
+        size=settings.database_pool_size,
+        timeout=settings.database_timeout,
+        pooled=settings.database_direct_url is not None,
+    )
+    store = create_store(settings)
+    replicas = create_replicas(settings, db)
+    redis = create_redis(settings)
+    services = create_services(settings, db, store, replicas, redis)
+    links = Links(settings.external_url, create_redirects(settings))
+    counter = create_counter(redis)
+    events = EventBuffer(db) if settings.auth is Auth.TOKEN else None
+    doors = create_doors(settings, db, counter) if events is not None else None
+    limits = create_limits(settings, counter)
+    router = create_router(settings, db, services, links, limits, doors, events)
+    pages = create_pages(settings, db, doors, limits).answer if doors is not None else None
+    app = create_app(services, router, create_open_access(settings) if settings.auth is Auth.OPEN else None, pages)
+    admin = create_admin_listener(settings, services)
+    whole: App = app
+    if doors is not None:
+        whole = add_admin_api(whole, settings, db, router, services, doors, limits)
+    tasks: list[asyncio.Task[None]] = []
+
+    @app.before_serving
+    async def start() -> None:
+        await db.open()
+        await replicas.open()
+        metrics.watch_pool(lambda: db.usage)
+        # Not one of Quart's background tasks: those are waited for, and this one never ends by itself.
+        tasks.append(asyncio.create_task(clean_forever(services.cleanup)))
+        if settings.database_replica_urls:
+            tasks.append(asyncio.create_task(watch_forever(replicas)))
+        if events is not None:
+            tasks.append(asyncio.create_task(write_forever(events)))
+            tasks.append(asyncio.create_task(seal_forever(create_sealer(settings, db), heads_of(store))))
+        if admin is not None:
+            await admin.start()
+
+    @app.after_serving
+    async def stop() -> None:
+        if admin is not None:
+            await admin.stop()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if events is not None:
+            with contextlib.suppress(Unavailable):
+                await events.flush()
+        if redis is not None:
+            await redis.close()
+        await replicas.close()
+        await db.close()
+        await store.close()
+
+    return Lane(router, whole) if settings.fast_lane else whole

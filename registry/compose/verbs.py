@@ -1,0 +1,120 @@
+"""The verbs, and what they work on: the database, its replicas, the storage, Redis."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from registry.config import Deletion, Settings, Sparse
+from registry.core.access import Access
+from registry.core.blobs import Blobs
+from registry.core.cleanup import Cleanup
+from registry.core.contents import Contents
+from registry.core.health import Health
+from registry.core.limits import Counter
+from registry.core.manifests import Manifests
+from registry.core.policy import DeletionRule, SparseRule
+from registry.core.referrers import Referrers
+from registry.core.repositories import Repositories
+from registry.core.services import Services
+from registry.core.tags import Tags
+from registry.core.uploads import Uploads
+from registry.db.pool import Database
+from registry.db.replicas import PATIENCE, Replicas
+from registry.storage.base import BlobStore
+from registry.storage.filesystem import FilesystemStore
+from registry.storage.memory import MemoryStore
+from registry.storage_url import (
+    AzureLocation,
+    FileLocation,
+    GoogleLocation,
+    MemoryLocation,
+    S3Location,
+)
+
+if TYPE_CHECKING:
+    from registry.db.redis import Redis
+
+_REPLICA_CONNECTIONS: Final = 4  # of each worker to each replica
+
+
+def create_replicas(settings: Settings, db: Database) -> Replicas:
+    """Return the replicas of `db`. Each is tried once and for a second at most: the primary is the second attempt."""
+    return Replicas(
+        db,
+        [
+            Database(
+                url,
+                size=_REPLICA_CONNECTIONS,
+                timeout=min(settings.database_timeout, PATIENCE),
+                pooled=settings.database_direct_url is not None,
+                attempts=1,
+                what=f"replica {number} of the database",
+                server="any",
+            )
+            for number, url in enumerate(settings.database_replica_urls, 1)
+        ],
+    )
+
+
+def create_redis(settings: Settings) -> Redis | None:
+    """Return the way to Redis; None where nothing is shared by it."""
+    if settings.redis_url is None:
+        return None
+    from registry.db.redis import Redis  # its client takes its time and memory: only who needs it imports it
+
+    return Redis(settings.redis_url)
+
+
+def create_counter(redis: Redis | None) -> Counter | None:
+    """Return what counts for all nodes; None where each counts for itself."""
+    if redis is None:
+        return None
+    from registry.db.redis import RedisCounter
+
+    return RedisCounter(redis)
+
+
+def create_services(
+    settings: Settings, db: Database, store: BlobStore, replicas: Replicas | None = None, redis: Redis | None = None
+) -> Services:
+    """Return the verbs over `db`, its `replicas` and Redis if there are any, and `store`."""
+    replicas = replicas if replicas is not None else Replicas(db)
+    shared = None
+    if redis is not None:
+        from registry.db.redis import RedisContents
+
+        shared = RedisContents(redis)
+    contents = Contents(replicas, cache_bytes=settings.cache_bytes, shared=shared)
+    deletion = DeletionRule(
+        enabled=settings.delete is not Deletion.OFF, asks_for_users=settings.delete is Deletion.REFUSE
+    )
+    sparse = SparseRule(children=settings.sparse is not Sparse.REFUSE, blobs=settings.sparse is Sparse.ALLOW)
+    access = Access(db)
+    return Services(
+        access=access,
+        blobs=Blobs(db, store, access, deletion),
+        cleanup=Cleanup(db, store, upload_ttl=settings.upload_ttl),
+        health=Health(db, store),
+        manifests=Manifests(db, contents, access, sparse=sparse, deletion=deletion),
+        referrers=Referrers(db),
+        repositories=Repositories(db, replicas),
+        tags=Tags(db, deletion),
+        uploads=Uploads(db, store),
+    )
+
+
+def create_store(settings: Settings) -> BlobStore:
+    """Return the driver that BLACKLAKE_STORAGE names."""
+    match settings.storage_location:
+        case MemoryLocation():
+            return MemoryStore()
+        case FileLocation(root):
+            return FilesystemStore(root)
+        case S3Location() as location:
+            from registry.storage.s3 import S3Store  # boto3 takes its time and memory: only who needs it imports it
+
+            return S3Store(location)
+        case AzureLocation() | GoogleLocation() as location:
+            from registry.storage.cloud import CloudStore  # likewise
+
+            return CloudStore(location)
