@@ -157,11 +157,12 @@ class TokenService:
 
     async def _granted(self, caller: Caller, wanted: Scope) -> Scope | None:
         if wanted.type == "registry":
-            # What he may do there is decided with each request; here it is only that this token may be used for it.
+            # What he may do there is decided with each request; here it is only that this token may be used for it. By a token
+            # nobody could tell any more that a key with scopes is behind it, which makes no keys: it is shown there itself.
             bound, is_somebody = caller.bound, caller.principal_id not in (None, ANONYMOUS_ID)
             is_permitted = {
                 "catalog": bound is None or bound.catalog,
-                "admin": is_somebody and (bound is None or bound.admin),
+                "admin": is_somebody and bound is None,
             }.get(wanted.name, False)
             return wanted._replace(actions=frozenset("*")) if is_permitted and "*" in wanted.actions else None
         if wanted.type != "repository":
