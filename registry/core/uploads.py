@@ -217,7 +217,7 @@ class Uploads:
             await self._delete_object(session.row.storage_key)
 
     async def _record(self, session: UploadSession, name: RepositoryName, digest: Digest, actor: Actor | None) -> bool:
-        """Make the upload a blob of its repository; return False where that lies under another key: the upload's object is dead.
+        """Make the upload a blob of its repository; return False where it lies under another key, and its object is dead.
 
         One that the storage has lost lies where it was just pushed from now on. Its old key is not listed for deletion: perhaps
         its disk is only away for a while, and it is the better copy.
