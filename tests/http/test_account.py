@@ -14,7 +14,7 @@ from registry import administration
 from registry.auth.secrets import API_KEY, is_secret
 from registry.config import Settings, load_settings
 from tests.http.browser import Browser
-from tests.http.conftest import EACH_ONCE
+from tests.http.conftest import SETUPS
 from tests.http.server import Registry, serving
 
 PASSWORD = "correct horse battery staple"
@@ -25,7 +25,7 @@ REVOKE_SESSION = "/auth/account/sessions/revoke"
 CHANGE = "/auth/account/password"
 
 
-@pytest.fixture(scope="module", params=EACH_ONCE, ids="-".join)
+@pytest.fixture(scope="module", params=SETUPS, ids="-".join)
 def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     server, door = request.param
     directory = tmp_path_factory.mktemp(f"account-{server}-{door}")

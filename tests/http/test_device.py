@@ -19,7 +19,7 @@ from registry.auth.login import DEVICE_GRANT
 from registry.config import Settings, load_settings
 from tests.auth import issuer as issuers
 from tests.auth.issuer import Issuer, ok
-from tests.http.conftest import EACH_ONCE
+from tests.http.conftest import SETUPS
 from tests.http.server import Registry, serving
 from tests.http.test_audit import new_id, recorded
 from tests.tools import needed
@@ -27,7 +27,7 @@ from tests.tools import needed
 CODE = "ABCD-EFGH"
 
 
-@pytest.fixture(scope="module", params=EACH_ONCE, ids="-".join)
+@pytest.fixture(scope="module", params=SETUPS, ids="-".join)
 def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     server, door = request.param
     directory = tmp_path_factory.mktemp(f"device-{server}-{door}")

@@ -15,14 +15,14 @@ from registry.config import Settings, load_settings
 from registry.http.pages.site import local
 from tests.http.browser import Browser, Page
 from tests.http.client import wait_until
-from tests.http.conftest import EACH_ONCE
+from tests.http.conftest import SETUPS
 from tests.http.server import Registry, serving
 
 PASSWORD = "correct horse battery staple"
 WRONG = "there is no such user with this password or key"
 
 
-@pytest.fixture(scope="module", params=EACH_ONCE, ids="-".join)
+@pytest.fixture(scope="module", params=SETUPS, ids="-".join)
 def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     server, door = request.param
     directory = tmp_path_factory.mktemp(f"login-{server}-{door}")

@@ -12,11 +12,11 @@ from registry import administration
 from registry.config import Settings, load_settings
 from tests import provider as providers
 from tests.http.browser import Browser
-from tests.http.conftest import EACH_ONCE
+from tests.http.conftest import SETUPS
 from tests.http.server import Registry, serving
 
 
-@pytest.fixture(scope="module", params=EACH_ONCE, ids="-".join)
+@pytest.fixture(scope="module", params=SETUPS, ids="-".join)
 def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     server, door = request.param
     directory = tmp_path_factory.mktemp(f"issuer-{server}-{door}")

@@ -10,13 +10,13 @@ import pytest
 from registry.errors import CredentialsMissing, GrantRefused, InternalError, RegistryError, TooManyLogins, Unavailable
 from registry.http.errors import render_for_oauth
 from tests.http.client import Client, Wire, wire
-from tests.http.conftest import EACH_ONCE
+from tests.http.conftest import SETUPS
 from tests.http.server import Registry, serving
 
 PASSWORD = {"grant_type": "password", "client_id": "test", "username": "nobody", "password": "x"}
 
 
-@pytest.fixture(scope="module", params=EACH_ONCE, ids="-".join)
+@pytest.fixture(scope="module", params=SETUPS, ids="-".join)
 def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     server, door = request.param
     directory = tmp_path_factory.mktemp(f"oauth-{server}-{door}")

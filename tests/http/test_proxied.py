@@ -12,7 +12,7 @@ import requests
 from registry import administration
 from registry.config import Settings, load_settings
 from tests.http.client import Client, Wire, refusal, wire
-from tests.http.conftest import EACH_ONCE
+from tests.http.conftest import SETUPS
 from tests.http.server import Registry, serving
 
 HEADER = "X-Client-Subject"
@@ -29,7 +29,7 @@ def started(settings: Settings) -> None:
     administration.grant(settings, "user:team+ci", "writer", "team")
 
 
-@pytest.fixture(scope="module", params=EACH_ONCE, ids="-".join)
+@pytest.fixture(scope="module", params=SETUPS, ids="-".join)
 def proxied(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     """Return a registry whose proxy is on the loopback address."""
     server, door = request.param

@@ -11,7 +11,7 @@ import requests
 from registry import administration
 from registry.config import load_settings
 from tests.http.client import Client, digest_of, refusal
-from tests.http.conftest import EACH_ONCE
+from tests.http.conftest import SETUPS
 from tests.http.server import Registry, serving
 
 PASSWORD = "correct horse battery staple"
@@ -29,7 +29,7 @@ class Person:
         return self._client.request(method, path, headers=headers)
 
 
-@pytest.fixture(scope="module", params=EACH_ONCE, ids="-".join)
+@pytest.fixture(scope="module", params=SETUPS, ids="-".join)
 def limited(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     server, door = request.param
     with serving(
