@@ -304,7 +304,7 @@ async def test_a_password_that_was_changed_while_it_was_looked_at_begins_no_sess
     await identities.set_password("ada", await passwords.hashed("the old password"), actor=OPERATOR)
     browsers = BrowserSessions(database, SECRET, service="here")
     identification = Identification(database, passwords)
-    caller = await identification.by_own_password("ada", "the old password")
+    caller = await identification.by_password("ada", "the old password")
     await sessions.start(caller, "docker", actor=OPERATOR)
     await browsers.start(caller, "Firefox")
     await identities.set_password("ada", await passwords.hashed("the new password"), actor=OPERATOR)
