@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
 import requests
 
-from registry import administration
+from registry import administration, administration_audit
 from registry.auth.secrets import API_KEY, is_secret
 from registry.config import Settings, load_settings
 from tests.http.browser import SETUPS, Browser
+from tests.http.client import wait_until
 from tests.http.server import Registry, serving
 
 PASSWORD = "correct horse battery staple"
@@ -62,6 +65,15 @@ def logged_in(running: Registry, user: str, password: str = PASSWORD) -> Browser
 def with_key(running: Registry, user: str, key: str) -> int:
     """Return the status with which a client gets a token by a key."""
     return requests.get(f"{running.url}/auth/token", auth=(user, key), timeout=20).status_code
+
+
+def started(running: Registry, user: str) -> list[Any]:
+    """Return the events of sessions that a user has begun other than by a login."""
+    lines: list[str] = []
+    administration_audit.export_audit(
+        settings_of(running), action="session.start", target=f"user:{user}", say=lines.append
+    )
+    return [json.loads(line) for line in lines]
 
 
 def make_key(browser: Browser, name: str, days: str = "30") -> str:
@@ -171,6 +183,8 @@ def test_a_change_of_the_password_ends_all_other_sessions(browser: Browser, runn
     answer = browser.send(CHANGE, password=PASSWORD, new="another long one", again="another long one")
     assert answer.url.endswith("?done=password")
     assert browser.cookie not in (None, before)
+    wait_until(lambda: started(running, user))  # what is exported is sealed
+    assert started(running, user)[0]["detail"].keys() == {"agent", "session"}
     assert "/auth/login" in other.get("/auth/account").url
     other.session.cookies.set("blacklake", str(before), domain="127.0.0.1", path="/")
     assert "/auth/login" in other.get("/auth/account").url
