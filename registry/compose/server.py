@@ -7,15 +7,12 @@ import contextlib
 
 from registry import metrics
 from registry.compose.answers import (
-    add_admin_api,
     create_admin_listener,
     create_limits,
     create_open_access,
-    create_pages,
+    create_open_router,
     create_redirects,
-    create_router,
 )
-from registry.compose.doors import create_doors, create_sealer, heads_of
 from registry.compose.verbs import create_counter, create_redis, create_replicas, create_services, create_store
 from registry.config import Auth, Settings, load_settings
 from registry.core.audit_buffer import EventBuffer
@@ -51,16 +48,20 @@ def create_server(settings: Settings) -> App:
     services = create_services(settings, db, store, replicas, redis)
     links = Links(settings.external_url, create_redirects(settings))
     counter = create_counter(redis)
-    events = EventBuffer(db) if settings.auth is Auth.TOKEN else None
-    doors = create_doors(settings, db, counter) if events is not None else None
     limits = create_limits(settings, counter)
-    router = create_router(settings, db, services, links, limits, doors, events)
-    pages = create_pages(settings, db, doors, limits).answer if doors is not None else None
-    app = create_app(services, router, create_open_access(settings) if settings.auth is Auth.OPEN else None, pages)
+    events: EventBuffer | None = None
+    if settings.auth is Auth.TOKEN:
+        from registry.compose import doors, governed  # they take their time and memory: an open registry has none of it
+
+        events = EventBuffer(db)
+        known = doors.create_doors(settings, db, counter)
+        router = governed.create_router(settings, db, services, links, limits, known, events)
+        app = create_app(services, router, None, governed.create_pages(settings, db, known, limits).answer)
+        whole = governed.add_admin_api(app, settings, db, router, services, known, limits)
+    else:
+        router = create_open_router(settings, services, links, limits)
+        whole = app = create_app(services, router, create_open_access(settings))
     admin = create_admin_listener(settings, services)
-    whole: App = app
-    if doors is not None:
-        whole = add_admin_api(whole, settings, db, router, services, doors, limits)
     closing = contextlib.AsyncExitStack()  # the last that was made is the first that ends, and whatever fails, all do
 
     @app.before_serving
@@ -81,7 +82,7 @@ def create_server(settings: Settings) -> App:
         if settings.database_replica_urls:
             loops.append(watch_forever(replicas))
         if events is not None:
-            loops.append(seal_forever(create_sealer(settings, db), heads_of(store)))
+            loops.append(seal_forever(doors.create_sealer(settings, db), doors.heads_of(store)))
         closing.push_async_callback(_cancelled, [asyncio.create_task(loop) for loop in loops])
         if admin is not None:
             await admin.start()
