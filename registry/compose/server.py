@@ -78,7 +78,7 @@ def create_server(settings: Settings) -> App:
             writing = asyncio.create_task(write_until_end(events))
             closing.push_async_callback(_ended, events, writing)
         # Not Quart's background tasks: those are waited for, and these never end by themselves.
-        loops = [clean_forever(services.cleanup)]
+        loops = [clean_forever(services.cleanup, is_open=settings.auth is Auth.OPEN)]
         if settings.database_replica_urls:
             loops.append(watch_forever(replicas))
         if events is not None:
