@@ -188,7 +188,7 @@ def test_a_change_of_the_password_ends_all_other_sessions(browser: Browser, runn
     assert "/auth/login" in other.get("/auth/account").url
     other.session.cookies.set("blacklake", str(before), domain="127.0.0.1", path="/")
     assert "/auth/login" in other.get("/auth/account").url
-    assert Browser(running).log_in(user, PASSWORD).status_code == 401
+    assert Browser(running).log_in(user, PASSWORD).status_code == 403
     assert logged_in(running, user, "another long one")
     assert with_key(running, user, key) == 200
 
@@ -196,7 +196,7 @@ def test_a_change_of_the_password_ends_all_other_sessions(browser: Browser, runn
 def test_a_key_is_no_password_to_change_it_with(browser: Browser, running: Registry, user: str) -> None:
     key = make_key(browser, "stolen")
     browser.get("/auth/account")
-    assert browser.send(CHANGE, password=key, new="another long one", again="another long one").status_code == 401
+    assert browser.send(CHANGE, password=key, new="another long one", again="another long one").status_code == 403
     assert logged_in(running, user)
 
 
@@ -213,10 +213,10 @@ def test_the_file_with_the_first_password_goes_when_its_user_changes_it(running:
 @pytest.mark.parametrize(
     ("fields", "why", "status"),
     [
-        ({"password": "wrong"}, "there is no such user with this password", 401),
+        ({"password": "wrong"}, "there is no such user with this password", 403),
         ({"again": "something else"}, "not entered the same twice", 400),
         ({"new": "short", "again": "short"}, "8 to 1024 characters", 400),
-        ({"password": ""}, "there is no such user with this password", 401),
+        ({"password": ""}, "there is no such user with this password", 403),
     ],
 )
 def test_a_password_that_is_not_changed(
@@ -232,7 +232,7 @@ def test_a_password_that_is_not_changed(
 def test_a_user_without_a_password_is_not_asked_for_one(running: Registry) -> None:
     name = f"federated-{uuid4().hex[:12]}"
     administration.add_user(settings_of(running), name, password=None, is_admin=False)
-    assert Browser(running).log_in(name, "").status_code == 401
+    assert Browser(running).log_in(name, "").status_code == 403
 
 
 ACTIONS = [KEYS, REVOKE_KEY, REVOKE_SESSION, CHANGE, "/auth/logout"]
