@@ -34,6 +34,10 @@ _POLL: Final = 0.02
 _FAREWELLS: Final = {"postgres": signal.SIGQUIT}
 
 
+class FirstStartFailed(Exception):
+    """The registry can't have users; the message says why and what to do."""
+
+
 class DataDirectoryUnusable(Exception):
     """The data directory can't be used; the message says why and what to do."""
 

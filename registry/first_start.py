@@ -11,11 +11,12 @@ from typing import Final, TypeVar
 
 import structlog
 
+from registry.auth.keyring import Keyring
 from registry.auth.passwords import Passwords, PasswordUnfit
 from registry.auth.sealing import SecretKeyUnusable, make_key_file, read_key
 from registry.config import Settings
 from registry.core.identities import Identities
-from registry.datadir import FIRST_ADMIN, PASSWORD_FILE
+from registry.datadir import FIRST_ADMIN, PASSWORD_FILE, FirstStartFailed
 from registry.db.binaries import sync_directory
 from registry.db.pool import Database
 from registry.errors import RegistryError
@@ -25,10 +26,6 @@ T = TypeVar("T")
 _KEY_FILE: Final = "secret-key"
 
 _log = structlog.get_logger("registry.supervisor")
-
-
-class FirstStartFailed(Exception):
-    """The registry can't have users; the message says why and what to do."""
 
 
 def ensure_secret_key(settings: Settings, data: Path) -> Settings:
@@ -55,8 +52,6 @@ def require_fitting_key(settings: Settings) -> None:
 
     A node with such a key verifies no token, and seals the audit log in a way that all others take for a forgery.
     """
-    from registry.auth.keyring import Keyring  # it takes its time and memory: an open registry has none
-
     assert settings.secret_key_file is not None  # ensure_secret_key sets it
     key = read_key(settings.secret_key_file)
 

@@ -29,10 +29,9 @@ from urllib.parse import urlsplit
 import structlog
 
 from registry.config import PREFIX, Auth, Migrate, Settings, is_loopback
-from registry.datadir import DataDirectory, DataDirectoryUnusable
+from registry.datadir import DataDirectory, DataDirectoryUnusable, FirstStartFailed
 from registry.db import migrate
 from registry.db.embedded import EmbeddedPostgres, EmbeddedPostgresFailed
-from registry.first_start import FirstStartFailed, ensure_admin, ensure_secret_key, require_fitting_key
 from registry.logs import configure_logging
 from registry.ports import AddressUnusable, reserved
 from registry.tls import CertificateUnusable, server_context
@@ -188,6 +187,8 @@ class _Supervisor:
     def start(self) -> None:
         """Start everything, in order."""
         if self._settings.auth is Auth.TOKEN:
+            from registry.first_start import ensure_secret_key  # what authenticates takes its time and memory
+
             self._settings = ensure_secret_key(self._settings, self._data.path)
         if self._settings.database_url is None:
             _log.debug("starting PostgreSQL")
@@ -199,6 +200,8 @@ class _Supervisor:
             _log.debug("looking at the schema")
             bring_schema_up(self._settings.session_url, self._settings.migrate)
         if self._settings.auth is Auth.TOKEN:
+            from registry.first_start import ensure_admin, require_fitting_key  # likewise
+
             _log.debug("looking for users")
             require_fitting_key(self._settings)
             ensure_admin(self._settings, self._data.path)

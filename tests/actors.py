@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Final
 
 from registry.core.access import CredentialKind
-from registry.core.audit import Actor
+from registry.core.audit import Action, Actor, Event
 
 OPERATOR: Final = Actor(None, "local:tests", CredentialKind.LOCAL)
 
 ORIGIN: Final = {"address": "192.0.2.9", "request_id": "request-9"}
 """From where, and in which request, somebody acts whom only the answer names."""
+
+LOGIN: Final = Event(OPERATOR, Action.LOGIN, "browser")
+"""What begins a session, where it doesn't matter what."""
 
 
 def acting(principal_id: int | None) -> Actor:

@@ -70,7 +70,10 @@ def test_what_is_done_at_the_command_line_is_recorded_with_the_account_that_did_
     admin(variables, "org", "add", "acme")
     admin(variables, "user", "add", "alice", "--admin")
     admin(variables, "grant", "add", "anonymous", "reader", "acme")
+    more = admin(variables, "audit", "list", "--limit", "2").stderr.split()
+    assert more[:2] == ["more:", "--before"]
     (third, second, first) = printed(variables, "audit", "list")
+    assert printed(variables, "audit", "list", "--before", more[2]) == [first]
     assert third.split()[0] == "-"  # not sealed yet
     assert third.split("  ")[-6:] == [ME, "grant.add", "acme", "done", "-", '{"role":"reader","subject":"anonymous"}']
     assert second.split("  ")[-6:] == [ME, "user.add", "user:alice", "done", "-", '{"admin":true}']

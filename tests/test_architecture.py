@@ -93,8 +93,21 @@ def test_a_server_that_calls_nobody_loads_no_client() -> None:
     assert loaded_by("import registry.compose.server") & {"httpx", "boto3", "redis"} == set()
 
 
-def test_a_server_that_has_no_admin_api_loads_nothing_of_it() -> None:
-    assert loaded_by("import registry.compose.server") & {"quart_schema"} == set()
+@pytest.mark.parametrize(
+    ("auth", "loaded"), [("open", set()), ("token", {"argon2", "cryptography", "jwt", "quart_schema"})]
+)
+def test_an_open_server_loads_nothing_of_what_authenticates(tmp_path: Path, auth: str, loaded: set[str]) -> None:
+    key = tmp_path / "key"
+    key.write_text("A" * 43 + "=")
+    key.chmod(0o600)
+    run = f"""
+import registry.supervisor
+from registry.compose.server import create_server
+from registry.config import Settings
+place = {{"database_url": "postgresql:///none", "storage": "memory:", "data_dir": {str(tmp_path)!r}}}
+create_server(Settings(auth={auth!r}, secret_key_file={str(key)!r}, **place))
+"""
+    assert loaded_by(run) & {"argon2", "cryptography", "jwt", "quart_schema"} == loaded
 
 
 def imports(path: Path) -> Iterator[tuple[ast.stmt, set[str]]]:

@@ -50,7 +50,9 @@ def list_audit(
     *,
     which: Which | None = None,
     limit: Annotated[int, Parameter(help="Events of a page.")] = 100,
-    before: Annotated[int | None, Parameter(help="Only events that were numbered below.")] = None,
+    before: Annotated[
+        int | None, Parameter(help="Only events that were numbered below, or what the page before said.")
+    ] = None,
     as_json: Json = False,
     where: Where | None = None,
 ) -> None:

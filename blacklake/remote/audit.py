@@ -28,7 +28,7 @@ def list_audit(
     waiting: list[dict[str, Any]] = []
     sealed: list[dict[str, Any]] = []
     following = before
-    while len(sealed) < limit:
+    while len(sealed) < limit and len(waiting) < limit:
         page = server.get(
             path_of("audit", "events"),
             **_filter(which),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 from registry.auth.browser_sessions import Browser, BrowserSessions
@@ -54,13 +55,13 @@ class BrowserLogin:
         try:
             await self._identified(browser.caller.name, password, origin)
         except RegistryError as error:
-            event = (Action.PASSWORD_CHANGE, f"user:{browser.caller.name}", Outcome.DENIED)
-            await self._record(browser.caller, origin, *event, reason=type(error).__name__)
+            await self._refuse(browser.caller, origin, Action.PASSWORD_CHANGE, f"user:{browser.caller.name}", error)
             raise
 
     async def again(self, browser: Browser, origin: Origin) -> str:
         """Return the cookie of a new session for who is logged in. Raise AccessLost."""
-        return await self._sessions.start(browser.caller, origin.agent)
+        event = _event(browser.caller, origin, Action.SESSION_START, f"user:{browser.caller.name}")
+        return await self._sessions.start(browser.caller, origin.agent, event)
 
     async def finish(self, attempt: str, query: Mapping[str, str], origin: Origin) -> str:
         """Return the cookie of a new session, by what the browser has kept and with what it comes back.
@@ -93,21 +94,19 @@ class BrowserLogin:
     async def _let_in(self, identifying: Awaitable[Caller], origin: Origin) -> str:
         try:
             caller = await identifying
-            cookie = await self._sessions.start(caller, origin.agent)
+            return await self._sessions.start(caller, origin.agent, _event(caller, origin, Action.LOGIN, "browser"))
         except RegistryError as error:
             # Whom he named is recorded only where there is such a user.
             somebody = Caller(None, getattr(error, "principal", None) or SOMEBODY)
-            await self._record(somebody, origin, Action.LOGIN, "browser", Outcome.DENIED, reason=type(error).__name__)
+            await self._refuse(somebody, origin, Action.LOGIN, "browser", error)
             raise
-        await self._record(caller, origin, Action.LOGIN, "browser", Outcome.DONE)
-        return cookie
 
-    async def _record(
-        self, caller: Caller, origin: Origin, action: Action, target: str, outcome: Outcome, **more: str
-    ) -> None:
-        actor = actor_of(caller, address=origin.network, request_id=origin.request_id)
-        event = Event(actor, action, target, outcome, {"agent": origin.agent[:128], **more})
-        if outcome is Outcome.DENIED:
-            await self._refusals.note(event)
-        else:
-            await self._db.statement("audit", lambda conn: record(conn, event))
+    async def _refuse(self, caller: Caller, origin: Origin, action: Action, target: str, error: RegistryError) -> None:
+        event = _event(caller, origin, action, target)
+        reason = {**event.detail, "reason": type(error).__name__}
+        await self._refusals.note(replace(event, outcome=Outcome.DENIED, detail=reason))
+
+
+def _event(caller: Caller, origin: Origin, action: Action, target: str) -> Event:
+    actor = actor_of(caller, address=origin.network, request_id=origin.request_id)
+    return Event(actor, action, target, detail={"agent": origin.agent[:128]})

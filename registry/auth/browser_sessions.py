@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 import secrets
+from dataclasses import replace
 from typing import Final, NamedTuple
 from uuid import UUID, uuid4
 
 from registry.auth.sealing import SecretKey
 from registry.auth.sessions import shown
 from registry.core.access import Caller, Credential, CredentialKind
+from registry.core.audit import Event, record
 from registry.db import browser_sessions
 from registry.db.browser_sessions import BrowserRow
 from registry.db.pool import Connection, Database
@@ -51,13 +53,16 @@ class BrowserSessions:
         self._secret = secret
         self._service = service
 
-    async def start(self, caller: Caller, agent: str) -> str:
-        """Return the cookie of a new session for who has just logged in, by a browser of that name. Raise AccessLost."""
+    async def start(self, caller: Caller, agent: str, event: Event) -> str:
+        """Return the cookie of a new session for who has just logged in, by a browser of that name. Raise AccessLost.
+
+        `event` says what began it, and is recorded with the session's id.
+        """
         assert caller.principal_id is not None
         session, cookie, principal_id = uuid4(), secrets.token_urlsafe(32), caller.principal_id
 
-        async def add(conn: Connection) -> bool:
-            return await browser_sessions.add(
+        async def add(conn: Connection) -> None:
+            is_added = await browser_sessions.add(
                 conn,
                 session,
                 self._code(cookie),
@@ -67,9 +72,11 @@ class BrowserSessions:
                 idle=IDLE,
                 longest=LONGEST,
             )
+            if not is_added:
+                raise AccessLost(caller.name)
+            await record(conn, replace(event, detail={**event.detail, "session": session.hex}))
 
-        if not await self._db.statement("start_browser_session", add):
-            raise AccessLost(caller.name)
+        await self._db.transaction("start_browser_session", add)
         return cookie
 
     async def find(self, cookie: str) -> Browser | None:

@@ -7,16 +7,15 @@ import binascii
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from registry.auth.identification import Identification
-from registry.auth.proxied import ProxiedIdentities
 from registry.auth.secrets import API_KEY, is_secret
-from registry.auth.token_service import ANONYMOUS
-from registry.auth.tokens import AccessTokens
-from registry.core.access import Caller
+from registry.core.access import ANONYMOUS, Caller
 from registry.errors import CredentialsContradict, CredentialsWrong, RequestInvalid
 
-if TYPE_CHECKING:  # without an external token server nothing of it is loaded
+if TYPE_CHECKING:  # an open registry has a gate as well, and nothing of what identifies people
     from registry.auth.external_tokens import ExternalTokens
+    from registry.auth.identification import Identification
+    from registry.auth.proxied import ProxiedIdentities
+    from registry.auth.tokens import AccessTokens
 
 
 class Gate(Protocol):

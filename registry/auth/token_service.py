@@ -15,14 +15,11 @@ from registry.auth.secrets import API_KEY, is_secret
 from registry.auth.sessions import Sessions
 from registry.auth.throttle import LoginThrottle
 from registry.auth.tokens import AccessTokens, Issued
-from registry.core.access import ANONYMOUS_ID, Access, Caller, Permission
+from registry.core.access import ANONYMOUS, ANONYMOUS_ID, Access, Caller, Permission
 from registry.core.audit import Action, Event, Outcome, actor_of, record
 from registry.core.subjects import OIDC_USER
 from registry.db.pool import Database
 from registry.errors import CredentialsContradict, GrantRefused, RegistryError
-
-ANONYMOUS: Final = Caller(ANONYMOUS_ID, "")
-"""Who calls without credentials."""
 
 _ACTIONS: Final = {
     "pull": (Permission.PULL,),

@@ -4,34 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
 
 from registry import metrics
 from registry.compose.answers import (
-    add_admin_api,
     create_admin_listener,
     create_limits,
     create_open_access,
-    create_pages,
+    create_open_router,
     create_redirects,
-    create_router,
 )
-from registry.compose.doors import create_doors, create_sealer, heads_of
 from registry.compose.verbs import create_counter, create_redis, create_replicas, create_services, create_store
 from registry.config import Auth, Settings, load_settings
 from registry.core.audit_buffer import EventBuffer
 from registry.db.pool import Database
-from registry.errors import Unavailable
 from registry.http.app import create_app
 from registry.http.lane import App, Lane
 from registry.http.links import Links
 from registry.jobs.cleaning import clean_forever
-from registry.jobs.sealing import seal_forever, write_forever
+from registry.jobs.sealing import seal_forever, write_until_end
 from registry.jobs.watching import watch_forever
 from registry.logs import configure_logging
-
-if TYPE_CHECKING:
-    pass
 
 
 def create_asgi() -> App:
@@ -56,47 +48,61 @@ def create_server(settings: Settings) -> App:
     services = create_services(settings, db, store, replicas, redis)
     links = Links(settings.external_url, create_redirects(settings))
     counter = create_counter(redis)
-    events = EventBuffer(db) if settings.auth is Auth.TOKEN else None
-    doors = create_doors(settings, db, counter) if events is not None else None
     limits = create_limits(settings, counter)
-    router = create_router(settings, db, services, links, limits, doors, events)
-    pages = create_pages(settings, db, doors, limits).answer if doors is not None else None
-    app = create_app(services, router, create_open_access(settings) if settings.auth is Auth.OPEN else None, pages)
+    events: EventBuffer | None = None
+    if settings.auth is Auth.TOKEN:
+        from registry.compose import doors, governed  # they take their time and memory: an open registry has none of it
+
+        events = EventBuffer(db)
+        known = doors.create_doors(settings, db, counter)
+        router = governed.create_router(settings, db, services, links, limits, known, events)
+        app = create_app(services, router, None, governed.create_pages(settings, db, known, limits).answer)
+        whole = governed.add_admin_api(app, settings, db, router, services, known, limits)
+    else:
+        router = create_open_router(settings, services, links, limits)
+        whole = app = create_app(services, router, create_open_access(settings))
     admin = create_admin_listener(settings, services)
-    whole: App = app
-    if doors is not None:
-        whole = add_admin_api(whole, settings, db, router, services, doors, limits)
-    tasks: list[asyncio.Task[None]] = []
+    closing = contextlib.AsyncExitStack()  # the last that was made is the first that ends, and whatever fails, all do
 
     @app.before_serving
     async def start() -> None:
+        closing.push_async_callback(store.close)
+        closing.push_async_callback(db.close)
+        closing.push_async_callback(replicas.close)
+        if redis is not None:
+            closing.push_async_callback(redis.close)
         await db.open()
         await replicas.open()
         metrics.watch_pool(lambda: db.usage)
-        # Not one of Quart's background tasks: those are waited for, and this one never ends by itself.
-        tasks.append(asyncio.create_task(clean_forever(services.cleanup)))
-        if settings.database_replica_urls:
-            tasks.append(asyncio.create_task(watch_forever(replicas)))
         if events is not None:
-            tasks.append(asyncio.create_task(write_forever(events)))
-            tasks.append(asyncio.create_task(seal_forever(create_sealer(settings, db), heads_of(store))))
+            writing = asyncio.create_task(write_until_end(events))
+            closing.push_async_callback(_ended, events, writing)
+        # Not Quart's background tasks: those are waited for, and these never end by themselves.
+        loops = [clean_forever(services.cleanup, is_open=settings.auth is Auth.OPEN)]
+        if settings.database_replica_urls:
+            loops.append(watch_forever(replicas))
+        if events is not None:
+            loops.append(seal_forever(doors.create_sealer(settings, db), doors.heads_of(store)))
+        closing.push_async_callback(_cancelled, [asyncio.create_task(loop) for loop in loops])
         if admin is not None:
             await admin.start()
+            closing.push_async_callback(admin.stop)
 
     @app.after_serving
     async def stop() -> None:
-        if admin is not None:
-            await admin.stop()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        if events is not None:
-            with contextlib.suppress(Unavailable):
-                await events.flush()
-        if redis is not None:
-            await redis.close()
-        await replicas.close()
-        await db.close()
-        await store.close()
+        await closing.aclose()
 
     return Lane(router, whole) if settings.fast_lane else whole
+
+
+async def _ended(events: EventBuffer, writing: asyncio.Task[None]) -> None:
+    """Wait until what is kept in a buffer has been written."""
+    events.end()
+    await writing
+
+
+async def _cancelled(tasks: list[asyncio.Task[None]]) -> None:
+    """Cancel tasks, and wait for their ends."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

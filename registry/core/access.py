@@ -110,6 +110,9 @@ _ACTIONS: Final = {PULL: ("pull",), PUSH: ("pull", "push"), DELETE: ("delete",)}
 ANONYMOUS_ID: Final = 0
 """The principal that everybody is; what is granted to it is public."""
 
+ANONYMOUS: Final = Caller(ANONYMOUS_ID, "")
+"""Who calls without credentials."""
+
 NOBODY: Final = Caller(ANONYMOUS_ID, "", Bound({}, catalog=False))
 """Of whom nothing is known: may nothing at all."""
 

@@ -58,6 +58,7 @@ class EventBuffer:
         self._pulls: dict[_Pulls, _Requests] = {}
         self._pulled = 0
         self._dropped = 0
+        self.has_ended = False
         self._filling = asyncio.Event()
         self._writing = asyncio.Lock()
 
@@ -101,8 +102,16 @@ class EventBuffer:
             await asyncio.wait_for(self._filling.wait(), seconds)
         self._filling.clear()
 
+    def end(self) -> None:
+        """Tell who writes what is kept that no more will come."""
+        self.has_ended = True
+        self._filling.set()
+
     async def flush(self) -> None:
-        """Write what is kept. Raise Unavailable; all that isn't written is kept then."""
+        """Write what is kept. Raise Unavailable; all that isn't written is kept then.
+
+        Don't cancel it: of a statement that is cut off nobody knows whether it was done, and it would be done again.
+        """
         async with self._writing:
             self._rows += [_row_of_pulls(key, requests) for key, requests in self._pulls.items()]
             self._pulls.clear()

@@ -17,7 +17,7 @@ _TOGETHER: Final = 1000  # events of one query
 
 
 class EventPage(NamedTuple):
-    """Events, the newest first: those that are not sealed yet on the first page only. `next_before` is None on the last."""
+    """Events, the newest first: those that are not sealed yet on the first pages only. `next_before` is None on the last."""
 
     waiting: list[EventRow]
     sealed: list[SealedRow]
@@ -31,12 +31,22 @@ class AuditLog:
         self._db = db
 
     async def page(self, which: EventFilter, *, before: int | None = None, limit: int) -> EventPage:
-        """Return up to `limit` sealed events that were numbered below `before`, and as many that are not sealed yet."""
+        """Return up to `limit` events that are not sealed yet, and as many sealed ones, as soon as there are no more of those.
+
+        `before` is the number below which the sealed ones are; below zero it is the place of one that was not sealed, from
+        which on all are returned, sealed by now or not. Begin without, and go on by `next_before`: what is sealed meanwhile
+        may come twice, and nothing is left out.
+        """
+        number = before if before is None or before >= 0 else None
+        place = -before if before is not None and before < 0 else None
 
         async def read(conn: Connection) -> EventPage:
             # In this order: what is sealed in between is in both, and not in neither.
-            waiting = await audit.waiting(conn, which, limit=limit) if before is None else []
-            found = await audit.newest(conn, which, before=before, limit=limit + 1)
+            rows = await audit.waiting(conn, which, before=place, limit=limit + 1) if number is None else []
+            waiting = [row.event for row in rows[:limit]]
+            if len(rows) > limit:
+                return EventPage(waiting, [], -rows[limit - 1].place)
+            found = await audit.newest(conn, which, before=number, limit=limit + 1)
             more = len(found) > limit
             return EventPage(waiting, found[:limit], found[limit - 1].sequence if more else None)
 

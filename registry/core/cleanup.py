@@ -8,7 +8,8 @@ from registry.db import objects, service_keys, sessions, uploads
 from registry.db.pool import Connection, Database
 from registry.storage.base import BlobStore, StorageError, StorageKey
 
-_BATCH: Final = 100
+BATCH: Final = 100
+"""What is removed at a time: where so many were found, there may be more."""
 
 
 class Cleanup:
@@ -23,7 +24,7 @@ class Cleanup:
         """End the sessions whose last byte is older than the time to live; return how many."""
 
         async def expire(conn: Connection) -> int:
-            keys = await uploads.expire(conn, ttl=self._upload_ttl, limit=_BATCH)
+            keys = await uploads.expire(conn, ttl=self._upload_ttl, limit=BATCH)
             for key in keys:
                 await objects.add(conn, key)
             return len(keys)
@@ -35,7 +36,7 @@ class Cleanup:
 
         That one is tried again in a minute, and keeps no other from being deleted.
         """
-        keys, due_at = await self._db.transaction("claim_dead_objects", lambda conn: objects.claim(conn, limit=_BATCH))
+        keys, due_at = await self._db.transaction("claim_dead_objects", lambda conn: objects.claim(conn, limit=BATCH))
         deleted = []
         failure: StorageError | None = None
         for key in keys:
@@ -52,11 +53,11 @@ class Cleanup:
 
     async def forget_sessions(self) -> int:
         """Forget sessions that have expired, up to a batch of them; return how many."""
-        return await self._db.transaction("forget_sessions", lambda conn: sessions.forget(conn, limit=_BATCH))
+        return await self._db.transaction("forget_sessions", lambda conn: sessions.forget(conn, limit=BATCH))
 
     async def forget_nonces(self) -> int:
         """Forget nonces that nothing can be signed with any more, up to a batch of them; return how many."""
-        return await self._db.transaction("forget_nonces", lambda conn: service_keys.forget_nonces(conn, limit=_BATCH))
+        return await self._db.transaction("forget_nonces", lambda conn: service_keys.forget_nonces(conn, limit=BATCH))
 
     async def count_uploads(self) -> int:
         """Return how many upload sessions are open."""

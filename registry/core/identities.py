@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeVar
 
 from registry.core.access import ANONYMOUS_ID, PULL
@@ -84,25 +85,11 @@ class Identities:
 
         Raise IdentityRefused, DelegationDenied.
         """
-
-        async def disable(conn: Connection) -> None:
-            await principals.lock_administrators(conn)
-            found = await self._found(conn, name, by=actor.principal_id, kind=kind)
-            await _require_another(conn, found)
-            await principals.disable(conn, found.id)
-            await sessions.revoke_all(conn, principal_id=found.id)
-            await record(conn, Event(actor, Action.PRINCIPAL_DISABLE, name))
-
-        await self._db.transaction("disable_principal", disable)
+        await self._db.transaction("disable_principal", partial(self._disable, name=name, actor=actor, kind=kind))
 
     async def enable(self, name: str, *, actor: Actor, kind: str | None = None) -> None:
         """Let a user or a robot do again what is granted to it. Raise IdentityRefused, DelegationDenied."""
-
-        async def enable(conn: Connection) -> None:
-            await principals.enable(conn, (await self._found(conn, name, by=actor.principal_id, kind=kind)).id)
-            await record(conn, Event(actor, Action.PRINCIPAL_ENABLE, name))
-
-        await self._db.transaction("enable_principal", enable)
+        await self._db.transaction("enable_principal", partial(self._enable, name=name, actor=actor, kind=kind))
 
     async def delete(self, name: str, *, actor: Actor, kind: str | None = None) -> None:
         """Delete a user or a robot with its keys, sessions and grants; not the last one who may do everything.
@@ -150,14 +137,46 @@ class Identities:
         """
 
         async def change(conn: Connection) -> None:
-            found = await find_principal(conn, name, kind="user")
-            if found.id != actor.principal_id:
-                await self._found(conn, name, by=actor.principal_id)
-            await principals.set_password(conn, found.id, password_hash)
-            await sessions.revoke_all(conn, principal_id=found.id)
-            await record(conn, Event(actor, Action.PASSWORD_CHANGE, f"user:{name}"))
+            await self._set_password(conn, name, password_hash, actor=actor)
 
         await self._db.transaction("set_password", change)
+
+    async def change_user(
+        self, name: str, *, password_hash: str | None, is_disabled: bool | None, actor: Actor
+    ) -> None:
+        """Do what `disable` or `enable`, and `set_password` do, as far as it is not None: all of it, or nothing.
+
+        Raise IdentityRefused, IdentityUnknown, DelegationDenied.
+        """
+
+        async def change(conn: Connection) -> None:
+            if is_disabled is not None:  # first, since it locks more
+                act = self._disable if is_disabled else self._enable
+                await act(conn, name=name, actor=actor, kind="user")
+            if password_hash is not None:
+                await self._set_password(conn, name, password_hash, actor=actor)
+
+        await self._db.transaction("change_user", change)
+
+    async def _disable(self, conn: Connection, *, name: str, actor: Actor, kind: str | None) -> None:
+        await principals.lock_administrators(conn)
+        found = await self._found(conn, name, by=actor.principal_id, kind=kind)
+        await _require_another(conn, found)
+        await principals.disable(conn, found.id)
+        await sessions.revoke_all(conn, principal_id=found.id)
+        await record(conn, Event(actor, Action.PRINCIPAL_DISABLE, name))
+
+    async def _enable(self, conn: Connection, *, name: str, actor: Actor, kind: str | None) -> None:
+        await principals.enable(conn, (await self._found(conn, name, by=actor.principal_id, kind=kind)).id)
+        await record(conn, Event(actor, Action.PRINCIPAL_ENABLE, name))
+
+    async def _set_password(self, conn: Connection, name: str, password_hash: str, *, actor: Actor) -> None:
+        found = await find_principal(conn, name, kind="user")
+        if found.id != actor.principal_id:
+            await self._found(conn, name, by=actor.principal_id)
+        await principals.set_password(conn, found.id, password_hash)
+        await sessions.revoke_all(conn, principal_id=found.id)
+        await record(conn, Event(actor, Action.PASSWORD_CHANGE, f"user:{name}"))
 
     async def _found(self, conn: Connection, name: str, *, by: int | None, kind: str | None = None) -> StandingRow:
         """Return a principal, of a `kind` where that is given, that `by` may change.

@@ -32,6 +32,13 @@ class SealedRow(NamedTuple):
     event: EventRow
 
 
+class WaitingRow(NamedTuple):
+    """An event that is not sealed yet, and its place in the inbox; places begin at 1 and may have gaps."""
+
+    place: int
+    event: EventRow
+
+
 class EventFilter(NamedTuple):
     """Which events are asked for: those that fit all that is not None. `until` is exclusive."""
 
@@ -85,7 +92,10 @@ _OLDEST: Final = f"""
 SELECT sequence, {_COLUMNS} FROM audit_events
 WHERE {_FITS} AND sequence > $7::bigint AND sequence <= $8::bigint ORDER BY sequence LIMIT $9
 """
-_WAITING: Final = f"SELECT {_COLUMNS} FROM audit_inbox WHERE {_FITS} ORDER BY id DESC LIMIT $7"
+_WAITING: Final = f"""
+SELECT id, {_COLUMNS} FROM audit_inbox
+WHERE {_FITS} AND ($7::bigint IS NULL OR id < $7) ORDER BY id DESC LIMIT $8
+"""
 _TAIL: Final = "SELECT count(*), min(at) FROM audit_inbox"
 _SPAN: Final = f"""
 SELECT sequence, {_COLUMNS} FROM audit_events
@@ -126,9 +136,9 @@ async def oldest(conn: Connection, which: EventFilter, *, after: int, last: int,
     return [_sealed(tuple(row)) for row in await conn.fetch(_OLDEST, *which, after, last, limit)]
 
 
-async def waiting(conn: Connection, which: EventFilter, *, limit: int) -> list[EventRow]:
-    """Return events that are not sealed yet, the newest first."""
-    return [EventRow(*row) for row in await conn.fetch(_WAITING, *which, limit)]
+async def waiting(conn: Connection, which: EventFilter, *, before: int | None, limit: int) -> list[WaitingRow]:
+    """Return events that are not sealed yet, the newest first, whose place is below `before`."""
+    return [WaitingRow(row[0], EventRow(*row[1:])) for row in await conn.fetch(_WAITING, *which, before, limit)]
 
 
 async def tail(conn: Connection) -> Tail:

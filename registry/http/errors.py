@@ -104,6 +104,16 @@ def _oauth_word(error: RegistryError) -> str:
     return "server_error" if isinstance(error, errors.InternalError) else "invalid_request"
 
 
+def status_of_page(error: RegistryError) -> int:
+    """Return the status of the page that shows an error.
+
+    401 goes with a challenge (RFC 9110 §15.5.2), by which browsers ask for a name and a password in a window of their own:
+    whoever is refused at a form of ours gets 403 (§15.5.4: the credentials that were provided are not enough).
+    """
+    status = STATUS[type(error)]
+    return 403 if status == 401 else status
+
+
 def extra_headers(error: RegistryError, here: str) -> Headers:
     """Return the headers that say more than an error's status."""
     match error:

@@ -10,8 +10,7 @@ import structlog
 from mediatypes.endpoints import ENDPOINTS, Location, Resource, methods_of
 from mediatypes.names import RepositoryName
 from registry.auth.gate import Gate
-from registry.auth.token_service import ANONYMOUS
-from registry.core.access import DELETE, PULL, PUSH, Permission
+from registry.core.access import ANONYMOUS, DELETE, PULL, PUSH, Permission
 from registry.core.services import Services
 from registry.errors import (
     AccessMissing,

@@ -9,31 +9,33 @@ from typing import Final
 import structlog
 
 from registry import metrics
-from registry.core.cleanup import Cleanup
+from registry.core.cleanup import BATCH, Cleanup
 from registry.errors import RegistryError
 from registry.storage.base import StorageError
 
-_INTERVAL: Final = 15.0  # seconds between rounds that found nothing, with jitter so that nodes don't meet
+_INTERVAL: Final = 15.0  # seconds after a round that left nothing, with jitter so that nodes don't meet
 
 _log = structlog.get_logger("registry.jobs")
 
 
-async def clean_forever(cleanup: Cleanup) -> None:
-    """Clean until cancelled; what fails is tried again in the next round."""
+async def clean_forever(cleanup: Cleanup, *, is_open: bool) -> None:
+    """Clean until cancelled; what fails is tried again in the next round. An open registry has neither sessions nor nonces."""
     while True:
-        found = 0
+        is_more = False
         try:
-            expired = await cleanup.expire_uploads()
-            forgotten = await cleanup.forget_sessions()
-            nonces = await cleanup.forget_nonces()
-            deleted = await cleanup.delete_dead_objects()
+            found = {}
+            found["expired_uploads"] = await cleanup.expire_uploads()
+            if not is_open:
+                found["forgotten_sessions"] = await cleanup.forget_sessions()
+                found["forgotten_nonces"] = await cleanup.forget_nonces()
+            found["deleted_objects"] = await cleanup.delete_dead_objects()
             metrics.set_uploads_open(await cleanup.count_uploads())
-            found = expired + forgotten + nonces + deleted
-            if found:
-                _log.info("cleaned", expired_uploads=expired, forgotten_sessions=forgotten, deleted_objects=deleted)
+            if any(found.values()):
+                _log.info("cleaned", **found)
+            is_more = BATCH in found.values()
         except (RegistryError, StorageError) as error:
             _log.warning("cleaning failed", error=str(error))
         except Exception:  # noqa: BLE001 - the top of a task: one that ended unseen would leave everything uncleaned
             _log.exception("cleaning failed")
-        if not found:
+        if not is_more:
             await asyncio.sleep(_INTERVAL * random.uniform(0.5, 1.5))

@@ -41,18 +41,27 @@ async def seal_forever(sealer: Sealer, put: Put | None) -> None:
             await asyncio.sleep(_INTERVAL)
 
 
-async def write_forever(buffer: EventBuffer) -> None:
-    """Write what is buffered until cancelled; what fails is tried again."""
-    while True:
+async def write_until_end(buffer: EventBuffer) -> None:
+    """Write what is buffered until the buffer is told of its end, and what is left then; what fails is tried again.
+
+    It is not to be cancelled (EventBuffer.flush).
+    """
+    while not buffer.has_ended:
         await buffer.filling(_INTERVAL)
-        try:
-            await buffer.flush()
-        except RegistryError as error:
-            _log.warning("writing the audit log failed", error=str(error))
+        if not await _is_written(buffer):
             await asyncio.sleep(_INTERVAL)
-        except Exception:  # noqa: BLE001 - the top of a task: one that ended unseen would let the buffer run over
-            _log.exception("writing the audit log failed")
-            await asyncio.sleep(_INTERVAL)
+    await _is_written(buffer)
+
+
+async def _is_written(buffer: EventBuffer) -> bool:
+    try:
+        await buffer.flush()
+        return True
+    except RegistryError as error:
+        _log.warning("writing the audit log failed", error=str(error))
+    except Exception:  # noqa: BLE001 - the top of a task: one that ended unseen would let the buffer run over
+        _log.exception("writing the audit log failed")
+    return False
 
 
 async def _tell(head: SignedMark, put: Put | None) -> None:

@@ -9,11 +9,12 @@ import pytest
 
 from registry.auth.scopes import parse_scopes
 from registry.auth.sealing import make_key_file
-from registry.auth.token_service import ANONYMOUS, Wanted
+from registry.auth.token_service import Wanted
 from registry.auth.tokens import AccessTokens
-from registry.compose.answers import create_token_service
 from registry.compose.doors import create_doors, create_keyring
+from registry.compose.governed import create_token_service
 from registry.config import Settings
+from registry.core.access import ANONYMOUS
 from registry.core.services import Services
 from registry.db.pool import Database
 

@@ -13,8 +13,9 @@ import pytest
 from registry.auth.keyring import Keyring
 from registry.auth.sealing import SIZE, read_key
 from registry.config import Settings, load_settings
+from registry.datadir import FirstStartFailed
 from registry.db.pool import Database
-from registry.first_start import FirstStartFailed, ensure_admin, ensure_secret_key, require_fitting_key
+from registry.first_start import ensure_admin, ensure_secret_key, require_fitting_key
 
 POOLER = "postgresql://nobody@127.0.0.1:1/none"
 """Stands for a pooler, which lends no session that keeps its settings: nothing may be asked of it here."""

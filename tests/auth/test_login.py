@@ -24,7 +24,7 @@ from registry.core.access import Caller
 from registry.core.identities import Identities
 from registry.db.pool import Database
 from registry.errors import GrantRefused, IdentityRefused, LoginRefused, SessionOver, Unavailable
-from tests.actors import OPERATOR, ORIGIN
+from tests.actors import LOGIN, OPERATOR, ORIGIN
 from tests.auth.issuer import OTHER_RSA, Issuer, Reply, ok
 
 CLIENT = "blacklake-client"
@@ -367,7 +367,7 @@ async def test_sessions_end_with_the_link_that_began_them(
     sessions = Sessions(database, KEY, service="registry.test", idle=3600, longest=3600)
     browsers = BrowserSessions(database, KEY, service="registry.test")
     token = await sessions.start(caller, "oras", actor=OPERATOR)
-    cookie = await browsers.start(caller, "Firefox")
+    cookie = await browsers.start(caller, "Firefox", LOGIN)
     assert await browsers.find(cookie) is not None
     if how == "unlink":
         await trusted.unlink(issuer.url, "id-7", actor=OPERATOR)

@@ -25,7 +25,7 @@ from registry.core.identities import Identities
 from registry.core.services import Services
 from registry.db.pool import Database
 from registry.errors import AccessLost, CredentialsWrong, SessionOver, SessionRevoked, TokenInvalid
-from tests.actors import OPERATOR, ORIGIN
+from tests.actors import LOGIN, OPERATOR, ORIGIN
 
 SECRET = SecretKey(b"s" * 32)
 HOUR = 3600.0
@@ -306,9 +306,9 @@ async def test_a_password_that_was_changed_while_it_was_looked_at_begins_no_sess
     identification = Identification(database, passwords)
     caller = await identification.by_password("ada", "the old password")
     await sessions.start(caller, "docker", actor=OPERATOR)
-    await browsers.start(caller, "Firefox")
+    await browsers.start(caller, "Firefox", LOGIN)
     await identities.set_password("ada", await passwords.hashed("the new password"), actor=OPERATOR)
-    for start in (sessions.start(caller, "docker", actor=OPERATOR), browsers.start(caller, "Firefox")):
+    for start in (sessions.start(caller, "docker", actor=OPERATOR), browsers.start(caller, "Firefox", LOGIN)):
         with pytest.raises(AccessLost):
             await start
     assert await sessions.listed(ada.principal_id or 0) == []

@@ -156,6 +156,33 @@ async def test_pages_go_back_from_the_newest_and_begin_with_what_is_not_sealed(d
     assert ([row.sequence for row in third.sealed], third.next_before) == ([1], None)
 
 
+async def test_of_many_that_are_not_sealed_none_is_left_out_though_they_are_sealed_meanwhile(
+    database: Database,
+) -> None:
+    await happen(database, pull("m:0"))
+    await seal(database)
+    for number in range(1, 8):
+        await happen(database, pull(f"m:{number}"))
+    log = AuditLog(database)
+
+    async def walk(seal_after: int) -> list[str]:
+        found: list[str] = []
+        before, pages = None, 0
+        while True:
+            page = await log.page(ALL, before=before, limit=2)
+            found += [event.target for event in [*page.waiting, *(row.event for row in page.sealed)]]
+            before, pages = page.next_before, pages + 1
+            if before is None:
+                return found
+            if pages == seal_after:
+                await seal(database)
+
+    everything = [f"m:{number}" for number in range(7, -1, -1)]
+    assert await walk(seal_after=0) == everything
+    assert await walk(seal_after=2) == [*everything[:4], *everything]
+    assert await walk(seal_after=0) == everything
+
+
 async def test_filters_find_what_fits_all_of_them(database: Database) -> None:
     old = Event(ALICE, Action.PULL, "team/model:v1", at=pull().at - timedelta(days=9))
     denied = pull("team-b/model:v1", actor=BOB, outcome=Outcome.DENIED)

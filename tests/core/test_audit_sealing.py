@@ -16,7 +16,7 @@ from registry.core.audit_chain import Signature, SignedMark, exported_head
 from registry.core.audit_sealing import Sealer
 from registry.db import audit_batches
 from registry.db.pool import Connection, Database
-from registry.jobs.sealing import seal_forever, write_forever
+from registry.jobs.sealing import seal_forever, write_until_end
 from registry.storage.base import StorageError
 from tests.core.audit import KEY, happen, pull, seal, verified
 from tests.core.support import Gate
@@ -183,7 +183,7 @@ async def test_the_loops_write_seal_and_tell_each_head_even_where_one_can_not_be
     with structlog.testing.capture_logs() as logged:
         tasks = [
             asyncio.create_task(seal_forever(Sealer(database, KEY.sign), into_bucket)),
-            asyncio.create_task(write_forever(buffer)),
+            asyncio.create_task(write_until_end(buffer)),
         ]
         buffer.add(pull("a"))
         await until(lambda: len(put) == 1)
@@ -215,3 +215,26 @@ async def test_the_loops_go_on_after_a_failure(database: Database) -> None:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     assert [line["event"] for line in logged] == ["sealing the audit log failed", "audit log sealed"]
+
+
+async def test_what_is_being_written_when_the_buffer_ends_is_written_once(database: Database, sql: Sql) -> None:
+    """Of a statement that was cut off nobody would know whether it had been done."""
+    buffer = EventBuffer(database)
+    task = asyncio.create_task(write_until_end(buffer))
+    async with sql.transaction():
+        await sql.execute("LOCK TABLE audit_inbox IN EXCLUSIVE MODE")
+        buffer.add(pull("a"))
+        await until(buffer._writing.locked)
+        buffer.add(pull("b"))
+        buffer.end()
+    await asyncio.wait_for(task, 30)
+    assert [row["target"] for row in await sql.fetch("SELECT target FROM audit_inbox ORDER BY id")] == ["a", "b"]
+
+
+async def test_a_buffer_that_ends_without_a_database_is_no_error(database: Database) -> None:
+    buffer = EventBuffer(Database(database._url, size=1, timeout=1))  # never opened
+    buffer.add(pull("a"))
+    buffer.end()
+    with structlog.testing.capture_logs() as logged:
+        await asyncio.wait_for(write_until_end(buffer), 30)
+    assert {line["event"] for line in logged} == {"writing the audit log failed"}

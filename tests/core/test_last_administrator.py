@@ -40,6 +40,29 @@ async def test_the_last_administrator_is_neither_disabled_nor_deleted(identities
     await identities.delete("ada", actor=OPERATOR)
 
 
+async def test_of_a_change_of_which_a_part_is_refused_nothing_is_made(
+    identities: Identities, database: Database
+) -> None:
+    async def kept() -> list[tuple[object, ...]]:
+        rows = await database.read(
+            "kept",
+            lambda conn: conn.fetch(
+                "SELECT password_hash, disabled_at IS NOT NULL, (SELECT count(*) FROM audit_inbox) FROM principals"
+                " WHERE name = 'ada'"
+            ),
+        )
+        return [tuple(row) for row in rows]
+
+    await identities.disable("eve", actor=OPERATOR)
+    ((_, _, events),) = await kept()
+    with pytest.raises(IdentityRefused, match="last one"):
+        await identities.change_user("ada", password_hash="other", is_disabled=True, actor=OPERATOR)
+    assert await kept() == [(None, False, events)]
+    await identities.change_user("eve", password_hash=None, is_disabled=False, actor=OPERATOR)
+    await identities.change_user("ada", password_hash="other", is_disabled=True, actor=OPERATOR)
+    assert await kept() == [("other", True, events + 3)]
+
+
 async def test_a_service_that_may_do_everything_is_another_administrator(
     identities: Identities, database: Database
 ) -> None:

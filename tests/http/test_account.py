@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
 import requests
 
-from registry import administration
+from registry import administration, administration_audit
 from registry.auth.secrets import API_KEY, is_secret
 from registry.config import Settings, load_settings
 from tests.http.browser import Browser
+from tests.http.client import wait_until
 from tests.http.conftest import SETUPS
 from tests.http.server import Registry, serving
 
@@ -63,6 +66,15 @@ def logged_in(running: Registry, user: str, password: str = PASSWORD) -> Browser
 def with_key(running: Registry, user: str, key: str) -> int:
     """Return the status with which a client gets a token by a key."""
     return requests.get(f"{running.url}/auth/token", auth=(user, key), timeout=20).status_code
+
+
+def started(running: Registry, user: str) -> list[Any]:
+    """Return the events of sessions that a user has begun other than by a login."""
+    lines: list[str] = []
+    administration_audit.export_audit(
+        settings_of(running), action="session.start", target=f"user:{user}", say=lines.append
+    )
+    return [json.loads(line) for line in lines]
 
 
 def make_key(browser: Browser, name: str, days: str = "30") -> str:
@@ -172,10 +184,12 @@ def test_a_change_of_the_password_ends_all_other_sessions(browser: Browser, runn
     answer = browser.send(CHANGE, password=PASSWORD, new="another long one", again="another long one")
     assert answer.url.endswith("?done=password")
     assert browser.cookie not in (None, before)
+    wait_until(lambda: started(running, user))  # what is exported is sealed
+    assert started(running, user)[0]["detail"].keys() == {"agent", "session"}
     assert "/auth/login" in other.get("/auth/account").url
     other.session.cookies.set("blacklake", str(before), domain="127.0.0.1", path="/")
     assert "/auth/login" in other.get("/auth/account").url
-    assert Browser(running).log_in(user, PASSWORD).status_code == 401
+    assert Browser(running).log_in(user, PASSWORD).status_code == 403
     assert logged_in(running, user, "another long one")
     assert with_key(running, user, key) == 200
 
@@ -183,7 +197,7 @@ def test_a_change_of_the_password_ends_all_other_sessions(browser: Browser, runn
 def test_a_key_is_no_password_to_change_it_with(browser: Browser, running: Registry, user: str) -> None:
     key = make_key(browser, "stolen")
     browser.get("/auth/account")
-    assert browser.send(CHANGE, password=key, new="another long one", again="another long one").status_code == 401
+    assert browser.send(CHANGE, password=key, new="another long one", again="another long one").status_code == 403
     assert logged_in(running, user)
 
 
@@ -200,10 +214,10 @@ def test_the_file_with_the_first_password_goes_when_its_user_changes_it(running:
 @pytest.mark.parametrize(
     ("fields", "why", "status"),
     [
-        ({"password": "wrong"}, "there is no such user with this password", 401),
+        ({"password": "wrong"}, "there is no such user with this password", 403),
         ({"again": "something else"}, "not entered the same twice", 400),
         ({"new": "short", "again": "short"}, "8 to 1024 characters", 400),
-        ({"password": ""}, "there is no such user with this password", 401),
+        ({"password": ""}, "there is no such user with this password", 403),
     ],
 )
 def test_a_password_that_is_not_changed(
@@ -219,7 +233,7 @@ def test_a_password_that_is_not_changed(
 def test_a_user_without_a_password_is_not_asked_for_one(running: Registry) -> None:
     name = f"federated-{uuid4().hex[:12]}"
     administration.add_user(settings_of(running), name, password=None, is_admin=False)
-    assert Browser(running).log_in(name, "").status_code == 401
+    assert Browser(running).log_in(name, "").status_code == 403
 
 
 ACTIONS = [KEYS, REVOKE_KEY, REVOKE_SESSION, CHANGE, "/auth/logout"]

@@ -67,7 +67,8 @@ def test_whoever_is_not_logged_in_is_led_to_the_login_and_back(browser: Browser)
 )
 def test_wrong_credentials_are_refused_all_alike(browser: Browser, name: str, password: str) -> None:
     answer = browser.log_in(name, password)
-    assert answer.status_code == 401
+    assert answer.status_code == 403
+    assert "WWW-Authenticate" not in answer.headers
     assert WRONG in browser.page.text
     assert browser.cookie is None
     assert browser.page.form("/auth/login")["name"] == name
@@ -76,7 +77,7 @@ def test_wrong_credentials_are_refused_all_alike(browser: Browser, name: str, pa
 
 def test_a_key_is_no_password_of_a_page(browser: Browser, running: Registry) -> None:
     key = administration.create_key(settings_of(running), "alice", f"key-{running.port}", lifetime=None)
-    assert browser.log_in("alice", key).status_code == 401
+    assert browser.log_in("alice", key).status_code == 403
     assert browser.cookie is None
 
 
@@ -206,7 +207,7 @@ def test_too_many_failures_are_refused_before_the_password_is_looked_at(browser:
         browser.send("/auth/login", name="throttled", password="guess").status_code
         for _ in range(OF_A_USER_ELSEWHERE.failures + 1)
     ]
-    assert statuses == [401] * OF_A_USER_ELSEWHERE.failures + [429]
+    assert statuses == [403] * OF_A_USER_ELSEWHERE.failures + [429]
     assert OF_A_USER_ELSEWHERE.failures < OF_A_NETWORK.failures
     assert int(browser.answer.headers["Retry-After"]) > 0
     assert browser.send("/auth/login", name="throttled", password=PASSWORD).status_code == 429
@@ -219,7 +220,7 @@ def test_a_disabled_user_is_out_at_once(browser: Browser, running: Registry) -> 
     assert browser.get("/auth/account").url == f"{browser.url}/auth/account"
     administration.disable(settings_of(running), "leaver", kind="user")
     assert "/auth/login" in browser.get("/auth/account").url
-    assert browser.log_in("leaver", PASSWORD).status_code == 401
+    assert browser.log_in("leaver", PASSWORD).status_code == 403
     administration.enable(settings_of(running), "leaver", kind="user")
     assert "/auth/login" in browser.get("/auth/account").url  # the session doesn't come back
 

@@ -89,7 +89,7 @@ def test_what_the_provider_is_asked_is_ours_alone(browser: Browser, provider: st
 @pytest.mark.parametrize("issuer", ["https://evil.test", "", "file:///etc/passwd", "http://169.254.169.254/"])
 def test_an_issuer_that_nobody_has_added_is_not_called(browser: Browser, issuer: str) -> None:
     answer = browser.get(link_of(issuer))
-    assert answer.status_code == 401
+    assert answer.status_code == 403
     assert "an administrator adds it" in browser.page.text
 
 
@@ -99,9 +99,9 @@ def test_an_answer_that_this_browser_has_not_begun_is_refused(
     """Login CSRF: an attacker's code in his victim's browser, which has begun nothing, or another login."""
     mallory = Browser(running, "localhost")
     stolen = came_back(mallory, begun(mallory, link_of(provider)))
-    assert browser.get(stolen).status_code == 401
+    assert browser.get(stolen).status_code == 403
     begun(browser, link_of(provider))
-    assert browser.get(stolen).status_code == 401
+    assert browser.get(stolen).status_code == 403
     assert "has not begun this login" in browser.page.text
     assert browser.cookie is None
 
@@ -110,7 +110,7 @@ def test_an_answer_that_this_browser_has_not_begun_is_refused(
 def test_a_state_that_does_not_match_is_refused(browser: Browser, provider: str, state: str) -> None:
     back = urlsplit(came_back(browser, begun(browser, link_of(provider))))
     code = parse_qs(back.query)["code"][0]
-    assert browser.get(f"/auth/callback?{urlencode({'code': code, 'state': state})}").status_code == 401
+    assert browser.get(f"/auth/callback?{urlencode({'code': code, 'state': state})}").status_code == 403
     assert browser.cookie is None
 
 
@@ -120,7 +120,7 @@ def test_a_callback_is_good_once(browser: Browser, provider: str) -> None:
     attempt = browser.session.cookies["blacklake-attempt"]
     back = came_back(browser, url)
     assert "You are ann" in browser.get(back).text.replace("<b>", "")
-    assert browser.get(back).status_code == 401
+    assert browser.get(back).status_code == 403
     replayed = requests.get(
         browser.url + back, cookies={"blacklake-attempt": attempt}, timeout=20, allow_redirects=False
     )
@@ -131,7 +131,7 @@ def test_a_callback_is_good_once(browser: Browser, provider: str) -> None:
 def test_a_login_that_the_provider_refuses_says_so(browser: Browser, provider: str) -> None:
     state = parse_qs(urlsplit(begun(browser, link_of(provider))).query)["state"][0]
     answer = browser.get(f"/auth/callback?{urlencode({'error': 'access_denied', 'state': state})}")
-    assert answer.status_code == 401
+    assert answer.status_code == 403
     assert "access_denied" in browser.page.text
 
 
@@ -158,7 +158,7 @@ def test_who_is_linked_to_nobody_is_refused_and_told_what_to_do(
 ) -> None:
     administration.unlink(settings_of(running), provider, "id1")
     try:
-        assert browser.get(came_back(browser, begun(browser, link_of(provider)))).status_code == 401
+        assert browser.get(came_back(browser, begun(browser, link_of(provider)))).status_code == 403
         assert "blacklake admin issuer link" in browser.page.text
     finally:
         administration.link(settings_of(running), provider, "id1", "ann")

@@ -35,7 +35,7 @@ _TOGETHER = 64 << 10  # characters that are sent in one piece
 
 
 async def events(services: AdminServices, _asked: Asked, query_args: EventPaging) -> Page[AuditEvent]:
-    """List events, the newest first; the first page begins with those that are not sealed yet. `next` is its `before`."""
+    """List events, the newest first, those that are not sealed yet before all others. `next` is the next page's `before`."""
     found = await services.audit_log.page(_filter(query_args), before=query_args.before, limit=query_args.limit)
     shown = [_shown(event, None) for event in found.waiting]
     shown += [_shown(row.event, row.sequence) for row in found.sealed]

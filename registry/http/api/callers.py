@@ -9,8 +9,7 @@ from typing import Final
 from registry.auth.gate import TokenGate
 from registry.auth.own_site import require_own_site
 from registry.auth.request_signatures import RequestSignatures
-from registry.auth.token_service import ANONYMOUS
-from registry.core.access import Access, Caller, CredentialKind
+from registry.core.access import ANONYMOUS, Access, Caller, CredentialKind
 from registry.core.audit import Actor, actor_of
 from registry.db.principals import StandingRow
 from registry.errors import (

@@ -37,12 +37,7 @@ async def change_password(services: AdminServices, asked: Asked, data: PasswordC
         asked.actor.address or "",
         lambda: services.identification.by_password(name, data.current.get_secret_value()),
     )
-    await set_password(services, asked, name, data.new.get_secret_value())
-
-
-async def set_password(services: AdminServices, asked: Asked, name: str, password: str) -> None:
-    """Let a user have another password. Raise IdentityRefused."""
-    hashed = await hash_of_password(services, password)
+    hashed = await hash_of_password(services, data.new.get_secret_value())
     await services.identities.set_password(name, hashed, actor=asked.actor)
     services.on_password_change(name)
 

@@ -421,9 +421,9 @@ class EventQuery(Asking):
 
 
 class EventPaging(EventQuery):
-    """Which page of the events: those that were numbered below `before`."""
+    """Which page of the events: those that were numbered below `before`, or what a page's `next` says."""
 
-    before: Annotated[int, Field(ge=1, le=BIGGEST)] | None = None
+    before: Annotated[int, Field(ge=-BIGGEST, le=BIGGEST)] | None = None
     limit: Annotated[int, Field(ge=1, le=LONGEST_PAGE)] = 100
 
 

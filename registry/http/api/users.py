@@ -5,7 +5,7 @@ from __future__ import annotations
 from registry.core.audit import Action
 from registry.db.directory import PrincipalRow
 from registry.http.api.callers import Asked
-from registry.http.api.me import hash_of_password, keys_of, make_key, set_password
+from registry.http.api.me import hash_of_password, keys_of, make_key
 from registry.http.api.models import (
     BIGGEST,
     Key,
@@ -47,12 +47,14 @@ async def show(services: AdminServices, asked: Asked, user: str) -> User:
 
 
 async def change(services: AdminServices, asked: Asked, user: str, data: UserChange) -> User:
-    """Disable a user or let him in again, or let him have another password."""
-    if data.password is not None:
-        await set_password(services, asked, user, data.password.get_secret_value())
-    if data.is_disabled is not None:
-        act = services.identities.disable if data.is_disabled else services.identities.enable
-        await act(user, actor=asked.actor, kind=_KIND)
+    """Disable a user or let him in again, and let him have another password: all that is asked for, or nothing."""
+    hashed = await hash_of_password(services, data.password.get_secret_value()) if data.password is not None else None
+    if hashed is not None or data.is_disabled is not None:
+        await services.identities.change_user(
+            user, password_hash=hashed, is_disabled=data.is_disabled, actor=asked.actor
+        )
+    if hashed is not None:
+        services.on_password_change(user)
     return await show(services, asked, user)
 
 

@@ -14,7 +14,7 @@ from registry.auth.sessions import Sessions
 from registry.core.api_keys import ApiKeys
 from registry.core.identities import Identities
 from registry.errors import CredentialsWrong, IdentityRefused, RegistryError, RequestInvalid, TooManyLogins
-from registry.http.errors import STATUS, extra_headers
+from registry.http.errors import extra_headers, status_of_page
 from registry.http.pages.rendering import Rendering
 from registry.http.pages.site import SESSION, Site
 from registry.http.pages.visits import Handler, PageKey, Visit, led_to
@@ -139,7 +139,7 @@ class AccountPages:
         keys = await self._api_keys.page(user.caller.name, by=user.principal_id, limit=_LISTED)
         reply = self._rendering.page(
             "account.html",
-            STATUS[type(error)] if error is not None else 200,
+            status_of_page(error) if error is not None else 200,
             user=user.caller.name,
             token=visit.token,
             host=self._site.host(visit.call),

@@ -10,7 +10,7 @@ from registry.auth.browser_login import BrowserLogin
 from registry.auth.issuers import Issuers
 from registry.auth.login import ATTEMPT_SECONDS, Login
 from registry.errors import GrantRefused, RegistryError, TooManyLogins, Unauthorized
-from registry.http.errors import STATUS, extra_headers
+from registry.http.errors import extra_headers, status_of_page
 from registry.http.pages.rendering import Rendering
 from registry.http.pages.site import ATTEMPT, SESSION, VISITOR, Site, local
 from registry.http.pages.visits import Handler, PageKey, Visit, led_to
@@ -102,7 +102,7 @@ class LoginPages:
         issuers = [(url, urlsplit(url).netloc) for url in await self._issuers.for_logins()]
         reply = self._rendering.page(
             "login.html",
-            STATUS[type(error)] if error is not None else 200,
+            status_of_page(error) if error is not None else 200,
             token=visit.token,
             issuers=issuers,
             after=after,

@@ -21,7 +21,7 @@ from registry.errors import (
     Unavailable,
 )
 from registry.http.call import Call
-from registry.http.errors import STATUS, extra_headers
+from registry.http.errors import extra_headers, status_of_page
 from registry.http.forms import read_form
 from registry.http.limits import Limits, Networks, quota_headers
 from registry.http.pages.rendering import Rendering
@@ -126,7 +126,7 @@ class Pages:
 
     def _refuse(self, call: Call, error: RegistryError) -> Reply:
         reply = self._rendering.page(
-            "error.html", STATUS[type(error)], message=error.message, request_id=call.request_id, user=None
+            "error.html", status_of_page(error), message=error.message, request_id=call.request_id, user=None
         )
         reply.headers += extra_headers(error, self._site.base + call.path)
         return reply
