@@ -164,7 +164,7 @@ class TokenService:
             is_shown = caller.credential is not None and caller.credential.kind in _SHOWN
             is_permitted = {
                 "catalog": bound is None or bound.catalog,
-                "admin": is_somebody and not is_shown and (bound is None or bound.admin),
+                "admin": is_somebody and not is_shown and bound is None,
             }.get(wanted.name, False)
             return wanted._replace(actions=frozenset("*")) if is_permitted and "*" in wanted.actions else None
         if wanted.type != "repository":

@@ -58,6 +58,7 @@ def create_router(
         return Router(services, create_open_access(settings), links, limits)
     from registry.auth.linked import LinkedUsers
     from registry.http.device import DeviceEndpoint
+    from registry.http.revocation import RevocationEndpoint
 
     service = create_token_service(settings, db, services, doors)
     endpoint = TokenEndpoint(service, doors.keyring, doors.networks, doors.proxied, audience=settings.token_service)
@@ -79,6 +80,7 @@ def create_router(
             (Resource.JWKS, "GET"): endpoint.keys,
             (Resource.DEVICE, "POST"): device.begin,
             (Resource.DEVICE_TOKEN, "POST"): device.token,
+            (Resource.REVOKE, "POST"): RevocationEndpoint(doors.sessions, doors.networks).revoke,
         },
         journal=Journal(events, doors.networks),
     )
@@ -120,7 +122,7 @@ def create_pages(settings: Settings, db: Database, doors: Doors, limits: Limits)
     from registry.http.pages.router import Pages
     from registry.http.pages.site import Site
 
-    site = Site(settings.external_url)
+    site = Site(settings.external_url, is_secure=settings.tls_cert_file is not None)
     rendering = Rendering(site)
     sessions = BrowserSessions(db, doors.secret, service=settings.token_service)
     browsers = BrowserLogin(db, doors.identification, doors.throttle, doors.by_issuer, sessions)

@@ -209,12 +209,15 @@ class Uploads:
             if await self._discard(session.row):
                 session.end()
             raise DigestMismatch(str(digest), str(actual))
-        await self._record(session, name, digest, actor)
+        is_ours = await self._record(session, name, digest, actor)
         session.end()
-        await session.tidy()
+        if is_ours or actor is not None:
+            await session.tidy()
+        else:
+            await self._delete_object(session.row.storage_key)
 
-    async def _record(self, session: UploadSession, name: RepositoryName, digest: Digest, actor: Actor | None) -> None:
-        """Make the upload a blob of its repository. Where that lies under another key already, the upload's object is dead.
+    async def _record(self, session: UploadSession, name: RepositoryName, digest: Digest, actor: Actor | None) -> bool:
+        """Make the upload a blob of its repository; return False where it lies under another key, and its object is dead.
 
         One that the storage has lost lies where it was just pushed from now on. Its old key is not listed for deletion: perhaps
         its disk is only away for a while, and it is the better copy.
@@ -230,7 +233,7 @@ class Uploads:
             known = recorded or row.storage_key
             is_lost = not await self._store.holds(StorageKey(known), session.received)
 
-        async def finish(conn: Connection) -> None:
+        async def finish(conn: Connection) -> bool:
             if not await uploads.drop(conn, row):
                 raise LeaseLost
             is_ours = await blobs.insert(conn, digest, size=session.received, storage_key=row.storage_key)
@@ -246,6 +249,7 @@ class Uploads:
             if actor is not None:
                 event = Event(actor, Action.BLOB_PUSH, target_of(name, digest), detail={"size": session.received})
                 await record(conn, event)
+            return is_ours
 
         while True:
             try:

@@ -10,7 +10,9 @@ from tests.docs.commands import ROOT
 
 def is_listed(error: type[RegistryError]) -> bool:
     """Say whether an error belongs there; the class itself is never raised."""
-    is_one = error.code in (ErrorCode.UNAUTHORIZED, ErrorCode.DENIED) or error in (GrantRefused, TooManyLogins)
+    is_one = error.code in (ErrorCode.UNAUTHORIZED, ErrorCode.DENIED) or issubclass(
+        error, (GrantRefused, TooManyLogins)
+    )
     return is_one and error is not Unauthorized
 
 

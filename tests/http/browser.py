@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from html.parser import HTMLParser
-from typing import Any, Final
+from typing import Any
 from urllib.parse import urljoin
 
 import requests
 
 from tests.http.client import PATIENCE
 from tests.http.server import Registry
-
-SETUPS: Final = (("granian", "lane"), ("hypercorn", "quart"))
-"""Each server and each door once: pages differ in neither, and every login costs what a password's hash costs."""
 
 
 class Page(HTMLParser):

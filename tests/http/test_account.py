@@ -13,7 +13,8 @@ import requests
 from registry import administration
 from registry.auth.secrets import API_KEY, is_secret
 from registry.config import Settings, load_settings
-from tests.http.browser import SETUPS, Browser
+from tests.http.browser import Browser
+from tests.http.conftest import SETUPS
 from tests.http.server import Registry, serving
 
 PASSWORD = "correct horse battery staple"

@@ -20,7 +20,7 @@ from registry.auth.login import DEVICE_GRANT
 from registry.config import Settings, load_settings
 from tests.auth import issuer as issuers
 from tests.auth.issuer import Issuer, ok
-from tests.http.browser import SETUPS
+from tests.http.conftest import SETUPS
 from tests.http.server import Registry, serving
 from tests.http.test_audit import new_id, recorded
 from tests.tools import needed
@@ -207,8 +207,13 @@ def test_clients_use_what_the_login_has_kept(running: Registry, issuer: Issuer, 
     used(home, needed(path_of, "regctl"), "registry", "set", "--tls", "disabled", server)
     used(home, needed(path_of, "regctl"), "manifest", "get", f"{server}/team/copy:v1")
     used(home, needed(path_of, "regctl"), "image", "copy", f"{server}/team/model:v1", f"{server}/team/third:v1")
+    token = kept["auths"][server]["identitytoken"]
     done = blacklake("logout", server, env=home)
-    assert (done.returncode, done.stdout) == (0, f"logged out of {server}\n")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"logged out of {server}\n", "")
+    form = {"grant_type": "refresh_token", "refresh_token": token}
+    assert requests.post(f"{running.url}/auth/token", form, timeout=20).status_code == 401
+    for content, status in (({"token": token}, 200), ({"token": "none"}, 200), ({}, 400)):
+        assert requests.post(f"{running.url}/auth/revoke", content, timeout=20).status_code == status
     assert json.loads(file.read_text())["auths"] == {"other.test": {"auth": "YTpi"}}
     assert blacklake("logout", server, env=home).stdout == f"nobody was logged in to {server}\n"
 

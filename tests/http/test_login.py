@@ -13,8 +13,9 @@ from registry import administration, administration_audit
 from registry.auth.throttle import OF_A_NETWORK, OF_A_USER_ELSEWHERE
 from registry.config import Settings, load_settings
 from registry.http.pages.site import local
-from tests.http.browser import SETUPS, Browser, Page
+from tests.http.browser import Browser, Page
 from tests.http.client import wait_until
+from tests.http.conftest import SETUPS
 from tests.http.server import Registry, serving
 
 PASSWORD = "correct horse battery staple"

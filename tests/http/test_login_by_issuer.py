@@ -11,7 +11,8 @@ import requests
 from registry import administration
 from registry.config import Settings, load_settings
 from tests import provider as providers
-from tests.http.browser import SETUPS, Browser
+from tests.http.browser import Browser
+from tests.http.conftest import SETUPS
 from tests.http.server import Registry, serving
 
 

@@ -19,11 +19,12 @@ from tests.http.server import Registry, serving
 
 FORMS = {
     "SessionOver": {"grant_type": "refresh_token", "refresh_token": f"blr_{'0' * 32}_1_{'0' * 64}"},
-    "GrantRefused": {
+    "IdentityUnfit": {
         "grant_type": GRANT_TYPE,
         "subject_token": "junk",
         "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
     },
+    "GrantRefused": {"grant_type": "authorization_code"},
 }
 ANY: dict[str, Any] = dict.fromkeys(("principal", "action", "target", "outcome", "since", "until"))
 

@@ -89,6 +89,17 @@ def test_clients_come_by_https_and_are_sent_to_https(secured: Registry, authorit
     assert secured.stop() == 0
 
 
+def test_pages_are_reached_by_https(secured: Registry, authority: Authority) -> None:
+    secured.configure(auth="token").start()
+    connection = HTTPSConnection("127.0.0.1", secured.port, timeout=20, context=trusting(authority))
+    connection.request("GET", "/auth/login")
+    answer = connection.getresponse()
+    assert answer.getheader("Strict-Transport-Security") == "max-age=31536000"
+    assert str(answer.getheader("Set-Cookie")).startswith("__Host-blacklake-visitor=")
+    connection.close()
+    assert secured.stop() == 0
+
+
 def test_only_versions_that_are_safe_are_spoken(secured: Registry, authority: Authority) -> None:
     secured.start()
     for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
