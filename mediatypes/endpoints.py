@@ -38,7 +38,8 @@ class Location(NamedTuple):
 
 # (resource, method) -> the specification's number. Where one method serves several numbers the first stands for all;
 # `catalog` and `end-14` (upload cancel) are of Docker's API and of the draft, `token` is of distribution's token
-# specification, `jwks` of RFC 7517, `device` of RFC 8628 and `revoke` of RFC 7009. HEAD goes wherever GET does.
+# specification, `jwks` of RFC 7517, `device` of RFC 8628 and `revoke` of RFC 7009. HEAD goes wherever GET does, but
+# for tokens: it would make one, and perhaps begin a session, and throw them away.
 _NUMBERS: Final = {
     (Resource.BASE, "GET"): "end-1",
     (Resource.BLOB, "GET"): "end-2",
@@ -61,7 +62,9 @@ _NUMBERS: Final = {
     (Resource.DEVICE_TOKEN, "POST"): "device-token",
     (Resource.REVOKE, "POST"): "revoke",
 }
-ENDPOINTS: Final = _NUMBERS | {(of, "HEAD"): number for (of, method), number in _NUMBERS.items() if method == "GET"}
+ENDPOINTS: Final = _NUMBERS | {
+    (of, "HEAD"): number for (of, method), number in _NUMBERS.items() if method == "GET" and of is not Resource.TOKEN
+}
 
 _BY_COLLECTION: Final = {
     "manifests": Resource.MANIFEST,

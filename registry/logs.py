@@ -22,7 +22,7 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 # These tell at `info` what our own lines tell already.
 _CHATTY: Final = ("_granian", "hypercorn.error", "alembic")
 # These tell at `debug` what they send and get: session tokens, signatures, and the keys that a role is given.
-_INDISCREET: Final = ("boto3", "botocore", "urllib3")
+_INDISCREET: Final = ("boto3", "botocore", "urllib3", "httpcore")
 
 
 def configure_logging(level: str) -> None:

@@ -9,6 +9,8 @@ import pty
 import subprocess
 import sys
 
+from tests.auth import issuer
+
 SAYS = """
 from registry.logs import configure_logging
 import structlog, logging
@@ -76,3 +78,21 @@ except EndpointConnectionError:
     )
     assert ("s3ssion" in done.stdout, done.stdout.endswith("asked\n")) == (True, True)
     assert not [word for word in ("hunter2", "s3ssion", "ignature") if word in done.stderr]
+
+
+def test_what_issuers_answer_stands_in_no_log() -> None:
+    script = """
+import asyncio, sys
+from registry.auth.addresses import Allowed
+from registry.auth.outgoing import Outgoing
+from registry.logs import configure_logging
+configure_logging("debug")
+headers = {"Authorization": "Basic hunter2"}
+print(asyncio.run(Outgoing(Allowed(["127.0.0.1"])).post(sys.argv[1], b"code=c0de", headers=headers)).content.decode())
+"""
+    with issuer.running() as issuing:
+        issuing.answers["/token"] = lambda _form: (200, {"Set-Cookie": "s3ssion", "X-Token": "t0ken"}, b"asked")
+        command = [sys.executable, "-c", script, f"{issuing.url}/token"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ)
+    assert done.stdout == "asked\n"
+    assert not [word for word in ("hunter2", "c0de", "s3ssion", "t0ken") if word in done.stderr]

@@ -23,6 +23,7 @@ from registry.auth.outgoing import Outgoing, form_headers
 from registry.auth.outgoing_errors import OutgoingFailed
 from registry.auth.sealing import SecretKey, SecretKeyUnusable
 from registry.auth.trusted import is_subject, secret_name
+from registry.core.limits import Counter, MemoryCounter, RateLimit
 from registry.db.trust import IssuerRow
 from registry.errors import GrantRefused, LoginRefused, TokenInvalid, Unavailable
 
@@ -34,7 +35,9 @@ DEVICE_GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
 _SCOPE: Final = "openid profile"
 _SHORTEST_INTERVAL: Final = 5  # seconds between two questions (RFC 8628 §3.2)
 _LONGEST_DEVICE: Final = 1800  # seconds
+_EARLY: Final = 1  # second by which a question may come sooner: one may take longer than the next to get here
 _ANSWER: Final = 64 << 10  # bytes
+_DIGITS: Final = 32  # of a code: as many bits as nobody meets twice
 _LONGEST_SEALED: Final = 8192  # characters
 _PENDING: Final = {
     "authorization_pending": "nobody has entered the code yet; ask again",
@@ -76,10 +79,15 @@ class Identity(NamedTuple):
 class Login:
     """The steps of a login. Each raises LoginRefused, GrantRefused where the issuer says so, or Unavailable."""
 
-    def __init__(self, issuers: Issuers, outgoing: Outgoing, key: SecretKey) -> None:
+    def __init__(
+        self, issuers: Issuers, outgoing: Outgoing, key: SecretKey, local: MemoryCounter, shared: Counter | None = None
+    ) -> None:
+        """`shared` knows of all nodes which terminal has asked when, `local` of this process where that can't say."""
         self._issuers = issuers
         self._outgoing = outgoing
         self._key = key
+        self._local = local
+        self._shared = shared
 
     async def begin(self, issuer_url: str, *, redirect_uri: str) -> tuple[str, str]:
         """Return the URL to which a browser goes to log in, and the attempt, sealed, which is its cookie meanwhile.
@@ -136,10 +144,17 @@ class Login:
         return device, self._sealed("device login", device)
 
     async def poll(self, sealed: str) -> Identity:
-        """Return who has logged in. Raise GrantRefused, while nobody has by `authorization_pending` or `slow_down` (§3.5)."""
+        """Return who has logged in. Raise GrantRefused, while nobody has by `authorization_pending` or `slow_down` (§3.5).
+
+        A terminal that asks again before the interval is over is refused without the issuer's being asked.
+        """
         device = Device(*self._opened("device login", sealed))
         if device.until < time.time():
             raise GrantRefused("expired_token", "the login took too long; begin again")
+        rate = RateLimit(1, self._local, self._shared, window=device.interval - _EARLY)
+        code = self._key.code(f"device\0{device.issuer}\0{device.device_code}".encode()).hex()
+        if (await rate.count(f"device:{code[:_DIGITS]}")).is_refused:
+            raise GrantRefused("slow_down", _PENDING["slow_down"])
         issuer = await self._issuer(device.issuer)
         try:
             answer = await self._token(issuer, grant_type=DEVICE_GRANT, device_code=device.device_code)
@@ -255,7 +270,7 @@ def _device(issuer: IssuerRow, answer: Mapping[str, Any]) -> Device:
         str(texts[1]),
         str(texts[2]),
         str(complete) if complete is not None else None,
-        max(interval, _SHORTEST_INTERVAL),
+        min(max(interval, _SHORTEST_INTERVAL), _LONGEST_DEVICE),
         time.time() + min(seconds, _LONGEST_DEVICE),
     )
 

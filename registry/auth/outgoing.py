@@ -34,8 +34,10 @@ REDIRECTS: Final = 3
 LIMIT: Final = 256 << 10
 """Bytes of an answer, where the caller doesn't say otherwise."""
 
-_AT_ONCE: Final = 16  # calls
-_LOOKUPS: Final = 4  # threads: one that waits for a resolver can't be cancelled, and must not take the files' threads
+_AT_ONCE: Final = 16  # calls of each method
+_LOOKUPS: Final = (
+    4  # threads of each: one that waits for a resolver can't be cancelled, and must not take the files' threads
+)
 _TRIED: Final = 3  # addresses of a name
 _REDIRECTIONS: Final = (301, 302, 303, 307, 308)
 _CREDENTIALS: Final = ("authorization", "cookie")
@@ -49,6 +51,13 @@ class Answer(NamedTuple):
     status: int
     headers: Mapping[str, str]
     content: bytes
+
+
+class _Room(NamedTuple):
+    """Where calls of one method take their turns."""
+
+    places: asyncio.Semaphore
+    lookups: ThreadPoolExecutor
 
 
 class Outgoing:
@@ -65,8 +74,13 @@ class Outgoing:
         self._tls = httpx.create_ssl_context(trust_env=False)
         if ca_file is not None:
             self._tls.load_verify_locations(ca_file)
-        self._room = asyncio.Semaphore(_AT_ONCE)
-        self._lookups = ThreadPoolExecutor(_LOOKUPS, thread_name_prefix="outgoing-names")
+        # Anybody who begins a login causes a post: however many do, what issuers publish is fetched, and tokens are verified.
+        self._rooms = {
+            method: _Room(
+                asyncio.Semaphore(_AT_ONCE), ThreadPoolExecutor(_LOOKUPS, thread_name_prefix=f"outgoing-names-{method}")
+            )
+            for method in ("GET", "POST")
+        }
 
     async def get(self, url: str, *, headers: Mapping[str, str] = _NONE, limit: int = LIMIT) -> Answer:
         """Return what a URL answers, redirects followed. `limit` is in bytes."""
@@ -79,7 +93,7 @@ class Outgoing:
 
     async def _in_time(self, request: httpx.Request, limit: int) -> Answer:
         try:
-            async with asyncio.timeout(self._seconds), self._room:
+            async with asyncio.timeout(self._seconds), self._rooms[request.method].places:
                 return await self._followed(request, limit)
         except TimeoutError:
             raise TargetTooSlow(f"{request.url} took more than {self._seconds:g} seconds") from None
@@ -97,7 +111,7 @@ class Outgoing:
         if request.url.scheme != "https" and not (request.url.scheme == "http" and self._allowed.permits_plain(host)):
             raise TargetRefused(f"{request.url} is not https, and BLACKLAKE_OUTGOING_ALLOW doesn't name {host}")
         failure = ""
-        for address in (await self._addresses(host, request.url))[:_TRIED]:
+        for address in (await self._addresses(host, request))[:_TRIED]:
             try:
                 return await self._sent(request, host, address, limit)
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
@@ -108,12 +122,12 @@ class Outgoing:
                 raise TargetUnreachable(f"{request.url}: {type(error).__name__}: {error}") from error
         raise TargetUnreachable(f"{request.url}: {failure}")
 
-    async def _addresses(self, host: str, url: httpx.URL) -> list[str]:
+    async def _addresses(self, host: str, request: httpx.Request) -> list[str]:
         """Return the addresses of a host, each permitted. Raise TargetRefused where one isn't: names must not mix both."""
-        loop = asyncio.get_running_loop()
+        loop, url = asyncio.get_running_loop(), request.url
         try:
             found = await loop.run_in_executor(
-                self._lookups, lambda: socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+                self._rooms[request.method].lookups, lambda: socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
             )
         except (OSError, UnicodeError) as error:
             raise TargetUnreachable(f"{url}: {host} can't be found: {error}") from None

@@ -28,6 +28,9 @@ from registry.errors import AccessLost, IdentityUnknown, SessionOver, SessionRev
 PREFIX: Final = "blr_"
 """What every refresh token begins with."""
 
+MOST: Final = 200
+"""Sessions of a principal, or a few more where many begin at once."""
+
 _SHAPE: Final = re.compile(rf"{PREFIX}([0-9a-f]{{32}})_(0|[1-9][0-9]{{0,15}})_([0-9a-f]{{64}})", re.ASCII)
 _LONGEST_CLIENT: Final = 128  # characters that are kept of its name
 _LISTED: Final = 100
@@ -59,7 +62,8 @@ class Sessions:
     async def start(self, caller: Caller, client: str, *, actor: Actor) -> str:
         """Return the first token of a session for who has just logged in by `client`.
 
-        Raise AccessLost, also where he is disabled, or has another password, since he has shown the one that he had.
+        Raise AccessLost, also where he is disabled, or has another password, since he has shown the one that he had. Where he
+        has MOST already, the one that was used least lately ends.
 
         A caller whose credential is a key has no sessions, which would outlive it: the key itself is asked for each time.
         """
@@ -81,6 +85,9 @@ class Sessions:
                 raise AccessLost(caller.name)
             detail = {"session": session.hex, "client": name}
             await record(conn, Event(actor, Action.SESSION_START, f"user:{caller.name}", detail=detail))
+            for ended in await sessions.end_oldest(conn, principal_id=principal_id, most=MOST):
+                detail = {"session": ended.hex}
+                await record(conn, Event(actor, Action.SESSION_REVOKE, f"user:{caller.name}", detail=detail))
 
         await self._db.transaction("start_session", add)
         return self._token(session, 1)

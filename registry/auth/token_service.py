@@ -15,7 +15,7 @@ from registry.auth.secrets import API_KEY, is_secret
 from registry.auth.sessions import Sessions
 from registry.auth.throttle import LoginThrottle
 from registry.auth.tokens import AccessTokens, Issued
-from registry.core.access import ANONYMOUS, ANONYMOUS_ID, Access, Caller, Permission
+from registry.core.access import ANONYMOUS, ANONYMOUS_ID, Access, Caller, CredentialKind, Permission
 from registry.core.audit import Action, Event, Outcome, actor_of, record
 from registry.core.subjects import OIDC_USER
 from registry.db.pool import Database
@@ -26,6 +26,8 @@ _ACTIONS: Final = {
     "push": (Permission.PUSH, Permission.SIGN),  # either: which of both shows with what is pushed
     "delete": (Permission.DELETE,),
 }
+# Shown to the admin API as they are: a token hides by what it was got, and what it makes there would outlive that.
+_SHOWN: Final = (CredentialKind.KEY, CredentialKind.PROXY)
 
 
 class Wanted(NamedTuple):
@@ -154,12 +156,12 @@ class TokenService:
 
     async def _granted(self, caller: Caller, wanted: Scope) -> Scope | None:
         if wanted.type == "registry":
-            # What he may do there is decided with each request; here it is only that this token may be used for it. By a token
-            # nobody could tell any more that a key with scopes is behind it, which makes no keys: it is shown there itself.
+            # What he may do there is decided with each request; here it is only that this token may be used for it.
             bound, is_somebody = caller.bound, caller.principal_id not in (None, ANONYMOUS_ID)
+            is_shown = caller.credential is not None and caller.credential.kind in _SHOWN
             is_permitted = {
                 "catalog": bound is None or bound.catalog,
-                "admin": is_somebody and bound is None,
+                "admin": is_somebody and not is_shown and bound is None,
             }.get(wanted.name, False)
             return wanted._replace(actions=frozenset("*")) if is_permitted and "*" in wanted.actions else None
         if wanted.type != "repository":

@@ -63,7 +63,7 @@ def create_doors(settings: Settings, db: Database, counter: Counter | None) -> D
     issuers = Issuers(db, outgoing)
     return Doors(
         gate=TokenGate(tokens, identification, create_external_tokens(settings, outgoing), proxied),
-        by_issuer=Login(issuers, outgoing, secret),
+        by_issuer=Login(issuers, outgoing, secret, MemoryCounter(), counter),
         identification=identification,
         issuers=issuers,
         keyring=keyring,

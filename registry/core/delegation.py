@@ -6,23 +6,14 @@ change what is in it. Whoever may `grant` on a target grants and takes back ther
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from registry.core.access import ALL, Permission
 from registry.core.subjects import Target, is_word
 from registry.db import organisations, rights
 from registry.db.pool import Connection
 from registry.db.rights import Holdings
 from registry.errors import DelegationDenied, IdentityUnknown, RegistryError
-
-
-async def change_organisation(conn: Connection, name: str, *, by: int | None) -> int:
-    """Return an organisation's id and let nobody else change rights in it until the transaction ends.
-
-    Raise IdentityUnknown where there is none such, DelegationDenied to who needn't know.
-    """
-    found = await organisations.change(conn, name) if is_word(name) else None
-    if found is None:
-        raise await unseen(conn, name, by=by)
-    return found
 
 
 async def unseen(conn: Connection, name: str, *, by: int | None) -> RegistryError:
@@ -39,8 +30,13 @@ async def require_administrator(conn: Connection, what: str, *, by: int | None) 
 
 
 async def administer(conn: Connection, name: str, *, by: int | None) -> int:
-    """Do what `change_organisation` does for its administrators. Raise DelegationDenied for others."""
-    return await _administered(conn, name, await change_organisation(conn, name, by=by), by=by)
+    """Return an organisation's id, and let nobody else change rights in it until the transaction ends.
+
+    Raise DelegationDenied to who doesn't administer it, IdentityUnknown. Those wait for nobody, and nobody for them: it is
+    decided before the lock, and once more behind it, since the right may have been lost meanwhile.
+    """
+    await oversee(conn, name, by=by)
+    return await _administered(conn, name, await _changed(conn, name, by=by), by=by)
 
 
 async def oversee(conn: Connection, name: str, *, by: int | None) -> int:
@@ -48,20 +44,46 @@ async def oversee(conn: Connection, name: str, *, by: int | None) -> int:
 
     Raise DelegationDenied to others, IdentityUnknown.
     """
+    return await _administered(conn, name, await _found(conn, name, by=by), by=by)
+
+
+class Grantable(NamedTuple):
+    """What may be granted on a target."""
+
+    organisation_id: int
+    permissions: frozenset[Permission]
+
+
+async def grantable(conn: Connection, on: Target, *, by: int | None) -> Grantable:
+    """Return what may be granted on a target, and let nobody else change rights in its organisation as `administer` does.
+
+    Raise DelegationDenied where that is nothing, IdentityUnknown.
+    """
+    await _grantable(conn, on, organisation_id=await _found(conn, on.organisation, by=by), by=by)
+    return await _grantable(conn, on, organisation_id=await _changed(conn, on.organisation, by=by), by=by)
+
+
+async def _found(conn: Connection, name: str, *, by: int | None) -> int:
     found = await organisations.find(conn, name) if is_word(name) else None
     if found is None:
         raise await unseen(conn, name, by=by)
-    return await _administered(conn, name, found, by=by)
+    return found
 
 
-async def grantable(conn: Connection, on: Target, *, organisation_id: int, by: int | None) -> frozenset[Permission]:
-    """Return what may be granted on a target. Raise DelegationDenied where that is nothing."""
+async def _changed(conn: Connection, name: str, *, by: int | None) -> int:
+    found = await organisations.change(conn, name)
+    if found is None:
+        raise await unseen(conn, name, by=by)
+    return found
+
+
+async def _grantable(conn: Connection, on: Target, *, organisation_id: int, by: int | None) -> Grantable:
     holdings = await _holdings(conn, on, organisation_id=organisation_id, by=by)
     if holdings.is_administrator:
-        return ALL
+        return Grantable(organisation_id, ALL)
     if Permission.GRANT not in holdings.permissions:
         raise DelegationDenied(str(on))
-    return frozenset(map(Permission, holdings.permissions))
+    return Grantable(organisation_id, frozenset(map(Permission, holdings.permissions)))
 
 
 async def _administered(conn: Connection, name: str, organisation_id: int, *, by: int | None) -> int:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from registry.core.access import ANONYMOUS_ID, PULL
 from registry.core.audit import REGISTRY, Action, Actor, Event, record
-from registry.core.delegation import administer, change_organisation, grantable, require_administrator
+from registry.core.delegation import administer, grantable, require_administrator
 from registry.core.roles import BUILT_IN
 from registry.core.subjects import (
     ROBOT_MARK,
@@ -196,8 +196,7 @@ class Identities:
         on, by = parse_target(event.target), event.actor.principal_id
 
         async def act(conn: Connection) -> bool:
-            organisation_id = await change_organisation(conn, on.organisation, by=by)
-            permitted = await grantable(conn, on, organisation_id=organisation_id, by=by)
+            organisation_id, permitted = await grantable(conn, on, by=by)
             found = await roles.find(conn, role, organisation_id=organisation_id) if is_word(role) else None
             if found is None:
                 raise IdentityRefused(f"{on.organisation} has no role {role[:128]}; there are {', '.join(BUILT_IN)}")

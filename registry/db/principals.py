@@ -86,8 +86,8 @@ UPDATE principals SET disabled_at = NULL, rights_epoch = nextval('rights_epochs'
 _DELETE: Final = "DELETE FROM principals WHERE id = $1"
 _CHANGE: Final = "UPDATE principals SET password_hash = $2, rights_epoch = nextval('rights_epochs') WHERE id = $1"
 _ADD_KEY: Final = """
-INSERT INTO api_keys (principal_id, name, secret_hash, scopes, expires_at)
-VALUES ($1, $2, $3, $4, $5) ON CONFLICT (principal_id, name) DO NOTHING RETURNING id
+INSERT INTO api_keys (principal_id, name, secret_hash, scopes, expires_at, made_by)
+VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (principal_id, name) DO NOTHING RETURNING id
 """
 
 
@@ -181,7 +181,8 @@ async def add_key(
     *,
     scopes: list[str] | None,
     expires_at: datetime | None,
+    made_by: int | None,
 ) -> int | None:
-    """Record a key and return its id; None where the principal has one of this name."""
-    found: int | None = await conn.fetchval(_ADD_KEY, principal_id, name, secret_hash, scopes, expires_at)
+    """Record a key, which goes with the key that it was `made_by`; return its id, None where the principal has one so named."""
+    found: int | None = await conn.fetchval(_ADD_KEY, principal_id, name, secret_hash, scopes, expires_at, made_by)
     return found

@@ -76,6 +76,13 @@ WHERE s.id = $1 AND s.service = $2 AND s.revoked_at IS NULL AND s.expires_at > n
     AND p.id = s.principal_id
 RETURNING p.id, p.name, false
 """
+# Those that somebody else is just ending are ended by him.
+_END_OLDEST: Final = """
+UPDATE sessions SET revoked_at = now() WHERE id IN (
+    SELECT id FROM sessions WHERE principal_id = $1 AND revoked_at IS NULL AND expires_at > now()
+    ORDER BY used_at DESC, id OFFSET $2 FOR UPDATE SKIP LOCKED
+) RETURNING id
+"""
 # Also of revoked ones: until then it can be seen when that was.
 _FORGET: Final = """
 DELETE FROM sessions WHERE id IN (
@@ -89,6 +96,11 @@ async def add(
 ) -> bool:
     """Record a session, which ends after `idle` seconds without use and after `longest`; False where the opener is none."""
     return await conn.fetchval(_ADD, session, by.principal_id, service, client, idle, longest, by.epoch) is not None
+
+
+async def end_oldest(conn: Connection, *, principal_id: int, most: int) -> list[UUID]:
+    """End those of a principal's sessions that were used before its `most` last used ones; return which."""
+    return [row["id"] for row in await conn.fetch(_END_OLDEST, principal_id, most)]
 
 
 async def present(conn: Connection, session: UUID, *, generation: int, service: str, idle: float) -> Presented | None:

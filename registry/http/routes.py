@@ -149,13 +149,20 @@ class Router:
         return endpoint, reply
 
     async def _handle(self, call: Call, at: Location | None) -> Reply:
-        wanted = (at.resource, "GET" if call.method == "HEAD" else call.method) if at is not None else None
-        own = self._own.get(wanted) if wanted is not None else None
-        if own is not None:  # it says itself whom it lets in
+        wanted = None
+        if at is not None:
+            is_read = call.method == "HEAD" and (at.resource, "HEAD") in ENDPOINTS
+            wanted = (at.resource, "GET" if is_read else call.method)
+        if (
+            at is not None and wanted is not None and at.resource in _OWN and self._own
+        ):  # each says itself whom it lets in
             await self._limits.count_caller(call)
+            own = self._own.get(wanted)
+            if own is None:
+                raise MethodUnsupported(call.method, methods_of(at.resource))
             return await own(call)
         await self._admit(call)
-        if at is None or wanted is None or (at.resource in _OWN and not self._own):
+        if at is None or wanted is None or at.resource in _OWN:
             raise EndpointUnknown(call.path)
         handler = HANDLERS.get(wanted)
         if handler is None:

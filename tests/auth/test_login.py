@@ -22,9 +22,11 @@ from registry.auth.sessions import Sessions
 from registry.auth.trusted import Trusted
 from registry.core.access import Caller
 from registry.core.identities import Identities
+from registry.core.limits import MemoryCounter
 from registry.db.pool import Database
 from registry.errors import GrantRefused, IdentityRefused, LoginRefused, SessionOver, Unavailable
 from tests.actors import LOGIN, OPERATOR, ORIGIN
+from tests.auth.conftest import Clock
 from tests.auth.issuer import OTHER_RSA, Issuer, Reply, ok
 
 CLIENT = "blacklake-client"
@@ -39,10 +41,10 @@ def trusted(database: Database) -> Trusted:
 
 
 @pytest.fixture
-async def login(database: Database, outgoing: Outgoing, issuer: Issuer, trusted: Trusted) -> Login:
+async def login(database: Database, outgoing: Outgoing, issuer: Issuer, trusted: Trusted, clock: Clock) -> Login:
     """Return the logins of a node, by an issuer where our client has a secret."""
     await trusted.add_issuer(issuer.row._replace(client_id=CLIENT), secret=SECRET, key=KEY, actor=OPERATOR)
-    return Login(Issuers(database, outgoing), outgoing, KEY)
+    return Login(Issuers(database, outgoing), outgoing, KEY, MemoryCounter(clock=clock))
 
 
 class Begun:
@@ -120,7 +122,7 @@ async def test_a_client_without_a_secret_relies_on_pkce(
     database: Database, outgoing: Outgoing, issuer: Issuer, trusted: Trusted
 ) -> None:
     await trusted.add_issuer(issuer.row._replace(client_id=CLIENT), secret=None, key=None, actor=OPERATOR)
-    login = Login(Issuers(database, outgoing), outgoing, KEY)
+    login = Login(Issuers(database, outgoing), outgoing, KEY, MemoryCounter())
     begun = await begin(login, issuer)
     answer(issuer, begun.token(issuer))
     assert (await login.finish(begun.cookie, begun.back)).subject == "id-7"
@@ -265,7 +267,9 @@ def device_answer(issuer: Issuer, **more: Any) -> None:
     issuer.answers["/device"] = lambda _form: ok(DEVICE | {"verification_uri": page} | more)
 
 
-async def test_a_terminal_shows_a_code_and_asks_until_somebody_has_entered_it(login: Login, issuer: Issuer) -> None:
+async def test_a_terminal_shows_a_code_and_asks_until_somebody_has_entered_it(
+    login: Login, issuer: Issuer, clock: Clock
+) -> None:
     device_answer(issuer, interval=7)
     device, sealed = await login.begin_device(issuer.url)
     assert isinstance(device, Device)
@@ -276,12 +280,36 @@ async def test_a_terminal_shows_a_code_and_asks_until_somebody_has_entered_it(lo
         with pytest.raises(GrantRefused, match="nobody has entered the code yet") as pending:
             await login.poll(sealed)
         assert pending.value.error == word
+        clock.now += 7
     answer(issuer, issuer.token(aud=CLIENT, sub="id-7"))
     found = await login.poll(sealed)
     assert isinstance(found, Identity)
     assert found.subject == "id-7"
     form = next(form for path, _, form in reversed(issuer.requests) if path == "/token")
     assert (form["grant_type"], form["device_code"]) == ("urn:ietf:params:oauth:grant-type:device_code", "secret-code")
+
+
+async def test_a_terminal_that_asks_too_soon_is_told_so_without_the_issuer_s_being_asked(
+    login: Login, issuer: Issuer, clock: Clock
+) -> None:
+    device_answer(issuer, interval=7)
+    _, sealed = await login.begin_device(issuer.url)
+    issuer.answers["/token"] = lambda _form: (400, {}, b'{"error": "authorization_pending"}')
+    for later, word, asked in [
+        (0, "authorization_pending", 1),
+        (0, "slow_down", 1),
+        (5, "slow_down", 1),
+        (2, "authorization_pending", 2),
+    ]:
+        clock.now += later
+        with pytest.raises(GrantRefused) as refused:
+            await login.poll(sealed)
+        assert (refused.value.error, issuer.asked["/token"]) == (word, asked)
+    device_answer(issuer, device_code="another-code")
+    _, sealed = await login.begin_device(issuer.url)
+    with pytest.raises(GrantRefused, match="nobody has entered"):
+        await login.poll(sealed)
+    assert issuer.asked["/token"] == 3
 
 
 @pytest.mark.parametrize("word", ["access_denied", "expired_token", "invalid_grant"])

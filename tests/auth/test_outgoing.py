@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import ipaddress
 import ssl
@@ -194,6 +195,30 @@ async def test_an_answer_that_comes_too_slowly_is_given_up(issuer: Issuer) -> No
             await Outgoing(Allowed(["127.0.0.1"]), seconds=0.2).get(f"{issuer.url}/slow")
     finally:
         ends.set()
+
+
+async def test_posts_that_wait_leave_room_to_fetch_what_issuers_publish(
+    issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("registry.auth.outgoing._AT_ONCE", 2)
+    outgoing, begun, ends = Outgoing(Allowed(["127.0.0.1"])), threading.Semaphore(0), threading.Event()
+
+    def wait(_form: object) -> Reply:
+        begun.release()
+        ends.wait()
+        return 200, {}, b""
+
+    issuer.answers["/token"] = wait
+    async with asyncio.TaskGroup() as group:
+        for _ in range(4):
+            group.create_task(outgoing.post(f"{issuer.url}/token", b"a=b"))
+        for _ in range(2):
+            await asyncio.to_thread(begun.acquire)
+        try:
+            assert (await outgoing.get(f"{issuer.url}/keys")).status == 200
+            assert issuer.asked["/token"] == 2
+        finally:
+            ends.set()
 
 
 async def test_where_nobody_listens_the_call_fails(issuer: Issuer, outgoing: Outgoing) -> None:

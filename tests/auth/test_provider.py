@@ -19,6 +19,7 @@ from registry.auth.outgoing import Outgoing
 from registry.auth.sealing import SecretKey
 from registry.auth.trusted import Rule, Trusted
 from registry.core.identities import Identities
+from registry.core.limits import MemoryCounter
 from registry.db.pool import Database
 from registry.db.trust import IssuerRow
 from registry.errors import GrantRefused, LoginRefused
@@ -53,7 +54,7 @@ async def login(database: Database, outgoing: Outgoing, provider: str, trusted: 
     await trusted.add_issuer(
         IssuerRow(0, provider, "other", ("RS256",), client_id="web"), secret="secret", key=KEY, actor=OPERATOR
     )
-    return Login(Issuers(database, outgoing), outgoing, KEY)
+    return Login(Issuers(database, outgoing), outgoing, KEY, MemoryCounter())
 
 
 def logged_in(url: str, *, back: str = CALLBACK) -> dict[str, str]:
@@ -78,7 +79,7 @@ async def test_a_client_without_a_secret_logs_in_by_pkce(
     await trusted.add_issuer(
         IssuerRow(0, provider, "other", ("RS256",), client_id="native"), secret=None, key=None, actor=OPERATOR
     )
-    login = Login(Issuers(database, outgoing), outgoing, KEY)
+    login = Login(Issuers(database, outgoing), outgoing, KEY, MemoryCounter())
     url, cookie = await login.begin(provider, redirect_uri=NATIVE_CALLBACK)
     assert (await login.finish(cookie, logged_in(url, back=NATIVE_CALLBACK))).subject == "id1"
 

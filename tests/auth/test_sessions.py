@@ -24,7 +24,7 @@ from registry.core.api_keys import ApiKeys
 from registry.core.identities import Identities
 from registry.core.services import Services
 from registry.db.pool import Database
-from registry.errors import AccessLost, CredentialsWrong, SessionOver, SessionRevoked, TokenInvalid
+from registry.errors import AccessLost, CredentialsWrong, IdentityRefused, SessionOver, SessionRevoked, TokenInvalid
 from tests.actors import LOGIN, OPERATOR, ORIGIN
 
 SECRET = SecretKey(b"s" * 32)
@@ -282,6 +282,32 @@ async def test_a_user_s_sessions_are_listed_and_ended_all_at_once_and_nobody_els
         with pytest.raises(SessionOver):
             await sessions.go_on(token, **ORIGIN)
     assert (await sessions.go_on(others, **ORIGIN)).caller == bob
+
+
+async def test_of_too_many_sessions_the_one_that_was_used_least_lately_ends(
+    sessions: Sessions, sql: asyncpg.Connection, ada: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("registry.auth.sessions.MOST", 3)
+    tokens = [await sessions.start(ada, f"client {number}", actor=OPERATOR) for number in range(3)]
+    await sessions.go_on(tokens[0], **ORIGIN)
+    tokens.append(await sessions.start(ada, "client 3", actor=OPERATOR))
+    assert [row.client for row in await sessions.listed(ada.principal_id or 0)] == ["client 3", "client 0", "client 2"]
+    with pytest.raises(SessionOver):
+        await sessions.go_on(tokens[1], **ORIGIN)
+    actions = "SELECT count(*) FROM audit_inbox WHERE action = 'session.revoke'"
+    assert await sql.fetchval(actions) == 1
+
+
+async def test_a_principal_has_so_many_keys_and_no_more(
+    database: Database, ada: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("registry.core.api_keys.MOST", 3)
+    keys = ApiKeys(database)
+    added = [await keys.add("ada", f"{n}", bytes([n]), lifetime=None, actor=OPERATOR) for n in range(3)]
+    with pytest.raises(IdentityRefused, match="has 3 keys, which is the most; revoke some"):
+        await keys.add("ada", "more", b"more", lifetime=None, actor=OPERATOR)
+    await keys.revoke("ada", added[0].id, actor=OPERATOR)
+    await keys.add("ada", "more", b"more", lifetime=None, actor=OPERATOR)
 
 
 async def test_who_is_just_being_disabled_begins_no_session(

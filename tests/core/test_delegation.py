@@ -167,6 +167,23 @@ async def test_teams_roles_and_robots_are_their_organisation_s_administrators_an
                     await verb()
 
 
+async def test_who_may_not_change_rights_waits_for_nobody_and_nobody_for_him(
+    there: Installation, sql: asyncpg.Connection
+) -> None:
+    """Whoever needs no right for it could stop all changes in an organisation otherwise, and look how busy it is."""
+    bob = acting(there.ids["bob"])
+    async with sql.transaction():
+        await sql.execute("SELECT FROM organisations WHERE name = 'acme' FOR UPDATE")
+        for attempt in (
+            there.identities.grant("user:bob", "reader", "acme/data", actor=bob),
+            there.identities.add_robot("acme+new", actor=bob),
+            there.teams.add("acme/new", actor=bob),
+            there.keys.add("acme+ci", "k", b"h", lifetime=None, actor=bob),
+        ):
+            with pytest.raises(DelegationDenied):
+                await asyncio.wait_for(attempt, 10)
+
+
 async def test_everybody_is_let_pull_and_nothing_else(there: Installation) -> None:
     await there.roles.add("acme/puller", ["pull"], actor=OPERATOR)
     await there.identities.grant("anonymous", "puller", "acme/data", actor=OPERATOR)

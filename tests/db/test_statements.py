@@ -159,6 +159,7 @@ HOT: dict[str, tuple[Any, ...]] = {
     "browser_sessions._USE": (b"code", 60.0),
     "sessions._PRESENT": (SESSION, 1, "blacklake", 60.0),
     "sessions._END": (SESSION, "blacklake"),
+    "sessions._END_OLDEST": (7, 200),
     "sessions._LIST": (7, 100),
     "sessions._REVOKE_ALL": (7,),
     "sessions._FORGET": (100,),
@@ -322,6 +323,8 @@ def test_every_statement_that_a_request_runs_is_among_the_hot_ones() -> None:
         "keys._RETIRE",
         "api_keys._PAGE",  # one's own account, or an administrator's, as those below
         "api_keys._DELETE",
+        "api_keys._HOLD",
+        "api_keys._COUNT",
         "sessions._REVOKE",
         "service_keys._LIST",
         "directory._PRINCIPAL",  # lists for who administers: pages, of which nobody asks for many
@@ -348,6 +351,7 @@ def test_every_statement_that_a_request_runs_is_among_the_hot_ones() -> None:
         "trust._IS_LINKED",
         "trust._LINK",
         "trust._UNLINK",
+        "trust._LINKED_TO",  # where an issuer is removed
     }
 
 

@@ -43,7 +43,9 @@ def test_every_endpoint_is_listed_with_its_methods() -> None:
     for (_, method), number in ENDPOINTS.items():
         methods[number].add(method)
     listed = {row[0]: set(re.findall(r"\b[A-Z]{3,}\b", row[1])) for row in rows("api.md") if row[0] in methods}
-    assert {number: found | ({"HEAD"} if "GET" in found else set()) for number, found in listed.items()} == methods
+    listed["token"] -= {"HEAD"}  # of which it says that it isn't one
+    heads = {number for number, found in listed.items() if "GET" in found} - {"token"}
+    assert {number: found | ({"HEAD"} if number in heads else set()) for number, found in listed.items()} == methods
 
 
 def test_every_route_of_the_admin_api_is_listed_with_its_methods_and_whom_it_is_for() -> None:

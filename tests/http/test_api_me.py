@@ -99,6 +99,48 @@ def test_keys_are_told_once_listed_and_revoked(governed: Governed, user: str) ->
     problem(me("DELETE", f"/me/keys/{made['id']}"), 404, "DENIED")
 
 
+def test_what_a_key_has_made_goes_with_it(governed: Governed, user: str) -> None:
+    """Whoever has stolen a key keeps none when it is revoked, nor longer than it is valid."""
+    first = governed.by(user)
+    (stolen,) = first.all("/me/keys")
+    made = first.post("/me/keys", {"name": "second", "expires_in": 600})
+    second = Api(governed.registry, {"Authorization": f"Bearer {made['secret']}"})
+    for asked in ({}, {"expires_in": 86_400}):
+        last = second.post("/me/keys", {"name": f"third{len(asked)}", **asked})
+        assert last["expires_at"] == made["expires_at"]
+    third = Api(governed.registry, {"Authorization": f"Bearer {last['secret']}"})
+    assert third("DELETE", f"/me/keys/{stolen['id']}").status_code == 204
+    for api in (first, second, third):
+        problem(api("GET", "/me"), 401, "UNAUTHORIZED")
+
+
+def test_a_key_gives_no_token_for_the_admin_api(governed: Governed, user: str) -> None:
+    """Keys that are made by a token don't tell by what that was got."""
+    text = token(governed.registry, user, "registry:admin:*", password=governed.keys[user]).json()["token"]
+    problem(
+        Api(governed.registry, {"Authorization": f"Bearer {text}"})("POST", "/me/keys", json={"name": "x"}),
+        401,
+        "UNAUTHORIZED",
+    )
+    text = token(governed.registry, user, "registry:admin:*").json()["token"]
+    by_password = Api(governed.registry, {"Authorization": f"Bearer {text}"})
+    made = by_password.post("/me/keys", {"name": "kept"})
+    (first, _) = by_password.all("/me/keys")
+    assert by_password("DELETE", f"/me/keys/{first['id']}").status_code == 204
+    assert Api(governed.registry, {"Authorization": f"Bearer {made['secret']}"}).get("/me")["name"] == user
+
+
+def test_a_robot_keeps_the_keys_that_its_administrator_has_made_by_a_key(governed: Governed, user: str) -> None:
+    administration.grant(governed.settings, f"user:{user}", "admin", "acme")
+    (maker,) = governed.by(user).all("/me/keys")
+    made = governed.by(user).post("/admin/robots/acme+ci/keys", {"name": f"by-{user}"})
+    assert governed.by(user)("DELETE", f"/me/keys/{maker['id']}").status_code == 204
+    robot = Api(governed.registry, {"Authorization": f"Bearer {made['secret']}"})
+    own = robot.post("/me/keys", {"name": f"own-{user}"})
+    assert robot("DELETE", f"/me/keys/{made['id']}").status_code == 204
+    problem(Api(governed.registry, {"Authorization": f"Bearer {own['secret']}"})("GET", "/me"), 401, "UNAUTHORIZED")
+
+
 def test_keys_and_sessions_of_others_are_none_of_one_s_own(governed: Governed, user: str) -> None:
     """CVE-2022-31666: a number is looked up with its owner."""
     theirs = governed.by(user).post("/me/keys", {"name": "theirs"})

@@ -23,6 +23,7 @@ def started(settings: Settings) -> None:
     for user in ("alice", "bob", "gone"):
         administration.add_user(settings, user, password=PASSWORD, is_admin=False)
     administration.disable(settings, "gone", kind="user")
+    administration.add_user(settings, "root", password=None, is_admin=True)
     administration.add_organisation(settings, "team")
     administration.grant(settings, "user:alice", "writer", "team")
     administration.add_robot(settings, "team+ci")
@@ -101,6 +102,19 @@ def test_a_page_of_another_site_is_not_who_its_visitor_is(client: Client, header
     assert begin(client, "alice", **headers) == 403
     assert ask(client, "alice", "/auth/token", **headers).status_code == 403
     assert begin(client, "alice", **{"Sec-Fetch-Site": "same-origin", "Origin": client.registry.url}) == 202
+
+
+def test_who_is_named_writes_by_the_admin_api_and_makes_no_keys(client: Client) -> None:
+    """What he says is read once it is known who he is; a key would do without the proxy."""
+    headers = {HEADER: "root"}
+    made = client.post("/api/v1/admin/organisations", json={"name": "made"}, headers=headers)
+    assert made.status_code == 201, made.text
+    for path in ("/me/keys", "/admin/users/bob/keys"):
+        refused = client.post(f"/api/v1{path}", json={"name": "kept"}, headers=headers)
+        assert (refused.status_code, refused.json()["code"]) == (403, "DENIED")
+    document = client.get("/auth/token", params={"scope": "registry:admin:*"}, headers=headers).json()
+    assert jwt.decode(document["token"], options={"verify_signature": False})["access"] == []
+    assert client.post("/api/v1/admin/organisations", json={"name": "other"}).status_code == 401
 
 
 @pytest.mark.parametrize("said", [None, ""])

@@ -118,6 +118,14 @@ def test_the_ping_says_where_tokens_are(client: Client, running: Registry) -> No
     assert client.get("/health").status_code == 200
 
 
+@pytest.mark.parametrize("headers", [{}, basic("alice", PASSWORD)], ids=["nobody", "alice"])
+def test_head_makes_no_token(client: Client, headers: dict[str, str]) -> None:
+    """It would begin a session, say, and throw its token away."""
+    answer = client.head("/auth/token", params={"service": SERVICE, "offline_token": "true"}, headers=headers)
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, POST")
+    assert client.head("/.well-known/jwks.json").status_code == 200
+
+
 def test_any_token_is_good_for_the_ping(acting: Callable[..., Client]) -> None:
     assert acting("mallory").get("/v2/").status_code == 200
     assert acting(None).get("/v2/").status_code == 200

@@ -49,7 +49,7 @@ from registry.http.api import (
     teams,
     users,
 )
-from registry.http.api.callers import CREDENTIALS, Callers, require_administrator
+from registry.http.api.callers import SIGNED, Asked, Callers, require_administrator
 from registry.http.api.conditions import conditional
 from registry.http.api.documentation import BASE, ROUTE, document
 from registry.http.api.problems import is_api, render_problem
@@ -154,7 +154,7 @@ class AdminApi:
         """Answer what no route is for: to who is known, as to nobody anything is said."""
 
         async def refuse(call: Call) -> Reply:
-            await self._callers.admit(call, await _content(call))
+            await self._admit(call)
             if isinstance(error, MethodNotAllowed):
                 raise MethodUnsupported(call.method, sorted(error.valid_methods or METHODS))
             raise EndpointUnknown(call.path)
@@ -165,7 +165,7 @@ class AdminApi:
         """Return what Quart calls for a page that is for everybody who is known; a browser asks by Basic who that is."""
 
         async def handle(call: Call) -> Reply:
-            await self._callers.admit(call, await _content(call))
+            await self._admit(call)
             return conditional(call, make())
 
         async def view() -> Response:
@@ -175,8 +175,9 @@ class AdminApi:
 
     async def _answer(self, route: Route, work: Callable[[], Awaitable[Any]]) -> Response:
         async def handle(call: Call) -> Reply:
-            g.content = await _content(call)
-            asked = g.asked = await self._callers.admit(call, g.content)
+            asked = g.asked = await self._admit(call)
+            if not _is_signed(call):
+                g.content = await _content(call)
             try:
                 if not route.is_delegated:
                     require_administrator(asked)
@@ -188,6 +189,11 @@ class AdminApi:
             return conditional(call, _reply(route, found))
 
         return await self._sent(Work(route.label, handle))
+
+    async def _admit(self, call: Call) -> Asked:
+        """Return who calls. The body of who isn't known stays where it is, but for a signed one, by which that is found out."""
+        g.content = await _content(call) if _is_signed(call) else b""
+        return await self._callers.admit(call, g.content)
 
     async def _deny(self, event: Event) -> None:
         """Record what somebody was denied, as often as elsewhere (registry.http.journal)."""
@@ -235,10 +241,11 @@ def create_api(router: Router, callers: Callers, services: AdminServices) -> Qua
     return app
 
 
+def _is_signed(call: Call) -> bool:
+    return bool(SIGNED & call.headers.keys())
+
+
 async def _content(call: Call) -> bytes:
-    """Return a call's body; that of who doesn't even say who he is stays where it is."""
-    if not CREDENTIALS & call.headers.keys():
-        return b""
     return await call.body.whole(_LARGEST_BODY, BodyTooLarge(_LARGEST_BODY))
 
 

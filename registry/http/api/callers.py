@@ -25,8 +25,8 @@ from registry.http.limits import Limits, Networks
 SCOPE: Final = "registry:admin:*"
 """What an access token must have been asked for with."""
 
-CREDENTIALS: Final = frozenset(("authorization", "signature", "signature-input"))
-"""Headers of which one at least says who calls."""
+SIGNED: Final = frozenset(("signature", "signature-input"))
+"""Headers of which one at least has a request that is signed, whose body must be known to say who calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,10 @@ class Callers:
         self._scheme = "https" if is_secure else "http"
 
     async def admit(self, call: Call, content: bytes) -> Asked:
-        """Return who calls with a body. Raise Unauthorized, AccessDenied, RequestInvalid, TooManyRequests."""
+        """Return who calls; `content` is the body of a request that is signed.
+
+        Raise Unauthorized, AccessDenied, RequestInvalid, TooManyRequests.
+        """
         require_own_site(call.headers, self._external_url)  # a browser adds by itself what it was once told by Basic
         await self._limits.admit(call, self._caller(call, content))
         if call.caller == ANONYMOUS:
@@ -81,8 +84,7 @@ class Callers:
         return Asked(call, call.caller, standing, actor)
 
     async def _caller(self, call: Call, content: bytes) -> Caller:
-        is_signed = "signature" in call.headers or "signature-input" in call.headers
-        if not is_signed:
+        if not SIGNED & call.headers.keys():
             return await self._gate.admit(call.headers, peer=call.peer, repeated=call.repeated)
         if "authorization" in call.headers:
             raise RequestInvalid("the request has a Signature and an Authorization; send one of them")

@@ -9,7 +9,7 @@ from registry.auth.passwords import PasswordUnfit
 from registry.auth.secrets import API_KEY, hash_of, new_secret
 from registry.core.access import CredentialKind
 from registry.core.audit import Action
-from registry.errors import AccessDenied, IdentityRefused
+from registry.errors import IdentityRefused
 from registry.http.api import models
 from registry.http.api.callers import Asked
 from registry.http.api.models import Key, KeyMade, Me, NewKey, NumberedPaging, Page, PasswordChange, Session
@@ -72,9 +72,7 @@ async def keys_of(services: AdminServices, asked: Asked, owner: str, query: Numb
 
 
 async def make_key(services: AdminServices, asked: Asked, owner: str, data: NewKey, *, kind: str) -> KeyMade:
-    """Make an API key of somebody's, and return it: only its hash is kept. Raise AccessDenied to who has a limited key."""
-    if asked.caller.bound is not None and asked.actor.credential_kind is CredentialKind.KEY:
-        raise AccessDenied("a key with scopes makes no other keys: they could permit more than it does")
+    """Make an API key of somebody's, and return it: only its hash is kept."""
     secret = new_secret(API_KEY)
     lifetime = timedelta(seconds=data.expires_in) if data.expires_in is not None else None
     added = await services.api_keys.add(

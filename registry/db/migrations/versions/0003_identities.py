@@ -131,7 +131,7 @@ UP = (
     )
     """,
     """
-    -- Secrets that stand for a principal: only their SHA-256 is kept.
+    -- Secrets that stand for a principal: only their SHA-256 is kept. A key that was made by a key goes with that one.
     CREATE TABLE api_keys (
         id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
         principal_id bigint NOT NULL REFERENCES principals ON DELETE CASCADE,
@@ -141,8 +141,12 @@ UP = (
         created_at   timestamptz NOT NULL DEFAULT now(),
         expires_at   timestamptz,
         used_at      timestamptz,
+        made_by      bigint REFERENCES api_keys ON DELETE CASCADE,
         UNIQUE (principal_id, name)
     )
+    """,
+    """
+    CREATE INDEX api_keys_made_by ON api_keys (made_by) WHERE made_by IS NOT NULL
     """,
     """
     -- Families of refresh tokens: each token is derived from the family's id, its generation and the secret key. A use moves
