@@ -19,7 +19,7 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e]")
 
 def audited(tenants: Tenants) -> list[str]:
     """Return the lines of the audit log, the newest first."""
-    events, _ = list_audit(tenants.settings, before=None, limit=1000)
+    events, _ = list_audit(tenants.settings, target=None, before=None, limit=1000)
     return [line_of(event) for event in events]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argon2
 import pytest
+import requests
 
 from registry.auth import passwords
 from registry.auth.identification import Identification
@@ -35,14 +36,24 @@ def told(answer: object, *names: str) -> tuple[object, ...]:
 
 @pytest.mark.parametrize("given", ["token", "key"])
 def test_cve_2024_39897_mounts_tell_nothing_and_bring_nothing(tenants: Tenants, bert: str, given: str) -> None:
-    """By naming acme/bert as the source, or none, a blob of acme's is as one that is nowhere."""
+    """By naming acme/bert as the source, or none, a blob of acme's is as one that is nowhere.
+
+    A source of his own that his token doesn't name tells him so, whatever is in it.
+    """
     scopes = ("repository:rival/mine:pull,push", f"repository:{bert}:pull") if given == "token" else ()
     bob = tenants.acting("bob", *scopes)
-    answers = [
-        bob.post("/v2/rival/mine/blobs/uploads/", params={"mount": digest, **source})
-        for source in ({}, {"from": bert}, {"from": "acme/nothing"}, {"from": "rival/mine"}, {"from": "rival/other"})
-        for digest in (DIGEST, ABSENT)
-    ]
+
+    def mounts(*sources: dict[str, str]) -> list[requests.Response]:
+        return [
+            bob.post("/v2/rival/mine/blobs/uploads/", params={"mount": digest, **source})
+            for source in sources
+            for digest in (DIGEST, ABSENT)
+        ]
+
+    own = mounts({"from": "rival/other"})
+    assert {answer.status_code for answer in own} == {401 if given == "token" else 202}
+    assert told(own[0], DIGEST) == told(own[1], ABSENT)
+    answers = mounts({}, {"from": bert}, {"from": "acme/nothing"}, {"from": "rival/mine"})
     assert len({str(told(answer, DIGEST, ABSENT)) for answer in answers}) == 1
     assert answers[0].status_code == 202
     assert [bob.head(f"/v2/rival/mine/blobs/{digest}").status_code for digest in (DIGEST, ABSENT)] == [404, 404]
@@ -52,10 +63,13 @@ def test_cve_2024_39897_mounts_tell_nothing_and_bring_nothing(tenants: Tenants, 
 
 
 def test_a_mount_by_a_token_that_permits_less_than_its_user(tenants: Tenants, bert: str) -> None:
-    """Root may pull everywhere, but not by a token for another repository."""
+    """Root may pull everywhere, but not by a token for another repository: he is sent for one that says so."""
     root = tenants.acting("root", "repository:rival/mine:pull,push")
-    for params in ({"mount": DIGEST, "from": bert}, {"mount": DIGEST}):
-        assert root.post("/v2/rival/mine/blobs/uploads/", params=params).status_code == 202
+    refused = root.post("/v2/rival/mine/blobs/uploads/", params={"mount": DIGEST, "from": bert})
+    assert refused.status_code == 401
+    assert f"repository:{bert}:pull" in refused.headers["WWW-Authenticate"]
+    assert root.post("/v2/rival/mine/blobs/uploads/", params={"mount": DIGEST}).status_code == 202
+    assert root.head(f"/v2/rival/mine/blobs/{DIGEST}").status_code == 404
 
 
 def test_a_manifest_that_names_what_others_have(tenants: Tenants, bert: str) -> None:

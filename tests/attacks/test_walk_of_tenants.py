@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from mediatypes import endpoints
 from mediatypes.endpoints import ENDPOINTS, Resource
 from registry.auth.open_access import OpenAccess
 from registry.http.app import create_app
@@ -35,10 +36,18 @@ PATHS = {
     Resource.UPLOAD: ["/v2/{name}/blobs/uploads/{upload}?digest={blob}"],
 }
 # Of no repository: who asks here names none.
-WITHOUT = {Resource.BASE, Resource.CATALOG, Resource.TOKEN, Resource.JWKS}
+WITHOUT = {
+    Resource.BASE,
+    Resource.CATALOG,
+    Resource.JWKS,
+    Resource.TOKEN,
+    Resource.DEVICE,
+    Resource.DEVICE_TOKEN,
+    Resource.REVOKE,
+}
 # The application's own routes that tell nothing of anybody.
 OWN = {"/health", "/ready", "/metrics"}
-PROTOCOL = {"/v2", "/v2/", "/v2/<path:rest>", "/auth/token", "/.well-known/jwks.json"}
+PROTOCOL = {"/v2", "/v2/", "/v2/<path:rest>", *endpoints.PATHS}
 
 
 class Ids(NamedTuple):
