@@ -101,8 +101,7 @@ class TokenService:
         """Record that somebody was not given a token. Whom he named is recorded only where there is such a principal."""
         name = getattr(error, "principal", None)
         actor = actor_of(Caller(None, name or SOMEBODY), address=wanted.network, request_id=wanted.request_id)
-        word = {"error": error.error} if isinstance(error, GrantRefused) else {}
-        detail = {"reason": type(error).__name__, "client": wanted.client, **word}
+        detail = {"reason": type(error).__name__, "client": wanted.client}
         await self._refusals.note(Event(actor, Action.TOKEN_GIVE, "token", Outcome.DENIED, detail))
 
     async def by_form(self, form: Mapping[str, str], wanted: Wanted) -> Given:

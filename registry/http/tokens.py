@@ -13,7 +13,7 @@ from registry.auth.proxied import ProxiedIdentities
 from registry.auth.scopes import InvalidScope, Scope, parse_scopes
 from registry.auth.token_service import Given, TokenService, Wanted
 from registry.core.access import Caller
-from registry.errors import GrantRefused, RequestInvalid, TooManyLogins, Unauthorized
+from registry.errors import IdentityUnfit, RequestInvalid, TooManyLogins, Unauthorized
 from registry.http.call import Call
 from registry.http.forms import read_form
 from registry.http.limits import Networks
@@ -74,7 +74,7 @@ class TokenEndpoint:
     async def _answered(self, giving: Awaitable[Given], wanted: Wanted) -> Given:
         try:
             return await giving
-        except (Unauthorized, GrantRefused, TooManyLogins) as error:
+        except (Unauthorized, IdentityUnfit, TooManyLogins) as error:
             await self._service.refuse(error, wanted)
             raise
 

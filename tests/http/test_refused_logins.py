@@ -24,7 +24,6 @@ FORMS = {
         "subject_token": "junk",
         "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
     },
-    "GrantRefused": {"grant_type": "authorization_code"},
 }
 ANY: dict[str, Any] = dict.fromkeys(("principal", "action", "target", "outcome", "since", "until"))
 
