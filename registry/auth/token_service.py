@@ -26,8 +26,8 @@ _ACTIONS: Final = {
     "push": (Permission.PUSH, Permission.SIGN),  # either: which of both shows with what is pushed
     "delete": (Permission.DELETE,),
 }
-# Shown to the admin API as they are: a token hides by what it was got, and what it makes there would outlive that.
-_SHOWN: Final = (CredentialKind.KEY, CredentialKind.PROXY)
+# Of no use for tokens of the admin API: a token hides by what it was got, and what it makes there would outlive that.
+_NO_ADMIN: Final = (CredentialKind.KEY, CredentialKind.PROXY, CredentialKind.SESSION)
 
 
 class Wanted(NamedTuple):
@@ -157,10 +157,10 @@ class TokenService:
         if wanted.type == "registry":
             # What he may do there is decided with each request; here it is only that this token may be used for it.
             bound, is_somebody = caller.bound, caller.principal_id not in (None, ANONYMOUS_ID)
-            is_shown = caller.credential is not None and caller.credential.kind in _SHOWN
+            is_none_for_it = caller.credential is not None and caller.credential.kind in _NO_ADMIN
             is_permitted = {
                 "catalog": bound is None or bound.catalog,
-                "admin": is_somebody and not is_shown and bound is None,
+                "admin": is_somebody and not is_none_for_it and bound is None,
             }.get(wanted.name, False)
             return wanted._replace(actions=frozenset("*")) if is_permitted and "*" in wanted.actions else None
         if wanted.type != "repository":

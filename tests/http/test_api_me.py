@@ -114,6 +114,15 @@ def test_what_a_key_has_made_goes_with_it(governed: Governed, user: str) -> None
         problem(api("GET", "/me"), 401, "UNAUTHORIZED")
 
 
+def test_a_session_gives_no_token_for_the_admin_api(governed: Governed, user: str) -> None:
+    """Whoever steals a refresh token makes no key by it, which would outlive the session."""
+    session = token(governed.registry, user, offline_token="true").json()["refresh_token"]
+    form = {"grant_type": "refresh_token", "client_id": "x", "refresh_token": session, "scope": "registry:admin:*"}
+    text = requests.post(f"{governed.registry.url}/auth/token", form, timeout=PATIENCE).json()["access_token"]
+    api = Api(governed.registry, {"Authorization": f"Bearer {text}"})
+    problem(api("POST", "/me/keys", json={"name": "x"}), 401, "UNAUTHORIZED")
+
+
 def test_a_key_gives_no_token_for_the_admin_api(governed: Governed, user: str) -> None:
     """Keys that are made by a token don't tell by what that was got."""
     text = token(governed.registry, user, "registry:admin:*", password=governed.keys[user]).json()["token"]
