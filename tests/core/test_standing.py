@@ -21,7 +21,8 @@ async def test_who_is_no_principal_of_this_registry_has_no_standing(database: Da
 
 async def test_standing_is_what_the_database_says_now(database: Database) -> None:
     identities, access = Identities(database), Access(database)
-    await identities.add_user("ada", password_hash=None, is_admin=True, actor=OPERATOR)
+    for name in ("ada", "eve"):
+        await identities.add_user(name, password_hash=None, is_admin=True, actor=OPERATOR)
     principal_id = await database.read(
         "find", lambda conn: conn.fetchval("SELECT id FROM principals WHERE name = 'ada'")
     )
