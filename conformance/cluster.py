@@ -112,9 +112,11 @@ def clustered(setup: ClusterSetup, **settings: str) -> Iterator[Cluster]:
             s3.running(setup.s3, blobs) as bytes_server,
         ):
             host = f"127.0.0.1:{sock.getsockname()[1]}"
+            # By another name than the registry's: clients keep their token from another host, but not from another port.
+            storage = bytes_server.storage("some/prefix").replace("127.0.0.1", "localhost")
             shared = {
                 "database_url": database_url,
-                "storage": bytes_server.storage("some/prefix"),
+                "storage": storage,
                 "redirect": setup.redirect,
                 "external_url": f"http://{host}",
                 **(_secrets(directory) if setup.auth == "token" else {}),
