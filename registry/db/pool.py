@@ -204,12 +204,12 @@ class Database:
             try:
                 async with self._connection() as conn:
                     if transacting:
-                        await conn.execute(self._begin)
+                        await _settled(conn, self._begin)
                     committing = way == "statement" and not transacting
                     result = await _undone_on_error(conn, work)
                     if transacting:
                         committing = way != "read"
-                        if await conn.execute("COMMIT") != "COMMIT" and way != "read":
+                        if await _settled(conn, "COMMIT") != "COMMIT" and way != "read":
                             raise TransactionSpoiled(name)
                 metrics.observe_transaction(name, "done", time.perf_counter() - started)
                 return result
@@ -261,9 +261,18 @@ async def _undone_on_error(conn: Connection, work: Callable[[Connection], Awaita
     except TimeoutError:  # not even the statement's own time limit was answered, so a rollback won't be, either
         raise
     except BaseException:
-        # Where this fails, or is cancelled, the pool closes the connection: PostgreSQL rolls back by itself then.
+        # Where this fails, or is cancelled, the connection is closed: PostgreSQL rolls back by itself then.
         if conn.is_in_transaction() and not conn.is_closed():
-            await conn.execute("ROLLBACK")
+            await _settled(conn, "ROLLBACK")
+        raise
+
+
+async def _settled(conn: Connection, statement: str) -> str:
+    """Begin or end a transaction, and return what is said. Who is cancelled meanwhile can't know whether one is open."""
+    try:
+        return await conn.execute(statement)
+    except asyncio.CancelledError:
+        conn.terminate()
         raise
 
 

@@ -423,3 +423,19 @@ async def test_a_statement_that_may_have_been_committed_is_not_repeated(
         await database.statement("add", lost)
     assert tries == 1
     assert await sql.fetchval("SELECT count(*) FROM things") == 1
+
+
+async def test_a_transaction_that_is_cancelled_at_any_step_is_not_left_open(database: Database) -> None:
+    said: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context["message"]))
+
+    async def work(conn: Connection) -> None:
+        await conn.execute("SELECT 1")
+
+    for steps in range(150):
+        task = asyncio.create_task(database.transaction("work", work))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert said == []
