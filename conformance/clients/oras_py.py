@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 from collections.abc import Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -19,6 +20,11 @@ from conformance.clients.client import TAG, Client, CommandFailed, Pulled
 from conformance.clients.images import OCI_MANIFEST, Content, blobs_of_layout, write_layout
 
 _DOCKER: Final = "knows OCI's types only"
+
+
+def _with_reason(response: requests.Response, **_: Any) -> None:
+    """Name the status: of a refusal oras-py tells its reason only, which may be empty (RFC 9112 §4)."""
+    response.reason = response.reason or HTTPStatus(response.status_code).phrase
 
 
 class OrasPy(Client):
@@ -59,6 +65,7 @@ class OrasPy(Client):
             kept, secret = str(self.home / "docker" / "config.json"), self._account.key or self._account.password
             registry.login(self._account.user, secret, hostname=self.host, config_path=kept)
         registry.session.trust_env = False
+        registry.session.hooks["response"].append(_with_reason)
         return registry
 
     def login(self, host: str, account: Account) -> None:
