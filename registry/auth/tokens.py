@@ -91,7 +91,7 @@ class AccessTokens:
             found = await self._read(token)
             self._keep(token, found)
         elif await self._keyring.verifier(found.kid) is None:
-            del self._verified[token]
+            self._verified.pop(token, None)  # another request with it may have been here first
             raise TokenInvalid("is signed by a key that is no longer valid")
         if found.until <= time.time():
             self._verified.pop(token, None)
