@@ -7,9 +7,7 @@ earlier but the withdrawal of the key that signed it.
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Collection
-from typing import Final, NamedTuple
 
 import jwt
 
@@ -20,17 +18,9 @@ from registry.auth.issuers import fetch_keys
 from registry.auth.outgoing import Outgoing
 from registry.auth.remote import Remote
 from registry.auth.tokens import bound_of
+from registry.auth.verified import Verified, VerifiedTokens
 from registry.core.access import Caller
 from registry.errors import TokenInvalid
-
-_KEPT: Final = 8192  # tokens, and
-_KEPT_LENGTH: Final = 2048  # characters of one, as of our own
-
-
-class _Verified(NamedTuple):
-    caller: Caller
-    kid: str
-    until: float
 
 
 class ExternalTokens:
@@ -55,7 +45,7 @@ class ExternalTokens:
             lambda: fetch_keys(outgoing, keys_url, DEFAULT_ALGORITHMS),
             clock=clock,
         )
-        self._verified: OrderedDict[str, _Verified] = OrderedDict()
+        self._verified = VerifiedTokens(self._read, self._key)
 
     def claims(self, token: str) -> bool:
         """Say whether a token says that it is of this server: then nobody else's keys may verify it."""
@@ -66,22 +56,9 @@ class ExternalTokens:
 
     async def verify(self, token: str) -> Caller:
         """Return whose token this is, bound to what it permits. Raise TokenInvalid, Unavailable."""
-        found = self._verified.get(token)
-        if found is None:
-            found = await self._read(token)
-            if len(token) <= _KEPT_LENGTH:
-                self._verified[token] = found
-            if len(self._verified) > _KEPT:
-                self._verified.popitem(last=False)
-        elif await self._key(found.kid) is None:
-            self._verified.pop(token, None)
-            raise TokenInvalid("is signed by a key that is no longer valid")
-        if found.until <= time.time():
-            self._verified.pop(token, None)
-            raise TokenInvalid("has expired")
-        return found.caller
+        return await self._verified.caller(token)
 
-    async def _read(self, token: str) -> _Verified:
+    async def _read(self, token: str) -> Verified:
         said = foreign_tokens.read(token)
         if said.issuer != self._issuer:
             raise TokenInvalid("is of another issuer")
@@ -94,7 +71,7 @@ class ExternalTokens:
             raise TokenInvalid("says nothing of what it permits (access), so it is not for a registry") from None
         subject = claims.get("sub")
         name = subject if isinstance(subject, str) and subject.isascii() and subject.isprintable() else ""
-        return _Verified(Caller(None, name, bound), said.kid, float(claims["exp"]) + foreign_tokens.LEEWAY)
+        return Verified(Caller(None, name, bound), said.kid, float(claims["exp"]) + foreign_tokens.LEEWAY)
 
     async def _key(self, kid: str) -> ForeignKey | None:
         if self._kids and kid not in self._kids:

@@ -7,7 +7,6 @@ the key's name.
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -18,14 +17,13 @@ import jwt
 
 from registry.auth.keyring import Keyring
 from registry.auth.scopes import Scope
+from registry.auth.verified import Verified, VerifiedTokens
 from registry.core.access import ALL, Bound, Caller, Credential, CredentialKind, Permission
 from registry.errors import TokenInvalid
 
 LONGEST: Final = 16 << 10
 """Characters of a token."""
 
-_KEPT: Final = 8192  # tokens that were verified, and
-_KEPT_LENGTH: Final = 2048  # characters of such a token: whoever asks for long ones, again and again, fills no memory
 _LEEWAY: Final = 5  # seconds by which nodes' clocks may differ
 _HEADER: Final = {"alg", "typ", "kid"}
 _CLAIMS: Final = ("iss", "sub", "aud", "exp", "nbf", "iat", "jti", "access", "pid")
@@ -48,12 +46,6 @@ class Issued(NamedTuple):
     issued_at: datetime
 
 
-class _Verified(NamedTuple):
-    caller: Caller
-    kid: str
-    until: float
-
-
 class AccessTokens:
     """Issues and verifies."""
 
@@ -63,7 +55,7 @@ class AccessTokens:
         self._issuer = issuer
         self._service = service
         self._seconds = seconds
-        self._verified: OrderedDict[str, _Verified] = OrderedDict()
+        self._verified = VerifiedTokens(self._read, keyring.verifier)
 
     async def issue(self, caller: Caller, granted: Iterable[Scope], *, seconds: int | None = None) -> Issued:
         """Return a token for a caller and what was granted to it, valid for `seconds` at most where that is given."""
@@ -86,19 +78,9 @@ class AccessTokens:
 
     async def verify(self, token: str) -> Caller:
         """Return whose token this is, bound to what it permits. Raise TokenInvalid."""
-        found = self._verified.get(token)
-        if found is None:
-            found = await self._read(token)
-            self._keep(token, found)
-        elif await self._keyring.verifier(found.kid) is None:
-            self._verified.pop(token, None)  # another request with it may have been here first
-            raise TokenInvalid("is signed by a key that is no longer valid")
-        if found.until <= time.time():
-            self._verified.pop(token, None)
-            raise TokenInvalid("has expired")
-        return found.caller
+        return await self._verified.caller(token)
 
-    async def _read(self, token: str) -> _Verified:
+    async def _read(self, token: str) -> Verified:
         if len(token) > LONGEST:
             raise TokenInvalid("is too long")
         try:
@@ -131,14 +113,7 @@ class AccessTokens:
             raise TokenInvalid("has expired") from None
         except (jwt.InvalidTokenError, KeyError, TypeError, ValueError):
             raise TokenInvalid("is not valid here") from None
-        return _Verified(caller, kid, float(claims["exp"]))
-
-    def _keep(self, token: str, verified: _Verified) -> None:
-        if len(token) > _KEPT_LENGTH:
-            return
-        self._verified[token] = verified
-        while len(self._verified) > _KEPT:
-            self._verified.popitem(last=False)
+        return Verified(caller, kid, float(claims["exp"]))
 
 
 def bound_of(access: Any) -> Bound:
