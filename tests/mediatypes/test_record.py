@@ -1,0 +1,79 @@
+"""Facts and the record that they make together."""
+
+from __future__ import annotations
+
+import pytest
+
+from mediatypes.record import FIELDS, Fact, InvalidFact, Kind, Provenance, Shape, recorded
+
+
+def fact(field: str, value: object, provenance: Provenance, at: str = "somewhere") -> Fact:
+    return Fact(field, value, provenance, at)
+
+
+def test_of_a_text_the_best_source_counts_whatever_comes_first() -> None:
+    record = recorded(
+        Kind.MODEL,
+        "modelpack",
+        [
+            fact("architecture", "llama", Provenance.HEADER, "model.gguf"),
+            fact("architecture", "LlamaForCausalLM", Provenance.CONFIG, "config.json"),
+            fact("architecture", "Llama", Provenance.CARD, "README.md"),
+        ],
+    )
+    assert record.values == {"architecture": "LlamaForCausalLM"}
+    assert record.sources == {"architecture": [{"provenance": "config", "at": "config.json"}]}
+
+
+def test_lists_of_one_provenance_are_joined_and_those_of_a_worse_one_are_left_out() -> None:
+    record = recorded(
+        Kind.MODEL,
+        "files",
+        [
+            fact("licenses", ["mit"], Provenance.CONFIG, "a"),
+            fact("licenses", ["mit", "apache-2.0"], Provenance.CONFIG, "b"),
+            fact("licenses", ["gpl-3.0"], Provenance.CARD, "c"),
+        ],
+    )
+    assert record.values == {"licenses": ["mit", "apache-2.0"]}
+    assert [source["at"] for source in record.sources["licenses"]] == ["a", "b"]
+
+
+def test_objects_are_merged_and_the_better_source_wins_for_each_name() -> None:
+    facts = [
+        fact("hyperparameters", {"rate": 1, "epochs": 3}, Provenance.HEADER, "header"),
+        fact("hyperparameters", {"rate": 2}, Provenance.CONFIG, "config"),
+    ]
+    record = recorded(Kind.MODEL, "files", facts)
+    assert record.values == {"hyperparameters": {"rate": 2, "epochs": 3}}
+    assert facts[1].value == {"rate": 2}, "a fact stays what it is"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("name", ""),
+        ("name", "x" * 5000),
+        ("name", "a\0b"),
+        ("name", "\ud800"),
+        ("name", 7),
+        ("parameters", -1),
+        ("parameters", True),
+        ("parameters", 1 << 63),
+        ("licenses", "mit"),
+        ("licenses", []),
+        ("licenses", ["mit"] * 1001),
+        ("metrics", [{"name": "accuracy", "value": float("nan")}]),
+        ("metrics", [{"name": "accuracy", "value": object()}]),
+        ("hyperparameters", {1: 2}),
+        ("hyperparameters", {"a": [[[[[[[[1]]]]]]]]}),
+        ("extra", {"a": 1 << 64}),
+    ],
+)
+def test_a_value_that_its_field_cannot_have_is_refused(field: str, value: object) -> None:
+    with pytest.raises(InvalidFact, match=f"^{field} can't be"):
+        fact(field, value, Provenance.CARD)
+
+
+def test_every_shape_is_in_use() -> None:
+    assert set(FIELDS.values()) == set(Shape)
