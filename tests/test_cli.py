@@ -22,6 +22,7 @@ REVISIONS = [
     "0004 The audit log: events as they are committed, sealed ones in the order of a chain, its batches, and where it begins.",
     "0005 Issuers of identities, whom their tokens stand for, and which tokens have been used.",
     "0006 Sessions of browsers, beside those of refresh tokens: what ends all of somebody's sessions ends both.",
+    "0007 What artifacts are: outbox, records with files and metrics, what was read of blobs, tensor indexes, histories of tags.",
 ]
 
 
@@ -192,7 +193,7 @@ def test_going_back_that_loses_data_is_refused_until_it_is_said(database_url: st
 
 def test_going_back_without_a_terminal_to_ask_at_needs_yes(database_url: str) -> None:
     said = refused("migrate", "down", "base", "--lose-data", code=2, BLACKLAKE_DATABASE_URL=database_url)
-    assert said.startswith(f"This undoes {', '.join(one[:4] for one in reversed(REVISIONS))}; all sessions of browsers")
+    assert said.startswith(f"This undoes {', '.join(one[:4] for one in reversed(REVISIONS))}; all records of artifacts")
     assert "say --yes" in said
     assert printed("migrate", "status", BLACKLAKE_DATABASE_URL=database_url) == CURRENT
 
