@@ -22,7 +22,7 @@ REVISIONS = [
     "0004 The audit log: events as they are committed, sealed ones in the order of a chain, its batches, and where it begins.",
     "0005 Issuers of identities, whom their tokens stand for, and which tokens have been used.",
     "0006 Sessions of browsers, beside those of refresh tokens: what ends all of somebody's sessions ends both.",
-    "0007 What artifacts are: outbox, records with files and metrics, what was read of blobs, tensor indexes, histories of tags.",
+    "0007 What artifacts are: outbox, records with files and metrics, what was read of blobs, tensor indexes, tag histories.",
 ]
 
 

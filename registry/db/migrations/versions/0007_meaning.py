@@ -1,4 +1,4 @@
-"""What artifacts are: outbox, records with files and metrics, what was read of blobs, tensor indexes, histories of tags."""
+"""What artifacts are: outbox, records with files and metrics, what was read of blobs, tensor indexes, tag histories."""
 
 from alembic import op
 
