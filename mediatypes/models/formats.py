@@ -42,10 +42,11 @@ def load(points: Iterable[EntryPoint]) -> Formats:
     for point in sorted(points, key=lambda point: (not _is_ours(point), point.name, point.value)):
         try:
             found = point.load()
-        except Exception as error:  # noqa: BLE001 - another package's code: whatever it is, the other formats still count
+            is_format = _is_format(found)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - another package's code: the other formats still count
             problems.append(f"The format {_told(point)} can't be loaded: {error!r:.500}.")
             continue
-        if not _is_format(found):
+        if not is_format:
             problems.append(
                 f"The format {_told(point)} has no name, is_generic, recognises or describe as `Format` has them."
             )
@@ -59,7 +60,7 @@ def load(points: Iterable[EntryPoint]) -> Formats:
 
 
 def recognise(artifact: Artifact, formats: Iterable[Format] | None = None) -> tuple[Format, Description]:
-    """Return the first format that recognises an artifact, and what it and the annotations say.
+    """Return the first format, of those given or else installed, that recognises an artifact; and what it and annotations say.
 
     `files` recognises all. Formats that failed are in the description's `problems`.
     """
@@ -73,9 +74,8 @@ def recognise(artifact: Artifact, formats: Iterable[Format] | None = None) -> tu
             problems.append(f"The format {candidate.name} failed: {error!r:.500}.")
             continue
         if _is_description(description):
-            description.facts = [*common_facts(artifact.annotations, description.kind), *description.facts]
-            description.problems += problems
-            return candidate, description
+            said = [*common_facts(artifact.annotations, description.kind), *description.facts]
+            return candidate, Description(description.kind, said, description.layers, problems)
         problems.append(f"The format {candidate.name} described an artifact by what is no Description.")
     raise AssertionError("files recognise everything")
 

@@ -58,10 +58,11 @@ SUFFIXES: Final[Mapping[Role, tuple[str, ...]]] = {
     Role.CONFIG: (".json", ".yaml", ".yml", ".toml", ".ini", ".model", ".vocab", ".tiktoken"),
 }
 NAMES: Final[Mapping[Role, re.Pattern[str]]] = {
+    Role.WEIGHTS: re.compile(r".*\.onnx[._]data(?:_\d+)?|.*\.data-\d+-of-\d+"),  # beside ONNX and TensorFlow files
     Role.LICENSE: re.compile(r"(?:licen[cs]e|copying|notice|usage_policy|use_policy)(?:[.\-_].*)?"),
     Role.DOCUMENTATION: re.compile(r"readme(?:\..*)?"),
     Role.CONFIG: re.compile(
-        r"mlmodel|requirements.*\.txt|conda\.ya?ml|vocab\.txt|merges\.txt|optimizer\.pt|scheduler\.pt"
+        r"mlmodel|requirements.*\.txt|conda\.ya?ml|vocab\.txt|merges\.txt|(?:optimizer|scheduler)\.pt|training_args\.bin"
     ),
     Role.DATASET: re.compile(r"croissant.*\.json|.*croissant\.json|dataset_infos?\.json|dataset_dict\.json"),
 }

@@ -18,7 +18,7 @@ from mediatypes.record import Kind, Provenance
 from tests.mediatypes.models import golden
 
 MODULE: Final = """
-from mediatypes.models.artifact import Description, Layer, Packing, Role
+from mediatypes.models.artifact import Description
 from mediatypes.record import Fact, Kind, Provenance
 
 class Rocket:
@@ -26,9 +26,9 @@ class Rocket:
     is_generic = False
     def recognises(self, artifact):
         return artifact.artifact_type == "application/vnd.acme.rocket.v1"
+    described = Description(Kind.MODEL, [Fact("name", "saturn", Provenance.CONFIG, "config#/name")])
     def describe(self, artifact):
-        facts = [Fact("name", "saturn", Provenance.CONFIG, "config#/name")]
-        return Description(Kind.MODEL, facts, [Layer(layer, "", Packing.RAW, Role.WEIGHTS) for layer in artifact.layers])
+        return self.described
 
 class Greedy(Rocket):
     name = "greedy"
@@ -160,8 +160,16 @@ def test_a_format_that_cannot_be_loaded_is_reported_and_the_others_are_there(
     assert said in problem
 
 
-def test_a_module_that_fails_while_it_is_loaded_is_reported(package: Path) -> None:
-    (package.parent / "acme_formats.py").write_text("raise OSError('no disk')")
+@pytest.mark.parametrize(
+    "program",
+    [
+        "raise OSError('no disk')",
+        "raise SystemExit('no disk')",
+        "class Rocket:\n  @property\n  def name(self): raise OSError('no disk')\nrocket = Rocket()",
+    ],
+)
+def test_a_module_that_fails_while_it_is_loaded_is_reported(package: Path, program: str) -> None:
+    (package.parent / "acme_formats.py").write_text(program)
     register(package, rocket="acme_formats:rocket")
     assert "no disk" in installed().problems[0]
     assert recognise(unknown())[0].name == "files"
@@ -180,6 +188,7 @@ def test_what_the_annotations_say_is_there_whatever_the_format(package: Path) ->
     register(package, rocket="acme_formats:rocket")
     document = golden.golden(UNKNOWN)
     document["manifest"]["annotations"] = {"ai.blacklake.name": "vulcan", "org.opencontainers.image.title": "Vulcan"}
+    recognise(golden.artifact(document))
     _, description = recognise(golden.artifact(document))
     assert [(fact.field, fact.value, fact.provenance) for fact in description.facts] == [
         ("name", "vulcan", Provenance.ANNOTATION),

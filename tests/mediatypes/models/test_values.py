@@ -135,6 +135,10 @@ def test_a_media_type_says_whether_a_layer_is_an_archive(media_type: str, packin
     [
         ("a/model-00001-of-00002.safetensors", "weights"),
         ("pytorch_model.bin", "weights"),
+        ("model.onnx_data", "weights"),
+        ("model.onnx.data", "weights"),
+        ("variables/variables.data-00000-of-00001", "weights"),
+        ("training_args.bin", "config"),
         ("config.json", "config"),
         ("tokenizer.model", "config"),
         ("vocab.txt", "config"),
