@@ -1,0 +1,30 @@
+"""All readers of files, and which of them reads a file."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mediatypes.files.gguf import GgufReader
+from mediatypes.files.npy import NpyReader, NpzReader
+from mediatypes.files.onnx import OnnxReader
+from mediatypes.files.pickled import PickleReader
+from mediatypes.files.reading import FileReader
+from mediatypes.files.safetensors import SafetensorsReader
+from mediatypes.files.torch_files import LegacyTorchReader, TorchReader
+
+READERS: Final[tuple[FileReader, ...]] = (
+    SafetensorsReader(),
+    GgufReader(),
+    OnnxReader(),
+    NpyReader(),
+    NpzReader(),
+    TorchReader(),
+    LegacyTorchReader(),
+    PickleReader(),
+)
+"""In the order in which they are asked."""
+
+
+def reader_of(path: str, head: bytes) -> FileReader | None:
+    """Return the first reader that recognises a file by its path in the artifact and its first `HEAD` bytes."""
+    return next((reader for reader in READERS if reader.recognises(path, head)), None)
