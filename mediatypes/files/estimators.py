@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from mediatypes.files.pickles import DICT, Global
+from mediatypes.files.plain import plain_text
 from mediatypes.files.reading import Reading
 from mediatypes.files.symbols import Teller, attributes, class_of
 from mediatypes.files.weights import tell
@@ -30,7 +31,7 @@ def tell_estimator(reading: Reading, root: Any, path: str) -> None:
     made = class_of(root)
     if made is None or made == DICT or not isinstance(made.module, str) or not isinstance(made.name, str):
         return
-    reading.raw["class"] = f"{made.module}.{made.name}"[:1000]
+    reading.raw["class"] = plain_text(f"{made.module}.{made.name}")
     framework = _FRAMEWORKS.get(made.module.partition(".")[0])
     if framework is None:
         return
@@ -62,11 +63,11 @@ def _add_parameters(found: dict[str, Any], prefix: str, estimator: Any, teller: 
     for name, value in attributes(estimator).items():
         if name.startswith("_") or name.endswith("_") or len(found) >= _MOST:
             continue
-        found[(prefix + name)[:1000]] = teller.told(value, 3)
+        found[plain_text(prefix + name, 1000)] = teller.told(value, 3)
         inner = [(name, value)]
         if name in ("steps", "transformers", "estimators", "transformer_list") and isinstance(value, list):
             inner = [(item[0], item[1]) for item in value[:100] if isinstance(item, tuple) and len(item) >= 2]
         for own, held in inner:
             if depth and isinstance(own, str) and _is_estimator(held):
-                found[(prefix + own)[:1000]] = teller.told(held, 1)
+                found[plain_text(prefix + own, 1000)] = teller.told(held, 1)
                 _add_parameters(found, f"{prefix}{own}__"[:500], held, teller, depth - 1)

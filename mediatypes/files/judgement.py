@@ -14,6 +14,7 @@ from typing import Final
 from picklescan.scanner import SafetyLevel, scan_pickle_bytes
 
 from mediatypes.files.pickles import Global, Imports
+from mediatypes.files.plain import plain_text
 from mediatypes.files.reading import Finding
 
 # picklescan logs each finding as a warning of the process that scans.
@@ -28,7 +29,11 @@ def judged(imports: Imports, where: str) -> list[Finding]:
     named = [found for found in imports.globals if found.module is not None]
     levels = _judged_by_picklescan(named)
     findings = [
-        Finding(level, "pickle-global", f"{where} would import {found.module:.200}.{found.name:.200} when it is loaded")
+        Finding(
+            level,
+            "pickle-global",
+            plain_text(f"{where} would import {found.module:.200}.{found.name:.200} when it is loaded"),
+        )
         for found in named
         if (level := levels.get(found))
     ]

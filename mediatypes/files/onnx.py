@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from mediatypes.files.dtypes import BITS, ONNX
-from mediatypes.files.protobuf import BYTES, VARINT, Budget, Field, Message
+from mediatypes.files.protobuf import BYTES, VARINT, Budget, Field, Message, signed
 from mediatypes.files.ranged import Cursor
-from mediatypes.files.reading import Finding, Limits, Malformed, Reading, Source, Tensor
+from mediatypes.files.reading import Finding, Limits, Malformed, Reading, Source, Tensor, TooMuch
 from mediatypes.files.weights import checked_name, count_tensors, elements, tell, weigh
 
 _MODEL: Final = {2: "producer_name", 3: "producer_version", 4: "domain", 6: "doc_string"}  # ModelProto's texts
@@ -64,7 +64,10 @@ class OnnxReader:
                 graph = _graph(message.inner(found), limits)
             elif found.number == 8:
                 opset = _texts(message.inner(found), {1: "domain", 2: "version"})
-                opsets[str(opset.get("domain") or "ai.onnx")] = int(opset.get("version", 0))
+                version = opset.get("version")
+                opsets[str(opset.get("domain") or "ai.onnx")] = version if isinstance(version, int) else 0
+                if len(opsets) > 1000:
+                    raise TooMuch("names more than 1000 sets of operators")
             elif found.number == 14 and len(metadata) < 1000:
                 entry = _texts(message.inner(found), {1: "key", 2: "value"})
                 metadata[str(entry.get("key", ""))] = str(entry.get("value", ""))
@@ -100,7 +103,7 @@ def _tell(reading: Reading, graph: _Graph, path: str) -> None:
     tell(reading, "description", raw.get("doc_string"), f"{path}#/doc_string")
     for name in graph.external:
         if name.startswith(("/", "\\")) or ".." in name.replace("\\", "/").split("/") or ":" in name:
-            message = f"its weights would be read from {name!r:.200}, outside of the model's directory"
+            message = f"the weights would be read from {name!r:.200}, outside of the model's directory"
             reading.findings.append(Finding("dangerous", "onnx-external-path", message))
     weigh(reading, path)
 
@@ -196,5 +199,5 @@ def _texts(message: Message, names: dict[int, str]) -> dict[str, Any]:
     told: dict[str, Any] = {}
     for found in message.fields():
         if found.number in names:
-            told[names[found.number]] = message.text(found) if found.wire == BYTES else found.value
+            told[names[found.number]] = message.text(found) if found.wire == BYTES else signed(found.value)
     return told

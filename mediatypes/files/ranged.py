@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,6 +12,7 @@ from mediatypes.files.reading import Malformed, Source, TooMuch
 
 _FIRST_STEP: Final = 16 << 10  # bytes that a reader asks for beyond what it needs, doubled with each step …
 _LAST_STEP: Final = 1 << 20  # … up to these
+_BLOCKS: Final = 64  # blocks that a file keeps
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,15 +150,14 @@ class Cursor:
 
 
 class RangedFile(io.RawIOBase):
-    """A file as libraries want one, over a source; it reads ahead by steps, and keeps only what it read last."""
+    """A file as libraries want one, over a source. It is read by blocks, of which the last ones are kept."""
 
-    def __init__(self, source: Source, ahead: int = _FIRST_STEP) -> None:
+    def __init__(self, source: Source, block: int = 16 << 10) -> None:
         super().__init__()
         self._source = source
-        self._ahead = ahead
+        self._block = block
         self._position = 0
-        self._buffer = b""
-        self._begin = 0
+        self._blocks: OrderedDict[int, bytes] = OrderedDict()
 
     def readable(self) -> bool:
         """Say that it can be read."""
@@ -182,13 +183,23 @@ class RangedFile(io.RawIOBase):
         """Return the next bytes, fewer where the file ends."""
         left = max(0, self._source.size - self._position)
         count = left if size is None or size < 0 else min(size, left)
-        start = self._position - self._begin
-        if start < 0 or start + count > len(self._buffer):
-            end = min(self._source.size, self._position + max(count, self._ahead))
-            self._buffer = self._source.read(self._position, end)
-            self._begin, start = self._position, 0
-        self._position += count
-        return self._buffer[start : start + count]
+        start, stop = self._position, self._position + count
+        self._position = stop
+        if count > self._block:
+            return self._source.read(start, stop)
+        parts = [self._kept(index) for index in range(start // self._block, -(-stop // self._block))]
+        first = start - start % self._block
+        return b"".join(parts)[start - first : stop - first]
+
+    def _kept(self, index: int) -> bytes:
+        """Return a block, and keep it as the last one."""
+        if index not in self._blocks:
+            start = index * self._block
+            self._blocks[index] = self._source.read(start, min(start + self._block, self._source.size))
+            if len(self._blocks) > _BLOCKS:
+                self._blocks.popitem(last=False)
+        self._blocks.move_to_end(index)
+        return self._blocks[index]
 
     def readall(self) -> bytes:
         """Return all bytes up to the end."""

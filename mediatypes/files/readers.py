@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
+from mediatypes.files.dduf import DdufReader
+from mediatypes.files.flax import FlaxReader
 from mediatypes.files.gguf import GgufReader
+from mediatypes.files.hdf5 import Hdf5Reader
+from mediatypes.files.keras_files import KerasReader
 from mediatypes.files.npy import NpyReader, NpzReader
 from mediatypes.files.onnx import OnnxReader
 from mediatypes.files.pickled import PickleReader
 from mediatypes.files.reading import FileReader
 from mediatypes.files.safetensors import SafetensorsReader
+from mediatypes.files.tensorflow import CheckpointReader, KerasMetadataReader, SavedModelReader
 from mediatypes.files.torch_files import LegacyTorchReader, TorchReader
 
 READERS: Final[tuple[FileReader, ...]] = (
@@ -18,6 +23,13 @@ READERS: Final[tuple[FileReader, ...]] = (
     OnnxReader(),
     NpyReader(),
     NpzReader(),
+    KerasReader(),
+    DdufReader(),
+    Hdf5Reader(),
+    SavedModelReader(),
+    KerasMetadataReader(),
+    CheckpointReader(),
+    FlaxReader(),
     TorchReader(),
     LegacyTorchReader(),
     PickleReader(),

@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from mediatypes.files.dtypes import BITS, SAFETENSORS
+from mediatypes.files.plain import plain
 from mediatypes.files.reading import Limits, Malformed, Reading, Source, Tensor, TooMuch, Unsupported
 from mediatypes.files.weights import checked_name, count_tensors, elements, tell, weigh
 
@@ -59,7 +60,7 @@ class SafetensorsReader:
         count_tensors(len(entries), limits)
         reading.tensors = _placed(entries, 8 + length, source.size)
         if metadata:
-            reading.raw = {"metadata": metadata}
+            reading.raw = {"metadata": plain(metadata)}
             _tell_metadata(reading, metadata, path)
         weigh(reading, path)
         return reading

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 from mediatypes.files.dtypes import TORCH, of_name, of_numpy
 from mediatypes.files.opcodes import Skipped
 from mediatypes.files.pickles import DICT, SET, Global, Instance, Persistent
+from mediatypes.files.plain import plain_text
 from mediatypes.files.reading import Limits, Malformed, TooMuch
 
 _NUMPY: Final = ("numpy.core.", "numpy._core.")
@@ -94,7 +95,7 @@ def _parts(symbol: Any) -> Iterator[tuple[str, Any]]:
 
 def name_of(names: tuple[str, ...]) -> str:
     """Return a name by its parts, as state_dict names tensors."""
-    return ".".join(names)[:_NAME].replace("\0", "\ufffd")
+    return plain_text(".".join(names), _NAME)
 
 
 def attributes(symbol: Any) -> dict[str, Any]:
@@ -217,7 +218,7 @@ def storage_of(symbol: Any) -> Storage | None:
 # Values
 
 
-def _told(symbol: bool | float | str | Global | None) -> Any:
+def _told(symbol: object) -> Any:
     """Return a scalar as JSON and PostgreSQL hold it."""
     match symbol:
         case bool() | None:
@@ -227,7 +228,7 @@ def _told(symbol: bool | float | str | Global | None) -> Any:
         case float():
             return symbol if math.isfinite(symbol) else str(symbol)
         case str():
-            return symbol[:_LONGEST].encode("utf-8", "replace").decode().replace("\0", "\ufffd")
+            return plain_text(symbol, _LONGEST)
         case Global():
             return _told(f"{symbol.module}.{symbol.name}")
 
