@@ -42,7 +42,7 @@ _LENGTHS: Final = {
     0xDF: ("map", 4),
 }
 _CONSTANTS: Final = {0xC0: None, 0xC2: False, 0xC3: True}
-_VALUES: Final = 10  # values that are looked at, for each entry of `Limits`
+_VALUES: Final = 5  # values that are looked at, for each entry of `Limits`
 _TEXT: Final = 1024  # bytes of a text
 _OPTIMIZER: Final = "opt_state"
 

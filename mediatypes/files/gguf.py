@@ -20,6 +20,7 @@ _SCALARS: Final = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?
 _STRING: Final = 8
 _ARRAY: Final = 9
 _KEPT: Final = 64  # values of an array that are kept
+_VALUES: Final = 100_000  # values that are kept of all arrays
 _LONGEST: Final = 4096  # bytes of a text that is kept whole; longer ones (chat templates) are cut
 _KEYS: Final = 10_000
 _TEXTS: Final = 4_000_000  # texts of all arrays, over which the reader has to go one by one
@@ -70,6 +71,7 @@ class _Header:
             raise Unsupported(f"is of version {self.version} of GGUF, and 1 to 3 are known")
         self.width = 4 if self.version == 1 else 8
         self._texts = 0
+        self._values = 0
 
     def number(self, code: str) -> Any:
         """Return a number by its letter in `struct`."""
@@ -102,6 +104,9 @@ class _Header:
         inner, count = self.number("I"), self.length()
         if depth == 0:
             raise TooMuch("has arrays in arrays in arrays")
+        self._values += count if count <= _KEPT else 0
+        if self._values > _VALUES:
+            raise TooMuch(f"has more than {_VALUES} values in arrays")
         if count <= _KEPT:
             return [self.value(inner, depth - 1) for _ in range(count)]
         self._skip(inner, count)

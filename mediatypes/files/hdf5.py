@@ -26,7 +26,7 @@ from mediatypes.files.weights import checked_name, count_tensors, elements, tell
 _MAGIC: Final = b"\x89HDF\r\n\x1a\n"
 _NAMES: Final = (".h5", ".hdf5", ".keras")
 _BLOCK: Final = 4 << 10  # bytes; a file's descriptions lie between its arrays
-_BUDGET: Final = 16 << 20  # bytes of descriptions
+_BUDGET: Final = 32 << 20  # bytes of descriptions
 _CONTIGUOUS: Final = 1  # layout class (HDF5 File Format Specification, IV.A.2.i)
 _UNDEFINED: Final = (1 << 64) - 1
 

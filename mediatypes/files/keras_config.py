@@ -9,19 +9,17 @@ import msgspec
 from mediatypes.files.judgement import judged
 from mediatypes.files.pickles import Global, Imports
 from mediatypes.files.plain import plain, plain_text
-from mediatypes.files.reading import Finding, Malformed, Reading
+from mediatypes.files.reading import Finding, Malformed, Reading, TooMuch
 from mediatypes.files.weights import tell
 
 _KERAS: Final = ("keras", "tf_keras", "tensorflow.keras", "tensorflow.python.keras")
+_CONFIG: Final = 8 << 20  # bytes of a configuration
 _SHOWN: Final = 1000  # layers that are told
 
 
 def tell_config(reading: Reading, content: bytes, at: str) -> None:
     """Add what a configuration tells of a model. Raise Malformed where it is none."""
-    try:
-        config = msgspec.json.decode(content)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Malformed(f"has a configuration of Keras that isn't JSON: {error}") from error
+    config = decoded(content)
     if not isinstance(config, dict):
         raise Malformed("has a configuration of Keras that is no object")
     tell(reading, "architecture", config.get("class_name"), at)
@@ -35,6 +33,16 @@ def tell_config(reading: Reading, content: bytes, at: str) -> None:
             reading.raw["layers"] = names[:_SHOWN]
             tell(reading, "inputs", _inputs(layers), at)
     reading.findings += findings_of(config, at)
+
+
+def decoded(content: bytes) -> Any:
+    """Return a configuration. Raise Malformed where it isn't JSON, TooMuch where it is longer than any."""
+    if len(content) > _CONFIG:
+        raise TooMuch(f"has a configuration of Keras of {len(content)} bytes, of which {_CONFIG} are read at most")
+    try:
+        return msgspec.json.decode(content)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Malformed(f"has a configuration of Keras that isn't JSON: {error}") from error
 
 
 def findings_of(config: Any, at: str) -> list[Finding]:

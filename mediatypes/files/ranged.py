@@ -212,6 +212,11 @@ class RangedFile(io.RawIOBase):
         return len(content)
 
 
+def scattered(source: Source) -> RangedFile:
+    """Return a file that is read at many places, a little at each: 4 KiB, and at 20,000 of them. Raise TooMuch beyond."""
+    return RangedFile(Counted(source, 20_000 * 4096), 4096)
+
+
 def _within(start: int, stop: int, size: int) -> None:
     if not 0 <= start <= stop:
         raise Malformed(f"points to the bytes {start} to {stop}")

@@ -16,6 +16,7 @@ from mediatypes.files.reading import Limits, Malformed, Reading, Source, Tensor,
 from mediatypes.files.weights import checked_name, count_tensors, elements, tell, weigh
 
 _HEADER: Final = 100_000_000  # bytes of a header that the library reads
+_COLONS: Final = 8  # that a tensor's entry has at most: four, and as many in a name and in metadata
 _METADATA: Final = "__metadata__"
 _BEGIN: Final = re.compile(rb'.{8}\{\s*("|\})', re.DOTALL)
 _FRAMEWORKS: Final = {
@@ -54,9 +55,12 @@ class SafetensorsReader:
             raise Malformed(f"says that its header has {length} bytes, and has {source.size - 8}")
         if length > min(limits.header, _HEADER):
             raise TooMuch(f"has a header of {length} bytes, of which {min(limits.header, _HEADER)} are read at most")
+        header = source.read(8, 8 + length)
+        if header.count(b":") > limits.entries * _COLONS:
+            raise TooMuch(f"has a header of more than {limits.entries} tensors")
+        metadata, entries = _parsed(header)
         reading = Reading("safetensors")
         tell(reading, "format", "safetensors", path)
-        metadata, entries = _parsed(source.read(8, 8 + length))
         count_tensors(len(entries), limits)
         reading.tensors = _placed(entries, 8 + length, source.size)
         if metadata:

@@ -82,7 +82,7 @@ def _parts(symbol: Any) -> Iterator[tuple[str, Any]]:
         yield from ((str(index), inner) for index, inner in enumerate(symbol))
         return
     for key, inner in symbol.pairs or ():
-        yield (str(key)[:_NAME] if isinstance(key, str | int) else "?"), inner
+        yield _part_of(key), inner
     yield from _parts(symbol.elements or ())
     state = symbol.state
     if isinstance(state, Instance) and state.made_by == DICT:
@@ -91,6 +91,13 @@ def _parts(symbol: Any) -> Iterator[tuple[str, Any]]:
         yield "state", state
     if symbol.made_by != DICT:
         yield "args", symbol.args
+
+
+def _part_of(key: Any) -> str:
+    """Return a name's part by the key of a dict."""
+    if isinstance(key, str):
+        return key[:_NAME]
+    return str(key) if isinstance(key, int) and key.bit_length() <= 64 else "?"
 
 
 def name_of(names: tuple[str, ...]) -> str:
@@ -209,7 +216,7 @@ def storage_of(symbol: Any) -> Storage | None:
     if not isinstance(kind, Global) or not isinstance(key, str) or not isinstance(count, int):
         return None
     if count < 0 or count >= 1 << 63:
-        raise Malformed(f"gives the storage {key!r:.40} {count} elements")
+        raise Malformed(f"gives the storage {key!r:.40} a number of elements that is none")
     word = TORCH.get((kind.name or "").removesuffix("Storage"))
     known = ("uint8", 1) if kind.name == "UntypedStorage" else of_name(word) if word else None
     return None if known is None else Storage(key, *known, count)

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, Final
 
-import msgspec
-
 from mediatypes.files.dtypes import TENSORFLOW
-from mediatypes.files.keras_config import findings_of
+from mediatypes.files.keras_config import decoded, findings_of
 from mediatypes.files.protobuf import BYTES, Budget, Message, signed
 from mediatypes.files.ranged import Cursor, InMemory
-from mediatypes.files.reading import Finding, Limits, Malformed, Reading, Source, Tensor
+from mediatypes.files.reading import Finding, Limits, Malformed, Reading, Source, Tensor, TooMuch
 from mediatypes.files.sstable import entries_of
 from mediatypes.files.weights import checked_name, elements, tell, weigh
 
 _FIELDS: Final = 5  # fields that are looked at, for each entry of `Limits`
+_OPERATORS: Final = 10_000
 _DANGEROUS: Final = {"ReadFile": "reads", "WriteFile": "writes"}
 _PYTHON: Final = {"PyFunc", "PyFuncStateless", "EagerPyFunc"}
 _OBJECTS: Final = "_CHECKPOINTABLE_OBJECT_GRAPH"
@@ -115,6 +114,8 @@ class _Graphs:
         for found in message.fields():
             if found.number == 2:
                 self.operators[message.text(found, 200)] += 1
+                if len(self.operators) > _OPERATORS:
+                    raise TooMuch(f"has more than {_OPERATORS} operators")
 
     def findings(self) -> list[Finding]:
         """Return what whoever runs the model should know."""
@@ -256,10 +257,7 @@ class KerasMetadataReader:
 
     @staticmethod
     def _tell_node(reading: Reading, content: bytes, path: str) -> None:
-        try:
-            config = msgspec.json.decode(content)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise Malformed(f"has a node whose metadata isn't JSON: {error}") from error
+        config = decoded(content)
         if isinstance(config, dict) and "architecture" not in {fact.field for fact in reading.facts}:
             tell(reading, "architecture", config.get("class_name"), path)
             tell(reading, "title", config.get("name"), path)

@@ -12,6 +12,7 @@ from typing import Any, Final
 from mediatypes.files.estimators import tell_estimator
 from mediatypes.files.pickled import Pickled
 from mediatypes.files.pickles import DICT, Instance
+from mediatypes.files.ranged import scattered
 from mediatypes.files.reading import Limits, Malformed, Reading, Source, Tensor
 from mediatypes.files.symbols import Array, Storage, Strided, Teller, attributes, class_of, name_of, walk
 from mediatypes.files.weights import checked_name, count_tensors, elements, tell, weigh
@@ -86,11 +87,13 @@ class LegacyTorchReader:
         sizes = {tensor.storage.key: tensor.storage for _, tensor in walk(root, limits) if isinstance(tensor, Strided)}
         places: _Places = {}
         position = pickled.position
+        lengths = scattered(source)
         for key in keys if isinstance(keys, list) else []:
             storage = sizes.get(key) if isinstance(key, str) else None
             if storage is None:
                 break
-            count = int.from_bytes(source.read(position, position + 8), "little")
+            lengths.seek(position)
+            count = int.from_bytes(lengths.read(8), "little")
             if count != storage.held:
                 raise Malformed(
                     f"gives the storage {key!r:.40} {count} elements at byte {position}, and {storage.held} before"

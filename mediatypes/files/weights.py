@@ -9,7 +9,7 @@ from typing import Final
 from mediatypes.files.dtypes import BITS
 from mediatypes.files.ggml import TYPES
 from mediatypes.files.reading import Limits, Malformed, Reading, Tensor, TooMuch
-from mediatypes.record import Fact, InvalidFact, Provenance
+from mediatypes.record import Fact, Provenance
 
 _LARGEST: Final = 1 << 63
 _DIMENSIONS: Final = 64
@@ -24,7 +24,7 @@ def elements(name: str, shape: Iterable[object]) -> tuple[tuple[int, ...], int]:
     has_none = False
     for extent in shape:
         if not isinstance(extent, int) or isinstance(extent, bool) or extent < 0:
-            raise Malformed(f"gives the tensor {name!r:.80} an extent that is no number: {extent!r:.40}")
+            raise Malformed(f"gives the tensor {name!r:.80} an extent that is no number, or a negative one")
         found.append(extent)
         if len(found) > _DIMENSIONS:
             raise Malformed(f"gives the tensor {name!r:.80} more than {_DIMENSIONS} dimensions")
@@ -52,7 +52,7 @@ def tell(reading: Reading, field: str, value: object, at: str) -> None:
     """Add a fact that a header tells; what the field can't hold stays untold."""
     try:
         reading.facts.append(Fact(field, value, Provenance.HEADER, at))
-    except InvalidFact:
+    except ValueError:  # InvalidFact, or a number that is too long to be shown in one.
         return
 
 

@@ -9,14 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from mediatypes.files.ranged import Counted, InMemory, Part, RangedFile
+from mediatypes.files.ranged import Counted, InMemory, Part, RangedFile, scattered
 from mediatypes.files.reading import Limits, Malformed, Source, TooMuch, Unsupported
 
 BEGIN: Final = b"PK\x03\x04"
 """How an archive with an entry begins (APPNOTE.TXT, 4.3.7)."""
-_DIRECTORY: Final = (
-    16 << 20
-)  # bytes of a directory, which zipfile makes objects of before it can be asked for their number
+# Bytes of a directory: zipfile makes objects of all of it before it can be asked for their number.
+_DIRECTORY: Final = 8 << 20
 _LOCAL: Final = struct.Struct("<4s5H3L2H")  # APPNOTE.TXT, 4.3.7
 _SMALL: Final = 1 << 20  # bytes that anything may become when it is decompressed
 
@@ -38,6 +37,7 @@ class Zip:
         if len(self.entries) < len(self._archive.infolist()):
             raise Malformed("has two entries of one name, of which each reader may take another")
         self._counted.limit = self._counted.taken + limits.header + limits.buffered
+        self._headers = scattered(source)
         self._expanded = 0
 
     def opened(self, name: str) -> Source:
@@ -70,7 +70,10 @@ class Zip:
     def place(self, name: str) -> int:
         """Return where in the file an entry's bytes begin, by its local header, which may differ from the directory."""
         entry = self._entry(name)
-        header = self._source.read(entry.header_offset, entry.header_offset + _LOCAL.size)
+        self._headers.seek(entry.header_offset)
+        header = self._headers.read(_LOCAL.size)
+        if len(header) < _LOCAL.size:
+            raise Malformed(f"ends at byte {self._source.size}, before its entry {name!r:.80}")
         signature, *_, name_length, extra_length = _LOCAL.unpack(header)
         if signature != BEGIN:
             raise Malformed(f"has no entry at byte {entry.header_offset}, where its directory places {name!r:.80}")

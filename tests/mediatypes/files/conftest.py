@@ -67,7 +67,7 @@ def recorded() -> Callable[[str], bytes]:
 
 @pytest.fixture(scope="session")
 def said() -> Any:
-    """What the libraries that wrote the recorded files say of them."""
+    """Return what the libraries that wrote the recorded files say of them."""
     return json.loads((RECORDED / "said.json").read_text())
 
 
@@ -143,7 +143,7 @@ def files(
     make_onnx: Callable[..., bytes],
     pipeline: Pipeline,
 ) -> dict[str, bytes]:
-    """A small file of each format, by a path."""
+    """Return a small file of each format, by a path."""
 
     def written(write: Callable[[io.BytesIO], object]) -> bytes:
         buffer = io.BytesIO()

@@ -53,18 +53,15 @@ def record_torch() -> dict:
 
     scripted = Scripted()
     torch.jit.script(scripted).save(HERE / "script.pt")
-    # The first elements, by which a test knows that an offset is right.
+    arrays = {name: tensor for name, tensor in model.state_dict().items() if tensor.dim()}
     return {
         "checkpoint.pt": of_torch(model.state_dict()),
         "tensors.pt": of_torch(tensors),
         "module.pt": of_torch(model.state_dict()),
         "legacy.pt": of_torch(model.state_dict()),
         "script.pt": of_torch(scripted.state_dict()),
-        "bytes": {
-            name: tensor.contiguous().view(torch.uint8).flatten().tolist()
-            for name, tensor in model.state_dict().items()
-            if tensor.dim()
-        },
+        # By which a test knows that an offset is right.
+        "bytes": {name: tensor.contiguous().view(torch.uint8).flatten().tolist() for name, tensor in arrays.items()},
     }
 
 
@@ -79,10 +76,11 @@ def record_keras() -> dict:
     model.save(HERE / "model.h5")
     code = keras.Sequential([keras.Input((2,)), keras.layers.Lambda(lambda x: x * 2)], name="code")
     code.save(HERE / "lambda.keras")
+    shapes = sorted(list(weight.shape) for weight in model.weights)
     return {
         "version": keras.__version__,
         "parameters": model.count_params(),
-        "shapes": sorted(list(w.shape) for w in model.weights),
+        "shapes": shapes,
     }
 
 
@@ -136,11 +134,8 @@ def record_flax() -> dict:
         "step": 5,
     }
     (HERE / "flax.msgpack").write_bytes(flax.serialization.to_bytes(state))
-    return {
-        "params.dense.kernel": ["float32", [3, 4]],
-        "params.dense.bias": ["bfloat16", [4]],
-        "opt_state.0.mu": ["float32", [3, 4]],
-    }
+    large = ["float32", [3, 4]]
+    return {"params.dense.kernel": large, "params.dense.bias": ["bfloat16", [4]], "opt_state.0.mu": large}
 
 
 if __name__ == "__main__":
