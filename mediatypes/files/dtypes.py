@@ -151,7 +151,7 @@ TORCH: Final[dict[str, str]] = {
 }
 """A storage class's name without "Storage", or a dtype's."""
 
-_NUMPY: Final = re.compile(r"[<>|=]?([biufcSUVOmM])(\d{0,9})")
+_NUMPY: Final = re.compile(r"[<>|=]?([biufcSUVOmM])(\d{0,9})(\[\w{1,20}\])?")
 _NUMPY_KINDS: Final = {"i": "int", "u": "uint", "f": "float", "c": "complex"}
 _ML_DTYPES: Final = {"float8_e4m3fn": "float8_e4m3", "float8_e8m0fnu": "float8_e8m0", "float4_e2m1fn": "float4_e2m1"}
 

@@ -23,7 +23,7 @@ _PREFIXES: Final = {
 }
 """How many bytes tell an argument's length, and whether they are signed."""
 _KEPT: Final = 16 << 10  # bytes of an argument that is read
-_LINE: Final = 64 << 10  # bytes of one line of the protocols 0 and 1
+_LINE: Final = 64 << 20  # bytes of one line of protocol 0, which may hold an array
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +60,15 @@ def _argument(kind: Any, cursor: Cursor, position: int) -> Any:
             return skipped
         raw = prefix + cursor.take(size)
     elif kind.n == pickletools.UP_TO_NEWLINE:
+        start = cursor.position
         raw = cursor.line(_LINE) + b"\n"
+        if len(raw) > _KEPT:
+            return Skipped(len(raw) - 1, start)
         if kind is pickletools.stringnl_noescape_pair:
-            return raw[:-1].decode("utf-8", "replace"), cursor.line(_LINE).decode("utf-8", "replace")
+            return raw[:-1].decode("utf-8", "replace"), cursor.line(_KEPT).decode("utf-8", "replace")
     else:
         raw = cursor.take(kind.n)
     try:
         return kind.reader(io.BytesIO(raw))
-    except ValueError as error:
+    except (ValueError, DeprecationWarning) as error:  # A text of protocol 0 may have escapes that Python warns of.
         raise Malformed(f"has an opcode at byte {position} whose argument is none: {error}") from error

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from mediatypes.files.opcodes import opcodes
+from mediatypes.files.opcodes import Skipped, opcodes
 from mediatypes.files.ranged import Cursor
 from mediatypes.files.reading import Limits, Malformed, TooMuch
 
@@ -141,7 +141,7 @@ class Machine:
     def _duplicate(self, _: Any) -> None:
         self._stack.append(self._top())
 
-    def _put(self, index: int) -> None:
+    def _put(self, index: Any) -> None:
         self._memo[index] = self._top()
 
     def _memoize(self, _: Any) -> None:
@@ -176,8 +176,10 @@ class Machine:
 
     # Imports and calls
 
-    def _global(self, argument: tuple[str, str]) -> None:
-        self._stack.append(self._imports.add(Global(*argument)))
+    def _global(self, argument: tuple[str, str] | Skipped) -> None:
+        # A name that is too long to be read is none that may be trusted.
+        found = Global(None, None) if isinstance(argument, Skipped) else Global(*argument)
+        self._stack.append(self._imports.add(found))
 
     def _stack_global(self, _: Any) -> None:
         name, module = self._pop(), self._pop()
@@ -198,9 +200,10 @@ class Machine:
         named, arguments, made_by = self._pop(), self._pop(), self._pop()
         self._stack.append(Instance(made_by, arguments, pairs=named.pairs if isinstance(named, Instance) else None))
 
-    def _old_instance(self, argument: tuple[str, str]) -> None:
+    def _old_instance(self, argument: tuple[str, str] | Skipped) -> None:
         arguments = tuple(self._marked())
-        self._stack.append(Instance(self._imports.add(Global(*argument)), arguments))
+        self._global(argument)
+        self._stack.append(Instance(self._pop(), arguments))
 
     def _old_object(self, _: Any) -> None:
         items = self._marked()

@@ -185,6 +185,8 @@ class RangedFile(io.RawIOBase):
         count = left if size is None or size < 0 else min(size, left)
         start, stop = self._position, self._position + count
         self._position = stop
+        if count == 0:
+            return b""
         if count > self._block:
             return self._source.read(start, stop)
         parts = [self._kept(index) for index in range(start // self._block, -(-stop // self._block))]

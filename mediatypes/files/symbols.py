@@ -65,7 +65,8 @@ def walk(root: Any, limits: Limits) -> Iterator[tuple[tuple[str, ...], Array | S
         looked_at += 1
         if looked_at > limits.entries * 10:
             raise TooMuch("is a pickle of too many objects")
-        if isinstance(symbol, Instance) and (found := array_of(symbol) or tensor_of(symbol)):
+        found = (array_of(symbol) or tensor_of(symbol)) if isinstance(symbol, Instance) else None
+        if isinstance(found, Strided) or (found is not None and found.dtype != "object"):
             yield names, found
             continue
         if id(symbol) in seen or len(names) >= limits.depth or not isinstance(symbol, Instance | list | tuple):
