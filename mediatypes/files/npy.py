@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from mediatypes.files.dtypes import of_numpy
-from mediatypes.files.judgement import judged
-from mediatypes.files.pickles import Imports, Machine
-from mediatypes.files.ranged import Cursor
+from mediatypes.files.pickled import Pickled
 from mediatypes.files.reading import Limits, Malformed, Reading, Source, Tensor, TooMuch, Unsupported
 from mediatypes.files.weights import checked_name, count_tensors, elements, tell, weigh
 from mediatypes.files.zips import BEGIN as ZIP
@@ -93,11 +91,10 @@ def _add(reading: Reading, name: str, header: Header, place: int | None, entry: 
     size = count * header.itemsize
     if header.has_objects:
         assert entry is not None
-        imports = Imports()
-        cursor = Cursor(entry, limits.header, header.begin)
-        Machine(cursor, limits, imports).run()
-        size = cursor.position - header.begin
-        reading.findings += judged(imports, f"the array {name!r:.80}" if name else "the array")
+        pickled = Pickled(entry, limits, f"the array {name!r:.80}" if name else "the array", header.begin)
+        pickled.read_each(1)
+        size = pickled.position - header.begin
+        reading.findings += pickled.findings
     elif entry is not None and header.begin + size > entry.size:
         raise Malformed(f"ends within the array {name!r:.80}")
     offset = None if place is None else place + header.begin

@@ -86,10 +86,10 @@ class PickleReader:
 
 
 class Pickled:
-    """A file's pickles: the symbol of the first, and what is to be known of all."""
+    """A file's pickles from byte `start` on: the symbol of the first, and what is to be known of all."""
 
-    def __init__(self, source: Source, limits: Limits, where: str) -> None:
-        self._cursor = Cursor(source, limits.header)
+    def __init__(self, source: Source, limits: Limits, where: str, start: int = 0) -> None:
+        self._cursor = Cursor(source, limits.header, start)
         self._limits = limits
         self._where = where
         self._depth = 0

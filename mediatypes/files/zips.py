@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import struct
 import zipfile
 import zlib
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from mediatypes.files.ranged import Counted, InMemory, Part, RangedFile, scattered
-from mediatypes.files.reading import Limits, Malformed, Source, TooMuch, Unsupported
+from mediatypes.files.reading import Limits, Malformed, Source, TooMuch, Unreadable, Unsupported
 
 BEGIN: Final = b"PK\x03\x04"
 """How an archive with an entry begins (APPNOTE.TXT, 4.3.7)."""
@@ -100,13 +101,11 @@ def _translated() -> Iterator[None]:
     """Raise what zipfile and the decompressors raise as Malformed or Unsupported."""
     try:
         yield
+    except Unreadable:
+        raise
     except NotImplementedError as error:
         raise Unsupported(f"is a zip archive of a kind that isn't read: {error}") from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, struct.error, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError) as error:
         raise Malformed(f"is no sound zip archive: {error}") from error
-    except (OverflowError, UnicodeError, LookupError) as error:
-        raise Malformed(f"is no sound zip archive: {error}") from error
-    except ValueError as error:
-        if isinstance(error, Malformed | TooMuch | Unsupported):
-            raise
+    except (RuntimeError, ValueError, LookupError, OverflowError) as error:
         raise Malformed(f"is no sound zip archive: {error}") from error

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
+import lzma
 import os
 import pickle
-import pickletools
 import struct
 import tracemalloc
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -175,13 +178,11 @@ class Runs:
 
 
 @pytest.mark.parametrize("protocol", range(6))
-@pytest.mark.parametrize("name", ["model.pkl", "model.joblib", "model.bin"])
+@pytest.mark.parametrize("name", ["model.pkl", "model.pkl.gz"])
 def test_what_a_pickle_would_run_is_told_and_not_run(read: Read, tmp_path: Any, protocol: int, name: str) -> None:
     canary = tmp_path / "ran"
     content = pickle.dumps(Runs(f"touch {canary}"), protocol)
-    if protocol < 2 and not name.endswith(".pkl"):
-        return
-    reading = read(name, content) if name != "model.bin" or protocol > 3 else read("model.pkl", content)
+    reading = read(name, gzip.compress(content) if name.endswith("gz") else content)
     assert [(finding.level, finding.rule) for finding in reading.findings] == [("dangerous", "pickle-global")]
     assert "posix.system" in reading.findings[0].message
     assert not canary.exists()
@@ -276,12 +277,6 @@ def test_names_that_hold_what_cannot_be_stored_are_told_without_it(read: Read) -
     assert all("\0" not in finding.message for finding in reading.findings)
 
 
-def test_a_canary_pickle_is_one_by_pickletools_too() -> None:
-    names = [opcode.name for opcode, _, _ in pickletools.genops(pickle.dumps(Runs("true"), 4))]
-    assert "STACK_GLOBAL" in names
-    assert "REDUCE" in names
-
-
 # Archives
 
 
@@ -301,10 +296,6 @@ def test_an_entry_that_expands_too_far_is_refused(read: Read) -> None:
 
 
 def test_a_compressed_pickle_that_expands_too_far_is_refused(read: Read) -> None:
-    import bz2
-    import lzma
-    import zlib
-
     for compressed in (zlib.compress(bytes(9 << 20)), bz2.compress(bytes(9 << 20)), lzma.compress(bytes(9 << 20))):
         with within(16), pytest.raises(TooMuch, match="when it is decompressed"):
             read("model.joblib", compressed)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
+import zipfile
 from collections.abc import Callable
 from typing import Any
 
@@ -132,6 +134,24 @@ def test_kerass_weights_lie_where_both_of_its_formats_say(read: Read, recorded: 
 def test_code_in_a_keras_model_is_told(read: Read, recorded: Recorded) -> None:
     findings = read("lambda.keras", recorded("lambda.keras")).findings
     assert ("dangerous", "keras-lambda") in {(finding.level, finding.rule) for finding in findings}
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "level"), [("os", "system", "dangerous"), ("own.layers", "Gate", "suspicious")]
+)
+def test_what_a_keras_model_imports_is_told(read: Read, recorded: Recorded, module: str, name: str, level: str) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(recorded("model.keras"))) as whole, zipfile.ZipFile(buffer, "w") as archive:
+        for entry in whole.infolist():
+            content = whole.read(entry)
+            if entry.filename == "config.json":
+                config = json.loads(content)
+                config["config"]["layers"].append({"module": module, "class_name": name, "config": {}})
+                content = json.dumps(config).encode()
+            archive.writestr(entry.filename, content)
+    [finding] = read("model.keras", buffer.getvalue()).findings
+    assert finding.level == level
+    assert f"{module}.{name}" in finding.message
 
 
 # TensorFlow
