@@ -71,4 +71,4 @@ def _argument(kind: Any, cursor: Cursor, position: int) -> Any:
     try:
         return kind.reader(io.BytesIO(raw))
     except (ValueError, DeprecationWarning) as error:  # A text of protocol 0 may have escapes that Python warns of.
-        raise Malformed(f"has an opcode at byte {position} whose argument is none: {error}") from error
+        raise Malformed(f"has an opcode at byte {position} whose argument is none: {error!s:.200}") from error
