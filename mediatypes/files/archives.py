@@ -233,7 +233,9 @@ def _is_ordered(info: tarfile.TarInfo) -> bool:
 
 def _pieces(info: tarfile.TarInfo) -> list[tuple[int, int]] | None:
     """Return where in a sparse file what is stored lies, as (place, bytes); None where a file is whole."""
-    return cast("list[tuple[int, int]] | None", info.sparse)
+    pieces = cast("list[tuple[int, int]] | None", info.sparse)
+    # GNU tar fills its map of holes with pieces of no bytes.
+    return None if pieces is None else [(place, length) for place, length in pieces if length]
 
 
 def _stored_size(info: tarfile.TarInfo) -> int:

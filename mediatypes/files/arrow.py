@@ -10,7 +10,7 @@ import struct
 from dataclasses import dataclass
 from typing import Final
 
-from mediatypes.files.arrow_types import features_of, metadata_of
+from mediatypes.files.arrow_types import features_of, metadata_of, refusing
 from mediatypes.files.documents import trimmed
 from mediatypes.files.reading import Limits, Malformed, Reading, Source, TooMuch, Unsupported
 from mediatypes.files.seekable import Part, SeekableFile
@@ -43,7 +43,6 @@ class Arrow:
 
     def read(self, path: str, source: Source, limits: Limits) -> Reading:
         """Return fields and, where it doesn't have very many batches, rows. Raise Unreadable."""
-        import pyarrow as pa
         from pyarrow import ipc
 
         is_file = source.size >= 8 and source.read(0, 6) == _MAGIC
@@ -53,22 +52,19 @@ class Arrow:
         stream = Part(source, 8 if is_file else 0, source.size)
         _require_schema(stream, limits)
         file = SeekableFile(stream)
-        try:
-            schema = ipc.open_stream(file).schema
-        except pa.ArrowNotImplementedError as error:
-            raise file.failure or Unsupported(f"is an Arrow file that pyarrow can't read: {error!s:.200}") from None
-        except (pa.ArrowException, OSError, ValueError, LookupError, RecursionError) as error:
-            raise file.refuse(error) from None
-        rows, batches = _counted(stream, limits)
         telling = Telling(path, Provenance.HEADER)
-        telling.tell("features", features_of(schema, limits))
+        with refusing(file):
+            schema = ipc.open_stream(file).schema
+            telling.tell("features", features_of(schema, limits))
+            columns, metadata = len(schema), metadata_of(schema.metadata, limits)
+        rows, batches = _counted(stream, limits)
         telling.tell("rows", rows)
         raw = present(
             packing="file" if is_file else "stream",
-            columns=len(schema),
+            columns=columns,
             rows=rows,
             batches=batches,
-            metadata=metadata_of(schema.metadata, limits) or None,
+            metadata=metadata or None,
         )
         return Reading(self.name, telling.facts, raw=trimmed(raw))
 

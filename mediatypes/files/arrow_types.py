@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from mediatypes.files.dataset_infos import named_features
 from mediatypes.files.documents import json_value, storable
-from mediatypes.files.reading import Limits, TooMuch, Unreadable
+from mediatypes.files.reading import Limits, Malformed, TooMuch, Unreadable, Unsupported
+from mediatypes.files.seekable import SeekableFile
 from mediatypes.files.telling import mapping
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_RAISED: Final = (OSError, ValueError, LookupError, TypeError, ArithmeticError, RecursionError, MemoryError)
 _LONGEST: Final = 1 << 20  # bytes of one value of the metadata
+
+
+@contextlib.contextmanager
+def refusing(file: SeekableFile) -> Iterator[None]:
+    """Raise Unreadable, or what the file's source raised, for what pyarrow raises of a file."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except Unreadable:
+        raise
+    except pa.ArrowNotImplementedError as error:
+        raise file.failure or Unsupported(f"is of a kind that pyarrow can't read: {error!s:.200}") from None
+    # Names that aren't UTF-8 show when they are asked for, as errors of Python.
+    except (pa.ArrowException, *_RAISED) as error:
+        raise file.failure or Malformed(f"can't be read by pyarrow: {error!s:.200}") from None
 
 
 def features_of(schema: pa.Schema, limits: Limits) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 import yaml
 
-from mediatypes.files.reading import Limits, Malformed, Source, TooMuch, Unsupported
+from mediatypes.files.reading import Limits, Malformed, Source, TooMuch, Unreadable, Unsupported
 
 JSON_LONGEST: Final = 4 << 20  # bytes
 YAML_LONGEST: Final = 1 << 20  # bytes; YAML takes long to read
@@ -25,6 +25,7 @@ _ITEMS: Final = 1000
 _DEPTH: Final = 8
 _VALUES: Final = 10_000  # of what is kept of one document
 _FRONT_MATTER: Final = re.compile(r"\A\ufeff?---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
+_NUMBER: Final = re.compile(r"[-+0-9_:.]+")
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -92,7 +93,7 @@ def yaml_value(text: str, limits: Limits) -> Any:
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}" if mark is not None else ""
         raise Malformed(f"is not plain YAML{where}: {problem!s:.200}") from None
-    except (TooMuch, Unsupported):
+    except Unreadable:
         raise
     # The loader's own constructors of numbers and dates let Python's errors pass.
     except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError) as error:
@@ -174,17 +175,25 @@ def _require_shallow(document: object, deepest: int) -> None:
 
 
 def _require_plain_yaml(text: str, deepest: int) -> None:
-    """Refuse, before anything is built, what nests too deep and what merges mappings, which multiplies their keys."""
+    """Refuse, before anything is built, what nests too deep, and what makes work beyond its length.
+
+    That is to merge mappings, which multiplies their keys, and long numbers of base 60, which take the square of it.
+    """
     depth = 0
-    for event in yaml.parse(text, Loader=_LOADER):
+    for count, event in enumerate(yaml.parse(text, Loader=_LOADER)):
+        if count > _YAML_VALUES:
+            raise TooMuch(f"has more than {_YAML_VALUES} values")
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > deepest:
                 raise TooMuch(f"is nested deeper than {deepest} levels")
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
-        elif isinstance(event, yaml.ScalarEvent) and event.value == "<<" and event.implicit[0]:
-            raise Unsupported("merges YAML mappings by `<<`")
+        elif isinstance(event, yaml.ScalarEvent):
+            if event.value == "<<" and event.implicit[0]:
+                raise Unsupported("merges YAML mappings by `<<`")
+            if len(event.value) > 200 and ":" in event.value and _NUMBER.fullmatch(event.value):
+                raise Malformed(f"holds a number of {len(event.value)} digits")
 
 
 def _unfolded(document: Any, deepest: int) -> Any:

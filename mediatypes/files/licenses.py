@@ -19,7 +19,7 @@ from mediatypes.record import Provenance
 _FILE: Final = re.compile(r"(?:li[cs]en[cs]e|copying|unlicense)(?:[-_.][\w.+-]{1,60})?", re.IGNORECASE)
 _NOT_TEXT: Final = (".py", ".json", ".yaml", ".yml", ".html", ".js", ".pdf")
 _LONGEST: Final = 1 << 20
-_COPYRIGHT: Final = re.compile(r"^\s*(?:Copyright|\(C\)|©|All rights reserved).*$", re.IGNORECASE | re.MULTILINE)
+_COPYRIGHT: Final = re.compile(r"^[ \t]*(?:Copyright|\(C\)|©|All rights reserved).*$", re.IGNORECASE | re.MULTILINE)
 _IDENTIFIER: Final = re.compile(r"SPDX-License-Identifier:[ \t]*([^\n]{1,200})")
 _TITLES: Final = (
     (re.compile(r"apache license,? version 2\.0"), "Apache-2.0"),

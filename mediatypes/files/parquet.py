@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from mediatypes.files.arrow_types import features_of, metadata_of
+from mediatypes.files.arrow_types import features_of, metadata_of, refusing
 from mediatypes.files.documents import storable, trimmed
 from mediatypes.files.reading import Limits, Malformed, Reading, Source, TooMuch, Unsupported
 from mediatypes.files.seekable import SeekableFile
@@ -28,22 +28,16 @@ class Parquet:
 
     def read(self, path: str, source: Source, limits: Limits) -> Reading:
         """Return fields, rows, row groups and the metadata of whoever wrote it. Raise Unreadable."""
-        import pyarrow as pa
         from pyarrow import parquet
 
         _require_footer(source, limits)
         file = SeekableFile(source)
-        try:
-            footer = parquet.read_metadata(file)
-            schema = footer.schema.to_arrow_schema()
-        except pa.ArrowNotImplementedError as error:
-            raise file.failure or Unsupported(f"is a Parquet file that pyarrow can't read: {error!s:.200}") from None
-        except (pa.ArrowException, OSError, ValueError, LookupError, RecursionError) as error:
-            raise file.refuse(error) from None
         telling = Telling(path, Provenance.HEADER)
-        telling.tell("features", features_of(schema, limits))
-        telling.tell("rows", footer.num_rows)
-        return Reading(self.name, telling.facts, raw=_raw(footer, limits))
+        with refusing(file):
+            footer = parquet.read_metadata(file)
+            telling.tell("features", features_of(footer.schema.to_arrow_schema(), limits))
+            telling.tell("rows", footer.num_rows)
+            return Reading(self.name, telling.facts, raw=_raw(footer, limits))
 
 
 def _require_footer(source: Source, limits: Limits) -> None:

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import Final
 
-from mediatypes.files.reading import Malformed, Source, Unreadable
+from mediatypes.files.reading import Malformed, Source
 
 _FIRST_WINDOW: Final = 8 << 10  # bytes read ahead at first; doubled while reading goes on where it stopped …
 _LAST_WINDOW: Final = 1 << 20  # … up to these
@@ -120,9 +120,3 @@ class SeekableFile(io.RawIOBase):
         content = self.read(len(buffer))
         buffer[: len(content)] = content
         return len(content)
-
-    def refuse(self, error: Exception) -> Exception:
-        """Return what is to be raised for an error of a library that reads this file."""
-        if isinstance(error, Unreadable):
-            return error
-        return self.failure or Malformed(f"is refused by its library: {error!s:.300}")

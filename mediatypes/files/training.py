@@ -17,6 +17,7 @@ from mediatypes.files.words import TASKS, base_name
 from mediatypes.record import Provenance
 
 _STATE_LONGEST: Final = 16 << 20  # bytes of a trainer's state, whose log is long
+_INDEX_LONGEST: Final = 32 << 20  # bytes of an index of shards
 _COSTS: Final = ("_runtime", "_per_second", "_samples", "_model_preparation_time", "_flos", "_mem_cpu_alloc_delta")
 _SPLITS: Final = ("eval", "test", "predict", "train")
 """The splits that the Trainer measures: the prefixes that it gives to the names of metrics."""
@@ -70,7 +71,7 @@ class WeightsIndex:
 
     def read(self, path: str, source: Source, limits: Limits) -> Reading:
         """Return how many tensors and bytes there are, and which files have how many of them. Raise Unreadable."""
-        index = decoded(whole(source, limits, limits.header), _Index)
+        index = decoded(whole(source, limits, _INDEX_LONGEST), _Index)
         if len(index.weight_map) > limits.entries:
             raise TooMuch(f"names {len(index.weight_map)} tensors, of which {limits.entries} are read at most")
         files: dict[str, int] = {}

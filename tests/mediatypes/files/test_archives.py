@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import itertools
 import subprocess
 import tarfile
 import tracemalloc
@@ -59,6 +60,7 @@ def gzips(content: bytes) -> bytes:
     return gzip.compress(content[:half]) + gzip.compress(content[half:])
 
 
+Packer = Callable[[bytes], tuple[Bytes, Packing]]
 PACKINGS: dict[str, tuple[Packing, Callable[[bytes], bytes]]] = {
     "tar": (Packing.TAR, bytes),
     "gzip": (Packing.TAR_GZIP, gzip.compress),
@@ -69,7 +71,7 @@ PACKINGS: dict[str, tuple[Packing, Callable[[bytes], bytes]]] = {
 
 
 @pytest.fixture(params=sorted(PACKINGS))
-def packed(request: pytest.FixtureRequest) -> Callable[[bytes], tuple[Bytes, Packing]]:
+def packed(request: pytest.FixtureRequest) -> Packer:
     packing, pack = PACKINGS[request.param]
     return lambda content: (Bytes(pack(content)), packing)
 
@@ -86,13 +88,11 @@ def refusals(found: Iterator[Member]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("kind", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
-def test_the_files_of_a_layer_are_read_however_it_is_packed(
-    packed: Callable[[bytes], tuple[Bytes, Packing]], kind: int
-) -> None:
+def test_the_files_of_a_layer_are_read_however_it_is_packed(packed: Packer, kind: int) -> None:
     assert contents(members(*packed(tar(FILES, kind)), LIMITS)) == FILES
 
 
-def test_long_names_are_whole(packed: Callable[[bytes], tuple[Bytes, Packing]]) -> None:
+def test_long_names_are_whole(packed: Packer) -> None:
     files = {"directory/" * 30 + "größe.json": b"{}", "x" * 250: b"1"}
     for kind in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
         assert contents(members(*packed(tar(files, kind)), LIMITS)) == files
@@ -125,7 +125,7 @@ def test_in_a_compressed_archive_a_member_cannot_be_read_later() -> None:
         first.source.read(0, 1)
 
 
-def test_members_may_be_passed_over_or_read_in_part(packed: Callable[[bytes], tuple[Bytes, Packing]]) -> None:
+def test_members_may_be_passed_over_or_read_in_part(packed: Packer) -> None:
     found = {}
     for member in members(*packed(tar(FILES)), LIMITS):
         if member.path == "data/train.csv":
@@ -138,7 +138,7 @@ def test_members_may_be_passed_over_or_read_in_part(packed: Callable[[bytes], tu
     assert found == {"middle": FILES["data/train.csv"][100:108], "head": b"a,b\n", "last": b"\0"}
 
 
-def test_readers_read_members_while_the_archive_is_read(packed: Callable[[bytes], tuple[Bytes, Packing]]) -> None:
+def test_readers_read_members_while_the_archive_is_read(packed: Packer) -> None:
     formats = []
     for member in members(*packed(tar(FILES)), LIMITS):
         assert member.source is not None
@@ -185,9 +185,8 @@ def test_directories_are_no_members() -> None:
     assert list(members(Bytes(special(tarfile.DIRTYPE, "folder")), Packing.TAR, LIMITS)) == []
 
 
-def test_an_empty_archive_has_no_members(packed: Callable[[bytes], tuple[Bytes, Packing]]) -> None:
+def test_an_empty_archive_has_no_members(packed: Packer) -> None:
     assert list(members(*packed(tar({})), LIMITS)) == []
-    assert list(members(*packed(b""), LIMITS)) == []
 
 
 # What it costs
@@ -218,22 +217,18 @@ def test_many_small_files_are_read_in_few_ranges() -> None:
     assert source.taken < 1.1 * source.size
 
 
-def many(count: int) -> Iterator[bytes]:
-    info = tarfile.TarInfo("x")
-    return (info.tobuf() for _ in range(count))
-
-
 def test_a_million_entries_are_too_many_and_take_no_memory() -> None:
-    blob = Bytes(zstandard.compress(b"".join(many(1_000_000)), 1))
-    count = 0
+    packer = zstandard.ZstdCompressor().compressobj()
+    thousand = tarfile.TarInfo("x").tobuf() * 1000
+    blob = Bytes(b"".join(packer.compress(thousand) for _ in range(1000)) + packer.flush())
     tracemalloc.start()
-    with pytest.raises(TooMuch, match="more than 20000 members"):
-        for _ in members(blob, Packing.TAR_ZSTD, Limits(entries=20_000, ratio=10_000)):
-            count += 1
+    found = members(blob, Packing.TAR_ZSTD, Limits(entries=5000, ratio=100_000))
+    assert sum(1 for _ in itertools.islice(found, 5000)) == 5000
+    with pytest.raises(TooMuch, match="more than 5000 members"):
+        next(found)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert count == 20_000
-    assert peak < 8 << 20
+    assert peak < 4 << 20
 
 
 @pytest.mark.parametrize("packing", [Packing.TAR_GZIP, Packing.TAR_ZSTD])
@@ -299,7 +294,7 @@ def test_a_path_has_one_spelling(path: str, plain: str) -> None:
     assert member_path(path) == (plain, None)
 
 
-def test_tricks_of_paths_are_listed_and_what_follows_is_read(packed: Callable[[bytes], tuple[Bytes, Packing]]) -> None:
+def test_tricks_of_paths_are_listed_and_what_follows_is_read(packed: Packer) -> None:
     files = {"/absolute": b"1", "../outside": b"2", "fine": b"3"}
     assert set(refusals(members(*packed(tar(files)), LIMITS))) == {"/absolute", "../outside"}
     assert contents(members(*packed(tar(files)), LIMITS)) == {"fine": b"3"}
@@ -391,7 +386,7 @@ def test_a_broken_header_in_the_middle_is_no_end() -> None:
 
 
 def test_a_truncated_archive_gives_what_came_before_and_is_malformed(
-    packed: Callable[[bytes], tuple[Bytes, Packing]],
+    packed: Packer,
 ) -> None:
     source, packing = packed(tar(FILES, tarfile.USTAR_FORMAT))
     whole = source.content

@@ -1,7 +1,8 @@
 """Makes the files beside it by the libraries whose formats they are, and `reported.json`: what these libraries say of them.
 
 Run in an environment of its own, since the libraries are heavy:
-pip install transformers tokenizers huggingface_hub datasets mlflow-skinny scikit-learn skops pandas mlcroissant && python record.py
+pip install transformers tokenizers huggingface_hub datasets mlflow-skinny scikit-learn skops pandas mlcroissant
+python record.py
 """
 
 from __future__ import annotations
