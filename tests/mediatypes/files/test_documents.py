@@ -140,6 +140,11 @@ def test_a_card_names_a_licence_of_its_own() -> None:
     assert card("license: openrail")["licenses"] == ["openrail"]
 
 
+def test_norwegian_is_no_falsehood() -> None:
+    assert card("language: no")["languages"] == ["no"]
+    assert card("language: [en, no]")["languages"] == ["en", "no"]
+
+
 def test_the_metrics_of_a_card_carry_task_dataset_and_split() -> None:
     yaml = """
 model-index:

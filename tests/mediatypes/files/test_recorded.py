@@ -68,7 +68,7 @@ def test_a_models_modalities_are_those_it_has_configs_for() -> None:
     ]
 
 
-def test_norwegian_is_a_language() -> None:
+def test_a_datasets_card_names_languages_tasks_and_licence() -> None:
     found = values(read("README.md", (RECORDED / "dataset-card" / "README.md").read_bytes()).facts)
     assert found["languages"] == ["no"]
     assert found["tasks"] == ["text-classification"]
