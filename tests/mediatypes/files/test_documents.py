@@ -33,7 +33,7 @@ def card(yaml: str, page: str = "") -> dict[str, object]:
         ("a: &a {b: *a}", "aliases"),
         ("a: &a {x: 1}\nb: {<<: [*a, *a]}", "merges"),
         ("x: " + "[" * 70 + "]" * 70, "deeper than 64"),
-        ("x: " + "[" * 200_000, "deeper than 64"),
+        ("x: " + "[" * 200_000, "deeper than 64|nesting depth"),
         ("x: !!python/object/apply:os.system [id]", "could not determine a constructor"),
         ("x: !!timestamp 2024-99-99", "none"),
         ("x: !!int what", "none"),
