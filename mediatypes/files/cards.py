@@ -11,7 +11,7 @@ from typing import Any, Final
 from mediatypes.files.dataset_infos import tell_info
 from mediatypes.files.documents import JSON_LONGEST, front_matter, storable, text_of, trimmed, whole, yaml_object
 from mediatypes.files.reading import Limits, Reading, Source
-from mediatypes.files.telling import Telling, listing, mapping, present
+from mediatypes.files.telling import Telling, listing, mapping, present, text_in
 from mediatypes.files.training import number
 from mediatypes.files.words import base_name, framework, license_name
 from mediatypes.record import Provenance
@@ -47,7 +47,7 @@ _DESCRIPTION: Final = 1000  # characters
 
 
 class Card:
-    """Reads README.md: a model's or a dataset's card by its front matter, else only what the page says first."""
+    """Reads README.md: a model's or a dataset's card, by its front matter and what the page says first."""
 
     name = "card"
 
@@ -65,7 +65,7 @@ class Card:
             kind = "dataset-card"
             _tell_dataset(telling, card)
         else:
-            kind = "model-card" if card else "readme"
+            kind = "model-card" if _OF_MODELS & card.keys() else "card" if card else "readme"
             _tell_model(telling, card)
         _tell_page(telling, card, page)
         return Reading(kind, telling.facts, raw=trimmed(card))
@@ -109,7 +109,9 @@ def _metrics(result: dict[str, Any]) -> list[dict[str, Any]]:
         name, value = metric.get("type") or metric.get("name"), number(metric.get("value"))
         if isinstance(name, str) and value is not None:
             ref, split = dataset.get("type") or dataset.get("name"), dataset.get("split")
-            found.append(present(name=name, value=value, dataset=_text(ref), split=_text(split), task=_text(task)))
+            found.append(
+                present(name=name, value=value, dataset=text_in(ref), split=text_in(split), task=text_in(task))
+            )
     return found
 
 
@@ -140,7 +142,3 @@ def _tell_page(telling: Telling, card: dict[str, Any], page: str) -> None:
     telling.tell("title", storable(heading))
     said = card.get("description", card.get("summary"))
     telling.tell("description", said if isinstance(said, str) else storable(paragraph[:_DESCRIPTION]))
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None

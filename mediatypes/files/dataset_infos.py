@@ -33,12 +33,12 @@ class DatasetInfos:
         infos = document if base_name(path) == "dataset_infos.json" else {"default": document}
         telling = Telling(path, Provenance.CONFIG)
         tell_info(telling, {name: mapping(info) for name, info in infos.items()})
-        for info in (mapping(item) for item in infos.values()):
-            telling.tell("description", info.get("description"))
-            telling.tell("documentation_url", info.get("homepage"))
-            licence = info.get("license")
-            telling.tell("licenses", license_name(licence) if isinstance(licence, str) and len(licence) < 200 else None)
-            break
+        first = mapping(next(iter(infos.values()), None))
+        telling.tell("description", first.get("description"))
+        telling.tell("documentation_url", first.get("homepage"))
+        licence = first.get("license")
+        # Older ones hold all of the licence's text.
+        telling.tell("licenses", license_name(licence) if isinstance(licence, str) and len(licence) < 200 else None)
         return Reading(self.name, telling.facts, raw=trimmed(document))
 
 

@@ -1,4 +1,4 @@
-"""Models of MLflow: the file MLmodel, and the environments that it names: conda.yaml, requirements.txt, python_env.yaml.
+"""Models of MLflow: the file MLmodel, and the environments that it names: conda.yaml, requirements.txt.
 
 Source: mlflow.models.Model, mlflow.models.signature.ModelSignature.
 """
@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 
 from mediatypes.files.documents import YAML_LONGEST, json_value, text_of, trimmed, whole, yaml_object
 from mediatypes.files.reading import Limits, Reading, Source, Unreadable
-from mediatypes.files.telling import Telling, listing, mapping, present
+from mediatypes.files.telling import Telling, listing, mapping, present, text_in
 from mediatypes.files.words import base_name, framework
 from mediatypes.record import Provenance
 
@@ -59,7 +59,7 @@ class MLmodel:
         for field in ("inputs", "outputs"):
             telling.tell(field, _columns(signature.get(field), limits), f"/signature/{field}")
         python = flavors.get(_PYTHON, {}).get("python_version")
-        environment = present(python=_text(python), mlflow=_text(document.get("mlflow_version")))
+        environment = present(python=text_in(python), mlflow=text_in(document.get("mlflow_version")))
         telling.tell("environment", environment)
         telling.tell("name", document.get("name"), "/name")
         return Reading(self.name, telling.facts, raw=trimmed(document))
@@ -128,8 +128,9 @@ def _columns(schema: Any, limits: Limits) -> list[dict[str, Any]]:
     for position, item in enumerate(mapping(item) for item in listing(schema)):
         tensor = mapping(item.get("tensor-spec"))
         kind = tensor.get("dtype", item.get("type"))
-        name = _text(item.get("name")) or str(position)
-        found.append(present(name=name, dtype=_text(kind), shape=tensor.get("shape")))
+        name = text_in(item.get("name")) or str(position)
+        shape = tensor.get("shape")
+        found.append(present(name=name, dtype=text_in(kind), shape=shape if isinstance(shape, list) else None))
     return found
 
 
@@ -171,7 +172,3 @@ def _rfc_3339(value: Any) -> str | None:
         return datetime.fromisoformat(value).replace(tzinfo=UTC).isoformat()
     except ValueError:
         return None
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None

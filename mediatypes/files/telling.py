@@ -68,6 +68,11 @@ def natural(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63 else None
 
 
+def text_in(value: Any) -> str | None:
+    """Return a text that isn't empty, None for anything else."""
+    return value if isinstance(value, str) and value else None
+
+
 def mapping(value: Any) -> dict[str, Any]:
     """Return an object, an empty one for anything else."""
     return value if isinstance(value, dict) else {}

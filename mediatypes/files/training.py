@@ -12,7 +12,7 @@ import msgspec
 
 from mediatypes.files.documents import decoded, json_object, json_value, text_of, trimmed, whole, yaml_value
 from mediatypes.files.reading import Limits, Reading, Source, TooMuch
-from mediatypes.files.telling import Telling, listing, mapping, natural, present
+from mediatypes.files.telling import Telling, listing, mapping, natural, present, text_in
 from mediatypes.files.words import TASKS, base_name
 from mediatypes.record import Provenance
 
@@ -39,7 +39,7 @@ class AdapterConfig:
         telling = Telling(path, Provenance.CONFIG)
         base = document.get("base_model_name_or_path")
         if isinstance(base, str) and base:
-            found = present(ref=base, relation="adapter", revision=document.get("revision"))
+            found = {"ref": base, "relation": "adapter"}
             telling.tell("base_models", [found], "/base_model_name_or_path")
         telling.tell("framework", "peft")
         telling.tell("framework_version", document.get("peft_version"), "/peft_version")
@@ -147,11 +147,9 @@ class EvaluationResults:
         for item in listing(document):
             dataset = mapping(mapping(item).get("dataset"))
             value = number(mapping(item).get("value"))
-            task = dataset.get("task_id")
+            ref, task = text_in(dataset.get("id")), text_in(dataset.get("task_id"))
             if value is not None:
-                metrics.append(
-                    present(name=str(task or dataset.get("id") or "value"), value=value, dataset=dataset.get("id"))
-                )
+                metrics.append(present(name=task or ref or "value", value=value, dataset=ref))
         telling.tell("metrics", metrics)
         return Reading(self.name, telling.facts, raw=trimmed({"results": listing(document)}))
 

@@ -10,7 +10,7 @@ import pytest
 from mediatypes.files.documents import front_matter, trimmed, yaml_value
 from mediatypes.files.licenses import licence_of
 from mediatypes.files.reading import LIMITS, Malformed, TooMuch, Unreadable, Unsupported
-from mediatypes.record import is_plain
+from mediatypes.record import Kind, is_plain, recorded
 from tests.mediatypes.files.sources import Bytes, read, values
 
 LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
@@ -20,6 +20,34 @@ LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
 
 def card(yaml: str, page: str = "") -> dict[str, object]:
     return values(read("README.md", f"---\n{yaml}\n---\n{page}".encode()).facts)
+
+
+# Whence facts are
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "field", "provenance", "at"),
+    [
+        ("a/config.json", b'{"model_type": "bert"}', "family", "config", "a/config.json#/model_type"),
+        ("README.md", b"---\nlicense: mit\n---\n", "licenses", "card", "README.md#/license"),
+        ("LICENSE", b"MIT License\n\nPermission", "licenses", "header", "LICENSE"),
+        ("train.csv", b"a,b\n1,2\n", "rows", "header", "train.csv"),
+        ("MLmodel", b"run_id: abc\n", "run", "config", "MLmodel#/run_id"),
+    ],
+)
+def test_a_fact_says_where_it_stands(path: str, content: bytes, field: str, provenance: str, at: str) -> None:
+    record = recorded(Kind.FILES, "test", read(path, content).facts)
+    assert record.sources[field] == [{"provenance": provenance, "at": at}]
+
+
+def test_a_models_config_knows_its_vocabulary_better_than_its_tokenizer() -> None:
+    tokenizer = read(
+        "tokenizer.json",
+        b'{"model": {"type": "BPE", "vocab": {"a": 0, "b": 1}}, "added_tokens": [{"id": 2}, {"id": 1}]}',
+    )
+    assert values(tokenizer.facts) == {"vocabulary_size": 3}
+    config = read("config.json", b'{"vocab_size": 8}')
+    assert values(tokenizer.facts + config.facts)["vocabulary_size"] == 8
 
 
 # YAML
