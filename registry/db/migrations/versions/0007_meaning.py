@@ -8,6 +8,39 @@ LOSES = "all records of artifacts, what was read of their files, and the histori
 
 UP = (
     """
+    -- What an artifact is found by, each as facet:value in lower case; of lists the first 50, of long values their beginning.
+    CREATE FUNCTION artifact_facets(texts jsonb, lists jsonb) RETURNS tsvector IMMUTABLE PARALLEL SAFE LANGUAGE sql RETURN (
+        SELECT array_to_tsvector(array_agg(DISTINCT lower(facet || ':' || left(value, 400))))
+        FROM (
+            SELECT key AS facet, value FROM jsonb_each_text(texts) WHERE value IS NOT NULL
+            UNION ALL
+            SELECT key, value FROM jsonb_each(lists) AS list (key, items), LATERAL (
+                SELECT value FROM jsonb_array_elements_text(items) AS item (value) LIMIT 50
+            ) AS first
+        ) AS found
+    )
+    """,
+    """
+    -- Words as queries have them: letters and digits, whatever stands between them ("llama-3.1-8b" is llama 3 1 8b).
+    CREATE FUNCTION plain_words(text) RETURNS text IMMUTABLE PARALLEL SAFE LANGUAGE sql RETURN
+        translate(left($1, 20000), E'!"#$%&\'()*+,-./:;<=>?@[\\\\]^_`{|}~', repeat(' ', 32))
+    """,
+    """
+    -- The words of an artifact: A those of its names, B of what it is, C of what is written of it, D the stems of these.
+    CREATE FUNCTION artifact_words(repository text, record jsonb) RETURNS tsvector IMMUTABLE PARALLEL SAFE
+    LANGUAGE sql RETURN (
+        SELECT setweight(to_tsvector('pg_catalog.simple', plain_words(concat_ws(' ',
+                repository, v ->> 'name', v ->> 'title'))), 'A')
+            || setweight(to_tsvector('pg_catalog.simple', plain_words(concat_ws(' ',
+                v ->> 'tags', v ->> 'family', v ->> 'architecture', v ->> 'tasks', v ->> 'framework', v ->> 'format',
+                v ->> 'quantization', v ->> 'version', v ->> 'vendor', v ->> 'authors',
+                jsonb_path_query_array(v, '$.base_models[*].ref'), jsonb_path_query_array(v, '$.datasets[*].ref')))), 'B')
+            || setweight(to_tsvector('pg_catalog.simple', plain_words(v ->> 'description')), 'C')
+            || setweight(to_tsvector('pg_catalog.english', plain_words(v ->> 'description')), 'D')
+        FROM (SELECT coalesce(record -> 'values', '{}') AS v) AS known
+    )
+    """,
+    """
     -- What has happened and is to be followed by work (decision 14): the transaction that did it writes it, the relay takes it.
     CREATE TABLE outbox (
         id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -50,10 +83,44 @@ UP = (
         -- Whether all files were read; else why not, in words.
         is_complete    boolean NOT NULL,
         problem        text,
+        pushed_at      timestamptz NOT NULL DEFAULT now(),
         described_at   timestamptz NOT NULL DEFAULT now(),
+        -- For queries; the words are artifact_words of the repository's name and the record.
+        facets         tsvector GENERATED ALWAYS AS (artifact_facets(
+            jsonb_build_object('kind', kind, 'packed', format, 'type', artifact_type, 'framework', framework,
+                'format', weights_format, 'arch', architecture, 'family', family, 'precision', precision,
+                'quantization', quantization, 'finding', finding),
+            jsonb_build_object('license', licenses, 'lang', languages, 'task', tasks, 'base', base_models,
+                'dataset', datasets, 'label', labels))) STORED,
         PRIMARY KEY (repository_id, digest),
         FOREIGN KEY (repository_id, digest) REFERENCES manifests ON DELETE CASCADE
     )
+    """,
+    """
+    -- The record is read for what was found only: whatever looks through rows finds them narrow.
+    ALTER TABLE artifacts SET (toast_tuple_target = 256), ALTER COLUMN record SET STORAGE EXTENDED,
+        ALTER COLUMN facets SET STORAGE MAIN, ALTER COLUMN words SET STORAGE MAIN
+    """,
+    """
+    CREATE INDEX artifacts_facets ON artifacts USING gin (facets) WITH (fastupdate = off)
+    """,
+    """
+    CREATE INDEX artifacts_words ON artifacts USING gin (words) WITH (fastupdate = off)
+    """,
+    """
+    CREATE INDEX artifacts_parameters ON artifacts (parameters)
+    """,
+    """
+    CREATE INDEX artifacts_size ON artifacts (size)
+    """,
+    """
+    CREATE INDEX artifacts_context_length ON artifacts (context_length)
+    """,
+    """
+    CREATE INDEX artifacts_rows ON artifacts (rows)
+    """,
+    """
+    CREATE INDEX artifacts_pushed_at ON artifacts (pushed_at)
     """,
     """
     CREATE TABLE artifact_metrics (
@@ -70,7 +137,7 @@ UP = (
     CREATE INDEX artifact_metrics_artifact ON artifact_metrics (repository_id, digest)
     """,
     """
-    CREATE INDEX artifact_metrics_name ON artifact_metrics (name, value)
+    CREATE INDEX artifact_metrics_name ON artifact_metrics (lower(name), value)
     """,
     """
     -- The files of an artifact; `start` is where a file's bytes begin in its blob, NULL where the blob is compressed.
@@ -135,6 +202,7 @@ UP = (
 DOWN = (
     "UPDATE schema_state SET version = 6",
     "DROP TABLE tag_moves, tensor_indexes, readings, artifact_files, artifact_metrics, artifacts, outbox",
+    "DROP FUNCTION artifact_words, plain_words, artifact_facets",
 )
 
 
