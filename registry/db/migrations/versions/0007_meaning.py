@@ -8,22 +8,16 @@ LOSES = "all records of artifacts, what was read of their files, and the histori
 
 UP = (
     """
-    -- What an artifact is found by, each as facet:value in lower case; of lists the first 50, of long values their beginning.
-    CREATE FUNCTION artifact_facets(texts jsonb, lists jsonb) RETURNS tsvector IMMUTABLE PARALLEL SAFE LANGUAGE sql RETURN (
-        SELECT array_to_tsvector(array_agg(DISTINCT lower(facet || ':' || left(value, 400))))
-        FROM (
-            SELECT key AS facet, value FROM jsonb_each_text(texts) WHERE value IS NOT NULL
-            UNION ALL
-            SELECT key, value FROM jsonb_each(lists) AS list (key, items), LATERAL (
-                SELECT value FROM jsonb_array_elements_text(items) AS item (value) LIMIT 50
-            ) AS first
-        ) AS found
+    -- What an artifact is found by, as facet:value in lower case; of many values the first 50, of long ones the beginning.
+    CREATE FUNCTION facet_words(facet text, VARIADIC found text[]) RETURNS text[] IMMUTABLE PARALLEL SAFE LANGUAGE sql
+    RETURN (
+        SELECT array_agg(lower(facet || ':' || left(word, 400))) FROM unnest(found[:50]) AS word WHERE word IS NOT NULL
     )
     """,
     """
     -- Words as queries have them: letters and digits, whatever stands between them ("llama-3.1-8b" is llama 3 1 8b).
     CREATE FUNCTION plain_words(text) RETURNS text IMMUTABLE PARALLEL SAFE LANGUAGE sql RETURN
-        translate(left($1, 20000), E'!"#$%&\'()*+,-./:;<=>?@[\\\\]^_`{|}~', repeat(' ', 32))
+        translate(left($1, 20000), E'!"#$%&''()*+,-./:;<=>?@[\\\\]^_`{|}~\\x02\\x03', repeat(' ', 34))
     """,
     """
     -- The words of an artifact: A those of its names, B of what it is, C of what is written of it, D the stems of these.
@@ -86,12 +80,15 @@ UP = (
         pushed_at      timestamptz NOT NULL DEFAULT now(),
         described_at   timestamptz NOT NULL DEFAULT now(),
         -- For queries; the words are artifact_words of the repository's name and the record.
-        facets         tsvector GENERATED ALWAYS AS (artifact_facets(
-            jsonb_build_object('kind', kind, 'packed', format, 'type', artifact_type, 'framework', framework,
-                'format', weights_format, 'arch', architecture, 'family', family, 'precision', precision,
-                'quantization', quantization, 'finding', finding),
-            jsonb_build_object('license', licenses, 'lang', languages, 'task', tasks, 'base', base_models,
-                'dataset', datasets, 'label', labels))) STORED,
+        facets         tsvector NOT NULL GENERATED ALWAYS AS (array_to_tsvector(
+            facet_words('kind', kind) || facet_words('packed', format) || facet_words('type', artifact_type)
+            || facet_words('framework', framework) || facet_words('format', weights_format)
+            || facet_words('arch', architecture) || facet_words('family', family)
+            || facet_words('precision', precision) || facet_words('quantization', quantization)
+            || facet_words('license', VARIADIC licenses) || facet_words('lang', VARIADIC languages)
+            || facet_words('task', VARIADIC tasks) || facet_words('base', VARIADIC base_models)
+            || facet_words('dataset', VARIADIC datasets) || facet_words('label', VARIADIC labels)
+            || facet_words('finding', finding))) STORED,
         PRIMARY KEY (repository_id, digest),
         FOREIGN KEY (repository_id, digest) REFERENCES manifests ON DELETE CASCADE
     )
@@ -202,7 +199,7 @@ UP = (
 DOWN = (
     "UPDATE schema_state SET version = 6",
     "DROP TABLE tag_moves, tensor_indexes, readings, artifact_files, artifact_metrics, artifacts, outbox",
-    "DROP FUNCTION artifact_words, plain_words, artifact_facets",
+    "DROP FUNCTION artifact_words, plain_words, facet_words",
 )
 
 
