@@ -37,6 +37,7 @@ from registry.errors import (
 )
 from registry.http.api import (
     access,
+    artifacts,
     audit,
     grants,
     issuers,
@@ -77,6 +78,7 @@ ROUTES: Final[tuple[Route, ...]] = tuple(
         issuers,
         signing_keys,
         audit,
+        artifacts,
     )
     for route in module.ROUTES
 )

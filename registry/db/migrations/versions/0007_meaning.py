@@ -20,7 +20,7 @@ UP = (
         translate(left($1, 20000), E'!"#$%&''()*+,-./:;<=>?@[\\\\]^_`{|}~\\x02\\x03', repeat(' ', 34))
     """,
     """
-    -- The words of an artifact: A those of its names, B of what it is, C of what is written of it, D the stems of these.
+    -- The words of an artifact: A those of its names, B of what it is, C the stems of what is written of it.
     CREATE FUNCTION artifact_words(repository text, record jsonb) RETURNS tsvector IMMUTABLE PARALLEL SAFE
     LANGUAGE sql RETURN (
         SELECT setweight(to_tsvector('pg_catalog.simple', plain_words(concat_ws(' ',
@@ -29,8 +29,7 @@ UP = (
                 v ->> 'tags', v ->> 'family', v ->> 'architecture', v ->> 'tasks', v ->> 'framework', v ->> 'format',
                 v ->> 'quantization', v ->> 'version', v ->> 'vendor', v ->> 'authors',
                 jsonb_path_query_array(v, '$.base_models[*].ref'), jsonb_path_query_array(v, '$.datasets[*].ref')))), 'B')
-            || setweight(to_tsvector('pg_catalog.simple', plain_words(v ->> 'description')), 'C')
-            || setweight(to_tsvector('pg_catalog.english', plain_words(v ->> 'description')), 'D')
+            || setweight(to_tsvector('pg_catalog.english', plain_words(v ->> 'description')), 'C')
         FROM (SELECT coalesce(record -> 'values', '{}') AS v) AS known
     )
     """,
@@ -45,7 +44,7 @@ UP = (
     )
     """,
     """
-    -- A manifest as what it is to its users. `id` is the order of lists, the newest first.
+    -- A manifest as what it is to its users. `id` tells apart what was pushed at the same moment.
     CREATE TABLE artifacts (
         id             bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
         repository_id  bigint NOT NULL,
@@ -117,7 +116,8 @@ UP = (
     CREATE INDEX artifacts_rows ON artifacts (rows)
     """,
     """
-    CREATE INDEX artifacts_pushed_at ON artifacts (pushed_at)
+    -- The order of lists, the newest first.
+    CREATE INDEX artifacts_pushed_at ON artifacts (pushed_at, id)
     """,
     """
     CREATE TABLE artifact_metrics (
