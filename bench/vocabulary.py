@@ -56,6 +56,7 @@ TASKS = ("text-generation", "text-classification", "translation", "question-answ
 METRICS = ("accuracy", "f1", "bleu", "wer", "rouge1", "mmlu", "perplexity")
 LABELS = (*(f"label{number}" for number in range(200)), "production", "experimental", "medical", "finance", "legal")
 DATASETS = (*(f"hub/corpus-{number}" for number in range(500)), "squad", "glue", "imagenet-1k", "c4", "wikitext")
+RARE = ["llama-3.1-8b", "arXiv:2307.09288"]
 PROSE = (
     *("a", "an", "and", "are", "as", "at", "be", "by", "can", "evaluated", "fine-tuned", "for", "from"),
     *("has", "in", "instruction-tuned", "is", "it", "its", "large", "language", "licensed", "long"),
@@ -69,7 +70,7 @@ PROSE = (
     *("english", "evaluation", "experts", "extraction", "factual", "fast", "filtered", "finance", "french"),
     *("generation", "german", "graphs", "hardware", "head", "human", "images", "inference", "instructions"),
     *("invoices", "japanese", "knowledge", "labels", "latency", "layers", "learning", "legal", "license"),
-    *("llama-3.1-8b", "medical", "memory", "merged", "metrics", "mixture", "news", "noisy", "parameters"),
+    *("medical", "memory", "merged", "metrics", "mixture", "news", "noisy", "parameters"),
     *("performance", "preference", "production", "prompts", "questions", "ranking", "reasoning", "recall"),
     *("recordings", "reinforcement", "retrieval", "reviews", "robust", "safety", "sampling", "scientific"),
     *("search", "segmentation", "sentiment", "sequence", "serving", "speech", "summaries", "support"),

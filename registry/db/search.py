@@ -21,7 +21,7 @@ from registry.db.rights import reach
 _LAST: Final = r"U&'\+10FFFF'"  # sorts behind whatever a name may hold
 RANKED: Final = 1000
 """Artifacts that have the words, of which the best are looked for: the newest so many."""
-COUNTED: Final = 5000
+COUNTED: Final = 2000
 """Artifacts whose facets are counted: the newest so many."""
 _FEW: Final = 200  # repositories, up to which it is cheaper to look each up than to ask of each artifact whose it is
 _LARGE: Final = 32 << 10  # bytes of a record, as it is stored, above which a list has only its plain fields

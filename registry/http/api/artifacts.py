@@ -72,7 +72,7 @@ ROUTES = (
         handler=found,
         query=ArtifactPaging,
         gives=Page[ArtifactFound],
-        is_delegated=True,
+        is_for_readers=True,
     ),
     Route(
         method="GET",
@@ -80,6 +80,6 @@ ROUTES = (
         handler=facets,
         query=ArtifactQuery,
         gives=ArtifactCounts,
-        is_delegated=True,
+        is_for_readers=True,
     ),
 )
