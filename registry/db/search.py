@@ -157,20 +157,24 @@ class CountRow(NamedTuple):
     artifacts: int
 
 
-_REACHED: Final = f"""
-SELECT r.id FROM reach h, LATERAL (
-    SELECT r.id, r.name FROM repositories r
-    WHERE r.name >= h.target AND r.name <= h.target || CASE WHEN h.is_prefix THEN {_LAST} ELSE '' END
-    UNION ALL
-    SELECT r.id, r.name FROM repositories r
-    WHERE starts_with(h.target, 'library/') AND strpos(r.name, '/') = 0 AND r.name >= substr(h.target, 9)
-        AND r.name <= substr(h.target, 9) || CASE WHEN h.is_prefix THEN {_LAST} ELSE '' END
-) r
-"""
+def _reached(within: str = "true") -> str:
+    """Return a query of the ids of repositories that targets `reach` name, of those that meet a condition of `r`; it is SQL."""
+    return f"""
+    SELECT r.id FROM reach h, LATERAL (
+        SELECT r.id, r.name FROM repositories r
+        WHERE r.name >= h.target AND r.name <= h.target || CASE WHEN h.is_prefix THEN {_LAST} ELSE '' END
+        UNION ALL
+        SELECT r.id, r.name FROM repositories r
+        WHERE starts_with(h.target, 'library/') AND strpos(r.name, '/') = 0 AND r.name >= substr(h.target, 9)
+            AND r.name <= substr(h.target, 9) || CASE WHEN h.is_prefix THEN {_LAST} ELSE '' END
+    ) r WHERE {within}
+    """
+
+
 _HOW_MUCH: Final = f"""
 WITH reach AS ({reach("$1::bigint")})
 SELECT CASE WHEN EXISTS (SELECT FROM reach WHERE target = '' AND is_prefix) THEN -1
-    ELSE (SELECT count(*) FROM ({_REACHED} LIMIT {_FEW + 1}) AS found) END
+    ELSE (SELECT count(*) FROM ({_reached()} LIMIT {_FEW + 1}) AS found) END
 """
 
 
@@ -304,7 +308,7 @@ async def _visible(conn: Connection, statement: _Statement, reader: Reader) -> _
     much: int = await conn.fetchval(_HOW_MUCH, reader.principal_id)
     if much < 0 and reader.within is None:
         return _Visible(before, ["EXISTS (SELECT FROM reach WHERE target = '' AND is_prefix)"])
-    ids = f"{_REACHED} WHERE {within}"
+    ids = _reached(within)
     if much > _FEW:
         return _Visible(before, [f"(a.repository_id IN ({ids})) IS TRUE"])  # not a join: a set, made once
     return _Visible(before, [f"a.repository_id = ANY(ARRAY({ids}))"], True)
