@@ -181,7 +181,7 @@ def test_a_terminal_asks_by_a_key_and_shows_what_is_wrong_with_a_query(
     (tmp_path / "key").write_text(filled.keys["mary"])
     searched(OURS, "--server", filled.registry.url, "--api-key-file", str(tmp_path / "key"))
     assert len(capsys.readouterr().out.splitlines()) == 4
-    with pytest.raises(Refused, match="at character 1: “licens:” is no facet.*did you mean license:"):
+    with pytest.raises(Refused, match=r"at character 1: “licens:” is no facet.*did you mean license:"):
         searched("licens:mit", "--server", filled.registry.url)
     with pytest.raises(Refused, match="1 to 1000"):
         searched("", "--server", filled.registry.url, "--limit", "0")
