@@ -16,6 +16,9 @@ LAST: Final = r"U&'\+10FFFF'"
 """What sorts behind whatever a name may hold, in SQL."""
 
 
+_LONGEST: Final = 400  # characters of a value that a facet keeps (facet_words)
+
+
 class Column(StrEnum):
     """Columns of numbers and moments."""
 
@@ -185,7 +188,7 @@ def _lexemes(asked: FacetIs, is_negated: bool) -> str:
 
 
 def _lexeme(facet: str, value: Word) -> str:
-    text = f"{facet}:{value.text}"[:400].replace("\\", "\\\\").replace("'", "''")
+    text = f"{facet}:{value.text[:_LONGEST]}".replace("\\", "\\\\").replace("'", "''")
     return f"'{text}'{':*' if value.is_prefix else ''}"
 
 

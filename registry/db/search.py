@@ -233,10 +233,11 @@ async def facets(
         SELECT facet, word, number, row_number() OVER (PARTITION BY facet ORDER BY number DESC, word COLLATE "C") AS place
         FROM counted WHERE facet = ANY({statement.value(list(names), "text[]")})
     )
-    SELECT '', '', count(*) FROM found
-    UNION ALL
-    SELECT * FROM (SELECT facet, substr(word, length(facet) + 2), number FROM placed
-        WHERE place <= {statement.value(most, "bigint")} ORDER BY facet, place) AS listed
+    SELECT * FROM (
+        SELECT '' AS facet, '' AS value, count(*) AS number FROM found
+        UNION ALL
+        SELECT facet, substr(word, length(facet) + 2), number FROM placed WHERE place <= {statement.value(most, "bigint")}
+    ) AS listed ORDER BY facet <> '', facet, number DESC, value COLLATE "C"
     """
     (_, _, total), *rows = await _fetched(conn, text, statement)
     return total, [CountRow(*row) for row in rows]

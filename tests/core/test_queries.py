@@ -136,6 +136,7 @@ def test_numbers_and_moments(query: str, found: Interval) -> None:
         ("a ->", 3, "has no letter and no digit", None),
         ("a\x00", 1, "has a character that is none of a text", None),
         ("x" * (LONGEST + 1), LONGEST, "is longer than 1000 characters", None),
+        ("字" * 400, 0, "is longer than 1000 bytes", None),
         ("a " * 33, 64, "asks for more than 32 things", None),
         ("kind:a" + ",a" * 64, 133, "has more than 64 values", None),
     ],
