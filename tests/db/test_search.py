@@ -285,7 +285,7 @@ def test_whatever_can_be_read_can_be_asked(filled: Filled, text: str, facet: str
 
 
 @pytest.mark.parametrize(
-    "query", ["a" * 900, "label:" + "ß" * 900, '"' + "a b " * 200 + '"', "label:'\\:*", "'*", "´*", "repo:a'*"]
+    "query", ["a" * 900, "label:" + "ß" * 900, '"' + "a b " * 200 + '"', "label:'\\:*", "1'*", "repo:a'*"]
 )
 def test_odd_queries_can_be_asked(filled: Filled, query: str) -> None:
     assert filled.ids(query, Reader(None)) == []
