@@ -72,9 +72,7 @@ def artifact(number: int, repository: str, repository_id: int, chance: random.Ra
     pushed = _SINCE + datetime.timedelta(days=_DAYS * number / 100_000)
     values: dict[str, Any] = {
         "name": repository.partition("/")[2],
-        "description": " ".join(
-            chance.choices(words.PROSE, k=chance.randrange(10, 60)) + words.RARE[number % 50 :][:1]
-        ),
+        "description": _prose(number, chance),
         "licenses": [chance.choices(words.LICENSES, words.LICENSE_WEIGHTS)[0]],
         "tags": chance.sample(words.LABELS, k=chance.randrange(4)),
         "version": f"{chance.randrange(4)}.{chance.randrange(10)}.{chance.randrange(10)}",
@@ -99,6 +97,12 @@ def artifact(number: int, repository: str, repository_id: int, chance: random.Ra
         made.tags = [f"v{number}", *(["latest"] if not number % 9 else [])]
     _columns(made.row, values)
     return made
+
+
+def _prose(number: int, chance: random.Random) -> str:
+    """Return a description; one of fifty has a word that few have."""
+    chosen = chance.choices(words.PROSE, words.PROSE_WEIGHTS, k=chance.randrange(10, 60))
+    return " ".join(chosen + words.RARE[number % 50 :][:1])
 
 
 def _model(made: Made, values: dict[str, Any], chance: random.Random) -> None:

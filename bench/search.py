@@ -5,6 +5,7 @@ slowest queries PostgreSQL's plan is shown, of the very statements that the regi
 """
 
 import asyncio
+import json
 import re
 import subprocess
 import sys
@@ -56,6 +57,7 @@ def search(rounds: int, number: int, directory: Path) -> tuple[str, bool]:
         asyncio.run(artifacts.fill(url, number))
         filled = time.monotonic() - begun
         print(f"    {number:,} artifacts written in {filled:.0f} s", flush=True)
+        _require_found(server, headers)
         times = _times(server, headers, rounds)
         slowest = sorted(times, key=lambda asked: _high(times[asked]), reverse=True)[:SHOWN]
         plans = [_plan(server, url, asked, headers[asked.who]) for asked in slowest]
@@ -65,6 +67,15 @@ def search(rounds: int, number: int, directory: Path) -> tuple[str, bool]:
 def queries() -> list[str]:
     """Return the queries of the documentation, and that which asks for nothing."""
     return ["", *(row.split("`")[1] for rows in _TABLE.findall(PAGE.read_text()) for row in rows.splitlines())]
+
+
+def _require_found(server: Server, headers: Mapping[str, Mapping[str, str]]) -> None:
+    """Raise BenchmarkError unless each reader finds something: it would be quick to find nothing."""
+    with Connection(server.port) as connection:
+        for who, own in headers.items():
+            answer = connection.request("GET", PATHS["items"], expect=200, headers=own)
+            if not json.loads(answer.body)["items"]:
+                raise BenchmarkError(f"{who} finds no artifact")
 
 
 def _times(server: Server, headers: Mapping[str, Mapping[str, str]], rounds: int) -> dict[Asked, list[float]]:

@@ -77,3 +77,4 @@ PROSE = (
     *("synthetic", "tabular", "tasks", "tokenizer", "tokens", "tools", "transcripts", "transfer"),
     *("translation", "validation", "vision", "vocabulary", "web", "weather"),
 )
+PROSE_WEIGHTS = tuple(1 / rank for rank in range(1, len(PROSE) + 1))  # as in any language (Zipf)
