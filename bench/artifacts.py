@@ -21,8 +21,7 @@ REPOSITORIES = 2000
 READABLE = 12
 """Repositories that the user with few rights may pull from, and as many others that everybody may."""
 READER = "reader"
-_SINCE = datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC)
-_DAYS = 900
+_SINCE = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=900)
 _TOGETHER = 10_000  # rows of one COPY
 
 
@@ -69,7 +68,7 @@ async def _repositories(conn: "asyncpg.Connection[asyncpg.Record]", chance: rand
 def artifact(number: int, repository: str, repository_id: int, chance: random.Random) -> Made:
     """Return the artifact of a number."""
     kind = chance.choices(words.KINDS, words.KIND_WEIGHTS)[0]
-    pushed = _SINCE + datetime.timedelta(days=_DAYS * number / 100_000)
+    packing = chance.choices(words.PACKINGS, words.PACKING_WEIGHTS)[0]
     values: dict[str, Any] = {
         "name": repository.partition("/")[2],
         "description": _prose(number, chance),
@@ -83,9 +82,11 @@ def artifact(number: int, repository: str, repository_id: int, chance: random.Ra
             "repository_id": repository_id,
             "digest": b"\x01" + hashlib.sha256(str(number).encode()).digest(),
             "kind": kind,
-            "format": chance.choices(words.PACKINGS, words.PACKING_WEIGHTS)[0],
+            "format": packing,
+            "artifact_type": words.TYPE_OF.get(packing),
+            "finding": "dangerous" if chance.random() < 0.01 else None,
             "size": int(chance.lognormvariate(20, 2)),
-            "pushed_at": pushed,
+            "pushed_at": _SINCE + datetime.timedelta(minutes=number * 12.9),
         }
     )
     if kind == "model":
@@ -129,11 +130,17 @@ def _model(made: Made, values: dict[str, Any], chance: random.Random) -> None:
     if chance.random() < 0.4:
         values["base_models"] = [{"ref": f"hub/{family.name}-base", "relation": "finetune"}]
     if chance.random() < 0.3:
-        values["datasets"] = [{"ref": chance.choice(words.DATASETS)} for _ in range(chance.randrange(1, 3))]
+        values["datasets"] = [{"ref": _dataset(chance)} for _ in range(chance.randrange(1, 3))]
     if chance.random() < 0.5:
         for name in chance.sample(words.METRICS, k=chance.randrange(1, 4)):
             made.metrics.append((name, round(chance.betavariate(6, 2), 4), chance.choice(words.DATASETS)))
         values["metrics"] = [{"name": name, "value": value, "dataset": on} for name, value, on in made.metrics]
+
+
+def _dataset(chance: random.Random) -> str:
+    """Return a name, or of one of ten a digest."""
+    name = chance.choice(words.DATASETS)
+    return name if chance.random() < 0.9 else f"sha256:{hashlib.sha256(name.encode()).hexdigest()}"
 
 
 def _columns(row: dict[str, Any], values: dict[str, Any]) -> None:
@@ -150,7 +157,20 @@ def _columns(row: dict[str, Any], values: dict[str, Any]) -> None:
 
 
 _COLUMNS = (
-    *("id", "repository_id", "digest", "kind", "format", "size", "pushed_at", "framework", "architecture", "family"),
+    *(
+        "id",
+        "repository_id",
+        "digest",
+        "kind",
+        "format",
+        "size",
+        "pushed_at",
+        "framework",
+        "artifact_type",
+        "finding",
+        "architecture",
+        "family",
+    ),
     *("parameters", "precision", "quantization", "rows", "context_length", "weights_format", "licenses", "languages"),
     *("tasks", "labels", "base_models", "datasets", "record"),
 )

@@ -36,6 +36,10 @@ FAMILY_WEIGHTS = (20, 12, 10, 5, 4, 10, 6, 4, 4, 4, 3, 4, 3, 5, 4, *[0.1] * 60)
 KINDS = ("model", "dataset", "experiment", "sbom", "signature", "attestation", "files")
 KIND_WEIGHTS = (70, 12, 6, 4, 4, 2, 2)
 PACKINGS = ("modelpack", "kitops", "docker", "ollama", "oras")
+TYPE_OF = {
+    "modelpack": "application/vnd.cncf.model.manifest.v1+json",
+    "kitops": "application/vnd.kitops.modelkit.manifest.v1+json",
+}
 PACKING_WEIGHTS = (50, 15, 10, 10, 15)
 FORMATS = ("safetensors", "gguf", "pytorch", "onnx", "pickle", "savedmodel", "keras", "joblib")
 FORMAT_WEIGHTS = (50, 15, 12, 8, 4, 4, 3, 4)
