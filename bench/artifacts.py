@@ -157,22 +157,9 @@ def _columns(row: dict[str, Any], values: dict[str, Any]) -> None:
 
 
 _COLUMNS = (
-    *(
-        "id",
-        "repository_id",
-        "digest",
-        "kind",
-        "format",
-        "size",
-        "pushed_at",
-        "framework",
-        "artifact_type",
-        "finding",
-        "architecture",
-        "family",
-    ),
-    *("parameters", "precision", "quantization", "rows", "context_length", "weights_format", "licenses", "languages"),
-    *("tasks", "labels", "base_models", "datasets", "record"),
+    *("id", "repository_id", "digest", "kind", "format", "artifact_type", "size", "pushed_at", "finding", "record"),
+    *("framework", "weights_format", "architecture", "family", "parameters", "precision", "quantization", "rows"),
+    *("context_length", "licenses", "languages", "tasks", "labels", "base_models", "datasets"),
 )
 _STAGING = f"""
 CREATE TEMP TABLE made AS SELECT {", ".join(_COLUMNS)} FROM artifacts LIMIT 0
