@@ -75,5 +75,5 @@ READERS: Final[tuple[FileReader, ...]] = (
 
 
 def reader_of(path: str, head: bytes) -> FileReader | None:
-    """Return the first reader that recognises a file by its path in the artifact and its first HEAD bytes; None: nobody does."""
+    """Return the first reader that recognises a file by its path in the artifact and its first HEAD bytes, if any does."""
     return next((reader for reader in READERS if reader.recognises(path, head)), None)

@@ -11,10 +11,14 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from registry.core.access import EVERYONE
+from registry.core.search import Search
 from registry.db import migrate, schema
 from registry.db.migrate import SchemaUnusable
 from registry.db.pool import Connection, Database
+from registry.db.replicas import Replicas
 from registry.errors import Unavailable
+from tests.artifacts import Made, add
 from tests.db.pgbouncer import SESSIONS, pgbouncer
 from tests.lifecycle.artifact import Artifact, assert_served, push
 from tests.lifecycle.conftest import assert_clean_log
@@ -55,6 +59,17 @@ async def test_many_clients_share_few_sessions_and_none_gets_another_s_answer(po
     found = await asyncio.gather(*(ask(number) for number in range(300)))
     assert [echo for _, echo in found] == list(range(300))
     assert len({session for session, _ in found}) <= SESSIONS
+
+
+async def test_searches_that_were_prepared_leave_nothing_to_each_other(pooled: Database, sql: Sql) -> None:
+    made = [await add(sql, Made(f"team/model{number}", {"parameters": number})) for number in range(5)]
+    search = Search(pooled, Replicas(pooled))
+    pages = await asyncio.gather(
+        *(search.page(f"params:{number % 5} model{number % 5}", caller=EVERYONE) for number in range(60))
+    )
+    assert [[one.repository for one in page.items] for page in pages] == [
+        [made[number % 5].repository] for number in range(60)
+    ]
 
 
 async def test_limits_hold_for_every_unit_of_work_and_stay_with_it(pooled: Database, sql: Sql) -> None:

@@ -16,6 +16,7 @@ from mediatypes.names import RepositoryName, Tag
 from mediatypes.oci import IMAGE_MANIFEST
 from registry.compose.verbs import create_services
 from registry.config import Settings
+from registry.core.access import ANONYMOUS, EVERYONE, Caller
 from registry.core.services import Services
 from registry.db import migrate
 from registry.db.embedded import EmbeddedPostgres
@@ -24,6 +25,7 @@ from registry.db.replicas import Replicas
 from registry.db.schema import SCHEMA_VERSION
 from registry.errors import Unavailable
 from registry.storage.memory import MemoryStore
+from tests.artifacts import Made, add
 from tests.db.postgres import running, sql
 from tests.db.replication import catch_up, hanging, kill, pause, promote, replica_of, resume
 from tests.db.resolver import hanging_resolver
@@ -329,6 +331,29 @@ async def test_a_catalog_that_may_be_stale_says_how_old_it_may_be(
     await node.replicas.look()
     node.now += 1
     assert await node.catalog(60) == (["team/model", "team/other"], 1)
+
+
+async def test_a_search_that_may_be_stale_says_how_old_it_may_be_and_one_for_whom_rights_count_never_is(
+    node: Node, primary: EmbeddedPostgres, replica: EmbeddedPostgres
+) -> None:
+    async def found(caller: Caller, max_stale: float) -> tuple[int, float]:
+        page = await node.services.search.page("kind:model", caller=caller, max_stale=max_stale)
+        counts = await node.services.search.facets("kind:model", caller=caller, max_stale=max_stale)
+        assert (len(page.items), page.age) == (counts.counted, counts.age)
+        return counts.counted, counts.age
+
+    conn = await asyncpg.connect(primary.url)
+    await add(conn, Made())
+    catch_up(replica, primary)
+    await node.replicas.look()
+    pause(replica)
+    await add(conn, Made())
+    await conn.close()
+    node.now += 5
+    assert await found(EVERYONE, 60) == (1, 5)
+    assert await found(EVERYONE, 4) == (2, 0)  # the primary's
+    assert await found(ANONYMOUS, 60) == (0, 0)
+    resume(replica)
 
 
 async def test_a_catalog_is_as_old_as_the_server_that_gives_it_though_another_was_looked_at(

@@ -269,6 +269,7 @@ def test_every_statement_that_a_request_runs_is_among_the_hot_ones() -> None:
     assert set(statements()) - by_name == {
         "repositories._CREATE",  # once for each repository
         "objects._ADD",
+        "search._HOW_MUCH",  # beside statements that are put together for each query (bench/search.py)
         "schema._STATE",  # a single row
         "uploads._COUNT",  # for /metrics; counts every row
         "replicas._PRIMARY",  # no tables: where a server's log ends
