@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 PYTHONS := python3.11 python3.12 python3.13 python3
 PYENV := $(wildcard $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions)
 TESTS := tests
+PYTEST := python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .PHONY: install serve test test-3.13 check conformance clients bench image soak clean
 
@@ -15,7 +16,7 @@ serve: install
 	@exec $(BIN)/blacklake serve
 
 test: install
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/$(PYTEST) $(TESTS)
 	@$(MAKE) --no-print-directory test-3.13
 
 # The newest supported Python, wherever one is at hand; tests/faults and tests/deploy are about what nodes stand on, and run once.
@@ -26,7 +27,7 @@ test-3.13:
 	elif $(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))'; then \
 	  echo "the tests have just run on Python 3.13"; \
 	else \
-	  $(MAKE) --no-print-directory VENV=.venv-3.13 PYTHONS="$$python" install && .venv-3.13/bin/python -m pytest $(TESTS) --ignore=tests/faults --ignore=tests/deploy; \
+	  $(MAKE) --no-print-directory VENV=.venv-3.13 PYTHONS="$$python" install && .venv-3.13/bin/$(PYTEST) $(TESTS) --ignore=tests/faults --ignore=tests/deploy; \
 	fi
 
 check: install

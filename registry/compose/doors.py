@@ -40,7 +40,6 @@ class Doors:
     issuers: Issuers
     keyring: Keyring
     networks: Networks
-    outgoing: Outgoing
     passwords: Passwords
     proxied: ProxiedIdentities | None
     secret: SecretKey
@@ -68,7 +67,6 @@ def create_doors(settings: Settings, db: Database, counter: Counter | None) -> D
         issuers=issuers,
         keyring=keyring,
         networks=Networks(settings.trusted_proxies),
-        outgoing=outgoing,
         passwords=passwords,
         proxied=proxied,
         secret=secret,

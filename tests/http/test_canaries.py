@@ -33,6 +33,7 @@ from tests.auth.issuer import AUDIENCE, Issuer
 from tests.cluster import Cluster
 from tests.http.client import Client, Closed, Wire, wire
 from tests.http.server import Registry, serving
+from tests.lifecycle.serving import eventually
 from tests.s3_servers import CREDENTIALS, REGION
 
 JWT_TYPE = "urn:ietf:params:oauth:token-type:jwt"
@@ -307,6 +308,8 @@ def test_no_secret_turns_up_anywhere(installation: Installation, cluster: Cluste
     meddle(at, cluster)
     at.send("GET", "/v2/team/model/tags/list", {"Authorization": f"Bearer {at.secrets['access token']}"})
     assert at.settings.database_url is not None
+    last = at.requests[-1][1].encode()
+    eventually(lambda: last in at.registry.log.read_bytes(), "the last request's line, which comes after its answer")
     log, tables = at.registry.log.read_text(errors="replace"), held(at.settings.database_url)
     with Client(at.registry).session as session:
         exposition = session.get(f"{at.registry.url}/metrics").text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import signal
@@ -9,6 +10,7 @@ import socket
 import ssl
 import subprocess
 import sys
+from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import NamedTuple
@@ -189,7 +191,17 @@ def test_a_certificate_that_can_t_be_used_is_told_at_the_start(secured: Registry
     secured.log_file.write_text("")  # which is no line of the log's
 
 
+@contextlib.contextmanager
+def default_hangup() -> Iterator[None]:
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_without_tls_a_terminal_that_goes_away_ends_it(registry: Registry) -> None:
-    registry.start()
+    with default_hangup():  # who runs the tests in the background may ignore it, and so would the server
+        registry.start()
     registry.process.send_signal(signal.SIGHUP)
     assert registry.ended() == -signal.SIGHUP
