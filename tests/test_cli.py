@@ -23,6 +23,7 @@ REVISIONS = [
     "0005 Issuers of identities, whom their tokens stand for, and which tokens have been used.",
     "0006 Sessions of browsers, beside those of refresh tokens: what ends all of somebody's sessions ends both.",
     "0007 What artifacts are: outbox, records with files and metrics, what was read of blobs, tensor indexes, tag histories.",
+    "0008 Background work: jobs as people see them, and PgQueuer's queue of them (docs/decisions/0009).",
 ]
 
 
