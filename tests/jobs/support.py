@@ -19,7 +19,7 @@ PATIENCE = 30.0  # seconds after which what should happen is taken for not happe
 async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
     """Wait until a condition holds."""
     async with asyncio.timeout(PATIENCE):
-        while not await condition():
+        while not await condition():  # noqa: ASYNC110 - another process may make it true
             await asyncio.sleep(0.02)
 
 

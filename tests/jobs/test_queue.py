@@ -78,7 +78,8 @@ async def test_what_fails_is_tried_again_and_left_at_last_with_its_reason_while_
     services: Services, database: Database, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(working_module, "_FIRST_DELAY", 0.01)
-    poisoned, sound = await pushed(services, "poisoned", "sound")
+    monkeypatch.setattr(working_module, "_POLL", 0.05)
+    poisoned, _sound = await pushed(services, "poisoned", "sound")
 
     async def do(begun: BegunJob) -> None:
         if begun.digest == poisoned.to_bytes():
