@@ -16,7 +16,6 @@ import resource
 import signal
 import struct
 import sys
-import sysconfig
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
