@@ -130,7 +130,7 @@ class Fact:
 
     def __post_init__(self) -> None:
         """Raise InvalidFact where the value isn't of the field's shape."""
-        if not _fits(FIELDS[self.field], self.value):
+        if not fits(FIELDS[self.field], self.value):
             raise InvalidFact(f"{self.field} can't be {self.value!r:.100}")
 
 
@@ -178,16 +178,17 @@ def _copied(value: Any) -> Any:
     return list(value) if isinstance(value, list) else value
 
 
-def _fits(shape: Shape, value: object) -> bool:
+def fits(shape: Shape, value: object) -> bool:
+    """Say whether a field of a shape can have a value."""
     match shape:
         case Shape.TEXT:
             return isinstance(value, str) and 0 < len(value) <= _TEXT_LIMIT and _is_storable(value)
         case Shape.INTEGER:
             return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63
         case Shape.TEXTS:
-            return _is_list(value) and all(_fits(Shape.TEXT, item) for item in value)
+            return _is_list(value) and all(fits(Shape.TEXT, item) for item in value)
         case Shape.OBJECTS:
-            return _is_list(value) and all(_fits(Shape.OBJECT, item) for item in value)
+            return _is_list(value) and all(fits(Shape.OBJECT, item) for item in value)
         case Shape.OBJECT:
             return isinstance(value, dict) and is_plain(value)
 

@@ -6,6 +6,8 @@ import enum
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
+from mediatypes.models.documents import parsed
+from mediatypes.oci import IMAGE_INDEX, IMAGE_MANIFEST
 from mediatypes.record import Fact, Kind
 
 ENTRY_POINTS: Final = "blacklake.formats"
@@ -39,6 +41,42 @@ class Artifact:
     subject: Descriptor | None
     annotations: dict[str, str]
     config_document: Any = None
+
+
+def parse_artifact(content: bytes, config: bytes | None) -> Artifact:
+    """Return the artifact of a valid manifest's bytes (`mediatypes.manifest`) and its config blob's, None where that is absent.
+
+    What of the config isn't plain JSON (`documents.parsed`), and annotations of descriptors that aren't texts, are left out.
+    """
+    document = parsed(content)
+    described = document.get("config")
+    own_type = document.get("artifactType")
+    config_descriptor = _descriptor(described) if described is not None else None
+    subject = document.get("subject")
+    return Artifact(
+        media_type=document.get("mediaType") or (IMAGE_INDEX if "manifests" in document else IMAGE_MANIFEST),
+        artifact_type=own_type or (config_descriptor.media_type if config_descriptor else None),
+        config=config_descriptor,
+        layers=_descriptors(document.get("layers")),
+        manifests=_descriptors(document.get("manifests")),
+        subject=_descriptor(subject) if subject is not None else None,
+        annotations=_annotations(document),
+        config_document=parsed(config) if config is not None else None,
+    )
+
+
+def _descriptors(listed: Any) -> tuple[Descriptor, ...]:
+    return tuple(_descriptor(item) for item in listed or ())
+
+
+def _descriptor(item: dict[str, Any]) -> Descriptor:
+    return Descriptor(item["mediaType"], item["digest"], item["size"], _annotations(item), item)
+
+
+def _annotations(item: dict[str, Any]) -> dict[str, str]:
+    found = item.get("annotations")
+    pairs = found.items() if isinstance(found, dict) else ()
+    return {name: value for name, value in pairs if isinstance(value, str)}
 
 
 class Packing(enum.StrEnum):
@@ -80,6 +118,8 @@ class Description:
     kind: Kind
     facts: list[Fact] = field(default_factory=list)
     layers: list[Layer] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    """What went wrong while other formats looked at the artifact: sentences for whoever runs the registry."""
 
 
 class Format(Protocol):
