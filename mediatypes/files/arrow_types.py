@@ -1,0 +1,45 @@
+"""What Parquet and Arrow files have in common: a schema of Arrow, with metadata that pandas and datasets leave in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from mediatypes.files.dataset_infos import named_features
+from mediatypes.files.documents import json_value, storable
+from mediatypes.files.reading import Limits, TooMuch, Unreadable
+from mediatypes.files.telling import mapping
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_LONGEST: Final = 1 << 20  # bytes of one value of the metadata
+
+
+def features_of(schema: pa.Schema, limits: Limits) -> list[dict[str, Any]]:
+    """Return the fields as Hugging Face's features where datasets says them, else by Arrow's types. Raise TooMuch."""
+    if len(schema) > limits.entries:
+        raise TooMuch(f"has {len(schema)} fields, of which {limits.entries} are read at most")
+    said = mapping(mapping(metadata_of(schema.metadata, limits).get("huggingface")).get("info")).get("features")
+    known = {item["name"]: item["type"] for item in named_features(said)}
+    return [{"name": field.name, "type": known.get(field.name, str(field.type)[:200])} for field in schema]
+
+
+def metadata_of(pairs: dict[bytes, bytes] | None, limits: Limits) -> dict[str, Any]:
+    """Return a schema's or a footer's metadata: what is JSON as such, what isn't text as its length."""
+    found: dict[str, Any] = {}
+    for name, value in list((pairs or {}).items())[:100]:
+        key = storable(name.decode("utf-8", "replace"))
+        if key == "ARROW:schema":  # The schema once more.
+            continue
+        try:
+            text = value.decode()
+        except UnicodeDecodeError:
+            found[key] = {"bytes": len(value)}
+            continue
+        found[key] = text
+        if text.startswith(("{", "[")) and len(value) <= _LONGEST:
+            try:
+                found[key] = json_value(value, limits)
+            except Unreadable:
+                continue
+    return found
