@@ -9,12 +9,18 @@ from mediatypes.files.cards import Card
 from mediatypes.files.croissant import Croissant
 from mediatypes.files.dataset_infos import DatasetDict, DatasetInfos, DatasetState
 from mediatypes.files.delimited import Delimited
+from mediatypes.files.gguf import GgufReader
 from mediatypes.files.json_records import JsonLines, JsonRecords
 from mediatypes.files.licenses import License
 from mediatypes.files.mlflow import CondaEnvironment, MLmodel, Requirements
+from mediatypes.files.npy import NpyReader, NpzReader
+from mediatypes.files.onnx import OnnxReader
 from mediatypes.files.parquet import Parquet
+from mediatypes.files.pickled import PickleReader
 from mediatypes.files.reading import FileReader
+from mediatypes.files.safetensors import SafetensorsReader
 from mediatypes.files.tokenizers import ChatTemplate, Tokenizer, TokenizerConfig
+from mediatypes.files.torch_files import LegacyTorchReader, TorchReader
 from mediatypes.files.training import AdapterConfig, EvaluationResults, TrainerResults, TrainerState, WeightsIndex
 from mediatypes.files.transformers_configs import GenerationConfig, ModelConfig, PipelineIndex, PreprocessorConfig
 
@@ -39,6 +45,14 @@ READERS: Final[tuple[FileReader, ...]] = (
     DatasetInfos(),
     DatasetDict(),
     DatasetState(),
+    SafetensorsReader(),
+    GgufReader(),
+    OnnxReader(),
+    NpyReader(),
+    NpzReader(),
+    TorchReader(),
+    LegacyTorchReader(),
+    PickleReader(),
     Parquet(),
     Arrow(),
     Croissant(),

@@ -1,0 +1,71 @@
+"""A pickle's opcodes with their arguments, by the standard library's table of them (`pickletools.opcodes`).
+
+`pickletools.genops` would read each argument whole, an array of 5 GB too: here what is long is passed over.
+"""
+
+from __future__ import annotations
+
+import io
+import pickletools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from mediatypes.files.ranged import Cursor
+from mediatypes.files.reading import Malformed
+
+_TABLE: Final = {ord(opcode.code): opcode for opcode in pickletools.opcodes}
+_PREFIXES: Final = {
+    pickletools.TAKEN_FROM_ARGUMENT1: (1, False),
+    pickletools.TAKEN_FROM_ARGUMENT4: (4, True),
+    pickletools.TAKEN_FROM_ARGUMENT4U: (4, False),
+    pickletools.TAKEN_FROM_ARGUMENT8U: (8, False),
+}
+"""How many bytes tell an argument's length, and whether they are signed."""
+_KEPT: Final = 16 << 10  # bytes of an argument that is read
+_LINE: Final = 64 << 10  # bytes of one line of the protocols 0 and 1
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """An argument that is too long to be read: `size` bytes from `position` in the file."""
+
+    size: int
+    position: int
+
+
+def opcodes(cursor: Cursor) -> Iterator[tuple[str, Any]]:
+    """Return the opcodes' names and arguments up to STOP. Raise Malformed for what is no pickle."""
+    while True:
+        position = cursor.position
+        code = cursor.take(1)[0]
+        opcode = _TABLE.get(code)
+        if opcode is None:
+            raise Malformed(f"has no opcode of pickle at byte {position}")
+        yield opcode.name, None if opcode.arg is None else _argument(opcode.arg, cursor, position)
+        if opcode.name == "STOP":
+            return
+
+
+def _argument(kind: Any, cursor: Cursor, position: int) -> Any:
+    if kind.n in _PREFIXES:
+        length, is_signed = _PREFIXES[kind.n]
+        prefix = cursor.take(length)
+        size = int.from_bytes(prefix, "little", signed=is_signed)
+        if size < 0:
+            raise Malformed(f"has an opcode with a negative length at byte {position}")
+        if size > _KEPT:
+            skipped = Skipped(size, cursor.position)
+            cursor.skip(size)
+            return skipped
+        raw = prefix + cursor.take(size)
+    elif kind.n == pickletools.UP_TO_NEWLINE:
+        raw = cursor.line(_LINE) + b"\n"
+        if kind is pickletools.stringnl_noescape_pair:
+            return raw[:-1].decode("utf-8", "replace"), cursor.line(_LINE).decode("utf-8", "replace")
+    else:
+        raw = cursor.take(kind.n)
+    try:
+        return kind.reader(io.BytesIO(raw))
+    except ValueError as error:
+        raise Malformed(f"has an opcode at byte {position} whose argument is none: {error}") from error
