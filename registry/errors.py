@@ -13,7 +13,7 @@ RegistryError
 ├── Unauthorized: CredentialsMissing  CredentialsWrong  CredentialsContradict  TokenInvalid  LoginRefused  AccessMissing
 │                 CatalogDenied  AdminDenied  AccessLost  SessionOver: SessionRevoked  SignatureInvalid
 ├── PageInvalid  EndpointUnknown  MethodUnsupported  BodyTooLarge  ContentTypeUnsupported  AdministratorNeeded
-├── RequestInvalid: FieldsInvalid  TooManyRequests: TooManyLogins
+├── RequestInvalid: FieldsInvalid  QueryInvalid  TooManyRequests: TooManyLogins
 └── InternalError  Unavailable
 """
 
@@ -447,6 +447,22 @@ class FieldsInvalid(RequestInvalid):
         super().__init__(
             f"the request has fields that can't be taken: {said}",
             {"fields": {_cut(name): why for name, why in list(fields.items())[:20]}},
+        )
+
+
+class QueryInvalid(RequestInvalid):
+    """A query for artifacts that can't be read: where, counted in characters from 0, and what is possible there."""
+
+    def __init__(
+        self, why: str, *, at: int, what: str | None = None, possible: Iterable[str] = (), suggestion: str | None = None
+    ) -> None:
+        choices = list(possible)
+        said = f"{_shown(what)} {why}" if what is not None else f"it {why}"
+        said += f"; possible: {', '.join(choices)}" if choices else ""
+        said += f"; did you mean {suggestion}" if suggestion else ""
+        super().__init__(
+            f"the query can't be read at character {at + 1}: {said}",
+            {"parameter": "q", "at": at, "possible": choices, "suggestion": suggestion},
         )
 
 

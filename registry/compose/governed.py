@@ -151,6 +151,7 @@ def add_admin_api(
         passwords=doors.passwords,
         retention=Retention(db, audit_key.sign, audit_key.verify),
         roles=Roles(db),
+        search=services.search,
         secret_key=doors.secret,
         service_keys=ServiceKeys(db),
         sessions=doors.sessions,

@@ -15,6 +15,7 @@ from registry.core.manifests import Manifests
 from registry.core.policy import DeletionRule, SparseRule
 from registry.core.referrers import Referrers
 from registry.core.repositories import Repositories
+from registry.core.search import Search
 from registry.core.services import Services
 from registry.core.tags import Tags
 from registry.core.uploads import Uploads
@@ -98,6 +99,7 @@ def create_services(
         manifests=Manifests(db, contents, access, sparse=sparse, deletion=deletion),
         referrers=Referrers(db),
         repositories=Repositories(db, replicas),
+        search=Search(db, replicas),
         tags=Tags(db, deletion),
         uploads=Uploads(db, store),
     )

@@ -11,6 +11,7 @@ from registry.core.health import Health
 from registry.core.manifests import Manifests
 from registry.core.referrers import Referrers
 from registry.core.repositories import Repositories
+from registry.core.search import Search
 from registry.core.tags import Tags
 from registry.core.uploads import Uploads
 
@@ -26,5 +27,6 @@ class Services:
     manifests: Manifests
     referrers: Referrers
     repositories: Repositories
+    search: Search
     tags: Tags
     uploads: Uploads

@@ -23,6 +23,7 @@ STATUS: Final[dict[type[RegistryError], int]] = {
     errors.PageInvalid: 400,
     errors.RequestInvalid: 400,
     errors.FieldsInvalid: 400,
+    errors.QueryInvalid: 400,
     errors.GrantRefused: 400,
     errors.IdentityUnfit: 400,
     errors.Unauthorized: 401,

@@ -37,6 +37,7 @@ from registry.errors import (
 )
 from registry.http.api import (
     access,
+    artifacts,
     audit,
     grants,
     issuers,
@@ -77,6 +78,7 @@ ROUTES: Final[tuple[Route, ...]] = tuple(
         issuers,
         signing_keys,
         audit,
+        artifacts,
     )
     for route in module.ROUTES
 )
@@ -175,11 +177,11 @@ class AdminApi:
 
     async def _answer(self, route: Route, work: Callable[[], Awaitable[Any]]) -> Response:
         async def handle(call: Call) -> Reply:
-            asked = g.asked = await self._admit(call)
+            asked = g.asked = await self._admit(call, is_for_readers=route.is_for_readers)
             if not _is_signed(call):
                 g.content = await _content(call)
             try:
-                if not route.is_delegated:
+                if not route.is_delegated and not route.is_for_readers:
                     require_administrator(asked)
                 found = await _validated(route, call, work)
             except _DENIED as error:
@@ -190,10 +192,10 @@ class AdminApi:
 
         return await self._sent(Work(route.label, handle))
 
-    async def _admit(self, call: Call) -> Asked:
+    async def _admit(self, call: Call, *, is_for_readers: bool = False) -> Asked:
         """Return who calls. The body of who isn't known stays where it is, but for a signed one, by which that is found out."""
         g.content = await _content(call) if _is_signed(call) else b""
-        return await self._callers.admit(call, g.content)
+        return await self._callers.admit(call, g.content, is_for_readers=is_for_readers)
 
     async def _deny(self, event: Event) -> None:
         """Record what somebody was denied, as often as elsewhere (registry.http.journal)."""

@@ -9,7 +9,7 @@ from typing import Final
 from registry.auth.gate import TokenGate
 from registry.auth.own_site import require_own_site
 from registry.auth.request_signatures import RequestSignatures
-from registry.core.access import ANONYMOUS, Access, Caller, CredentialKind
+from registry.core.access import ANONYMOUS, ANONYMOUS_ID, Access, Caller, CredentialKind
 from registry.core.audit import Actor, actor_of
 from registry.db.principals import StandingRow
 from registry.errors import (
@@ -27,6 +27,10 @@ SCOPE: Final = "registry:admin:*"
 
 SIGNED: Final = frozenset(("signature", "signature-input"))
 """Headers of which one at least has a request that is signed, whose body must be known to say who calls."""
+
+
+_NOBODY: Final = StandingRow(ANONYMOUS_ID, "anonymous", "", is_admin=False, is_disabled=False, organisation_id=None)
+"""Who one is that nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +69,20 @@ class Callers:
         self._external_url = external_url
         self._scheme = "https" if is_secure else "http"
 
-    async def admit(self, call: Call, content: bytes) -> Asked:
-        """Return who calls; `content` is the body of a request that is signed.
+    async def admit(self, call: Call, content: bytes, *, is_for_readers: bool = False) -> Asked:
+        """Return who calls; `content` is the body of a request that is signed. Readers may be anybody, by any credential.
 
         Raise Unauthorized, AccessDenied, RequestInvalid, TooManyRequests.
         """
         require_own_site(call.headers, self._external_url)  # a browser adds by itself what it was once told by Basic
         await self._limits.admit(call, self._caller(call, content))
-        if call.caller == ANONYMOUS:
-            raise CredentialsMissing([SCOPE])
-        if call.caller.bound is not None and not call.caller.bound.admin:
-            raise AdminDenied
-        standing = await self._access.standing(call.caller)
+        if not is_for_readers:
+            if call.caller == ANONYMOUS:
+                raise CredentialsMissing([SCOPE])
+            if call.caller.bound is not None and not call.caller.bound.admin:
+                raise AdminDenied
+        is_somebody = call.caller.principal_id not in (None, ANONYMOUS_ID)
+        standing = await self._access.standing(call.caller) if is_somebody or not is_for_readers else _NOBODY
         credential = call.caller.credential
         if standing.kind == "service" and (credential is None or credential.kind is not CredentialKind.SIGNATURE):
             raise SignatureInvalid("is missing: services sign their requests (RFC 9421) and have nothing else")

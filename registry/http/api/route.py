@@ -18,8 +18,8 @@ Handler = Callable[..., Awaitable[Any]]
 class Route:
     """A method of a path below `/api/v1`, and what answers it.
 
-    Only an administrator of the registry gets to the handler, unless `is_delegated` says that its verb decides. `action` is
-    what events call it that are recorded where it is refused. `gives` is the body of the answer, None where there is none.
+    Only an administrator of the registry gets to the handler, unless `is_delegated` says that its verb decides, or
+    `is_for_readers` that it shows each, and everybody, what he may pull. `action` is what events call it that are recorded where it is refused. `gives` is the body of the answer, None where there is none.
     """
 
     method: str
@@ -31,6 +31,7 @@ class Route:
     gives: type[BaseModel] | None = None
     status: int = 200
     is_delegated: bool = False
+    is_for_readers: bool = False
 
     @property
     def label(self) -> str:

@@ -20,6 +20,7 @@ from registry.core.directory import Directory
 from registry.core.explanations import Explanations
 from registry.core.identities import Identities
 from registry.core.roles import Roles
+from registry.core.search import Search
 from registry.core.service_keys import ServiceKeys
 from registry.core.teams import Teams
 
@@ -38,6 +39,7 @@ class AdminServices:
     passwords: Passwords
     retention: Retention
     roles: Roles
+    search: Search
     secret_key: SecretKey
     service_keys: ServiceKeys
     sessions: Sessions

@@ -8,6 +8,32 @@ LOSES = "all records of artifacts, what was read of their files, and the histori
 
 UP = (
     """
+    -- What an artifact is found by, as facet:value in lower case; of many values the first 50, of long ones the beginning.
+    CREATE FUNCTION facet_words(facet text, VARIADIC found text[]) RETURNS text[] IMMUTABLE PARALLEL SAFE LANGUAGE sql
+    RETURN (
+        SELECT array_agg(lower(facet || ':' || left(word, 400))) FROM unnest(found[:50]) AS word WHERE word IS NOT NULL
+    )
+    """,
+    """
+    -- Words as queries have them: letters and digits, whatever stands between them ("llama-3.1-8b" is llama 3 1 8b).
+    CREATE FUNCTION plain_words(text) RETURNS text IMMUTABLE PARALLEL SAFE LANGUAGE sql RETURN
+        translate(left($1, 20000), E'!"#$%&''()*+,-./:;<=>?@[\\\\]^_`{|}~\\x02\\x03', repeat(' ', 34))
+    """,
+    """
+    -- The words of an artifact: A those of its names, B of what it is, C the stems of what is written of it.
+    CREATE FUNCTION artifact_words(repository text, record jsonb) RETURNS tsvector IMMUTABLE PARALLEL SAFE
+    LANGUAGE sql RETURN (
+        SELECT setweight(to_tsvector('pg_catalog.simple', plain_words(concat_ws(' ',
+                repository, v ->> 'name', v ->> 'title'))), 'A')
+            || setweight(to_tsvector('pg_catalog.simple', plain_words(concat_ws(' ',
+                v ->> 'tags', v ->> 'family', v ->> 'architecture', v ->> 'tasks', v ->> 'framework', v ->> 'format',
+                v ->> 'quantization', v ->> 'version', v ->> 'vendor', v ->> 'authors',
+                jsonb_path_query_array(v, '$.base_models[*].ref'), jsonb_path_query_array(v, '$.datasets[*].ref')))), 'B')
+            || setweight(to_tsvector('pg_catalog.english', plain_words(v ->> 'description')), 'C')
+        FROM (SELECT coalesce(record -> 'values', '{}') AS v) AS known
+    )
+    """,
+    """
     -- What has happened and is to be followed by work (decision 14): the transaction that did it writes it, the relay takes it.
     CREATE TABLE outbox (
         id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -18,7 +44,7 @@ UP = (
     )
     """,
     """
-    -- A manifest as what it is to its users. `id` is the order of lists, the newest first.
+    -- A manifest as what it is to its users. `id` tells apart what was pushed at the same moment.
     CREATE TABLE artifacts (
         id             bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
         repository_id  bigint NOT NULL,
@@ -50,10 +76,48 @@ UP = (
         -- Whether all files were read; else why not, in words.
         is_complete    boolean NOT NULL,
         problem        text,
+        pushed_at      timestamptz NOT NULL DEFAULT now(),
         described_at   timestamptz NOT NULL DEFAULT now(),
+        -- For queries; the words are artifact_words of the repository's name and the record.
+        facets         tsvector NOT NULL GENERATED ALWAYS AS (array_to_tsvector(
+            facet_words('kind', kind) || facet_words('packed', format) || facet_words('type', artifact_type)
+            || facet_words('framework', framework) || facet_words('format', weights_format)
+            || facet_words('arch', architecture) || facet_words('family', family)
+            || facet_words('precision', precision) || facet_words('quantization', quantization)
+            || facet_words('license', VARIADIC licenses) || facet_words('lang', VARIADIC languages)
+            || facet_words('task', VARIADIC tasks) || facet_words('base', VARIADIC base_models)
+            || facet_words('dataset', VARIADIC datasets) || facet_words('label', VARIADIC labels)
+            || facet_words('finding', finding))) STORED,
         PRIMARY KEY (repository_id, digest),
         FOREIGN KEY (repository_id, digest) REFERENCES manifests ON DELETE CASCADE
     )
+    """,
+    """
+    -- The record is read for what was found only: whatever looks through rows finds them narrow.
+    ALTER TABLE artifacts SET (toast_tuple_target = 256), ALTER COLUMN record SET STORAGE EXTENDED,
+        ALTER COLUMN facets SET STORAGE MAIN, ALTER COLUMN words SET STORAGE MAIN
+    """,
+    """
+    CREATE INDEX artifacts_facets ON artifacts USING gin (facets) WITH (fastupdate = off)
+    """,
+    """
+    CREATE INDEX artifacts_words ON artifacts USING gin (words) WITH (fastupdate = off)
+    """,
+    """
+    CREATE INDEX artifacts_parameters ON artifacts (parameters)
+    """,
+    """
+    CREATE INDEX artifacts_size ON artifacts (size)
+    """,
+    """
+    CREATE INDEX artifacts_context_length ON artifacts (context_length)
+    """,
+    """
+    CREATE INDEX artifacts_rows ON artifacts (rows)
+    """,
+    """
+    -- The order of lists, the newest first.
+    CREATE INDEX artifacts_pushed_at ON artifacts (pushed_at, id)
     """,
     """
     CREATE TABLE artifact_metrics (
@@ -70,7 +134,7 @@ UP = (
     CREATE INDEX artifact_metrics_artifact ON artifact_metrics (repository_id, digest)
     """,
     """
-    CREATE INDEX artifact_metrics_name ON artifact_metrics (name, value)
+    CREATE INDEX artifact_metrics_name ON artifact_metrics (lower(name), value)
     """,
     """
     -- The files of an artifact; `start` is where a file's bytes begin in its blob, NULL where the blob is compressed.
@@ -135,6 +199,7 @@ UP = (
 DOWN = (
     "UPDATE schema_state SET version = 6",
     "DROP TABLE tag_moves, tensor_indexes, readings, artifact_files, artifact_metrics, artifacts, outbox",
+    "DROP FUNCTION artifact_words, plain_words, facet_words",
 )
 
 
