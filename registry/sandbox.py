@@ -34,17 +34,25 @@ class _NotFetched(Exception):
 
 
 class Refused(Exception):
-    """What was to be read can't be; the message completes “the file …”."""
+    """What was to be read can't be; the message completes “the file …”. `is_final`: nor can it be another time."""
+
+    def __init__(self, reason: str, *, is_final: bool = True) -> None:
+        super().__init__(reason)
+        self.is_final = is_final
 
 
 class Sandbox:
     """Runs a function of (task, source) in children of a process that has imported it; that starts with the first task."""
 
-    def __init__(self, target: str, *, seconds: int = 60, memory: int = 1 << 30) -> None:
-        """Run `target`, MODULE:FUNCTION, with `seconds` of time and `memory` bytes for each task."""
+    def __init__(self, target: str, *, seconds: int = 120, memory: int = 1 << 30, at_once: int = 2) -> None:
+        """Run `target`, MODULE:FUNCTION, with `seconds` of processor time and `memory` bytes for each task.
+
+        Up to `at_once` tasks run at a time, and the others wait.
+        """
         self._target = target
         self._seconds = seconds
         self._memory = memory
+        self._free = asyncio.Semaphore(at_once)
         self._numbers = itertools.count(1)
         self._starting = asyncio.Lock()
         self._process: asyncio.subprocess.Process | None = None
@@ -57,6 +65,10 @@ class Sandbox:
 
         Raise Refused where it refuses, fails, hangs, takes too much, or ends its process; and whatever `fetch` raises.
         """
+        async with self._free:
+            return await self._run(task, fetch, size, budget)
+
+    async def _run(self, task: dict[str, Any], fetch: Fetch, size: int, budget: int) -> Any:
         number = next(self._numbers)
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
@@ -71,9 +83,11 @@ class Sandbox:
             except _NotFetched as error:
                 raise error.cause from None
             except TimeoutError:
-                raise Refused(f"was not read within {self._seconds * 2} s") from None
+                raise Refused(f"was not read within {self._seconds * 2} s", is_final=False) from None
             except (EOFError, ConnectionError):
-                raise Refused(_reason(await self._end_of(ended), self._seconds)) from None
+                status = await self._end_of(ended)
+                # Who is killed may have been so by whoever needed the machine's memory.
+                raise Refused(_reason(status, self._seconds), is_final=status != -signal.SIGKILL) from None
             finally:
                 if not ended.done():
                     with contextlib.suppress(OSError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
 
 from registry import metrics
 from registry.compose.answers import (
@@ -14,7 +15,7 @@ from registry.compose.answers import (
     create_redirects,
 )
 from registry.compose.verbs import create_counter, create_redis, create_replicas, create_services, create_store
-from registry.config import Auth, Settings, load_settings
+from registry.config import Auth, JobsMode, Settings, load_settings
 from registry.core.audit_buffer import EventBuffer
 from registry.db.pool import Database
 from registry.http.app import create_app
@@ -24,6 +25,7 @@ from registry.jobs.cleaning import clean_forever
 from registry.jobs.sealing import seal_forever, write_until_end
 from registry.jobs.watching import watch_forever
 from registry.logs import configure_logging
+from registry.storage.base import BlobStore
 
 
 def create_asgi() -> App:
@@ -84,6 +86,8 @@ def create_server(settings: Settings) -> App:
         if events is not None:
             loops.append(seal_forever(doors.create_sealer(settings, db), doors.heads_of(store)))
         closing.push_async_callback(_cancelled, [asyncio.create_task(loop) for loop in loops])
+        if settings.jobs is JobsMode.AUTO:
+            closing.push_async_callback(_working(settings, db, store))
         if admin is not None:
             await admin.start()
             closing.push_async_callback(admin.stop)
@@ -93,6 +97,15 @@ def create_server(settings: Settings) -> App:
         await closing.aclose()
 
     return Lane(router, whole) if settings.fast_lane else whole
+
+
+def _working(settings: Settings, db: Database, store: BlobStore) -> Callable[[], Awaitable[None]]:
+    """Begin the background work, and return what ends it."""
+    from registry.compose.background import create_background  # the queue takes its time and memory
+
+    background = create_background(settings, db, store)
+    background.start()
+    return background.stop
 
 
 async def _ended(events: EventBuffer, writing: asyncio.Task[None]) -> None:

@@ -76,6 +76,10 @@ class Worker:
         if self._driver is not None:
             await self._driver.wake()
 
+    async def ending(self) -> None:
+        """Wait until `end` is called."""
+        await self._ending.wait()
+
     def end(self) -> None:
         """Take no more jobs; `run` returns when those under way are done."""
         self._ending.set()
