@@ -72,7 +72,9 @@ def artifact(number: int, repository: str, repository_id: int, chance: random.Ra
     pushed = _SINCE + datetime.timedelta(days=_DAYS * number / 100_000)
     values: dict[str, Any] = {
         "name": repository.partition("/")[2],
-        "description": " ".join(chance.choices(words.PROSE, k=chance.randrange(10, 60)) + words.RARE[number % 50 :][:1]),
+        "description": " ".join(
+            chance.choices(words.PROSE, k=chance.randrange(10, 60)) + words.RARE[number % 50 :][:1]
+        ),
         "licenses": [chance.choices(words.LICENSES, words.LICENSE_WEIGHTS)[0]],
         "tags": chance.sample(words.LABELS, k=chance.randrange(4)),
         "version": f"{chance.randrange(4)}.{chance.randrange(10)}.{chance.randrange(10)}",

@@ -25,7 +25,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $
 RETURNING id
 """
 _METRIC = "INSERT INTO artifact_metrics (repository_id, digest, name, value, dataset) VALUES ($1, $2, $3, $4, $5)"
-_TAG = "INSERT INTO tags (repository_id, name, digest) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
+_TAG = "INSERT INTO tags (repository_id, name, digest) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING name"
 
 
 @dataclass
@@ -71,6 +71,7 @@ async def add(conn: Sql, made: Made) -> Made:
     )
     for metric in made.metrics:
         await conn.execute(_METRIC, repository_id, made.digest, metric["name"], metric["value"], metric.get("dataset"))
-    for tag in made.tags:
-        await conn.execute(_TAG, repository_id, tag, made.digest)
+    made.tags = tuple(
+        [tag for tag in made.tags if await conn.fetchval(_TAG, repository_id, tag, made.digest) is not None]
+    )  # a tag is on one manifest of a repository
     return made

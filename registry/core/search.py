@@ -7,7 +7,7 @@ import binascii
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Annotated, Any, Final, TypeVar
 
@@ -248,11 +248,11 @@ def _place(after: str, query: Query) -> Place:
         content = base64.b64decode(after + "=" * (-len(after) % 4), altchars=b"-_", validate=True)
         if query.is_ranked:
             best = msgspec.msgpack.decode(content, type=_AfterRank)
-            if 0 <= best.rank <= 1:
+            if 0 <= best.rank <= _BIGGEST:
                 return Place(best.id, rank=best.rank, newest=best.newest)
         else:
             last = msgspec.msgpack.decode(content, type=_AfterMoment)
-            if last.pushed_at.tzinfo is not None:
+            if last.pushed_at.utcoffset() == timedelta():
                 return Place(last.id, pushed_at=last.pushed_at)
     except (binascii.Error, ValueError, msgspec.MsgspecError):
         pass

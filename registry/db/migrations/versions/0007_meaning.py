@@ -11,7 +11,7 @@ UP = (
     -- What an artifact is found by, as facet:value in lower case; of many values the first 50, of long ones the beginning.
     CREATE FUNCTION facet_words(facet text, VARIADIC found text[]) RETURNS text[] IMMUTABLE PARALLEL SAFE LANGUAGE sql
     RETURN (
-        SELECT array_agg(lower(facet || ':' || left(word, 400))) FROM unnest(found[:50]) AS word WHERE word IS NOT NULL
+        SELECT array_agg(lower(facet || ':' || left(word, 400))) FROM unnest(found) WITH ORDINALITY AS one (word, place) WHERE word IS NOT NULL AND place <= 50
     )
     """,
     """
@@ -29,7 +29,7 @@ UP = (
                 v ->> 'tags', v ->> 'family', v ->> 'architecture', v ->> 'tasks', v ->> 'framework', v ->> 'format',
                 v ->> 'quantization', v ->> 'version', v ->> 'vendor', v ->> 'authors',
                 jsonb_path_query_array(v, '$.base_models[*].ref'), jsonb_path_query_array(v, '$.datasets[*].ref')))), 'B')
-            || setweight(to_tsvector('pg_catalog.english', plain_words(v ->> 'description')), 'C')
+            || setweight(to_tsvector('pg_catalog.english', plain_words(concat(v ->> 'description'))), 'C')
         FROM (SELECT coalesce(record -> 'values', '{}') AS v) AS known
     )
     """,
