@@ -62,14 +62,12 @@ def _no_constant(name: str) -> NoReturn:
 
 
 def _is_shallow(document: object) -> bool:
-    level = [document]
-    for _ in range(MAX_DEPTH + 1):
+    level = [document] if isinstance(document, dict | list) else []
+    for _ in range(MAX_DEPTH):
         level = [
             child
             for node in level
-            if isinstance(node, dict | list)
             for child in (node.values() if isinstance(node, dict) else node)
+            if isinstance(child, dict | list)
         ]
-        if not level:
-            return True
-    return False
+    return not level

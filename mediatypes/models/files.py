@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from mediatypes.models.annotations import stated_kind
 from mediatypes.models.artifact import Artifact, Description, Descriptor, Layer, Packing, Role
 from mediatypes.models.layers import layer, packing_of, path_of, role_of
+from mediatypes.models.manifest_annotations import stated_kind
 from mediatypes.record import Kind
 
 UNPACK: Final = "io.deis.oras.content.unpack"

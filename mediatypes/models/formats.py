@@ -13,8 +13,8 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final, NamedTuple, TypeGuard
 
 from mediatypes.models import files
-from mediatypes.models.annotations import common_facts
 from mediatypes.models.artifact import ENTRY_POINTS, Artifact, Description, Format, Layer
+from mediatypes.models.manifest_annotations import common_facts
 from mediatypes.record import Fact, Kind
 
 DISTRIBUTION: Final = "blacklake"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from mediatypes.models import values
-from mediatypes.models.annotations import IMAGE_PLACES
+from mediatypes.models import manifest_annotations, values
 from mediatypes.models.artifact import Artifact, Description, Role
 from mediatypes.models.layers import layer, packing_of
 from mediatypes.models.places import Place, extra, stated
@@ -28,7 +27,7 @@ LAYERS: Final = frozenset(
 )
 
 # Labels have the names of annotations (image-spec annotations.md).
-LABELS: Final = tuple(place._replace(at=f"/config/Labels/{place.at}") for place in IMAGE_PLACES)
+LABELS: Final = tuple(place._replace(at=f"/config/Labels/{place.at}") for place in manifest_annotations.IMAGE_PLACES)
 PLACES: Final = (
     Place("/created", "created", values.moment),
     Place("/author", "authors"),
