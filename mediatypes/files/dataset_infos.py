@@ -5,6 +5,7 @@ Source: datasets' DatasetInfo, DatasetDict.save_to_disk and Dataset.save_to_disk
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from mediatypes.files.documents import json_object, trimmed
@@ -13,6 +14,7 @@ from mediatypes.files.telling import Telling, listing, mapping, natural, present
 from mediatypes.files.words import base_name, license_name
 from mediatypes.record import Provenance
 
+_WORD: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")  # A card says class_label for ClassLabel.
 _INNER: Final = 4  # levels of a feature's type that are written out
 
 
@@ -106,10 +108,10 @@ def _type_of(kind: Any, depth: int) -> str:
     """Return a feature's type in one line, such as string, class_label, list<int32> or struct."""
     if isinstance(kind, str):
         return kind[:200]
-    if isinstance(
-        kind, list
-    ):  # An object for each field of a struct, or, in dataset_infos.json, the type of a list's items.
-        return f"list<{_type_of(kind[0], depth - 1)}>" if len(kind) == 1 and depth else "struct"
+    if isinstance(kind, list):
+        # A card has an object for each field of a struct, dataset_infos.json the type of a list's items.
+        is_struct = len(kind) != 1 or "name" in mapping(kind[0]) or not depth
+        return "struct" if is_struct else f"list<{_type_of(kind[0], depth - 1)}>"
     if not isinstance(kind, dict) or not depth:
         return "unknown"
     items = next((kind[word] for word in ("sequence", "list", "large_list") if word in kind), None)
@@ -120,8 +122,9 @@ def _type_of(kind: Any, depth: int) -> str:
         return f"list<{_type_of(items, depth - 1)}>"
     if isinstance(dtype, dict):  # {"class_label": {"names": …}}, {"array2_d": …}
         return str(next(iter(dtype), "unknown"))[:200]
-    word = dtype if named in (None, "Value") else named
-    return word[:200] if isinstance(word, str) else "struct"
+    if isinstance(named, str) and named != "Value":
+        return _WORD.sub("_", named).lower()[:200]
+    return dtype[:200] if isinstance(dtype, str) else "struct"
 
 
 def _splits(splits: Any, prefix: str) -> list[dict[str, Any]]:
