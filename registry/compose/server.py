@@ -14,6 +14,7 @@ from registry.compose.answers import (
     create_open_router,
     create_redirects,
 )
+from registry.compose.open_api import add_open_api
 from registry.compose.verbs import create_counter, create_redis, create_replicas, create_services, create_store
 from registry.config import Auth, JobsMode, Settings, load_settings
 from registry.core.audit_buffer import EventBuffer
@@ -62,7 +63,9 @@ def create_server(settings: Settings) -> App:
         whole = governed.add_admin_api(app, settings, db, router, services, known, limits)
     else:
         router = create_open_router(settings, services, links, limits)
-        whole = app = create_app(services, router, create_open_access(settings))
+        access = create_open_access(settings)
+        app = create_app(services, router, access)
+        whole = add_open_api(app, settings, router, services, access, limits)
     admin = create_admin_listener(settings, services)
     closing = contextlib.AsyncExitStack()  # the last that was made is the first that ends, and whatever fails, all do
 
