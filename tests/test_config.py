@@ -357,6 +357,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "outgoing_allow": st.lists(st.sampled_from(["idp.internal", "10.0.0.0/8", "::1"])).map(tuple),
     "outgoing_ca_file": st.none() | st.just(Path("/etc/certificates.pem")),
     "trusted_proxies": st.lists(st.sampled_from(["10.0.0.0/8", "::1/128", "192.0.2.1"])).map(tuple),
+    "jobs": st.sampled_from(JobsMode),
     "fast_lane": st.booleans(),
     "log_level": st.sampled_from(["debug", "info", "warning", "error"]),
     "drain_timeout": st.integers(0),
