@@ -19,6 +19,7 @@ from registry.config import (
     Deletion,
     HttpServer,
     InvalidSettings,
+    JobsMode,
     Migrate,
     Redirect,
     Settings,

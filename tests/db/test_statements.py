@@ -311,6 +311,7 @@ def test_every_statement_that_a_request_runs_is_among_the_hot_ones() -> None:
     by_name = {name.partition(" ")[0] for name in HOT}
     assert set(statements()) - by_name == {
         "repositories._CREATE",  # once for each repository
+        "repositories._MATCHING",  # an administrator's
         "objects._ADD",
         "jobs._LOST",  # looks at all that is to be done, once a minute
         "jobs._UNFINISHED",
