@@ -1,4 +1,4 @@
-"""The command line: `blacklake serve|login|logout|search|migrate|admin|config|version`.
+"""The command line: `blacklake serve|work|login|logout|search|migrate|admin|config|version`.
 
 Each command imports what it needs when it runs, so that the client side works without the server's packages.
 """
@@ -83,6 +83,19 @@ def serve(
         )
         try:
             return run(settings)
+        except StartFailed as error:
+            raise Refused(str(error)) from error
+
+
+@app.command
+def work(*, data_dir: DataDir = None, config: Config = None, admin_listen: AdminListen = None) -> int:
+    """Do the background work of servers on the same database and storage, until Ctrl-C or SIGTERM."""
+    with needing("server"):
+        from registry.supervisor import StartFailed
+        from registry.working import run
+
+        try:
+            return run(settings_of(config, data_dir=data_dir, admin_listen=admin_listen))
         except StartFailed as error:
             raise Refused(str(error)) from error
 

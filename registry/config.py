@@ -75,6 +75,13 @@ class Migrate(StrEnum):
     NEVER = "never"
 
 
+class JobsMode(StrEnum):
+    """Whether a server does the background work that follows pushes."""
+
+    AUTO = "auto"
+    OFF = "off"
+
+
 class HttpServer(StrEnum):
     """The program that speaks HTTP."""
 
@@ -237,6 +244,10 @@ class Settings(BaseSettings):
         ge=60,
         le=10 * 365 * 86400,
         description="Seconds after its last byte until an unfinished upload is removed.",
+    )
+    jobs: JobsMode = Field(
+        JobsMode.AUTO,
+        description="auto: one worker of this server describes what is pushed; off: others do, and `blacklake work`.",
     )
     cache_bytes: int = Field(64 << 20, ge=0, description="Memory of each worker for immutable bytes of manifests.")
     redis_url: str | None = Field(

@@ -5,6 +5,7 @@ RegistryError
 ├── DigestInvalid  DigestMismatch  SizeMismatch
 ├── BlobUnknown  RangeUnsatisfiable
 ├── UploadUnknown  UploadOutOfOrder  ContentRangeInvalid  BodyIncomplete
+├── JobUnknown
 ├── ManifestUnknown  ManifestInvalid  ManifestTooLarge  ManifestBlobUnknown  MediaTypeUnsupported
 ├── StillReferenced  DeletionDisabled  AccessDenied  TagMoveDenied  OrganisationUnknown  AuditDamaged
 ├── IdentityRefused: IdentityUnknown
@@ -148,6 +149,16 @@ class ManifestUnknown(RegistryError):
         super().__init__(
             f"manifest {reference} is not in repository {name}; list the repository's tags, or push it",
             {"name": name, "reference": _cut(reference)},
+        )
+
+
+class JobUnknown(RegistryError):
+    code = ErrorCode.UNSUPPORTED
+
+    def __init__(self, job_id: int) -> None:
+        super().__init__(
+            f"there is no job {job_id}, or you may not pull from its repository; jobs are forgotten a week after their end",
+            {"id": job_id},
         )
 
 

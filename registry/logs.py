@@ -20,7 +20,7 @@ from registry.config import masked
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 # These tell at `info` what our own lines tell already.
-_CHATTY: Final = ("_granian", "hypercorn.error", "alembic")
+_CHATTY: Final = ("_granian", "hypercorn.error", "alembic", "pgqueuer")
 # These tell at `debug` what they send and get: session tokens, signatures, and the keys that a role is given.
 _INDISCREET: Final = ("boto3", "botocore", "urllib3", "httpcore")
 

@@ -77,6 +77,20 @@ _audit_dropped = Counter(
     "Events that the audit log lacks: the buffer was full, or they were too many denials.",
     registry=_registry,
 )
+_jobs = Histogram(
+    "blacklake_job_duration_seconds",
+    "Attempts at jobs, by kind and outcome: done, failed, again (it is tried again), back (the worker ended).",
+    ("kind", "outcome"),
+    buckets=_SECONDS,
+    registry=_registry,
+)
+_jobs_unfinished = Gauge(
+    "blacklake_jobs_unfinished",
+    "Jobs that are queued or running, by kind.",
+    ("kind", "state"),
+    registry=_registry,
+    multiprocess_mode="mostrecent",
+)
 
 
 class _Request(NamedTuple):
@@ -160,6 +174,16 @@ def count_audit_dropped() -> None:
 def set_uploads_open(count: int) -> None:
     """Tell the number of open uploads of the whole registry, as the database counts them."""
     _uploads_open.set(count)
+
+
+def observe_job(kind: str, outcome: str, seconds: float) -> None:
+    """Count an attempt at a job."""
+    _jobs.labels(kind, outcome).observe(seconds)
+
+
+def set_jobs_unfinished(kind: str, state: str, count: int) -> None:
+    """Tell the number of jobs of the whole registry that are queued or running, as the database counts them."""
+    _jobs_unfinished.labels(kind, state).set(count)
 
 
 def watch_pool(usage: Callable[[], tuple[int, int]]) -> None:

@@ -32,8 +32,10 @@ from registry.core.services import Services
 from registry.core.teams import Teams
 from registry.datadir import forget_first_password
 from registry.db.pool import Database
-from registry.http.api.app import Beside, create_api
+from registry.http.api.app import create_api
+from registry.http.api.beside import Beside
 from registry.http.api.callers import Callers
+from registry.http.api.routes import ROUTES
 from registry.http.api.services import AdminServices
 from registry.http.challenges import Challenges
 from registry.http.device import DeviceEndpoint
@@ -147,6 +149,7 @@ def add_admin_api(
         explanations=Explanations(db),
         identification=doors.identification,
         identities=Identities(db),
+        jobs=services.jobs,
         keyring=doors.keyring,
         passwords=doors.passwords,
         retention=Retention(db, audit_key.sign, audit_key.verify),
@@ -161,4 +164,4 @@ def add_admin_api(
         verification=Verification(db, audit_key.verify),
         on_password_change=on_password_change(settings),
     )
-    return Beside(create_api(router, callers, admin), app)
+    return Beside(create_api(router, callers, admin, ROUTES, admin.audit_log.note), app)

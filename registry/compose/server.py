@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
 
 from registry import metrics
 from registry.compose.answers import (
@@ -13,8 +14,9 @@ from registry.compose.answers import (
     create_open_router,
     create_redirects,
 )
+from registry.compose.open_api import add_open_api
 from registry.compose.verbs import create_counter, create_redis, create_replicas, create_services, create_store
-from registry.config import Auth, Settings, load_settings
+from registry.config import Auth, JobsMode, Settings, load_settings
 from registry.core.audit_buffer import EventBuffer
 from registry.db.pool import Database
 from registry.http.app import create_app
@@ -24,6 +26,7 @@ from registry.jobs.cleaning import clean_forever
 from registry.jobs.sealing import seal_forever, write_until_end
 from registry.jobs.watching import watch_forever
 from registry.logs import configure_logging
+from registry.storage.base import BlobStore
 
 
 def create_asgi() -> App:
@@ -60,7 +63,9 @@ def create_server(settings: Settings) -> App:
         whole = governed.add_admin_api(app, settings, db, router, services, known, limits)
     else:
         router = create_open_router(settings, services, links, limits)
-        whole = app = create_app(services, router, create_open_access(settings))
+        access = create_open_access(settings)
+        app = create_app(services, router, access)
+        whole = add_open_api(app, settings, router, services, access, limits)
     admin = create_admin_listener(settings, services)
     closing = contextlib.AsyncExitStack()  # the last that was made is the first that ends, and whatever fails, all do
 
@@ -84,6 +89,8 @@ def create_server(settings: Settings) -> App:
         if events is not None:
             loops.append(seal_forever(doors.create_sealer(settings, db), doors.heads_of(store)))
         closing.push_async_callback(_cancelled, [asyncio.create_task(loop) for loop in loops])
+        if settings.jobs is JobsMode.AUTO:
+            closing.push_async_callback(_working(settings, db, store))
         if admin is not None:
             await admin.start()
             closing.push_async_callback(admin.stop)
@@ -93,6 +100,15 @@ def create_server(settings: Settings) -> App:
         await closing.aclose()
 
     return Lane(router, whole) if settings.fast_lane else whole
+
+
+def _working(settings: Settings, db: Database, store: BlobStore) -> Callable[[], Awaitable[None]]:
+    """Begin the background work, and return what ends it."""
+    from registry.compose.background import create_background  # the queue takes its time and memory
+
+    background = create_background(settings, db, store)
+    background.start()
+    return background.stop
 
 
 async def _ended(events: EventBuffer, writing: asyncio.Task[None]) -> None:

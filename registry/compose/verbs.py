@@ -10,6 +10,7 @@ from registry.core.blobs import Blobs
 from registry.core.cleanup import Cleanup
 from registry.core.contents import Contents
 from registry.core.health import Health
+from registry.core.jobs import Jobs
 from registry.core.limits import Counter
 from registry.core.manifests import Manifests
 from registry.core.policy import DeletionRule, SparseRule
@@ -96,6 +97,7 @@ def create_services(
         blobs=Blobs(db, store, access, deletion),
         cleanup=Cleanup(db, store, upload_ttl=settings.upload_ttl),
         health=Health(db, store),
+        jobs=Jobs(db),
         manifests=Manifests(db, contents, access, sparse=sparse, deletion=deletion),
         referrers=Referrers(db),
         repositories=Repositories(db, replicas),

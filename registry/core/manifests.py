@@ -137,15 +137,17 @@ class Manifests:
             references=frozenset((*manifest.blobs, *manifest.children)),
         )
 
+        by = actor.principal if actor is not None else None
+
         async def store(conn: Connection) -> None:
             repository_id = await repositories.find_or_create(conn, name)
             await self._require_content(conn, name, manifest, repository_id)
             await manifests.put(conn, new, repository_id=repository_id)
-            others = await tags.point(conn, names, repository_id=repository_id, digest=digest) if names else []
+            others = await tags.point(conn, names, repository_id=repository_id, digest=digest, by=by) if names else []
             denied = [] if Permission.TAG_MOVE in held else [tag for tag in others if tag in moving]
             if denied:
                 raise TagMoveDenied(name, denied)
-            moved = await tags.move(conn, others, repository_id=repository_id, digest=digest) if others else []
+            moved = await tags.move(conn, others, repository_id=repository_id, digest=digest, by=by) if others else []
             if actor is not None:
                 await record(conn, *_pushed(actor, name, new, names, moved))
 
@@ -164,7 +166,9 @@ class Manifests:
             if repository_id is None or named is None:
                 raise ManifestUnknown(name, str(digest))
             await self._deletion.require_unused(conn, digest, repository_id=repository_id)
-            await manifests.delete(conn, digest, repository_id=repository_id)
+            await manifests.delete(
+                conn, digest, repository_id=repository_id, by=actor.principal if actor is not None else None
+            )
             if actor is not None:
                 event = Event(actor, Action.MANIFEST_DELETE, target_of(name, digest), detail={"tags": named})
                 await record(conn, event)

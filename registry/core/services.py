@@ -8,6 +8,7 @@ from registry.core.access import Access
 from registry.core.blobs import Blobs
 from registry.core.cleanup import Cleanup
 from registry.core.health import Health
+from registry.core.jobs import Jobs
 from registry.core.manifests import Manifests
 from registry.core.referrers import Referrers
 from registry.core.repositories import Repositories
@@ -24,6 +25,7 @@ class Services:
     blobs: Blobs
     cleanup: Cleanup
     health: Health
+    jobs: Jobs
     manifests: Manifests
     referrers: Referrers
     repositories: Repositories

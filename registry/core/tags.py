@@ -36,7 +36,10 @@ class Tags:
 
         async def remove(conn: Connection) -> None:
             repository_id = await repositories.find(conn, name)
-            digest = await tags.delete(conn, tag, repository_id=repository_id) if repository_id is not None else None
+            by = actor.principal if actor is not None else None
+            digest = (
+                await tags.delete(conn, tag, repository_id=repository_id, by=by) if repository_id is not None else None
+            )
             if digest is None:
                 raise ManifestUnknown(name, tag)
             if actor is not None:

@@ -7,8 +7,10 @@ from typing import Final, NamedTuple
 
 from mediatypes.digest import Digest
 from mediatypes.names import RepositoryName, Tag
+from registry.db.outbox import told
 from registry.db.pool import Connection
 from registry.db.rights import EPOCHS, JOINED_EPOCHS, Epochs
+from registry.db.tags import noted
 
 INLINE_SIZE: Final = 64 << 10
 """Contents up to this many bytes come with the batched lookup; larger ones in a query of their own."""
@@ -71,7 +73,9 @@ LEFT JOIN LATERAL (
 ORDER BY q.position
 """
 _CONTENT: Final = "SELECT content FROM manifests WHERE repository_id = $1 AND digest = $2"
-_PUT: Final = """
+# In one statement, since each would cost a push a round trip.
+_PUT: Final = f"""
+WITH told AS ({told("$1", "$2")})
 INSERT INTO manifests (repository_id, digest, media_type, artifact_type, subject, referrer, size, content)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (repository_id, digest) DO UPDATE
@@ -87,7 +91,11 @@ SELECT digest FROM manifests WHERE repository_id = $1 AND digest = ANY($2::bytea
 _LOCK: Final = "SELECT 1 FROM manifests WHERE repository_id = $1 AND digest = $2 FOR UPDATE"
 # In the order in which a push takes them: the cascade of the deletion alone has none.
 _LOCK_TAGS: Final = "SELECT name FROM tags WHERE repository_id = $1 AND digest = $2 ORDER BY name FOR UPDATE"
-_DELETE: Final = "DELETE FROM manifests WHERE repository_id = $1 AND digest = $2"
+_DELETE: Final = f"""
+WITH named AS (SELECT name, digest FROM tags WHERE repository_id = $1 AND digest = $2),
+noted AS ({noted("SELECT name, digest AS before, NULL::bytea AS after FROM named", "$3")})
+DELETE FROM manifests WHERE repository_id = $1 AND digest = $2
+"""
 _USERS: Final = """
 SELECT manifest FROM manifest_references
 WHERE digest = $2 AND repository_id = $1 AND manifest <> $2 ORDER BY manifest LIMIT $3
@@ -133,7 +141,10 @@ async def content(conn: Connection, *, repository_id: int, digest: bytes) -> byt
 
 
 async def put(conn: Connection, new: NewManifest, *, repository_id: int) -> None:
-    """Store a manifest and its references, and lock it until the transaction ends. The media type is that of the last push."""
+    """Store a manifest and its references, lock it until the transaction ends, and say so in the outbox.
+
+    The media type is that of the last push.
+    """
     packed = new.digest.to_bytes()
     subject = new.subject.to_bytes() if new.subject else None
     await conn.execute(
@@ -164,9 +175,9 @@ async def lock(conn: Connection, digest: Digest, *, repository_id: int) -> list[
     return [row["name"] for row in await conn.fetch(_LOCK_TAGS, repository_id, digest.to_bytes())]
 
 
-async def delete(conn: Connection, digest: Digest, *, repository_id: int) -> None:
-    """Delete a manifest with its tags and its references."""
-    await conn.execute(_DELETE, repository_id, digest.to_bytes())
+async def delete(conn: Connection, digest: Digest, *, repository_id: int, by: str | None = None) -> None:
+    """Delete a manifest with its tags, whose history says `by` whom, and its references."""
+    await conn.execute(_DELETE, repository_id, digest.to_bytes(), by)
 
 
 async def users(conn: Connection, digest: Digest, *, repository_id: int, limit: int) -> list[Digest]:

@@ -35,6 +35,9 @@ SELECT name FROM (
 ) AS named
 ORDER BY name LIMIT $2
 """
+_MATCHING: Final = (
+    "SELECT id FROM repositories WHERE ($1::text IS NULL OR name = $1) AND starts_with(name, $2) ORDER BY id"
+)
 
 
 async def find(conn: Connection, name: RepositoryName) -> int | None:
@@ -60,3 +63,8 @@ async def page(conn: Connection, *, after: str, limit: int, principal_id: int | 
     Of those only that a principal may pull from; None stands for whoever may see all.
     """
     return [row["name"] for row in await conn.fetch(_PAGE, after, limit, principal_id)]
+
+
+async def matching(conn: Connection, *, name: RepositoryName | None, prefix: str) -> list[int]:
+    """Return the ids of the repository `name`, or of all whose names begin with `prefix`."""
+    return [row["id"] for row in await conn.fetch(_MATCHING, name, prefix)]

@@ -51,6 +51,7 @@ STATUS: Final[dict[type[RegistryError], int]] = {
     errors.NameUnknown: 404,
     errors.BlobUnknown: 404,
     errors.UploadUnknown: 404,
+    errors.JobUnknown: 404,
     errors.ManifestUnknown: 404,
     errors.ManifestBlobUnknown: 404,
     errors.EndpointUnknown: 404,

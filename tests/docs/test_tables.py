@@ -12,7 +12,7 @@ from mediatypes.codes import ErrorCode
 from mediatypes.endpoints import ENDPOINTS
 from registry import metrics
 from registry.config import documentation
-from registry.http.api.app import ROUTES
+from registry.http.api.routes import ROUTES
 from registry.http.errors import STATUS
 from registry.http.pages.router import ENDPOINTS as PAGES_OF_PEOPLE
 from tests.docs.commands import PAGES, ROOT

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from registry.http.api.app import ROUTES
+from registry.http.api.routes import ROUTES
 from tests.http.admin import PASSWORD, Api, Governed, basic, problem
 from tests.http.client import Client, wire
 from tests.http.server import serving

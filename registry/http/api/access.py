@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from registry.core.access import Permission
 from registry.errors import FieldsInvalid
-from registry.http.api.callers import Asked
+from registry.http.api.asked import Asked
 from registry.http.api.models import AccessQuery, Explanation, Holder, HolderQuery, Page
 from registry.http.api.route import Route
 from registry.http.api.services import AdminServices

@@ -1,9 +1,9 @@
-"""The admin API as an application beside that of `/v2/`: quart-schema's validation and documentation, our door and errors."""
+"""The API as an application beside that of `/v2/`: quart-schema's validation and documentation, our door and errors."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
 from typing import Any, Final, cast
 
@@ -35,59 +35,26 @@ from registry.errors import (
     RequestInvalid,
     Unauthorized,
 )
-from registry.http.api import (
-    access,
-    artifacts,
-    audit,
-    grants,
-    issuers,
-    me,
-    organisations,
-    robots,
-    roles,
-    service_accounts,
-    signing_keys,
-    teams,
-    users,
-)
-from registry.http.api.callers import SIGNED, Asked, Callers, require_administrator
+from registry.http.api.asked import SIGNED, Asked, Door, require_administrator
 from registry.http.api.conditions import conditional
 from registry.http.api.documentation import BASE, ROUTE, document
-from registry.http.api.problems import is_api, render_problem
+from registry.http.api.problems import render_problem
+from registry.http.api.reader_services import ReaderServices
 from registry.http.api.route import Route
-from registry.http.api.services import AdminServices
-from registry.http.app import METHODS, Application, bare_app, exchange_of, normalise, response_of
+from registry.http.app import METHODS, Application, bare_app, exchange_of, response_of
 from registry.http.call import Call
 from registry.http.journal import DENIALS
-from registry.http.lane import App
 from registry.http.reply import Reply
 from registry.http.routes import Router, Work
-
-ROUTES: Final[tuple[Route, ...]] = tuple(
-    route
-    for module in (
-        me,
-        users,
-        robots,
-        service_accounts,
-        organisations,
-        teams,
-        roles,
-        grants,
-        access,
-        issuers,
-        signing_keys,
-        audit,
-        artifacts,
-    )
-    for route in module.ROUTES
-)
-"""All that the API's document names."""
 
 _BASIC: Final = 'Basic realm="blacklake", charset="UTF-8"'
 _LARGEST_BODY: Final = 64 << 10  # bytes
 _DENIED: Final = (Unauthorized, DelegationDenied, AdministratorNeeded, AccessDenied)
 _log = structlog.get_logger("registry.http")
+
+
+Note = Callable[[Event], Awaitable[None]]
+"""Records an event."""
 
 
 class BoundedRequest(Request):
@@ -99,36 +66,20 @@ class BoundedRequest(Request):
         return content.decode() if as_text else content
 
 
-class AdminApplication(Application):
+class ApiApplication(Application):
     """Quart, with bodies that are bounded."""
 
     request_class = BoundedRequest
 
 
-class Beside:
-    """Hands what is below `/api` to one application, and all else to another."""
+class Api:
+    """Makes views of routes: each admits its call, keeps bodies bounded, and has a refusal noted where events are."""
 
-    def __init__(self, api: Quart, app: App) -> None:
-        self._api = api
-        self._app = app
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Hand a request on."""
-        if scope["type"] == "http":
-            normalise(scope)
-            if is_api(scope["path"]):
-                await self._api(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
-
-
-class AdminApi:
-    """Makes views of routes: each admits its call, keeps bodies bounded, and leaves a row in the audit log where it refuses."""
-
-    def __init__(self, router: Router, callers: Callers, services: AdminServices) -> None:
+    def __init__(self, router: Router, callers: Door, services: ReaderServices, note: Note | None) -> None:
         self._router = router
         self._callers = callers
         self._services = services
+        self._note = note
         self._denials = RateLimit(DENIALS, MemoryCounter())
 
     def view(self, route: Route) -> Callable[..., Awaitable[Response]]:
@@ -199,10 +150,12 @@ class AdminApi:
 
     async def _deny(self, event: Event) -> None:
         """Record what somebody was denied, as often as elsewhere (registry.http.journal)."""
+        if self._note is None:
+            return
         if (await self._denials.count(str(event.actor.principal_id))).is_refused:
             metrics.count_audit_dropped()
         else:
-            await self._services.audit_log.note(event)
+            await self._note(event)
 
     async def _sent(self, work: Work, *, challenge: str | None = None) -> Response:
         exchange = exchange_of()
@@ -213,12 +166,14 @@ class AdminApi:
         return response_of(reply, exchange)
 
 
-def create_api(router: Router, callers: Callers, services: AdminServices) -> Quart:
-    """Return the application that answers everything below `/api`."""
-    app = bare_app("registry.api", AdminApplication)
+def create_api(
+    router: Router, callers: Door, services: ReaderServices, routes: Iterable[Route], note: Note | None = None
+) -> Quart:
+    """Return the application that answers everything below `/api`; `note` records what somebody was denied."""
+    app = bare_app("registry.api", ApiApplication)
     documentation = document(app)
-    api = AdminApi(router, callers, services)
-    for route in ROUTES:
+    api = Api(router, callers, services, note)
+    for route in routes:
         app.add_url_rule(
             f"{BASE}{route.path}",
             route.label,

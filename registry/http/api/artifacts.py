@@ -7,7 +7,7 @@ import math
 
 from pydantic import BaseModel
 
-from registry.http.api.callers import Asked
+from registry.http.api.asked import Asked
 from registry.http.api.models import (
     ArtifactCounts,
     ArtifactFound,
@@ -17,13 +17,13 @@ from registry.http.api.models import (
     HighlightFound,
     Page,
 )
+from registry.http.api.reader_services import ReaderServices
 from registry.http.api.route import Route
-from registry.http.api.services import AdminServices
 from registry.http.parse import max_stale_of
 from registry.http.reply import Reply
 
 
-async def found(services: AdminServices, asked: Asked, query_args: ArtifactPaging) -> Reply:
+async def found(services: ReaderServices, asked: Asked, query_args: ArtifactPaging) -> Reply:
     """List the artifacts that a query asks for: the newest first, or the best where it has words."""
     page = await services.search.page(
         query_args.q,
@@ -42,7 +42,7 @@ async def found(services: AdminServices, asked: Asked, query_args: ArtifactPagin
     return _aged(Page[ArtifactFound](items=items, next=page.next_after), page.age)
 
 
-async def facets(services: AdminServices, asked: Asked, query_args: ArtifactQuery) -> Reply:
+async def facets(services: ReaderServices, asked: Asked, query_args: ArtifactQuery) -> Reply:
     """Count the most frequent values of each facet among the artifacts that a query asks for."""
     counts = await services.search.facets(query_args.q, caller=asked.caller, max_stale=max_stale_of(asked.call))
     told = ArtifactCounts(

@@ -14,7 +14,7 @@ from registry.core.audit_verification import Compared
 from registry.core.audit_verification import Finding as Found
 from registry.db.audit import EventFilter, EventRow
 from registry.errors import FieldsInvalid, Unavailable
-from registry.http.api.callers import Asked
+from registry.http.api.asked import Asked
 from registry.http.api.models import (
     AuditEvent,
     EventPaging,

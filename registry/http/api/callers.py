@@ -3,44 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import Final
 
 from registry.auth.gate import TokenGate
 from registry.auth.own_site import require_own_site
 from registry.auth.request_signatures import RequestSignatures
 from registry.core.access import ANONYMOUS, ANONYMOUS_ID, Access, Caller, CredentialKind
-from registry.core.audit import Actor, actor_of
-from registry.db.principals import StandingRow
+from registry.core.audit import actor_of
 from registry.errors import (
     AdminDenied,
-    AdministratorNeeded,
     CredentialsMissing,
     RequestInvalid,
     SignatureInvalid,
 )
+from registry.http.api.asked import NOBODY, SIGNED, Asked
 from registry.http.call import Call
 from registry.http.limits import Limits, Networks
 
 SCOPE: Final = "registry:admin:*"
 """What an access token must have been asked for with."""
-
-SIGNED: Final = frozenset(("signature", "signature-input"))
-"""Headers of which one at least has a request that is signed, whose body must be known to say who calls."""
-
-
-_NOBODY: Final = StandingRow(ANONYMOUS_ID, "anonymous", "", is_admin=False, is_disabled=False, organisation_id=None)
-"""Who one is that nobody knows."""
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A call by somebody who is known: who he is now, and how events name him."""
-
-    call: Call
-    caller: Caller
-    standing: StandingRow
-    actor: Actor
 
 
 class Callers:
@@ -70,10 +51,7 @@ class Callers:
         self._scheme = "https" if is_secure else "http"
 
     async def admit(self, call: Call, content: bytes, *, is_for_readers: bool = False) -> Asked:
-        """Return who calls; `content` is the body of a request that is signed. Readers may be anybody, by any credential.
-
-        Raise Unauthorized, AccessDenied, RequestInvalid, TooManyRequests.
-        """
+        """See Door. Raise Unauthorized, AccessDenied, RequestInvalid, TooManyRequests."""
         require_own_site(call.headers, self._external_url)  # a browser adds by itself what it was once told by Basic
         await self._limits.admit(call, self._caller(call, content))
         if not is_for_readers:
@@ -82,7 +60,7 @@ class Callers:
             if call.caller.bound is not None and not call.caller.bound.admin:
                 raise AdminDenied
         is_somebody = call.caller.principal_id not in (None, ANONYMOUS_ID)
-        standing = await self._access.standing(call.caller) if is_somebody or not is_for_readers else _NOBODY
+        standing = await self._access.standing(call.caller) if is_somebody or not is_for_readers else NOBODY
         credential = call.caller.credential
         if standing.kind == "service" and (credential is None or credential.kind is not CredentialKind.SIGNATURE):
             raise SignatureInvalid("is missing: services sign their requests (RFC 9421) and have nothing else")
@@ -103,9 +81,3 @@ class Callers:
         path = (call.raw_path if call.raw_path is not None else call.path.encode()).decode("latin-1")
         query = f"?{call.raw_query.decode('latin-1')}" if call.raw_query else ""
         return f"{base.rstrip('/')}{path}{query}"
-
-
-def require_administrator(asked: Asked) -> None:
-    """Raise AdministratorNeeded unless the caller may do everything in the registry, as the database has just said."""
-    if not asked.standing.is_admin:
-        raise AdministratorNeeded

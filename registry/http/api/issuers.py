@@ -6,7 +6,7 @@ from registry.auth.trust import kind_of
 from registry.auth.trusted import Rule
 from registry.core.audit import Action
 from registry.db.trust import IssuerRow
-from registry.http.api.callers import Asked
+from registry.http.api.asked import Asked
 from registry.http.api.models import (
     Issuer,
     IssuerQuery,

@@ -11,7 +11,7 @@ from registry.core.access import CredentialKind
 from registry.core.audit import Action
 from registry.errors import IdentityRefused
 from registry.http.api import models
-from registry.http.api.callers import Asked
+from registry.http.api.asked import Asked
 from registry.http.api.models import Key, KeyMade, Me, NewKey, NumberedPaging, Page, PasswordChange, Session
 from registry.http.api.route import Route
 from registry.http.api.services import AdminServices

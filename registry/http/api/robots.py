@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from registry.core.audit import Action
 from registry.db.directory import PrincipalRow
-from registry.http.api.callers import Asked
+from registry.http.api.asked import Asked
 from registry.http.api.me import keys_of, make_key
 from registry.http.api.models import (
     BIGGEST,

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from registry.core.audit import Action
 
 Handler = Callable[..., Awaitable[Any]]
-"""Takes AdminServices, Asked, the path's parameters by name, `data` where there is a body and `query_args` where a query."""
+"""Takes AdminServices or ReaderServices, Asked, the path's parameters by name, `data` where there is a body, `query_args`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from registry.auth.request_signatures import PublicKeyUnfit, read_public_key
 from registry.core.audit import Action
 from registry.db.directory import PrincipalRow
 from registry.errors import IdentityRefused
-from registry.http.api.callers import Asked
+from registry.http.api.asked import Asked
 from registry.http.api.models import (
     Change,
     NewService,

@@ -1,4 +1,4 @@
-"""What the admin API does its work by, in one place."""
+"""What the API does for those whom a registry knows, in one place."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from registry.core.directory import Directory
 from registry.core.explanations import Explanations
 from registry.core.identities import Identities
 from registry.core.roles import Roles
-from registry.core.search import Search
 from registry.core.service_keys import ServiceKeys
 from registry.core.teams import Teams
+from registry.http.api.reader_services import ReaderServices
 
 
-@dataclass(frozen=True, slots=True)
-class AdminServices:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdminServices(ReaderServices):
     """One object per noun; `on_password_change` is told whose password is another one now."""
 
     api_keys: ApiKeys
@@ -39,7 +39,6 @@ class AdminServices:
     passwords: Passwords
     retention: Retention
     roles: Roles
-    search: Search
     secret_key: SecretKey
     service_keys: ServiceKeys
     sessions: Sessions

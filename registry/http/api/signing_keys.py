@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from registry.core.audit import Action
-from registry.http.api.callers import Asked
+from registry.http.api.asked import Asked
 from registry.http.api.models import Page, Rotation, SigningKey, SigningKeyMade
 from registry.http.api.route import Route
 from registry.http.api.services import AdminServices

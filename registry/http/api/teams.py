@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from registry.core.audit import Action
-from registry.http.api.callers import Asked
+from registry.http.api.asked import Asked
 from registry.http.api.models import Member, Named, Page, Paging, Team
 from registry.http.api.organisations import ORGANISATION
 from registry.http.api.route import Route

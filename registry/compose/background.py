@@ -1,0 +1,92 @@
+"""Background work: the relay of the outbox, the worker of the queue, and the sandbox in which it reads."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from pathlib import Path
+from typing import Final
+
+from registry.config import Settings
+from registry.core.extraction import Extraction
+from registry.core.jobs import DESCRIBE, KEPT, Jobs
+from registry.core.outbox import Outbox
+from registry.db.pool import Database
+from registry.db.queue import enqueue, forget_log
+from registry.jobs.describing import describing
+from registry.jobs.relaying import care_forever, relay_forever
+from registry.jobs.turns import turn
+from registry.jobs.working import Worker
+from registry.sandbox import Sandbox
+from registry.storage.base import BlobStore
+
+_AT_ONCE: Final = 4  # jobs; the sandbox reads fewer at a time
+_BATCH: Final = 1000
+
+
+class Background:
+    """All of it, from `start` to `stop`; `place` is the file by whose lock the processes of a node take turns, if they do."""
+
+    def __init__(self, db: Database, store: BlobStore, place: Path | None) -> None:
+        self._db = db
+        self._place = place
+        self._sandbox = Sandbox("registry.reading:read")
+        self._jobs = Jobs(db)
+        self._outbox = Outbox(db, enqueue)
+        self._worker = Worker(
+            db,
+            self._jobs,
+            {DESCRIBE: describing(Extraction(db, store, self._sandbox), self._jobs)},
+            at_once=_AT_ONCE,
+        )
+        self._running: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin."""
+        self._running = asyncio.create_task(self._run())
+
+    async def stop(self, patience: float = 0) -> None:
+        """Take no more jobs, give those back that have not ended in `patience` seconds, and wait for the end of everything."""
+        if self._running is None:
+            return
+        self._worker.end()
+        await asyncio.wait([self._running], timeout=patience)
+        self._worker.leave()
+        await asyncio.wait([self._running])
+
+    async def _run(self) -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(self._sandbox.close)
+            if self._place is not None and not await self._has_turn(stack, self._place):
+                return
+            loops = [
+                asyncio.create_task(relay_forever(self._outbox, self._worker.wake)),
+                asyncio.create_task(care_forever(self._outbox, self._jobs, self._forget_log)),
+            ]
+            try:
+                await self._worker.run()
+            finally:
+                for loop in loops:
+                    loop.cancel()
+                await asyncio.wait(loops)
+
+    async def _has_turn(self, stack: contextlib.AsyncExitStack, place: Path) -> bool:
+        """Wait for this process's turn; return False where the end comes first."""
+        entering = asyncio.create_task(stack.enter_async_context(turn(place)))
+        ending = asyncio.create_task(self._worker.ending())
+        await asyncio.wait([entering, ending], return_when=asyncio.FIRST_COMPLETED)
+        ending.cancel()
+        if not entering.done():
+            entering.cancel()
+            await asyncio.wait([entering])
+            return False
+        entering.result()
+        return True
+
+    async def _forget_log(self) -> int:
+        return await self._db.transaction("forget_queue_log", lambda conn: forget_log(conn, after=KEPT, limit=_BATCH))
+
+
+def create_background(settings: Settings, db: Database, store: BlobStore) -> Background:
+    """Return the background work of a server, of whose workers one does it."""
+    return Background(db, store, settings.data_dir / "run" / "jobs.lock")

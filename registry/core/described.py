@@ -1,0 +1,203 @@
+"""What an artifact is, of all that its format and its files say: the row that is kept, its metrics and its files. Pure."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import posixpath
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, TypeAlias
+
+from mediatypes.digest import Digest
+from mediatypes.models.artifact import Artifact, Description, Layer, Packing
+from mediatypes.record import Fact, InvalidFact, Kind, Provenance, Record, recorded
+from registry.db.artifacts import ArtifactRow, FileRow, MetricRow
+
+RECORD_VERSION: Final = 1
+"""Of what is made of facts. Raise it when records come out otherwise: artifacts of another one are described again."""
+
+_LONGEST: Final = 255  # characters of a value that is looked for by an index
+_MOST: Final = 100  # values of a list likewise
+_MOST_FILES: Final = 20_000  # of an artifact
+_LONGEST_PATH: Final = 1024  # bytes
+_LONGEST_PROBLEM: Final = 2000  # characters
+_LEVELS: Final = ("dangerous", "suspicious")
+_SHARD: Final = re.compile(r"(?P<name>.*)-\d{5,6}-of-\d{5,6}(?P<suffix>\.[^/]+)")
+_COUNTED: Final = ("parameters", "tensors", "rows")
+
+
+@dataclass(slots=True)
+class ReadLayer:
+    """A layer and what was read of it: {"files": …, "problem": …} of registry.reading; None where its blob is absent."""
+
+    layer: Layer
+    digest: bytes
+    reading: dict[str, Any] | None
+    problem: str | None = None
+
+
+_File: TypeAlias = tuple[ReadLayer, dict[str, Any]]
+_Child: TypeAlias = tuple[str, str, dict[str, Any]]
+"""A child's digest, its kind and its record."""
+
+
+@dataclass(slots=True)
+class Described:
+    """All that is kept of an artifact."""
+
+    row: ArtifactRow
+    metrics: list[MetricRow]
+    files: list[FileRow]
+
+
+def describe(
+    artifact: Artifact,
+    packed_as: str,
+    description: Description,
+    layers: Sequence[ReadLayer],
+    children: Sequence[_Child],
+    problems: Iterable[str],
+    *,
+    size: int,
+) -> Described:
+    """Return what is kept of an artifact; `children` are an index's, `size` the manifest's own bytes."""
+    files = [(layer, file) for layer in layers for file in (layer.reading or {}).get("files", ())]
+    facts = [*description.facts, *_facts_of_files(files), *_facts_of_children(children)]
+    record = recorded(_kind(description.kind, files, children), packed_as, facts)
+    said = [*problems, *_problems(layers, files)]
+    values = record.values
+    row = ArtifactRow(
+        kind=record.kind,
+        format=packed_as,
+        artifact_type=_cut(artifact.artifact_type),
+        size=size + sum(item.size for item in (*artifact.layers, *filter(None, [artifact.config]))),
+        framework=_cut(values.get("framework")),
+        weights_format=_cut(values.get("format")),
+        architecture=_cut(values.get("architecture")),
+        family=_cut(values.get("family")),
+        parameters=values.get("parameters"),
+        precision=_cut(values.get("precision")),
+        quantization=_cut(values.get("quantization")),
+        context_length=values.get("context_length"),
+        rows=values.get("rows"),
+        licenses=_several(values.get("licenses")),
+        languages=_several(values.get("languages")),
+        tasks=_several(values.get("tasks")),
+        base_models=_several(item.get("ref") for item in values.get("base_models", ())),
+        datasets=_several(item.get("ref") for item in values.get("datasets", ())),
+        labels=_several(values.get("tags")),
+        finding=_worst(files),
+        record=json.dumps({"values": values, "sources": record.sources}, ensure_ascii=False),
+        record_version=RECORD_VERSION,
+        is_complete=not said,
+        problem="; ".join(said)[:_LONGEST_PROBLEM] if said else None,
+    )
+    return Described(row, _metrics(record), _listed(files))
+
+
+def _facts_of_files(files: Sequence[_File]) -> list[Fact]:
+    """Return what files say; what is counted of parts of one thing, such as a model's shards, is counted together."""
+    facts: list[Fact] = []
+    firsts: dict[tuple[str, ...], int] = {}
+    for layer, file in files:
+        for fact in _facts(file):
+            together = _together(fact, _path(layer, file), str(file.get("format")))
+            place = firsts.setdefault(together, len(facts)) if together is not None else len(facts)
+            if place == len(facts):
+                facts.append(fact)
+            else:
+                first = facts[place]
+                facts[place] = replace(first, value=min(first.value + fact.value, (1 << 63) - 1))
+    return facts
+
+
+def _facts(file: dict[str, Any]) -> Iterator[Fact]:
+    for name, value, provenance, at in file.get("facts", ()):
+        with contextlib.suppress(InvalidFact, KeyError, ValueError):  # of a reader that says what no field can have
+            yield Fact(name, value, Provenance(provenance), at)
+
+
+def _together(fact: Fact, path: str, form: str) -> tuple[str, ...] | None:
+    """Return what a count is to be added up by; None where it stands for itself."""
+    if fact.provenance is not Provenance.HEADER or fact.field not in _COUNTED:
+        return None
+    if fact.field == "rows":
+        return fact.field, form
+    shard = _SHARD.fullmatch(path)
+    return (fact.field, shard["name"], shard["suffix"]) if shard is not None else None
+
+
+def _facts_of_children(children: Sequence[_Child]) -> Iterator[Fact]:
+    for digest, _, record in children:
+        for name, value in record["values"].items():
+            provenance = Provenance[record["sources"][name][0]["provenance"].upper()]
+            yield Fact(name, value, provenance, f"manifests/{digest}")
+
+
+def _kind(kind: Kind, files: Sequence[_File], children: Sequence[_Child]) -> Kind:
+    """Return the kind that the format tells; where it tells none, what its files or all of its children are."""
+    if kind is Kind.INDEX and len({child for _, child, _ in children}) == 1:
+        return Kind(children[0][1])
+    if kind is not Kind.FILES:
+        return kind
+    if any(file.get("tensors") for _, file in files):
+        return Kind.MODEL
+    return Kind.DATASET if any(fact.field == "rows" for _, file in files for fact in _facts(file)) else kind
+
+
+def _listed(files: Sequence[_File]) -> list[FileRow]:
+    rows = {}
+    for layer, file in files[:_MOST_FILES]:
+        path = _path(layer, file)
+        packing, role = layer.layer.packing, layer.layer.role
+        rows[path] = FileRow(
+            path, layer.digest, str(packing), file.get("start"), file["size"], str(role), file.get("format")
+        )
+    return list(rows.values())
+
+
+def _path(layer: ReadLayer, file: dict[str, Any]) -> str:
+    """Return a file's path in the artifact; what nobody has named is called by its digest."""
+    is_file = layer.layer.packing is Packing.RAW
+    path = layer.layer.path if is_file else posixpath.join(layer.layer.path, file["path"])
+    text = (path or str(Digest.from_bytes(layer.digest))).replace("\0", "\\0").encode(errors="backslashreplace")
+    return text[:_LONGEST_PATH].decode(errors="ignore")
+
+
+def _problems(layers: Sequence[ReadLayer], files: Sequence[_File]) -> Iterator[str]:
+    for layer in layers:
+        name = layer.layer.path or layer.layer.descriptor.digest
+        problem = layer.problem or (layer.reading or {}).get("problem")
+        if problem:
+            yield f"the file {name} {problem}"
+    for layer, file in files:
+        if file.get("problem"):
+            yield f"the file {_path(layer, file)} {file['problem']}"
+    if len(files) > _MOST_FILES:
+        yield f"of {len(files)} files the first {_MOST_FILES} are listed"
+
+
+def _metrics(record: Record) -> list[MetricRow]:
+    return [
+        MetricRow(item["name"][:_LONGEST], float(value), _cut(item.get("dataset")), _cut(item.get("split")))
+        for item in record.values.get("metrics", ())
+        if isinstance(value := item.get("value"), (int, float))
+        and not isinstance(value, bool)
+        and isinstance(item.get("name"), str)
+    ]
+
+
+def _worst(files: Sequence[_File]) -> str | None:
+    levels = {finding["level"] for _, file in files for finding in file.get("findings", ())}
+    return next((level for level in _LEVELS if level in levels), None)
+
+
+def _cut(text: object) -> str | None:
+    return text[:_LONGEST] if isinstance(text, str) else None
+
+
+def _several(found: Iterable[object] | None) -> list[str]:
+    cut = (_cut(item) for item in found or ())
+    return list(dict.fromkeys(item for item in cut if item is not None))[:_MOST]

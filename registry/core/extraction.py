@@ -1,0 +1,218 @@
+"""What an artifact is: found out from its manifest, its config and its files, and kept in rows.
+
+Nothing is held while files are read: blobs are looked up, read in the sandbox by ranges, each once for all artifacts that have
+it, and at last all is written in one short transaction. It may be done any number of times, with the same result.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
+
+import structlog
+
+from mediatypes.digest import Digest
+from mediatypes.models.artifact import Artifact, Layer, Packing, parse_artifact
+from mediatypes.models.formats import recognise
+from mediatypes.ranges import ByteRange
+from mediatypes.record import Kind
+from registry.core import tensor_index
+from registry.core.described import Described, ReadLayer, describe
+from registry.db import artifacts, readings
+from registry.db.artifacts import HeldRow, SubjectRow
+from registry.db.pool import Connection, Database
+from registry.db.readings import ReadingRow, TensorIndexRow
+from registry.sandbox import Refused, Sandbox
+from registry.storage.base import BlobStore, StorageKey
+
+READERS_VERSION: Final = 1
+"""Of the readers of files. Raise it when they say more or otherwise: blobs are read again then."""
+
+_LARGEST_CONFIG: Final = 4 << 20  # bytes, as of a manifest
+_HEADERS: Final = 256 << 20  # bytes that are read of a file, at most
+_LARGEST_COMPRESSED: Final = 8 << 30  # bytes of a compressed archive, all of which are read
+_MOST_CHILDREN: Final = 100
+_DEEPEST: Final = 3  # indexes in indexes
+
+_log = structlog.get_logger("registry.extraction")
+
+Tell = Callable[[int, int], Awaitable[None]]
+"""Is told how many bytes are to be looked through, and through how many that has been done."""
+
+Also = Callable[[Connection], Awaitable[None]]
+"""What is done in the transaction that writes."""
+
+
+class Extraction:
+    """The verb that describes artifacts."""
+
+    def __init__(self, db: Database, store: BlobStore, sandbox: Sandbox) -> None:
+        self._db = db
+        self._store = store
+        self._sandbox = sandbox
+
+    async def describe(
+        self, repository_id: int, digest: bytes, *, tell: Tell, also: Also, depth: int = _DEEPEST
+    ) -> None:
+        """Find out what a manifest is and keep it; one that is gone is nothing. `also` is done in either case.
+
+        Raise Unavailable, StorageError.
+        """
+        subject = await self._db.read(
+            "find_subject", lambda conn: artifacts.subject(conn, repository_id=repository_id, digest=digest)
+        )
+        found = await self._described(repository_id, subject, tell, depth) if subject is not None else None
+
+        async def write(conn: Connection) -> None:
+            if found is not None and await artifacts.lock(conn, repository_id=repository_id, digest=digest):
+                await artifacts.put(
+                    conn,
+                    found.row,
+                    repository_id=repository_id,
+                    digest=digest,
+                    metrics=found.metrics,
+                    files=found.files,
+                )
+            await also(conn)
+
+        await self._db.transaction("write_artifact", write)
+
+    async def _described(self, repository_id: int, subject: SubjectRow, tell: Tell, depth: int) -> Described:
+        problems: list[str] = []
+        outline = await asyncio.to_thread(parse_artifact, subject.content, None)
+        config = await self._config(repository_id, outline, problems)
+        artifact = await asyncio.to_thread(parse_artifact, subject.content, config)
+        form, description = await asyncio.to_thread(recognise, artifact)
+        for problem in description.problems:
+            _log.warning("a format failed", repository=subject.repository, problem=problem)
+        # What programs run is not ours to describe, and often large.
+        layers = [] if description.kind is Kind.IMAGE else description.layers
+        read = await self._read(repository_id, layers, tell)
+        children = await self._children(repository_id, artifact, problems, depth)
+        return await asyncio.to_thread(
+            describe, artifact, form.name, description, read, children, problems, size=len(subject.content)
+        )
+
+    async def _config(self, repository_id: int, artifact: Artifact, problems: list[str]) -> bytes | None:
+        """Return the config's bytes; None where it is absent or large."""
+        if artifact.config is None or artifact.config.size > _LARGEST_CONFIG:
+            return None
+        packed = Digest.parse(artifact.config.digest).to_bytes()
+        held = await self._held(repository_id, [packed])
+        if packed not in held:
+            problems.append(f"the config {artifact.config.digest} is not in the repository")
+            return None
+        if held[packed].size > _LARGEST_CONFIG:
+            return None
+        return await self._fetched(held[packed], 0, held[packed].size)
+
+    async def _children(
+        self, repository_id: int, artifact: Artifact, problems: list[str], depth: int
+    ) -> list[tuple[str, str, dict[str, Any]]]:
+        """Return digest, kind and record of an index's children, which are described first where they aren't yet."""
+        named = [child.digest for child in artifact.manifests][:_MOST_CHILDREN]
+        packed = {digest: Digest.parse(digest).to_bytes() for digest in named}
+        known = await self._records(repository_id, [*packed.values()])
+        missing = [digest for digest in packed.values() if digest not in known]
+        if missing and depth > 0:
+            for digest in missing:
+                await self.describe(repository_id, digest, tell=_nobody, also=_nothing, depth=depth - 1)
+            known |= await self._records(repository_id, missing)
+        problems += [f"the manifest {name} is not in the repository" for name in packed if packed[name] not in known]
+        return [(name, *known[digest]) for name, digest in packed.items() if digest in known]
+
+    async def _read(self, repository_id: int, layers: Sequence[Layer], tell: Tell) -> list[ReadLayer]:
+        """Return what is in layers, of which those are read that nobody has read yet."""
+        found = [ReadLayer(layer, Digest.parse(layer.descriptor.digest).to_bytes(), None) for layer in layers]
+        held = await self._held(repository_id, [one.digest for one in found])
+        known = await self._known([one for one in found if one.digest in held])
+        total = sum(row.size for row in held.values())
+        progress = 0
+        for one in found:
+            blob = held.get(one.digest)
+            if blob is None:
+                one.problem = "is not in the repository"
+                continue
+            key = one.digest, _manner(one.layer)
+            if key not in known:
+                try:
+                    known[key] = await self._read_blob(one.layer, blob)
+                except Refused as refusal:
+                    known[key] = {"files": [_unread(one.layer, blob)], "problem": str(refusal)}
+                    if refusal.is_final:  # so that it isn't tried at each push; the next version of the readers tries
+                        await self._keep(ReadingRow(*key, known[key]), {})
+            one.reading = known[key]
+            progress = min(total, progress + blob.size)
+            await tell(total, progress)
+        return found
+
+    async def _read_blob(self, layer: Layer, blob: HeldRow) -> dict[str, Any]:
+        """Read a blob in the sandbox and keep what it says. Raise Refused."""
+        is_compressed = layer.packing in (Packing.TAR_GZIP, Packing.TAR_ZSTD)
+        if is_compressed and blob.size > _LARGEST_COMPRESSED:
+            raise Refused(f"is a compressed archive of more than {_LARGEST_COMPRESSED} bytes")
+        task = {"packing": str(layer.packing), "path": layer.path if layer.packing is Packing.RAW else ""}
+        reading: dict[str, Any] = await self._sandbox.run(
+            task,
+            lambda start, stop: self._fetched(blob, start, stop),
+            size=blob.size,
+            budget=2 * blob.size + (1 << 20) if is_compressed else _HEADERS,
+        )
+        indexes = {}
+        for file in reading["files"]:
+            tensors = file.pop("tensors", None)
+            if tensors:
+                file["tensors"] = len(tensors)
+                content = await asyncio.to_thread(tensor_index.packed, tensors)
+                indexes[file["path"] if layer.packing is not Packing.RAW else ""] = TensorIndexRow(
+                    len(tensors), content
+                )
+        await self._keep(ReadingRow(blob.digest, _manner(layer), reading), indexes)
+        return reading
+
+    async def _keep(self, row: ReadingRow, indexes: dict[str, TensorIndexRow]) -> None:
+        await self._db.transaction(
+            "keep_reading",
+            lambda conn: readings.put(conn, row, version=READERS_VERSION, tensor_indexes=indexes),
+        )
+
+    async def _known(self, layers: Sequence[ReadLayer]) -> dict[tuple[bytes, str], dict[str, Any]]:
+        wanted = [(one.digest, _manner(one.layer)) for one in layers]
+        rows = await self._db.read("find_readings", lambda conn: readings.find(conn, wanted, version=READERS_VERSION))
+        return {(row.digest, row.manner): row.reading for row in rows}
+
+    async def _held(self, repository_id: int, digests: Sequence[bytes]) -> dict[bytes, HeldRow]:
+        return await self._db.read(
+            "find_layers", lambda conn: artifacts.held(conn, digests, repository_id=repository_id)
+        )
+
+    async def _records(self, repository_id: int, digests: Sequence[bytes]) -> dict[bytes, tuple[str, dict[str, Any]]]:
+        return await self._db.read(
+            "find_records", lambda conn: artifacts.records(conn, digests, repository_id=repository_id)
+        )
+
+    async def _fetched(self, blob: HeldRow, start: int, stop: int) -> bytes:
+        async with contextlib.aclosing(
+            self._store.read(StorageKey(blob.storage_key), ByteRange(start, stop))
+        ) as pieces:
+            return b"".join([piece async for piece in pieces])
+
+
+def _manner(layer: Layer) -> str:
+    """Return how a blob is read: what is one file is read by its name, too."""
+    return f"{layer.packing}:{layer.path}" if layer.packing is Packing.RAW else str(layer.packing)
+
+
+def _unread(layer: Layer, blob: HeldRow) -> dict[str, Any]:
+    """Return a blob that could not be read as the one file that it is."""
+    return {"path": layer.path, "size": blob.size, "start": 0 if layer.packing is Packing.RAW else None}
+
+
+async def _nobody(_total: int, _progress: int) -> None:
+    """Be told of a child's progress, which is not the index's."""
+
+
+async def _nothing(_conn: Connection) -> None:
+    """Do nothing beside."""

@@ -1,0 +1,132 @@
+"""Jobs: background work on manifests, and what became of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from mediatypes.digest import Digest
+from mediatypes.names import RepositoryName
+from registry.core.access import EVERYONE, PULL, Caller
+from registry.core.pages import Page
+from registry.db import jobs
+from registry.db.jobs import BegunJob, JobRow, Reach
+from registry.db.pool import Connection, Database
+from registry.errors import JobUnknown
+
+DESCRIBE: Final = "describe"
+"""The kind of job that finds out what an artifact is (registry.core.extraction)."""
+
+KINDS: Final = (DESCRIBE,)
+STATES: Final = ("queued", "running", "done", "failed")
+MOST_ATTEMPTS: Final = 5
+"""Attempts at a job; one that ends its worker counts, too."""
+
+KEPT: Final = 7 * 86400.0
+"""Seconds for which a finished job is told of."""
+
+_BATCH: Final = 1000
+_LONGEST_ERROR: Final = 1000  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job as people see it; `total` are the bytes that are to be read for it, `progress` those that were."""
+
+    id: int
+    kind: str
+    repository: RepositoryName
+    digest: Digest
+    state: str
+    attempts: int
+    total: int | None
+    progress: int | None
+    error: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class Jobs:
+    """What is told of jobs, and the steps that their workers take."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def find(self, job_id: int, caller: Caller = EVERYONE) -> Job:
+        """Return a job on what the caller may pull. Raise JobUnknown."""
+        row = await self._db.read("find_job", lambda conn: jobs.find(conn, job_id, reach=_reach(caller)))
+        if row is None:
+            raise JobUnknown(job_id)
+        return _job(row)
+
+    async def page(
+        self,
+        *,
+        before: int | None,
+        limit: int,
+        state: str | None = None,
+        repository: RepositoryName | None = None,
+        caller: Caller = EVERYONE,
+    ) -> Page[Job]:
+        """Return up to `limit` jobs on what the caller may pull, the newest first, those before the id `before`."""
+        found = await self._db.read(
+            "list_jobs",
+            lambda conn: jobs.page(
+                conn, before=before, state=state, repository=repository, limit=limit + 1, reach=_reach(caller)
+            ),
+        )
+        more = len(found) > limit
+        return Page([_job(row) for row in found[:limit]], str(found[limit - 1].id) if more else None)
+
+    async def begin(self, job_id: int) -> BegunJob | None:
+        """Count an attempt and return the job; None where there is nothing to do for it any more."""
+        return await self._db.transaction("begin_job", lambda conn: jobs.begin(conn, job_id))
+
+    async def tell(self, job_id: int, *, total: int, progress: int) -> None:
+        """Tell how far a job is, in bytes."""
+        await self._db.statement("tell_job", lambda conn: jobs.tell(conn, job_id, total=total, progress=progress))
+
+    async def finish(self, conn: Connection, job_id: int) -> None:
+        """Finish a job in the transaction that keeps its result: what is pushed again after it makes a new one."""
+        await jobs.done(conn, job_id)
+
+    async def fail(self, job_id: int, error: str) -> None:
+        """Finish a job that is not tried again, and say why."""
+        error = error[:_LONGEST_ERROR]
+        await self._db.statement("fail_job", lambda conn: jobs.failed(conn, job_id, error))
+
+    async def again(self, job_id: int, error: str) -> None:
+        """Let a job wait for its next attempt, and say why the last one failed."""
+        error = error[:_LONGEST_ERROR]
+        await self._db.statement("repeat_job", lambda conn: jobs.again(conn, job_id, error))
+
+    async def back(self, job_id: int) -> None:
+        """Let a job wait for another worker, since this one ends."""
+        await self._db.statement("give_job_back", lambda conn: jobs.back(conn, job_id))
+
+    async def forget(self) -> int:
+        """Forget jobs that were finished long ago, up to a batch of them; return how many."""
+        return await self._db.transaction("forget_jobs", lambda conn: jobs.forget(conn, after=KEPT, limit=_BATCH))
+
+    async def unfinished(self) -> dict[tuple[str, str], int]:
+        """Return how many jobs are queued and running, by kind and state."""
+        counted = await self._db.read("count_jobs", jobs.unfinished)
+        return {(kind, state): counted.get((kind, state), 0) for kind in KINDS for state in ("queued", "running")}
+
+
+def _reach(caller: Caller) -> Reach:
+    """Return whose jobs a caller is told of."""
+    bound = caller.bound
+    if bound is None:
+        return Reach(caller.principal_id)
+    return Reach(
+        caller.principal_id,
+        [name for name, permitted in bound.repositories.items() if permitted & PULL],
+        [prefix for prefix, permitted in bound.prefixes.items() if permitted & PULL],
+    )
+
+
+def _job(row: JobRow) -> Job:
+    return Job(row.id, row.kind, RepositoryName(row.repository), Digest.from_bytes(row.digest), *row[4:])

@@ -1,0 +1,177 @@
+"""Jobs as people see them: what is to be done with which manifest, and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from registry.db.pool import Connection
+from registry.db.rights import reach
+
+
+class NewJob(NamedTuple):
+    """Work of a kind on a manifest; `digest` as Digest.to_bytes."""
+
+    kind: str
+    repository_id: int
+    digest: bytes
+
+
+class BegunJob(NamedTuple):
+    """A job at its attempt of the number `attempts`, the first being 1."""
+
+    kind: str
+    repository_id: int
+    digest: bytes
+    attempts: int
+
+
+class JobRow(NamedTuple):
+    """A job and the name of its repository; `total` and `progress` in bytes."""
+
+    id: int
+    kind: str
+    repository: str
+    digest: bytes
+    state: str
+    attempts: int
+    total: int | None
+    progress: int | None
+    error: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class Reach(NamedTuple):
+    """Whose jobs are told: those of what `principal_id` may pull from, and its credential names; None: of all."""
+
+    principal_id: int | None
+    names: list[str] | None = None
+    prefixes: list[str] | None = None
+
+
+_ADD: Final = """
+INSERT INTO jobs (kind, repository_id, digest)
+SELECT DISTINCT kind, r.id, digest
+FROM unnest($1::text[], $2::bigint[], $3::bytea[]) AS new(kind, repository_id, digest)
+JOIN repositories r ON r.id = new.repository_id
+ON CONFLICT (kind, repository_id, digest) WHERE state IN ('queued', 'running') DO NOTHING
+RETURNING id, kind
+"""
+_BEGIN: Final = """
+UPDATE jobs SET state = 'running', attempts = attempts + 1, total = NULL, progress = NULL, started_at = now()
+WHERE id = $1 AND state IN ('queued', 'running')
+RETURNING kind, repository_id, digest, attempts
+"""
+_TELL: Final = "UPDATE jobs SET total = $2, progress = $3 WHERE id = $1 AND state = 'running'"
+_DONE: Final = """
+UPDATE jobs SET state = 'done', error = NULL, progress = total, finished_at = now() WHERE id = $1 AND state = 'running'
+"""
+_FAILED: Final = "UPDATE jobs SET state = 'failed', error = $2, finished_at = now() WHERE id = $1 AND state = 'running'"
+_AGAIN: Final = "UPDATE jobs SET state = 'queued', error = coalesce($2, error) WHERE id = $1 AND state = 'running'"
+_BACK: Final = """
+UPDATE jobs SET state = 'queued', attempts = greatest(attempts - 1, 0) WHERE id = $1 AND state = 'running'
+"""
+_FORGET: Final = """
+DELETE FROM jobs WHERE id IN (
+    SELECT id FROM jobs WHERE finished_at < now() - make_interval(secs => $1) ORDER BY finished_at LIMIT $2
+    FOR UPDATE SKIP LOCKED)
+"""
+# PgQueuer strikes a job off whose next attempt it can't note down, because the database has just gone away.
+_LOST: Final = """
+SELECT j.id, j.kind FROM jobs j
+WHERE j.state IN ('queued', 'running') AND j.created_at < now() - interval '1 minute'
+    AND NOT EXISTS (
+        SELECT FROM pgqueuer q
+        WHERE q.dedupe_key = j.id::text AND q.status = ANY (ARRAY['queued'::pgqueuer_status, 'picked'::pgqueuer_status]))
+LIMIT $1 FOR UPDATE OF j SKIP LOCKED
+"""
+_UNFINISHED: Final = """
+SELECT kind, state, count(*) FROM jobs WHERE state IN ('queued', 'running') GROUP BY kind, state
+"""
+_COLUMNS: Final = """
+j.id, j.kind, r.name, j.digest, j.state, j.attempts, j.total, j.progress, j.error, j.created_at, j.started_at, j.finished_at
+"""
+# A one-segment name is granted below `library/`, and a credential's patterns are compared with names as they are.
+_SEEN: Final = f"""
+EXISTS (
+    SELECT FROM ({reach("$1::bigint")}) h
+    WHERE (CASE WHEN strpos(r.name, '/') = 0 THEN 'library/' || r.name ELSE r.name END) = h.target
+        OR (h.is_prefix AND starts_with(CASE WHEN strpos(r.name, '/') = 0 THEN 'library/' || r.name ELSE r.name END, h.target))
+) AND ($2::text[] IS NULL OR r.name = ANY($2) OR EXISTS (SELECT FROM unnest($3::text[]) p WHERE starts_with(r.name, p)))
+"""
+_FIND: Final = (
+    f"SELECT {_COLUMNS} FROM jobs j JOIN repositories r ON r.id = j.repository_id WHERE j.id = $4 AND {_SEEN}"
+)
+_PAGE: Final = f"""
+SELECT {_COLUMNS} FROM jobs j JOIN repositories r ON r.id = j.repository_id
+WHERE ($4::bigint IS NULL OR j.id < $4) AND ($5::text IS NULL OR j.state = $5) AND ($6::text IS NULL OR r.name = $6) AND {_SEEN}
+ORDER BY j.id DESC LIMIT $7
+"""
+
+
+async def add(conn: Connection, new: Sequence[NewJob]) -> list[tuple[int, str]]:
+    """Add jobs, but for those that are there and unfinished; return (id, kind) of the added ones."""
+    columns = [list(column) for column in zip(*new, strict=True)] or [[], [], []]
+    return [(row["id"], row["kind"]) for row in await conn.fetch(_ADD, *columns)]
+
+
+async def begin(conn: Connection, job_id: int) -> BegunJob | None:
+    """Count an attempt and return the job; None where it is finished, or gone with its repository."""
+    row = await conn.fetchrow(_BEGIN, job_id)
+    return BegunJob(*row) if row is not None else None
+
+
+async def tell(conn: Connection, job_id: int, *, total: int, progress: int) -> None:
+    """Tell how many bytes are to be read for a job, and how many were."""
+    await conn.execute(_TELL, job_id, total, progress)
+
+
+async def done(conn: Connection, job_id: int) -> None:
+    """Finish a job that has succeeded."""
+    await conn.execute(_DONE, job_id)
+
+
+async def failed(conn: Connection, job_id: int, error: str) -> None:
+    """Finish a job that is not tried again."""
+    await conn.execute(_FAILED, job_id, error)
+
+
+async def again(conn: Connection, job_id: int, error: str | None) -> None:
+    """Let a job wait for its next attempt; `error` says what became of the last one."""
+    await conn.execute(_AGAIN, job_id, error)
+
+
+async def back(conn: Connection, job_id: int) -> None:
+    """Let a job wait whose worker ends; what it had begun was no attempt."""
+    await conn.execute(_BACK, job_id)
+
+
+async def forget(conn: Connection, *, after: float, limit: int) -> int:
+    """Forget jobs that were finished `after` seconds ago or earlier, up to `limit` of them; return how many."""
+    return int((await conn.execute(_FORGET, after, limit)).rpartition(" ")[2])
+
+
+async def lost(conn: Connection, *, limit: int) -> list[tuple[int, str]]:
+    """Return (id, kind) of up to `limit` jobs that are to be done and not in the queue, locked until the transaction ends."""
+    return [(row["id"], row["kind"]) for row in await conn.fetch(_LOST, limit)]
+
+
+async def unfinished(conn: Connection) -> dict[tuple[str, str], int]:
+    """Return how many jobs are not finished, by kind and state."""
+    return {(row["kind"], row["state"]): row["count"] for row in await conn.fetch(_UNFINISHED)}
+
+
+async def find(conn: Connection, job_id: int, *, reach: Reach) -> JobRow | None:
+    """Return a job; None where there is none, or not for this asker."""
+    row = await conn.fetchrow(_FIND, *reach, job_id)
+    return JobRow(*row) if row is not None else None
+
+
+async def page(
+    conn: Connection, *, before: int | None, state: str | None, repository: str | None, limit: int, reach: Reach
+) -> list[JobRow]:
+    """Return up to `limit` jobs, the newest first, those before the id `before`, of a state and of a repository if given."""
+    return [JobRow(*row) for row in await conn.fetch(_PAGE, *reach, before, state, repository, limit)]

@@ -1,0 +1,54 @@
+"""The outbox: what has happened and is to be followed by work (DESIGN, decision 14)."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from registry.db.pool import Connection
+
+MANIFEST_PUSHED: Final = "manifest-pushed"
+"""The kind of a row that the push of a manifest writes."""
+
+DESCRIPTION_ASKED: Final = "description-asked"
+"""The kind of a row by which somebody asks for a description again."""
+
+_TAKE: Final = """
+DELETE FROM outbox WHERE id IN (SELECT id FROM outbox ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED)
+RETURNING kind, repository_id, digest
+"""
+# The bytes of digests say in which order they are asked for, so that a long list is asked for in parts.
+_ASK: Final = f"""
+WITH asked AS (
+    SELECT repository_id, digest FROM manifests
+    WHERE repository_id = $1 AND digest > $2 AND ($3::bytea IS NULL OR digest = $3) ORDER BY digest LIMIT $4
+), told AS (
+    INSERT INTO outbox (kind, repository_id, digest)
+    SELECT '{DESCRIPTION_ASKED}', repository_id, digest FROM asked
+)
+SELECT digest FROM asked ORDER BY digest
+"""
+
+
+class OutboxRow(NamedTuple):
+    """What has happened to which manifest; `digest` as Digest.to_bytes."""
+
+    kind: str
+    repository_id: int
+    digest: bytes
+
+
+def told(repository_id: str, digest: str) -> str:
+    """Return the statement that tells of a manifest's push, a part of the one that stores it; both are SQL."""
+    return f"INSERT INTO outbox (kind, repository_id, digest) VALUES ('{MANIFEST_PUSHED}', {repository_id}, {digest})"
+
+
+async def take(conn: Connection, *, limit: int) -> list[OutboxRow]:
+    """Take up to `limit` rows out, of those that nobody else is taking just now; they are back where the transaction fails."""
+    return [OutboxRow(*row) for row in await conn.fetch(_TAKE, limit)]
+
+
+async def ask(
+    conn: Connection, *, repository_id: int, after: bytes, digest: bytes | None = None, limit: int
+) -> list[bytes]:
+    """Ask for descriptions of up to `limit` manifests of a repository, those after `after`, or of one; return of which."""
+    return [row["digest"] for row in await conn.fetch(_ASK, repository_id, after, digest, limit)]

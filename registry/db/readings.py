@@ -1,0 +1,61 @@
+"""What was read of blobs' bytes, once for all artifacts that have them, and the tensors of their files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from registry.db.pool import Connection
+
+
+class ReadingRow(NamedTuple):
+    """What was read of a blob in a manner; `digest` as Digest.to_bytes."""
+
+    digest: bytes
+    manner: str
+    reading: dict[str, Any]
+
+
+class TensorIndexRow(NamedTuple):
+    """The tensors of a file of a blob: their number, and zstd-compressed MessagePack (registry.core.tensor_index)."""
+
+    tensors: int
+    content: bytes
+
+
+_FIND: Final = """
+SELECT r.digest, r.manner, r.reading
+FROM unnest($1::bytea[], $2::text[]) AS q(digest, manner)
+JOIN readings r ON r.digest = q.digest AND r.manner = q.manner AND r.version = $3
+"""
+# A blob that was collected meanwhile is not there to be read, and nobody needs to know what was in it.
+_PUT: Final = """
+INSERT INTO readings (digest, manner, version, reading)
+SELECT digest, $2, $3, $4::jsonb FROM blobs WHERE digest = $1 FOR KEY SHARE
+ON CONFLICT (digest, manner) DO UPDATE SET version = EXCLUDED.version, reading = EXCLUDED.reading, read_at = now()
+RETURNING 1
+"""
+_CLEAR: Final = "DELETE FROM tensor_indexes WHERE digest = $1 AND manner = $2"
+_PUT_TENSORS: Final = """
+INSERT INTO tensor_indexes (digest, manner, path, tensors, content)
+SELECT $1, $2, path, tensors, content FROM unnest($3::text[], $4::integer[], $5::bytea[]) AS t(path, tensors, content)
+"""
+
+
+async def find(conn: Connection, wanted: Sequence[tuple[bytes, str]], *, version: int) -> list[ReadingRow]:
+    """Return those of (digest, manner) that readers of `version` have read."""
+    digests, manners = [digest for digest, _ in wanted], [manner for _, manner in wanted]
+    rows = await conn.fetch(_FIND, digests, manners, version)
+    return [ReadingRow(row[0], row[1], json.loads(row[2])) for row in rows]
+
+
+async def put(conn: Connection, row: ReadingRow, *, version: int, tensor_indexes: Mapping[str, TensorIndexRow]) -> None:
+    """Keep what was read of a blob, and the tensors of its files by path, instead of what was kept before."""
+    content = json.dumps(row.reading, ensure_ascii=False)
+    if await conn.fetchval(_PUT, row.digest, row.manner, version, content) is None:
+        return
+    await conn.execute(_CLEAR, row.digest, row.manner)
+    if tensor_indexes:
+        numbers, contents = zip(*tensor_indexes.values(), strict=True)
+        await conn.execute(_PUT_TENSORS, row.digest, row.manner, list(tensor_indexes), list(numbers), list(contents))

@@ -1,0 +1,16 @@
+"""What the API does for whoever may pull, in one place; an open registry has no more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from registry.core.jobs import Jobs
+from registry.core.search import Search
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReaderServices:
+    """One object per noun."""
+
+    jobs: Jobs
+    search: Search

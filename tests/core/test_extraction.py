@@ -1,0 +1,345 @@
+"""What is found out of an artifact that was pushed, and kept."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import struct
+import tarfile
+from collections.abc import AsyncIterator
+from typing import Any
+
+import asyncpg
+import pytest
+
+from mediatypes.digest import Digest
+from mediatypes.oci import IMAGE_INDEX, IMAGE_MANIFEST
+from registry.compose.verbs import create_services
+from registry.config import Settings
+from registry.core import extraction as extraction_module
+from registry.core import tensor_index
+from registry.core.extraction import Extraction
+from registry.core.services import Services
+from registry.db.pool import Connection, Database
+from registry.sandbox import Sandbox
+from registry.storage.base import BlobStore
+from tests.core.support import WrappedStore, push_blob, push_manifest
+
+Sql = asyncpg.Connection
+EMPTY = "application/vnd.oci.empty.v1+json"
+TITLE = "org.opencontainers.image.title"
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    made = Sandbox("registry.reading:read")
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def extraction(database: Database, store: BlobStore, sandbox: Sandbox) -> Extraction:
+    return Extraction(database, store, sandbox)
+
+
+async def describe(extraction: Extraction, sql: Sql, digest: Digest) -> None:
+    repository_id = await sql.fetchval("SELECT repository_id FROM manifests WHERE digest = $1", digest.to_bytes())
+
+    async def tell(total: int, progress: int) -> None:
+        assert 0 <= progress <= total
+
+    async def also(conn: Connection) -> None:
+        pass
+
+    await extraction.describe(repository_id, digest.to_bytes(), tell=tell, also=also)
+
+
+async def artifact_of(sql: Sql, digest: Digest) -> dict[str, Any]:
+    row = await sql.fetchrow("SELECT * FROM artifacts WHERE digest = $1", digest.to_bytes())
+    assert row is not None
+    return {**row, "values": json.loads(row["record"])["values"], "sources": json.loads(row["record"])["sources"]}
+
+
+def safetensors(**tensors: tuple[str, list[int]]) -> bytes:
+    """Return a file with tensors of zeros, each of a dtype and a shape."""
+    sizes = {"F32": 4, "BF16": 2}
+    header: dict[str, object] = {}
+    offset = 0
+    for name, (dtype, shape) in tensors.items():
+        size = sizes[dtype]
+        for length in shape:
+            size *= length
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [offset, offset + size]}
+        offset += size
+    head = json.dumps(header).encode()
+    return struct.pack("<Q", len(head)) + head + bytes(offset)
+
+
+def tar(**files: bytes) -> bytes:
+    """Return an archive of files, by names in which `__` stands for a point."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as archive:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name.replace("__", "."))
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return made.getvalue()
+
+
+async def push(
+    services: Services,
+    files: dict[str, bytes],
+    *,
+    tag: str = "v1",
+    media_type: str = "application/octet-stream",
+    **more: Any,
+) -> Digest:
+    """Push files as ORAS does, each a layer with its title."""
+    layers = []
+    for name, content in files.items():
+        digest = await push_blob(services, content)
+        layers.append(
+            {"mediaType": media_type, "digest": str(digest), "size": len(content), "annotations": {TITLE: name}}
+        )
+    config = await push_blob(services, b"{}")
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": IMAGE_MANIFEST,
+        "artifactType": "application/vnd.example.model",
+        "config": {"mediaType": EMPTY, "digest": str(config), "size": 2},
+        "layers": layers,
+        **more,
+    }
+    return await push_manifest(services, json.dumps(manifest).encode(), tag)
+
+
+WEIGHTS = safetensors(embed=("BF16", [100, 8]), norm=("F32", [8]))
+CONFIG = json.dumps(
+    {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "max_position_embeddings": 4096}
+).encode()
+CARD = (
+    b"---\nlicense: apache-2.0\npipeline_tag: text-generation\nbase_model: meta/llama\ndatasets: [c4]\n---\n# A model\n"
+)
+
+
+async def test_files_of_a_model_make_one_record_that_says_whence_each_fact_is(
+    extraction: Extraction, services: Services, sql: Sql
+) -> None:
+    digest = await push(services, {"model.safetensors": WEIGHTS, "config.json": CONFIG, "README.md": CARD})
+    await describe(extraction, sql, digest)
+    found = await artifact_of(sql, digest)
+    assert (found["kind"], found["weights_format"], found["architecture"]) == (
+        "model",
+        "safetensors",
+        "LlamaForCausalLM",
+    )
+    assert (found["parameters"], found["context_length"], found["family"]) == (808, 4096, "llama")
+    assert (found["licenses"], found["tasks"]) == (["Apache-2.0"], ["text-generation"])
+    assert (found["base_models"], found["datasets"]) == (["meta/llama"], ["c4"])
+    assert (found["is_complete"], found["problem"]) == (True, None)
+    assert found["sources"]["parameters"] == [{"provenance": "header", "at": "model.safetensors"}]
+    assert found["sources"]["licenses"][0]["provenance"] == "card"
+    files = await sql.fetch("SELECT path, size, start, role, format FROM artifact_files ORDER BY path")
+    assert [(row["path"], row["start"], row["role"]) for row in files] == [
+        ("README.md", 0, "documentation"),
+        ("config.json", 0, "config"),
+        ("model.safetensors", 0, "weights"),
+    ]
+
+
+async def test_the_tensors_of_a_file_are_kept_in_an_index(extraction: Extraction, services: Services, sql: Sql) -> None:
+    digest = await push(services, {"model.safetensors": WEIGHTS})
+    await describe(extraction, sql, digest)
+    row = await sql.fetchrow("SELECT path, tensors, content FROM tensor_indexes")
+    assert (row["path"], row["tensors"]) == ("", 2)
+    tensors = tensor_index.unpacked(row["content"])
+    assert [(one.name, one.dtype, one.shape, one.size) for one in tensors] == [
+        ("embed", "bfloat16", (100, 8), 1600),
+        ("norm", "float32", (8,), 32),
+    ]
+    offset = tensors[1].offset
+    assert offset == len(WEIGHTS) - 32
+
+
+@pytest.mark.parametrize(("packing", "pack"), [("tar", bytes), ("tar+gzip", gzip.compress)])
+async def test_files_in_archives_are_read_where_they_are(
+    packing: str, pack: Any, extraction: Extraction, services: Services, sql: Sql
+) -> None:
+    layer = pack(tar(model__safetensors=WEIGHTS, config__json=CONFIG))
+    digest = await push(services, {"checkpoint": layer}, media_type=f"application/vnd.oci.image.layer.v1.{packing}")
+    await describe(extraction, sql, digest)
+    found = await artifact_of(sql, digest)
+    assert (found["parameters"], found["architecture"]) == (808, "LlamaForCausalLM")
+    rows = await sql.fetch("SELECT path, packing, start, size FROM artifact_files ORDER BY path")
+    assert [row["path"].rpartition("/")[2] for row in rows] == ["config.json", "model.safetensors"]
+    assert {row["packing"] for row in rows} == {packing}
+    start = rows[1]["start"]
+    if packing == "tar":
+        assert layer[start : start + rows[1]["size"]] == WEIGHTS
+    else:
+        assert start is None
+    assert await sql.fetchval("SELECT path FROM tensor_indexes") == "model.safetensors"
+
+
+async def test_shards_of_a_model_are_counted_together(extraction: Extraction, services: Services, sql: Sql) -> None:
+    shards = {
+        "model-00001-of-00002.safetensors": safetensors(a=("F32", [10])),
+        "model-00002-of-00002.safetensors": safetensors(b=("F32", [32])),
+        "other.safetensors": safetensors(c=("F32", [1000])),
+    }
+    digest = await push(services, shards)
+    await describe(extraction, sql, digest)
+    found = await artifact_of(sql, digest)
+    assert (found["parameters"], found["values"]["tensors"]) == (42, 2)
+
+
+async def test_a_blob_is_read_once_for_all_artifacts_and_again_by_newer_readers(
+    database: Database,
+    store: BlobStore,
+    sandbox: Sandbox,
+    settings: Settings,
+    sql: Sql,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reads = []
+
+    async def note(moment: str, call: str) -> None:
+        if (moment, call) == ("before", "read"):
+            reads.append(call)
+
+    counted = WrappedStore(store, note)
+    services, extraction = create_services(settings, database, counted), Extraction(database, counted, sandbox)
+    first = await push(services, {"model.safetensors": WEIGHTS}, tag="v1")
+    second = await push(services, {"model.safetensors": WEIGHTS}, tag="v2", annotations={"note": "another"})
+    renamed = await push(services, {"model.txt": WEIGHTS}, tag="v3")
+    config = 1  # is read each time
+    await describe(extraction, sql, first)
+    assert len(reads) == config + 1
+    await describe(extraction, sql, second)
+    assert len(reads) == 2 * config + 1
+    assert (await artifact_of(sql, second))["parameters"] == 808
+    await describe(extraction, sql, renamed)  # readers go by the name, too
+    assert len(reads) > 3 * config + 1
+    reads.clear()
+    monkeypatch.setattr(extraction_module, "READERS_VERSION", 2)
+    await describe(extraction, sql, first)
+    assert len(reads) == config + 1
+    assert await sql.fetchval("SELECT version FROM readings WHERE manner = 'raw:model.safetensors'") == 2
+
+
+async def test_a_file_that_is_refused_is_said_so_and_the_others_count(
+    extraction: Extraction, services: Services, sql: Sql
+) -> None:
+    broken = struct.pack("<Q", 1 << 60) + b"{}"
+    digest = await push(services, {"broken.safetensors": broken, "config.json": CONFIG})
+    await describe(extraction, sql, digest)
+    found = await artifact_of(sql, digest)
+    assert found["architecture"] == "LlamaForCausalLM"
+    assert found["is_complete"] is False
+    assert found["problem"].startswith("the file broken.safetensors ")
+
+
+async def test_what_is_absent_of_a_sparse_manifest_is_said(
+    database: Database, store: BlobStore, sandbox: Sandbox, database_url: str, sql: Sql
+) -> None:
+    services = create_services(Settings(database_url=database_url, sparse="allow"), database, store)
+    absent = Digest.of(b"absent")
+    digest = await push(services, {"config.json": CONFIG})
+    manifest = json.loads(await sql.fetchval("SELECT content FROM manifests WHERE digest = $1", digest.to_bytes()))
+    manifest["layers"].append(
+        {"mediaType": "x/y", "digest": str(absent), "size": 6, "annotations": {TITLE: "model.safetensors"}}
+    )
+    sparse = await push_manifest(services, json.dumps(manifest).encode(), "sparse")
+    await describe(Extraction(database, store, sandbox), sql, sparse)
+    found = await artifact_of(sql, sparse)
+    assert found["architecture"] == "LlamaForCausalLM"
+    assert found["problem"] == "the file model.safetensors is not in the repository"
+
+
+async def test_an_index_is_what_its_children_are_which_are_described_first(
+    extraction: Extraction, services: Services, sql: Sql
+) -> None:
+    children = [
+        await push(services, {"model.safetensors": WEIGHTS}, tag="one"),
+        await push(services, {"config.json": CONFIG, "w.safetensors": WEIGHTS}, tag="two"),
+    ]
+    index = {
+        "schemaVersion": 2,
+        "mediaType": IMAGE_INDEX,
+        "manifests": [{"mediaType": IMAGE_MANIFEST, "digest": str(child), "size": 1} for child in children],
+        "annotations": {"org.opencontainers.image.licenses": "MIT"},
+    }
+    digest = await push_manifest(services, json.dumps(index).encode(), "all")
+    await describe(extraction, sql, digest)
+    found = await artifact_of(sql, digest)
+    assert (found["kind"], found["format"]) == ("model", "index")
+    assert (found["parameters"], found["architecture"], found["licenses"]) == (808, "LlamaForCausalLM", ["MIT"])
+    assert await sql.fetchval("SELECT count(*) FROM artifacts") == 3
+
+
+async def test_a_manifest_that_is_deleted_meanwhile_leaves_nothing(
+    database: Database, store: BlobStore, sandbox: Sandbox, settings: Settings, sql: Sql
+) -> None:
+    services = create_services(settings, database, store)
+    digest = await push(services, {"config.json": CONFIG})
+    repository_id = await sql.fetchval("SELECT id FROM repositories")
+    finished = []
+
+    async def delete(moment: str, call: str) -> None:
+        if call == "read":
+            await sql.execute("DELETE FROM manifests WHERE digest = $1", digest.to_bytes())
+
+    async def tell(total: int, progress: int) -> None:
+        pass
+
+    async def also(conn: Connection) -> None:
+        finished.append(digest)
+
+    slow = Extraction(database, WrappedStore(store, delete), sandbox)
+    await slow.describe(repository_id, digest.to_bytes(), tell=tell, also=also)
+    await slow.describe(repository_id, digest.to_bytes(), tell=tell, also=also)
+    assert finished == [digest] * 2
+    assert await sql.fetchval("SELECT count(*) FROM artifacts") == 0
+
+
+async def test_describing_again_changes_what_is_there_and_keeps_its_place(
+    extraction: Extraction, services: Services, sql: Sql
+) -> None:
+    digest = await push(services, {"config.json": CONFIG, "model.safetensors": WEIGHTS})
+    await describe(extraction, sql, digest)
+    before = await artifact_of(sql, digest)
+    await sql.execute("UPDATE artifacts SET family = 'odd', words = ''")
+    await describe(extraction, sql, digest)
+    after = await artifact_of(sql, digest)
+    assert (after["id"], after["family"], after["words"]) == (before["id"], "llama", before["words"])
+    assert await sql.fetchval("SELECT count(*) FROM artifact_files") == 2
+
+
+async def test_metrics_are_numbers_that_can_be_compared(extraction: Extraction, services: Services, sql: Sql) -> None:
+    card = b"""---
+model-index:
+- name: m
+  results:
+  - task: {type: text-classification}
+    dataset: {name: imdb, type: imdb, split: test}
+    metrics: [{type: accuracy, value: 0.93}, {type: f1, value: 0.9}]
+---
+"""
+    digest = await push(services, {"README.md": card})
+    await describe(extraction, sql, digest)
+    rows = await sql.fetch("SELECT name, value, dataset FROM artifact_metrics ORDER BY name")
+    assert [(row["name"], row["value"]) for row in rows] == [("accuracy", 0.93), ("f1", 0.9)]
+    assert rows[0]["dataset"] is not None
+
+
+async def test_what_is_longer_than_an_index_takes_is_kept_all_the_same(
+    extraction: Extraction, services: Services, sql: Sql
+) -> None:
+    long = "x" * 4000
+    config = json.dumps({"architectures": [long], "model_type": long}).encode()
+    digest = await push(services, {f"{'d' * 3000}/config.json": config, "config.json": config})
+    await describe(extraction, sql, digest)
+    found = await artifact_of(sql, digest)
+    assert found["values"]["architecture"] == long
+    assert len(found["architecture"]) == 255

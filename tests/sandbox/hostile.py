@@ -1,0 +1,161 @@
+"""Readers as hostile files would have them, if they came to run code in one. Each runs in the sandbox only."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from mediatypes.files.reading import Malformed, Source
+
+KEPT: list[bytes] = []
+
+
+def read(task: dict[str, Any], source: Source) -> Any:
+    return globals()[task["act"]](task, source)
+
+
+def sum_of_bytes(task: dict[str, Any], source: Source) -> Any:
+    return sum(source.read(task["start"], task["stop"]))
+
+
+def in_order(task: dict[str, Any], source: Source) -> Any:
+    return [len(source.read(at, at + 100)) for at in range(0, source.size - 100, 100)]
+
+
+def beyond(task: dict[str, Any], source: Source) -> Any:
+    return source.read(0, source.size + 1)
+
+
+def malformed(task: dict[str, Any], source: Source) -> Any:
+    raise Malformed("has a bad magic number")
+
+
+def defect(task: dict[str, Any], source: Source) -> Any:
+    return {}["missing"]
+
+
+def recursion(task: dict[str, Any], source: Source) -> Any:
+    return recursion(task, source)
+
+
+def loop(task: dict[str, Any], source: Source) -> Any:
+    while True:
+        pass
+
+
+def sleep(task: dict[str, Any], source: Source) -> Any:
+    time.sleep(600)
+
+
+def allocate(task: dict[str, Any], source: Source) -> Any:
+    while True:
+        KEPT.append(b"x" * (16 << 20))
+
+
+def crash(task: dict[str, Any], source: Source) -> Any:
+    ctypes.string_at(0)
+
+
+def leave(task: dict[str, Any], source: Source) -> Any:
+    os._exit(0)
+
+
+def tried(act: Any) -> str:
+    """Return what an attempt comes to."""
+    try:
+        act()
+    except BaseException as error:  # noqa: BLE001 - whatever it is, is told
+        return type(error).__name__
+    return "done"
+
+
+def write_file(task: dict[str, Any], source: Source) -> Any:
+    place = Path(task["place"])
+    return {
+        "written": tried(lambda: place.write_bytes(b"x")),
+        "made": tried(place.touch),
+        "removed": tried((place.parent / "victim").unlink),
+        "renamed": tried(lambda: (place.parent / "victim").rename(place)),
+        "directory": tried(place.mkdir),
+        "linked": tried(lambda: place.symlink_to("/")),
+        "mode": tried(lambda: (place.parent / "victim").chmod(0o777)),
+        "truncated": tried(lambda: os.truncate(place.parent / "victim", 0)),
+    }
+
+
+def read_file(task: dict[str, Any], source: Source) -> Any:
+    with contextlib.suppress(OSError):
+        return Path(task["place"]).read_text()
+    return None
+
+
+def new_process(task: dict[str, Any], source: Source) -> Any:
+    return {
+        "fork": tried(os.fork),
+        "command": tried(lambda: subprocess.run(["true"], check=True)),
+        "exec": tried(lambda: os.execv("/bin/true", ["true"])),
+        "thread": tried(_thread),
+    }
+
+
+def _thread() -> None:
+    thread = threading.Thread(target=lambda: None)
+    thread.start()
+    thread.join()
+
+
+def network(task: dict[str, Any], source: Source) -> Any:
+    return {
+        "tcp": tried(lambda: socket.create_connection(("127.0.0.1", task["port"]), 1)),
+        "udp": tried(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)),
+        "unix": tried(lambda: socket.socket(socket.AF_UNIX)),
+    }
+
+
+def signals(task: dict[str, Any], source: Source) -> Any:
+    return {
+        "server": tried(lambda: os.kill(task["pid"], 0)),
+        "template": tried(lambda: os.kill(os.getppid(), signal.SIGKILL)),
+        "limits": tried(_more_memory),
+    }
+
+
+def _more_memory() -> None:
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+
+def environment(task: dict[str, Any], source: Source) -> Any:
+    return dict(os.environ)
+
+
+def descriptors(task: dict[str, Any], source: Source) -> Any:
+    found = []
+    for number in range(256):
+        with contextlib.suppress(OSError):
+            os.fstat(number)
+            found.append(number)
+    return len(found)
+
+
+def nonsense(task: dict[str, Any], source: Any) -> Any:
+    os.write(source._descriptor, b"\x00\x00\x00\x01\xc1")
+    time.sleep(600)
+
+
+def huge_frame(task: dict[str, Any], source: Any) -> Any:
+    os.write(source._descriptor, b"\xff\xff\xff\xff")
+    time.sleep(600)
+
+
+def foreign_range(task: dict[str, Any], source: Any) -> Any:
+    return source._fetched(-1, 10)

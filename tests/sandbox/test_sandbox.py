@@ -1,0 +1,173 @@
+"""The sandbox: whatever a reader does there, the server learns a reason and nothing else happens."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from registry.sandbox import Refused, Sandbox
+from tests.lifecycle.serving import eventually
+
+CONTENT = bytes(range(256)) * 4096  # a mebibyte
+LANDLOCK = ctypes.CDLL(None).syscall(444, None, ctypes.c_size_t(0), 1)  # the version that this kernel has
+TARGET = "tests.sandbox.hostile:read"
+
+
+class Blob:
+    """Bytes that are fetched, and how many that were."""
+
+    def __init__(self) -> None:
+        self.fetched = 0
+        self.questions = 0
+
+    async def fetch(self, start: int, stop: int) -> bytes:
+        self.fetched += stop - start
+        self.questions += 1
+        return CONTENT[start:stop]
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    made = Sandbox(TARGET, seconds=2, memory=256 << 20)
+    yield made
+    await made.close()
+
+
+async def acted(sandbox: Sandbox, act: str, *, budget: int = 1 << 30, blob: Blob | None = None, **task: Any) -> Any:
+    return await sandbox.run({"act": act, **task}, (blob or Blob()).fetch, size=len(CONTENT), budget=budget)
+
+
+async def test_a_reader_gets_the_ranges_that_it_asks_for_and_answers(sandbox: Sandbox) -> None:
+    assert await acted(sandbox, "sum_of_bytes", start=1000, stop=900_000) == sum(CONTENT[1000:900_000])
+
+
+async def test_what_is_read_in_order_takes_few_questions(sandbox: Sandbox) -> None:
+    blob = Blob()
+    assert set(await acted(sandbox, "in_order", blob=blob)) == {100}
+    assert blob.questions < 10
+    assert blob.fetched < 2 * len(CONTENT)
+
+
+async def test_tasks_run_side_by_side(sandbox: Sandbox) -> None:
+    spans = [(number * 1000, number * 5000) for number in range(20)]
+    found = await asyncio.gather(*(acted(sandbox, "sum_of_bytes", start=start, stop=stop) for start, stop in spans))
+    assert found == [sum(CONTENT[start:stop]) for start, stop in spans]
+
+
+@pytest.mark.parametrize(
+    ("act", "reason"),
+    [
+        ("malformed", "has a bad magic number"),
+        ("beyond", "ends at byte 1048576, where byte 1048577 should be"),
+        ("defect", r"is one that its reader fails at \(KeyError: 'missing'\)"),
+        ("recursion", "is nested too deeply"),
+        ("loop", "keeps its reader busy for more than 2 s|was not read within 4 s|ended its reader .SIGKILL."),
+        ("sleep", "was not read within 4 s"),
+        ("allocate", "needs more memory than a reader gets"),
+        ("crash", r"ended its reader \(SIGSEGV\)"),
+        ("leave", r"ended its reader \(code 0\)"),
+        ("nonsense", "made its reader say what makes no sense"),
+        ("huge_frame", "made its reader say too much"),
+        ("foreign_range", "made its reader say what makes no sense"),
+    ],
+)
+async def test_a_reader_that(act: str, reason: str, sandbox: Sandbox) -> None:
+    with pytest.raises(Refused, match=f"^(?:{reason})$"):
+        await acted(sandbox, act)
+    assert await acted(sandbox, "sum_of_bytes", start=0, stop=10) == 45  # the next one isn't concerned
+
+
+async def test_no_more_bytes_are_read_than_are_paid_for(sandbox: Sandbox) -> None:
+    blob = Blob()
+    with pytest.raises(Refused, match="needs more of its bytes read than a reader gets"):
+        await acted(sandbox, "in_order", budget=300_000, blob=blob)
+    assert blob.fetched <= 300_000
+
+
+def contents(directory: Path) -> list[str]:
+    return [path.name for path in directory.iterdir()]
+
+
+async def test_nothing_is_written_removed_or_changed(sandbox: Sandbox, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("kept")
+    victim.chmod(0o600)
+    told = await acted(sandbox, "write_file", place=str(tmp_path / "made"))
+    assert set(told.values()) <= {"PermissionError", "OSError"}
+    assert set(contents(tmp_path)) == {"victim"}
+    assert (victim.read_text(), victim.stat().st_mode & 0o777) == ("kept", 0o600)
+
+
+@pytest.mark.skipif(LANDLOCK < 1, reason="this kernel has no Landlock")
+async def test_no_file_of_the_machine_is_read_but_code(sandbox: Sandbox, tmp_path: Path) -> None:
+    (tmp_path / "secret-key").write_text("secret")
+    for place in (str(tmp_path / "secret-key"), "/etc/passwd", "/proc/self/environ", f"/proc/{os.getpid()}/environ"):
+        assert await acted(sandbox, "read_file", place=place) is None
+    assert await acted(sandbox, "read_file", place=os.__file__) is not None
+
+
+async def test_no_process_is_begun_but_libraries_may_have_threads(sandbox: Sandbox) -> None:
+    told = await acted(sandbox, "new_process")
+    assert told.pop("thread") == "done"
+    assert set(told.values()) == {"PermissionError"}
+
+
+async def test_nobody_is_called(sandbox: Sandbox) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        told = await acted(sandbox, "network", port=listener.getsockname()[1])
+    assert set(told.values()) == {"PermissionError"}
+
+
+async def test_nobody_gets_a_signal_and_limits_stay(sandbox: Sandbox) -> None:
+    told = await acted(sandbox, "signals", pid=os.getpid())
+    assert told == {"server": "PermissionError", "template": "PermissionError", "limits": "PermissionError"} | {
+        "limits": told["limits"]
+    }
+    assert told["limits"] in ("PermissionError", "ValueError")
+
+
+async def test_no_credential_is_in_the_environment_and_no_descriptor_is_inherited(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("BLACKLAKE_DATABASE_URL", "postgresql://user:password@host/db")
+    told = await acted(sandbox, "environment")
+    assert not [name for name in told if name.startswith(("AWS", "BLACKLAKE", "PG"))]
+    assert await acted(sandbox, "descriptors") == 4  # the three that go nowhere, and its own socket
+
+
+async def test_a_time_out_leaves_no_process(sandbox: Sandbox) -> None:
+    with pytest.raises(Refused):
+        await acted(sandbox, "sleep")
+    await asyncio.to_thread(
+        eventually, lambda: len(psutil.Process().children(recursive=True)) == 1, "the end of the child"
+    )
+    (template,) = psutil.Process().children()
+    assert "registry.sandboxed" in template.cmdline()
+
+
+async def test_the_sandbox_starts_again_when_its_template_was_killed(sandbox: Sandbox) -> None:
+    assert await acted(sandbox, "sum_of_bytes", start=0, stop=10) == 45
+    (template,) = psutil.Process().children()
+    waiting = asyncio.create_task(acted(sandbox, "sleep"))
+    await asyncio.sleep(0.2)
+    template.kill()
+    with pytest.raises(Refused, match="ended its reader"):
+        await waiting
+    assert await acted(sandbox, "sum_of_bytes", start=0, stop=10) == 45
+
+
+async def test_what_fetching_raises_is_no_refusal_of_the_file(sandbox: Sandbox) -> None:
+    async def fail(start: int, stop: int) -> bytes:
+        raise ConnectionResetError
+
+    with pytest.raises(ConnectionResetError):
+        await sandbox.run({"act": "sum_of_bytes", "start": 0, "stop": 10}, fail, size=100, budget=1000)
