@@ -198,6 +198,6 @@ def _tsquery(text: str, asked: HasWords) -> str:
     if asked.is_prefix:
         return f"CASE WHEN numnode({plain}) = 0 THEN {plain} ELSE ({plain}::text || ':*')::tsquery END"
     stems = f"phraseto_tsquery('pg_catalog.english', plain_words({text}))"
-    if asked.is_quoted:
-        return f"({plain} || {stems})"
-    return f"CASE WHEN numnode({stems}) = 0 THEN {stems} ELSE {plain} || {stems} END"
+    # The same twice would count twice where PostgreSQL estimates how many rows have it.
+    both = f"CASE WHEN {plain} = {stems} THEN {plain} ELSE {plain} || {stems} END"
+    return both if asked.is_quoted else f"CASE WHEN numnode({stems}) = 0 THEN {stems} ELSE {both} END"
