@@ -45,7 +45,10 @@ class InvalidManifest(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a manifest names, each once: `config` is None of an index, `blobs` are config and layers, `required` those that the registry must hold."""
+    """What a manifest names, each once.
+
+    `config` is None of an index; `blobs` are config and layers, `required` those that the registry must hold.
+    """
 
     media_type: str
     artifact_type: str | None

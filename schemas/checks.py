@@ -22,7 +22,7 @@ from schemas.violations import InvalidSchema, escaped
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 APPLIES_TO: Final = "x-applies-to"
 
-LARGEST: Final = 48 << 10
+LARGEST: Final = 32 << 10
 """Bytes of a schema."""
 SUBSCHEMAS: Final = 1000
 DEPTH: Final = 32
@@ -99,7 +99,7 @@ def walk(schema: Any) -> Iterator[Subschema]:
 
 
 def check_form(document: Any) -> None:
-    """Raise InvalidSchema where a document, which isn't large or deep, is no schema by itself; where it refers to is not seen."""
+    """Raise InvalidSchema where a document, neither large nor deep, is no schema by itself; references are not followed."""
     if not isinstance(document, dict):
         raise InvalidSchema("", "is not a JSON object")
     if document.get("$schema", DIALECT) != DIALECT:

@@ -34,7 +34,8 @@ _MUST: Final = {
 
 def message_of(error: ValidationError, depth: int = 1) -> str:
     """Return what a violation says; `depth` is how many levels of alternatives are told about."""
-    keyword, wanted, found = error.validator, error.validator_value, error.instance
+    keyword, found = error.validator, error.instance
+    wanted: Any = error.validator_value
     if keyword is None or error.message == UNEXPECTED:
         said = UNEXPECTED
     elif keyword in _MUST:

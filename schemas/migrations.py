@@ -43,7 +43,7 @@ class Migrations:
     _steps: dict[tuple[str, int], Migration] = field(default_factory=dict)
 
     def step(self, path: str, major: int) -> Callable[[Migration], Migration]:
-        """Register the way from a major version of a schema (`SchemaName.path`) to the next. Raise ValueError for a second one."""
+        """Register the way from a major version of a schema to the next. Raise ValueError for a second one."""
 
         def register(function: Migration) -> Migration:
             if (path, major) in self._steps:

@@ -32,8 +32,8 @@ def compiled(pattern: str) -> Any:
     except re2.error as error:
         why = error.args[0].decode(errors="replace") if isinstance(error.args[0], bytes) else str(error)
         raise InvalidPattern(
-            f"can't be read by RE2 ({why[:200]}), which knows no look-around, no back-references, \\x{{20AC}} instead of \\u20ac,"
-            " and up to 1000 repetitions"
+            f"can't be read by RE2 ({why[:200]}), which knows no look-around, no back-references and no more than 1000"
+            " repetitions, and writes \\x{20AC} for \\u20ac"
         ) from None
     if found.programsize > _LARGEST:
         raise InvalidPattern(f"makes {found.programsize} instructions of RE2; {_LARGEST} are the most")

@@ -36,7 +36,7 @@ def read_json(text: str | bytes, *, depth: int = DEPTH) -> Any:
     except ValueError as error:
         raise Unreadable(f"is not JSON: {str(error)[:200]}") from None
     if "\\u" in text:
-        _require_unicode(text, document)
+        _require_unicode(document)
     if depth_of(document) > depth:
         raise Unreadable(f"is nested deeper than {depth} levels")
     return document
@@ -57,7 +57,7 @@ def depth_of(document: object) -> int:
     return depth
 
 
-def _require_unicode(text: str, document: object) -> None:
+def _require_unicode(document: object) -> None:
     try:
         json.dumps(document, ensure_ascii=False).encode()
     except UnicodeEncodeError:

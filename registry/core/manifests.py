@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Final
 
 from mediatypes.digest import Digest
@@ -15,6 +16,7 @@ from mediatypes.names import RepositoryName, Tag
 from mediatypes.oci import MANIFEST_TYPES
 from registry.core.access import ALL, EVERYONE, PULL, Access, Caller, Permission
 from registry.core.audit import Action, Actor, Event, record, target_of
+from registry.core.conformance import BindingsChanged, Conformance, Covering, Judgement, Mode
 from registry.core.contents import Contents
 from registry.core.policy import DeletionRule, SparseRule
 from registry.db import blobs, manifests, repositories, tags
@@ -26,6 +28,7 @@ from registry.errors import (
     DigestMismatch,
     ManifestBlobUnknown,
     ManifestInvalid,
+    ManifestNonconforming,
     ManifestUnknown,
     MediaTypeUnsupported,
     TagMoveDenied,
@@ -51,21 +54,30 @@ class StoredManifest:
 
 @dataclass(frozen=True, slots=True)
 class PushedManifest:
-    """What a push answers with: OCI-Subject names the subject, OCI-Tag the tags."""
+    """What a push answers with: OCI-Subject names the subject, OCI-Tag the tags, Warning where it doesn't conform."""
 
     digest: Digest
     subject: Digest | None
     tags: tuple[Tag, ...]
+    warnings: tuple[str, ...] = ()
 
 
 class Manifests:
     """The verbs of end-3 (pull), end-7 (push) and end-9 (delete)."""
 
     def __init__(
-        self, db: Database, contents: Contents, access: Access, *, sparse: SparseRule, deletion: DeletionRule
+        self,
+        db: Database,
+        contents: Contents,
+        access: Access,
+        conformance: Conformance,
+        *,
+        sparse: SparseRule,
+        deletion: DeletionRule,
     ) -> None:
         self._db = db
         self._access = access
+        self._conformance = conformance
         self._sparse = sparse
         self._deletion = deletion
         self._parsing = asyncio.Semaphore(1)  # a hostile manifest of 4 MiB takes twenty times as much to read
@@ -109,8 +121,8 @@ class Manifests:
 
         `held` is what the pusher may do: who may sign, but not push, stores referrers and signature tags only. An `actor` is
         recorded in the audit log (`core.audit`), as with the other verbs. Raise
-        MediaTypeUnsupported, ManifestInvalid, DigestMismatch, ManifestBlobUnknown, AccessMissing or TagMoveDenied; nothing is
-        stored then.
+        MediaTypeUnsupported, ManifestInvalid, ManifestNonconforming, DigestMismatch, ManifestBlobUnknown, AccessMissing or
+        TagMoveDenied; nothing is stored then.
         """
         if media_type not in MANIFEST_TYPES:
             raise MediaTypeUnsupported(media_type, MANIFEST_TYPES)
@@ -137,10 +149,14 @@ class Manifests:
             references=frozenset((*manifest.blobs, *manifest.children)),
         )
 
-        async def store(conn: Connection) -> None:
+        async def store(conn: Connection, covering: Covering, judgement: Judgement) -> None:
+            await self._conformance.require(conn, name, covering)
+            if refused := judgement.by(Mode.ENFORCE):
+                raise ManifestNonconforming(name, [asdict(one) for one in refused])
             repository_id = await repositories.find_or_create(conn, name)
             await self._require_content(conn, name, manifest, repository_id)
             await manifests.put(conn, new, repository_id=repository_id)
+            await self._conformance.record(conn, digest, judgement, repository_id=repository_id)
             others = await tags.point(conn, names, repository_id=repository_id, digest=digest) if names else []
             denied = [] if Permission.TAG_MOVE in held else [tag for tag in others if tag in moving]
             if denied:
@@ -149,8 +165,9 @@ class Manifests:
             if actor is not None:
                 await record(conn, *_pushed(actor, name, new, names, moved))
 
-        await self._db.transaction("push_manifest", store)
-        return PushedManifest(digest, manifest.subject, names)
+        judgement = await self._stored(name, manifest, store, is_attached=is_signature)
+        warnings = tuple(f"{one.schema}: {one.pointer} {one.message}" for one in judgement.by(Mode.WARN))
+        return PushedManifest(digest, manifest.subject, names, warnings)
 
     async def delete(self, name: RepositoryName, digest: Digest, *, actor: Actor | None = None) -> None:
         """Delete a manifest and the tags that name it (end-9). Raise ManifestUnknown, StillReferenced, DeletionDisabled."""
@@ -170,6 +187,28 @@ class Manifests:
                 await record(conn, event)
 
         await self._db.transaction("delete_manifest", remove)
+
+    async def _stored(
+        self,
+        name: RepositoryName,
+        manifest: Manifest,
+        store: Callable[..., Awaitable[None]],
+        *,
+        is_attached: bool,
+    ) -> Judgement:
+        """Store a manifest that was judged by what is bound when that commits; return the judgement.
+
+        It is judged before the transaction, which may take as long as the storage does to tell the config; where something
+        else is bound by then, once more.
+        """
+        covering = self._conformance.remembered(name)
+        while True:
+            judgement = await self._conformance.judge(name, manifest, covering, is_attached=is_attached)
+            try:
+                await self._db.transaction("push_manifest", partial(store, covering=covering, judgement=judgement))
+                return judgement
+            except BindingsChanged as changed:
+                covering = changed.covering
 
     async def _require_content(
         self, conn: Connection, name: RepositoryName, manifest: Manifest, repository_id: int

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from registry.core.access import Access
 from registry.core.blobs import Blobs
 from registry.core.cleanup import Cleanup
+from registry.core.conformance import Conformance
 from registry.core.health import Health
 from registry.core.manifests import Manifests
 from registry.core.referrers import Referrers
@@ -22,6 +23,7 @@ class Services:
     access: Access
     blobs: Blobs
     cleanup: Cleanup
+    conformance: Conformance
     health: Health
     manifests: Manifests
     referrers: Referrers
