@@ -132,11 +132,12 @@ def _evaluated(validator: Any, instance: dict[str, Any], schema: Any) -> set[str
 
 
 def _in_place(validator: Any, instance: dict[str, Any], schema: dict[str, Any]) -> Iterator[Any]:
-    """Yield the subschemas that an object itself fits."""
+    """Yield the subschemas that an object itself fits. One that allOf has and that isn't fitted makes it a violation anyway."""
+    yield from schema.get("allOf", ())
     for name, subschema in schema.get("dependentSchemas", {}).items():
         if name in instance:
             yield subschema
-    for keyword in ("allOf", "oneOf", "anyOf"):
+    for keyword in ("oneOf", "anyOf"):
         for subschema in schema.get(keyword, ()):
             if validator.evolve(schema=subschema).is_valid(instance):
                 yield subschema

@@ -16,15 +16,17 @@ from enum import StrEnum
 from typing import Any, Final
 
 from mediatypes.digest import Digest
-from mediatypes.manifest import Manifest
+from mediatypes.manifest import InvalidManifest, Manifest, parse_manifest
 from mediatypes.names import RepositoryName
+from mediatypes.oci import MANIFEST_TYPES
 from mediatypes.ranges import ByteRange
 from registry.core.access import organisation_of, path_of
 from registry.core.blobs import Blobs
+from registry.core.delegation import oversee
 from registry.db import repositories, schema_bindings, schemas
 from registry.db.pool import Connection, Database
 from registry.db.schema_bindings import CoveringRow, Verdict, VerdictRow
-from registry.errors import BlobUnknown, ManifestUnknown
+from registry.errors import BlobUnknown, ManifestInvalid, ManifestUnknown, MediaTypeUnsupported
 from schemas import built_in
 from schemas.checks import AppliesTo
 from schemas.names import SchemaReference, Version
@@ -118,6 +120,28 @@ class Conformance:
                 documents[part] = await self._config(name, manifest.config, config)
             await self._add(judgement, mode, schema, documents[part])
         return judgement
+
+    async def sample(
+        self,
+        name: RepositoryName,
+        content: bytes,
+        *,
+        media_type: str,
+        config: bytes | None = None,
+        by: int | None,
+    ) -> Judgement:
+        """Judge a manifest as if it were pushed with a tag; nothing is stored. `by` administers the organisation.
+
+        Raise MediaTypeUnsupported, ManifestInvalid, IdentityUnknown, DelegationDenied.
+        """
+
+        async def find(conn: Connection) -> Covering:
+            await oversee(conn, organisation_of(name), by=by)
+            return await schema_bindings.covering(conn, organisation=organisation_of(name), path=path_of(name))
+
+        covering = await self._db.read("find_bindings", find)
+        manifest = await asyncio.to_thread(read_manifest, content, media_type)
+        return await self.judge(name, manifest, covering, is_attached=False, config=config)
 
     async def judge_record(
         self,
@@ -247,6 +271,16 @@ class _Unread:
 
     rule: str
     message: str
+
+
+def read_manifest(content: bytes, media_type: str) -> Manifest:
+    """Return what a manifest names. Raise MediaTypeUnsupported, ManifestInvalid."""
+    if media_type not in MANIFEST_TYPES:
+        raise MediaTypeUnsupported(media_type, MANIFEST_TYPES)
+    try:
+        return parse_manifest(content, media_type)
+    except InvalidManifest as error:
+        raise ManifestInvalid(str(error)) from None
 
 
 def made(urn: str, contents: Mapping[str, bytes]) -> Schema:

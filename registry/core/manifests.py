@@ -11,12 +11,11 @@ from functools import partial
 from typing import Final
 
 from mediatypes.digest import Digest
-from mediatypes.manifest import InvalidManifest, Manifest, parse_manifest, referrer_descriptor
+from mediatypes.manifest import Manifest, referrer_descriptor
 from mediatypes.names import RepositoryName, Tag
-from mediatypes.oci import MANIFEST_TYPES
 from registry.core.access import ALL, EVERYONE, PULL, Access, Caller, Permission
 from registry.core.audit import Action, Actor, Event, record, target_of
-from registry.core.conformance import BindingsChanged, Conformance, Covering, Judgement, Mode
+from registry.core.conformance import BindingsChanged, Conformance, Covering, Judgement, Mode, read_manifest
 from registry.core.contents import Contents
 from registry.core.policy import DeletionRule, SparseRule
 from registry.db import blobs, manifests, repositories, tags
@@ -27,10 +26,8 @@ from registry.errors import (
     AccessMissing,
     DigestMismatch,
     ManifestBlobUnknown,
-    ManifestInvalid,
     ManifestNonconforming,
     ManifestUnknown,
-    MediaTypeUnsupported,
     TagMoveDenied,
 )
 
@@ -124,13 +121,11 @@ class Manifests:
         MediaTypeUnsupported, ManifestInvalid, ManifestNonconforming, DigestMismatch, ManifestBlobUnknown, AccessMissing or
         TagMoveDenied; nothing is stored then.
         """
-        if media_type not in MANIFEST_TYPES:
-            raise MediaTypeUnsupported(media_type, MANIFEST_TYPES)
         if len(content) <= _PARSE_INLINE:
-            manifest = _parsed(content, media_type)
+            manifest = read_manifest(content, media_type)
         else:
             async with self._parsing:
-                manifest = await asyncio.to_thread(_parsed, content, media_type)
+                manifest = await asyncio.to_thread(read_manifest, content, media_type)
         digest = Digest.of(content, reference.algorithm if isinstance(reference, Digest) else "sha256")
         if isinstance(reference, Digest) and reference != digest:
             raise DigestMismatch(str(reference), str(digest))
@@ -163,7 +158,7 @@ class Manifests:
                 raise TagMoveDenied(name, denied)
             moved = await tags.move(conn, others, repository_id=repository_id, digest=digest) if others else []
             if actor is not None:
-                await record(conn, *_pushed(actor, name, new, names, moved))
+                await record(conn, *_pushed(actor, name, new, names, moved, warned=len(judgement.found)))
 
         judgement = await self._stored(name, manifest, store, is_attached=is_signature)
         warnings = tuple(f"{one.schema}: {one.pointer} {one.message}" for one in judgement.by(Mode.WARN))
@@ -242,14 +237,22 @@ class Manifests:
 
 
 def _pushed(
-    actor: Actor, name: RepositoryName, new: NewManifest, names: Sequence[Tag], moved: Sequence[tuple[Tag, Digest]]
+    actor: Actor,
+    name: RepositoryName,
+    new: NewManifest,
+    names: Sequence[Tag],
+    moved: Sequence[tuple[Tag, Digest]],
+    *,
+    warned: int,
 ) -> list[Event]:
     """Return the events of a push: its own, and one of each tag that named another manifest before."""
-    detail = {"tags": names, "media_type": new.media_type, "size": len(new.content)}
+    detail: dict[str, object] = {"tags": names, "media_type": new.media_type, "size": len(new.content)}
     if new.artifact_type is not None:
         detail["artifact_type"] = new.artifact_type
     if new.subject is not None:
         detail["subject"] = str(new.subject)
+    if warned:
+        detail["violations"] = warned
     return [
         Event(actor, Action.MANIFEST_PUSH, target_of(name, new.digest), detail=detail),
         *(
@@ -257,10 +260,3 @@ def _pushed(
             for tag, before in moved
         ),
     ]
-
-
-def _parsed(content: bytes, media_type: str) -> Manifest:
-    try:
-        return parse_manifest(content, media_type)
-    except InvalidManifest as error:
-        raise ManifestInvalid(str(error)) from None

@@ -274,7 +274,10 @@ async def test_schemas_refer_to_built_in_ones_and_to_others_of_their_organisatio
     )
     await schemas.add(more, actor=ACTOR)
     await schemas.bind(NAME, "acme/more/1", Mode.ENFORCE, actor=ACTOR)
-    assert await refused(services, {"owner": "x", "score": "0.1"}) == [("/annotations/score", "minimum")]
+    assert await refused(services, {"owner": "x", "score": "0.1"}) == [
+        ("/annotations/score", "minimum"),
+        ("/annotations/owner", "unevaluatedProperties"),
+    ]
     await Identities(database).add_organisation("rival", actor=ACTOR)
     for urn in (OWNED_URN, "urn:blacklake:schema:acme/none:1.0.0", "urn:blacklake:schema:model:9.0.0"):
         with pytest.raises(SchemaRefused, match="is not there"):

@@ -132,7 +132,7 @@ def test_messages_are_short_and_hold_no_whole_document() -> None:
         ({"enum": ["x" * 200] * 40}, secret),
         ({"pattern": "^" + "[a-f]" * 150}, secret),
         ({"not": {}}, {secret: secret}),
-        ({"anyOf": [{"type": "integer"}, {"const": "c" * 2000}] * 20}, [secret]),
+        ({"anyOf": [{"type": "integer"}, {"const": "c" * 1000}] * 20}, [secret]),
         ({"required": ["r" * 2000]}, {}),
         ({"maxProperties": 0}, {secret: 1}),
         ({"oneOf": [{}, {}]}, secret),

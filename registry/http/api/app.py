@@ -44,6 +44,7 @@ from registry.http.api import (
     organisations,
     robots,
     roles,
+    schemas,
     service_accounts,
     signing_keys,
     teams,
@@ -76,6 +77,7 @@ ROUTES: Final[tuple[Route, ...]] = tuple(
         access,
         issuers,
         signing_keys,
+        schemas,
         audit,
     )
     for route in module.ROUTES
