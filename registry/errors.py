@@ -164,7 +164,10 @@ class ManifestNonconforming(ManifestInvalid):
     """A manifest does not conform to schemas that are enforced: `violations` have pointer, rule, message and schema."""
 
     def __init__(self, name: str, violations: Sequence[Mapping[str, str]]) -> None:
-        lines = [f"{one['schema']}: {_cut(one['pointer'])} {one['message']}" for one in violations[:_SHOWN]]
+        lines = [
+            f"{_cut(one['pointer']) or 'the config'} {one['message']} ({schema_shown(one['schema'])})"
+            for one in violations[:_SHOWN]
+        ]
         more = f"; and {len(violations) - _SHOWN} more" if len(violations) > _SHOWN else ""
         super().__init__(
             f"does not conform to the schemas of repository {name}, and was not stored: {_plain('; '.join(lines))}{more}",
@@ -537,6 +540,11 @@ class Unavailable(RegistryError):
 
 def _cut(text: str) -> str:
     return text if len(text) <= 128 else text[:128] + "…"
+
+
+def schema_shown(urn: str) -> str:
+    """Return a schema's `$id` as people write it: acme/review/1.0.0."""
+    return urn.removeprefix("urn:blacklake:schema:").replace(":", "/")
 
 
 def _plain(text: str) -> str:

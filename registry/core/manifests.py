@@ -29,6 +29,7 @@ from registry.errors import (
     ManifestNonconforming,
     ManifestUnknown,
     TagMoveDenied,
+    schema_shown,
 )
 
 MAX_MANIFEST_SIZE: Final = 4 << 20
@@ -161,7 +162,10 @@ class Manifests:
                 await record(conn, *_pushed(actor, name, new, names, moved, warned=len(judgement.found)))
 
         judgement = await self._stored(name, manifest, store, is_attached=is_signature)
-        warnings = tuple(f"{one.schema}: {one.pointer} {one.message}" for one in judgement.by(Mode.WARN))
+        warnings = tuple(
+            f"{one.pointer or 'the config'} {one.message} ({schema_shown(one.schema)})"
+            for one in judgement.by(Mode.WARN)
+        )
         return PushedManifest(digest, manifest.subject, names, warnings)
 
     async def delete(self, name: RepositoryName, digest: Digest, *, actor: Actor | None = None) -> None:

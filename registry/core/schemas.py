@@ -56,7 +56,7 @@ class ListedBinding(NamedTuple):
 
     target: str
     artifact_type: str | None
-    schema: str
+    schema_name: str
     mode: str
     created_at: datetime
     created_by: str

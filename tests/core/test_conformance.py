@@ -102,7 +102,7 @@ async def test_enforced_is_refused_with_what_is_wrong_where_and_nothing_of_it_st
             },
         ]
     }
-    assert "/annotations/score must be at least 0.9, and is 0.5" in caught.value.message
+    assert "/annotations/score must be at least 0.9, and is 0.5 (acme/owned/1.0.0)" in caught.value.message
     for table in ("manifests", "tags", "manifest_references", "outbox", "schema_violations"):
         assert await sql.fetchval(f"SELECT count(*) FROM {table}") == 0, table
     assert (await push(services, {"owner": "ada", "score": "0.95"})).warnings == ()
@@ -113,8 +113,8 @@ async def test_warned_is_stored_told_and_recorded(services: Services, schemas: S
     await schemas.bind("acme", "acme/owned/1", Mode.WARN, actor=ACTOR)
     pushed = await push(services, {"score": "0.5"})
     assert pushed.warnings == (
-        f'{OWNED_URN}: /annotations lacks "owner"',
-        f"{OWNED_URN}: /annotations/score must be at least 0.9, and is 0.5",
+        '/annotations lacks "owner" (acme/owned/1.0.0)',
+        "/annotations/score must be at least 0.9, and is 0.5 (acme/owned/1.0.0)",
     )
     (verdict,) = await services.conformance.violations(NAME, pushed.digest)
     assert (verdict.applies_to, verdict.schema, verdict.mode) == ("annotations", OWNED_URN, "warn")
