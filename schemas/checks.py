@@ -30,6 +30,7 @@ DEPTH: Final = 32
 
 # Where subschemas stand (2020-12 §10, §11): one, a list of them, or some by name; and whether they are for the same value.
 _ONE: Final = {
+    "contentSchema": None,
     "not": True,
     "if": True,
     "then": True,
