@@ -64,13 +64,18 @@ SELECT EXISTS (
     WHERE organisation_id = $1 AND name = $2 AND major = $3 AND removed_at IS NULL
         AND ($4::integer IS NULL OR (minor = $4 AND patch = $5::integer)))
 """
+# As in the lookups of requests, LATERAL … OFFSET 0 keeps each step one by index.
 _NEEDED: Final = """
 WITH RECURSIVE needed AS (
-    SELECT urn, uses FROM schemas WHERE urn = ANY($1::text[]) AND removed_at IS NULL
+    SELECT s.urn, s.uses FROM unnest($1::text[]) AS wanted(urn), LATERAL (
+        SELECT urn, uses FROM schemas WHERE urn = wanted.urn AND removed_at IS NULL OFFSET 0
+    ) s
     UNION
-    SELECT s.urn, s.uses FROM needed n JOIN schemas s ON s.urn = ANY(n.uses) WHERE s.removed_at IS NULL
+    SELECT s.urn, s.uses FROM needed n, unnest(n.uses) AS used(urn), LATERAL (
+        SELECT urn, uses FROM schemas WHERE urn = used.urn AND removed_at IS NULL OFFSET 0
+    ) s
 )
-SELECT n.urn, s.content FROM needed n JOIN schemas s ON s.urn = n.urn ORDER BY n.urn
+SELECT n.urn, s.content FROM needed n, LATERAL (SELECT content FROM schemas WHERE urn = n.urn OFFSET 0) s ORDER BY n.urn
 """
 
 
