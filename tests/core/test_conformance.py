@@ -178,6 +178,15 @@ async def test_signatures_are_stored_where_everything_is_judged(services: Servic
     await refused(services, {"of": "5"}, tag=None, subject=subject)
 
 
+async def test_what_is_bound_twice_is_judged_once_in_the_stricter_mode(services: Services, schemas: Schemas) -> None:
+    await schemas.bind(NAME, "acme/owned/1.0.0", Mode.ENFORCE, actor=ACTOR)
+    await schemas.bind(NAME, "acme/owned/1", Mode.WARN, actor=ACTOR)
+    assert await refused(services) == [("/annotations", "required")]
+    await schemas.bind(NAME, "acme/owned/1.0.0", Mode.WARN, actor=ACTOR)
+    await schemas.bind(NAME, "acme/owned/1", Mode.ENFORCE, actor=ACTOR)
+    assert await refused(services) == [("/annotations", "required")]
+
+
 async def test_another_node_s_binding_is_in_force_at_once(
     services: Services, other_services: Services, schemas: Schemas, other_database: Database
 ) -> None:

@@ -61,6 +61,10 @@ BOMBS = {
         },
         json.loads('{"c":' * 30 + '{"x":1}' + "}" * 30),
     ),
+    "many properties evaluated by many": (
+        {"allOf": [{"properties": {"a": True}}] * 400, "unevaluatedProperties": True},
+        {f"n{number}": 1 for number in range(9000)},
+    ),
     "unevaluated items": ({"prefixItems": [True] * 3, "unevaluatedItems": False}, list(range(30_000))),
     "messages with all of it": ({"items": {"anyOf": [{"const": n} for n in range(200)]}}, [["x" * 200_000]]),
     "each item against many": ({"items": {"enum": list(range(900))}}, [899] * 20_000),
