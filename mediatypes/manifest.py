@@ -45,11 +45,15 @@ class InvalidManifest(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a manifest names, each once: `blobs` are config and layers, `required` those that the registry must hold."""
+    """What a manifest names, each once.
+
+    `config` is None of an index; `blobs` are config and layers, `required` those that the registry must hold.
+    """
 
     media_type: str
     artifact_type: str | None
     subject: Digest | None
+    config: Digest | None
     blobs: tuple[Digest, ...]
     required: frozenset[Digest]
     children: tuple[Digest, ...]
@@ -66,6 +70,7 @@ def parse_manifest(content: bytes, media_type: str) -> Manifest:
         _refuse(f"says mediaType {declared!r:.200}, but was sent as {media_type}")
     artifact_type = _media_type(document, "artifactType", "artifactType") if document.get("artifactType") else None
     if media_type in INDEX_TYPES:
+        config = None
         if "layers" in document or "config" in document:
             _refuse("is an index, and has `layers` or `config` as well")
         named: list[_Descriptor] = []
@@ -82,6 +87,7 @@ def parse_manifest(content: bytes, media_type: str) -> Manifest:
         media_type=media_type,
         artifact_type=artifact_type,
         subject=_descriptor(subject, "subject").digest if subject is not None else None,
+        config=config.digest if config is not None else None,
         blobs=_distinct(named),
         required=frozenset(item.digest for item in named if item.media_type not in NON_DISTRIBUTABLE),
         children=_distinct(children),

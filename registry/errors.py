@@ -6,24 +6,26 @@ RegistryError
 ├── BlobUnknown  RangeUnsatisfiable
 ├── UploadUnknown  UploadOutOfOrder  ContentRangeInvalid  BodyIncomplete
 ├── JobUnknown
-├── ManifestUnknown  ManifestInvalid  ManifestTooLarge  ManifestBlobUnknown  MediaTypeUnsupported
+├── ManifestUnknown  ManifestInvalid: ManifestNonconforming  ManifestTooLarge  ManifestBlobUnknown  MediaTypeUnsupported
 ├── StillReferenced  DeletionDisabled  AccessDenied  TagMoveDenied  OrganisationUnknown  AuditDamaged
 ├── IdentityRefused: IdentityUnknown
 ├── DelegationDenied  GrantRefused
 ├── Unauthorized: CredentialsMissing  CredentialsWrong  CredentialsContradict  TokenInvalid  LoginRefused  AccessMissing
 │                 CatalogDenied  AdminDenied  AccessLost  SessionOver: SessionRevoked  SignatureInvalid
 ├── PageInvalid  EndpointUnknown  MethodUnsupported  BodyTooLarge  ContentTypeUnsupported  AdministratorNeeded
-├── RequestInvalid: FieldsInvalid  QueryInvalid  TooManyRequests: TooManyLogins
+├── RequestInvalid: FieldsInvalid  QueryInvalid  SchemaRefused  TooManyRequests: TooManyLogins
 └── InternalError  Unavailable
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, Final
 from uuid import UUID
 
 from mediatypes.codes import ErrorCode
+
+_SHOWN: Final = 10  # violations that a message tells
 
 
 class RegistryError(Exception):
@@ -167,6 +169,21 @@ class ManifestInvalid(RegistryError):
 
     def __init__(self, reason: str, detail: Mapping[str, object] | None = None) -> None:
         super().__init__(f"the manifest {reason}", detail)
+
+
+class ManifestNonconforming(ManifestInvalid):
+    """A manifest does not conform to schemas that are enforced: `violations` have pointer, rule, message and schema."""
+
+    def __init__(self, name: str, violations: Sequence[Mapping[str, str]]) -> None:
+        lines = [
+            f"{_cut(one['pointer']) or 'the config'} {one['message']} ({schema_shown(one['schema'])})"
+            for one in violations[:_SHOWN]
+        ]
+        more = f"; and {len(violations) - _SHOWN} more" if len(violations) > _SHOWN else ""
+        super().__init__(
+            f"does not conform to the schemas of repository {name}, and was not stored: {_plain('; '.join(lines))}{more}",
+            {"violations": [dict(one) for one in violations]},
+        )
 
 
 class ManifestTooLarge(RegistryError):
@@ -483,6 +500,16 @@ class ContentTypeUnsupported(RegistryError):
         )
 
 
+class SchemaRefused(RequestInvalid):
+    """A document that can't be a schema; `pointer` is where (RFC 6901)."""
+
+    def __init__(self, pointer: str, reason: str) -> None:
+        super().__init__(
+            f"the schema can't be taken: {_plain(pointer[:512]) or 'it'} {_plain(reason)}",
+            {"pointer": pointer[:512], "reason": reason},
+        )
+
+
 class GrantRefused(RegistryError):
     """No token for this: `error` is the word for it of RFC 6749 §5.2, RFC 8693 §2.2.2 or RFC 8628 §3.5."""
 
@@ -540,6 +567,16 @@ class Unavailable(RegistryError):
 
 def _cut(text: str) -> str:
     return text if len(text) <= 128 else text[:128] + "…"
+
+
+def schema_shown(urn: str) -> str:
+    """Return a schema's `$id` as people write it: acme/review/1.0.0."""
+    return urn.removeprefix("urn:blacklake:schema:").replace(":", "/")
+
+
+def _plain(text: str) -> str:
+    """Return a text without what would steer a terminal."""
+    return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)
 
 
 def _shown(text: str) -> str:

@@ -19,12 +19,14 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cyclopts import CycloptsError
 
 from blacklake.cli import app
-from blacklake.remote import audit, changes, lists
+from blacklake.remote import audit, changes, lists, schemas
 from blacklake.settings import USAGE, Refused
-from registry import administration, administration_audit, administration_lists
+from registry import administration, administration_audit, administration_lists, administration_schemas
 from registry.db.embedded import running_url
 from tests.cluster import Cluster
+from tests.http.client import Client, image_of
 from tests.http.server import Registry, serving
+from tests.schemas.making import written
 
 PASSWORD = "correct horse battery staple"
 WAYS = ("in process", "by a key", "by signatures")
@@ -354,6 +356,69 @@ def test_a_user_acts_by_the_password_and_within_his_rights(
     assert (event["principal"], event["credential_kind"]) == ("olga", "token")
 
 
+def test_schemas_are_added_bound_and_removed(admin: Commands, mark: str, tmp_path: Path) -> None:
+    org = f"{mark}-schemas"
+    admin("org", "add", org)
+    name, file = f"{org}/owned/1.0.0", tmp_path / "owned.json"
+    file.write_bytes(written(f"{org}/owned", required=["owner"]))
+    assert admin("schema", "add", str(file)) == f"schema {name} is there; it never changes"
+    admin("schema", "add", str(file))
+    file.write_bytes(written(f"{org}/owned", pattern="(?=x)"))
+    assert "/pattern is a pattern that can't be read by RE2" in admin("schema", "add", str(file), code=1)
+    file.write_bytes(written(f"{org}/owned"))
+    assert "a version never changes" in admin("schema", "add", str(file), code=1)
+    assert "can't be read" in admin("schema", "add", str(tmp_path / "none"), code=2)
+    (own,) = (one for one in admin.rows("schema", "list", org) if not one["is_built_in"])
+    assert (own["name"], own["applies_to"]) == (name, "annotations")
+    assert json.loads(admin("schema", "show", name))["required"] == ["owner"]
+    assert json.loads(admin("schema", "show", "model/1.0.0"))["title"] == "A model"
+    assert "no schema" in admin("schema", "show", f"{org}/owned/9.0.0", code=1)
+    assert "neither" in admin("schema", "show", "owned", code=1)
+    bound = admin("schema", "bind", f"{org}/x*", f"{org}/owned/1", "--mode", "warn")
+    assert bound == f"{org}/owned/1 is bound to {org}/x*: warn"
+    admin("schema", "bind", org, f"{org}/owned/1", "--mode", "enforce", "--artifact-type", "a/b")
+    admin("schema", "bind", org, f"{org}/owned/1", "--mode", "never", code=2)
+    assert [
+        (one["target"], one["artifact_type"], one["schema_name"], one["mode"])
+        for one in admin.rows("schema", "bindings", org)
+    ] == [
+        (org, "a/b", f"{org}/owned/1", "enforce"),
+        (f"{org}/x*", None, f"{org}/owned/1", "warn"),
+    ]
+    assert f"{name} is bound to {org}, {org}/x*" in admin("schema", "remove", name, code=1)
+    manifest = tmp_path / "manifest"
+    manifest.write_bytes(image_of(artifactType="a/b"))
+    (wrong,) = (
+        json.loads(line) for line in admin("schema", "check", f"{org}/y", str(manifest), "--json", code=1).splitlines()
+    )
+    assert (wrong["mode"], wrong["pointer"], wrong["message"]) == ("enforce", "/annotations", 'lacks "owner"')
+    assert "warn" in admin("schema", "check", f"{org}/x/y", str(manifest))
+    manifest.write_text("{")
+    assert "is not JSON" in admin("schema", "check", f"{org}/y", str(manifest), code=1)
+    assert admin("schema", "unbind", f"{org}/x*", f"{org}/owned/1") == f"{org}/owned/1 is no longer bound to {org}/x*"
+    assert "is not bound" in admin("schema", "unbind", org, f"{org}/owned/1", code=1)
+    admin("schema", "unbind", org, f"{org}/owned/1", "--artifact-type", "a/b")
+    assert admin("schema", "remove", name) == f"schema {name} is gone; its version is used for no other"
+
+
+def test_an_open_registry_s_organisations_need_not_be_added(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serving(tmp_path / "open") as registry:
+        admin = Commands(("--data-dir", str(registry.directory)), monkeypatch, capsys)
+        file = tmp_path / "owned.json"
+        file.write_bytes(written("team/owned", required=["owner"]))
+        admin("schema", "add", str(file))
+        admin("schema", "bind", "team/x", "team/owned/1", "--mode", "enforce")
+        admin("schema", "bind", "other", "annotations/1", "--mode", "warn")
+        client = Client(registry)
+        with client.session:
+            client.push_blob("team/x", b"{}")
+            answer = client.put_manifest("team/x", image_of(), "v1")
+        assert answer.status_code == 400
+        assert answer.json()["errors"][0]["code"] == "MANIFEST_INVALID"
+
+
 def test_the_first_password_s_file_goes_with_the_first_change(
     registry: Registry, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -375,6 +440,7 @@ def test_both_ways_have_the_same_verbs() -> None:
         (administration, changes),
         (administration_lists, lists),
         (administration_audit, audit),
+        (administration_schemas, schemas),
     ):
         assert verbs(here) == verbs(there)
 

@@ -24,6 +24,7 @@ REVISIONS = [
     "0006 Sessions of browsers, beside those of refresh tokens: what ends all of somebody's sessions ends both.",
     "0007 What artifacts are: outbox, records with files and metrics, what was read of blobs, tensor indexes, tag histories.",
     "0008 Background work: jobs as people see them, and PgQueuer's queue of them (docs/decisions/0009).",
+    "0009 Organisations' own schemas of artifacts, where schemas are bound, and what did not conform.",
 ]
 
 
@@ -194,7 +195,9 @@ def test_going_back_that_loses_data_is_refused_until_it_is_said(database_url: st
 
 def test_going_back_without_a_terminal_to_ask_at_needs_yes(database_url: str) -> None:
     said = refused("migrate", "down", "base", "--lose-data", code=2, BLACKLAKE_DATABASE_URL=database_url)
-    assert said.startswith(f"This undoes {', '.join(one[:4] for one in reversed(REVISIONS))}; which jobs are to be done")
+    assert said.startswith(
+        f"This undoes {', '.join(one[:4] for one in reversed(REVISIONS))}; all schemas of organisations"
+    )
     assert "say --yes" in said
     assert printed("migrate", "status", BLACKLAKE_DATABASE_URL=database_url) == CURRENT
 

@@ -12,6 +12,7 @@ from blacklake.admin.keys import keys
 from blacklake.admin.org import org
 from blacklake.admin.robot import robot
 from blacklake.admin.role import role
+from blacklake.admin.schema import schema
 from blacklake.admin.service import service
 from blacklake.admin.session import session
 from blacklake.admin.storage import storage
@@ -23,6 +24,7 @@ __all__ = ["admin"]
 
 admin = App(name="admin", help="Look after an installation, here or by --server.")
 for part in (
-    user, robot, service, org, team, role, grant, access, apikey, session, issuer, trust, keys, audit, artifacts, storage,
+    user, robot, service, org, team, role, grant, access, apikey, session, issuer, trust, keys, schema, audit, artifacts,
+    storage,
 ):  # fmt: skip
     admin.command(part)

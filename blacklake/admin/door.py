@@ -75,12 +75,13 @@ def opened(where: Where | None, *, code: int = 1) -> Iterator[Door]:
 @contextlib.contextmanager
 def _in_process(where: Where, code: int) -> Iterator[Door]:
     with needing("server"):
-        from registry import administration, administration_audit, administration_lists
+        from registry import administration, administration_audit, administration_lists, administration_schemas
         from registry.upkeep import UpkeepFailed
 
         settings = settings_of(where.config, data_dir=where.data_dir)
         try:
-            yield Door((administration, administration_lists, administration_audit), settings)
+            rooms = (administration, administration_lists, administration_audit, administration_schemas)
+            yield Door(rooms, settings)
         except UpkeepFailed as error:
             raise Refused(str(error), code) from error
 
@@ -89,14 +90,14 @@ def _in_process(where: Where, code: int) -> Iterator[Door]:
 def _by_api(where: Where, code: int) -> Iterator[Door]:
     assert where.server is not None
     with needing("remote"):
-        from blacklake.remote import audit, changes, lists
+        from blacklake.remote import audit, changes, lists, schemas
         from blacklake.remote.connection import RemoteFailed, connected
         from blacklake.remote.credentials import credential
 
         try:
             how = credential(key_file=where.api_key_file, user=where.user, sign_key_file=where.sign_key_file)
             with connected(where.server, how, ca_file=where.ca_file, insecure=where.insecure) as connection:
-                yield Door((changes, lists, audit), connection)
+                yield Door((changes, lists, audit, schemas), connection)
         except RemoteFailed as error:
             raise Refused(str(error), code) from error
 

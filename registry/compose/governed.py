@@ -27,6 +27,7 @@ from registry.core.directory import Directory
 from registry.core.explanations import Explanations
 from registry.core.identities import Identities
 from registry.core.roles import Roles
+from registry.core.schemas import Schemas
 from registry.core.service_keys import ServiceKeys
 from registry.core.services import Services
 from registry.core.teams import Teams
@@ -145,6 +146,7 @@ def add_admin_api(
     admin = AdminServices(
         api_keys=ApiKeys(db),
         audit_log=AuditLog(db),
+        conformance=services.conformance,
         directory=Directory(db),
         explanations=Explanations(db),
         identification=doors.identification,
@@ -154,6 +156,7 @@ def add_admin_api(
         passwords=doors.passwords,
         retention=Retention(db, audit_key.sign, audit_key.verify),
         roles=Roles(db),
+        schemas=Schemas(db),
         search=services.search,
         secret_key=doors.secret,
         service_keys=ServiceKeys(db),

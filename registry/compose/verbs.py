@@ -8,6 +8,7 @@ from registry.config import Deletion, Settings, Sparse
 from registry.core.access import Access
 from registry.core.blobs import Blobs
 from registry.core.cleanup import Cleanup
+from registry.core.conformance import Conformance
 from registry.core.contents import Contents
 from registry.core.health import Health
 from registry.core.jobs import Jobs
@@ -92,13 +93,16 @@ def create_services(
     )
     sparse = SparseRule(children=settings.sparse is not Sparse.REFUSE, blobs=settings.sparse is Sparse.ALLOW)
     access = Access(db)
+    blobs = Blobs(db, store, access, deletion)
+    conformance = Conformance(db, blobs)
     return Services(
         access=access,
-        blobs=Blobs(db, store, access, deletion),
+        blobs=blobs,
         cleanup=Cleanup(db, store, upload_ttl=settings.upload_ttl),
+        conformance=conformance,
         health=Health(db, store),
         jobs=Jobs(db),
-        manifests=Manifests(db, contents, access, sparse=sparse, deletion=deletion),
+        manifests=Manifests(db, contents, access, conformance, sparse=sparse, deletion=deletion),
         referrers=Referrers(db),
         repositories=Repositories(db, replicas),
         search=Search(db, replicas),

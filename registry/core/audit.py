@@ -61,6 +61,10 @@ class Action(StrEnum):
     ORGANISATION_ADD = "organisation.add"
     GRANT_ADD = "grant.add"
     GRANT_REMOVE = "grant.remove"
+    SCHEMA_ADD = "schema.add"
+    SCHEMA_REMOVE = "schema.remove"
+    SCHEMA_BIND = "schema.bind"
+    SCHEMA_UNBIND = "schema.unbind"
     LOGIN = "login"
     LOGOUT = "logout"
     TOKEN_GIVE = "token.give"  # noqa: S105 - an action, not a token

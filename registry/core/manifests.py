@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Final
 
 from mediatypes.digest import Digest
-from mediatypes.manifest import InvalidManifest, Manifest, parse_manifest, referrer_descriptor
+from mediatypes.manifest import Manifest, referrer_descriptor
 from mediatypes.names import RepositoryName, Tag
-from mediatypes.oci import MANIFEST_TYPES
 from registry.core.access import ALL, EVERYONE, PULL, Access, Caller, Permission
 from registry.core.audit import Action, Actor, Event, record, target_of
+from registry.core.conformance import BindingsChanged, Conformance, Covering, Judgement, Mode, read_manifest
 from registry.core.contents import Contents
 from registry.core.policy import DeletionRule, SparseRule
 from registry.db import blobs, manifests, repositories, tags
@@ -25,10 +26,10 @@ from registry.errors import (
     AccessMissing,
     DigestMismatch,
     ManifestBlobUnknown,
-    ManifestInvalid,
+    ManifestNonconforming,
     ManifestUnknown,
-    MediaTypeUnsupported,
     TagMoveDenied,
+    schema_shown,
 )
 
 MAX_MANIFEST_SIZE: Final = 4 << 20
@@ -51,21 +52,30 @@ class StoredManifest:
 
 @dataclass(frozen=True, slots=True)
 class PushedManifest:
-    """What a push answers with: OCI-Subject names the subject, OCI-Tag the tags."""
+    """What a push answers with: OCI-Subject names the subject, OCI-Tag the tags, Warning where it doesn't conform."""
 
     digest: Digest
     subject: Digest | None
     tags: tuple[Tag, ...]
+    warnings: tuple[str, ...] = ()
 
 
 class Manifests:
     """The verbs of end-3 (pull), end-7 (push) and end-9 (delete)."""
 
     def __init__(
-        self, db: Database, contents: Contents, access: Access, *, sparse: SparseRule, deletion: DeletionRule
+        self,
+        db: Database,
+        contents: Contents,
+        access: Access,
+        conformance: Conformance,
+        *,
+        sparse: SparseRule,
+        deletion: DeletionRule,
     ) -> None:
         self._db = db
         self._access = access
+        self._conformance = conformance
         self._sparse = sparse
         self._deletion = deletion
         self._parsing = asyncio.Semaphore(1)  # a hostile manifest of 4 MiB takes twenty times as much to read
@@ -109,16 +119,14 @@ class Manifests:
 
         `held` is what the pusher may do: who may sign, but not push, stores referrers and signature tags only. An `actor` is
         recorded in the audit log (`core.audit`), as with the other verbs. Raise
-        MediaTypeUnsupported, ManifestInvalid, DigestMismatch, ManifestBlobUnknown, AccessMissing or TagMoveDenied; nothing is
-        stored then.
+        MediaTypeUnsupported, ManifestInvalid, ManifestNonconforming, DigestMismatch, ManifestBlobUnknown, AccessMissing or
+        TagMoveDenied; nothing is stored then.
         """
-        if media_type not in MANIFEST_TYPES:
-            raise MediaTypeUnsupported(media_type, MANIFEST_TYPES)
         if len(content) <= _PARSE_INLINE:
-            manifest = _parsed(content, media_type)
+            manifest = read_manifest(content, media_type)
         else:
             async with self._parsing:
-                manifest = await asyncio.to_thread(_parsed, content, media_type)
+                manifest = await asyncio.to_thread(read_manifest, content, media_type)
         digest = Digest.of(content, reference.algorithm if isinstance(reference, Digest) else "sha256")
         if isinstance(reference, Digest) and reference != digest:
             raise DigestMismatch(str(reference), str(digest))
@@ -139,20 +147,28 @@ class Manifests:
 
         by = actor.principal if actor is not None else None
 
-        async def store(conn: Connection) -> None:
+        async def store(conn: Connection, covering: Covering, judgement: Judgement) -> None:
+            await self._conformance.require(conn, name, covering)
+            if refused := judgement.by(Mode.ENFORCE):
+                raise ManifestNonconforming(name, [asdict(one) for one in refused])
             repository_id = await repositories.find_or_create(conn, name)
             await self._require_content(conn, name, manifest, repository_id)
             await manifests.put(conn, new, repository_id=repository_id)
+            await self._conformance.record(conn, digest, judgement, repository_id=repository_id)
             others = await tags.point(conn, names, repository_id=repository_id, digest=digest, by=by) if names else []
             denied = [] if Permission.TAG_MOVE in held else [tag for tag in others if tag in moving]
             if denied:
                 raise TagMoveDenied(name, denied)
             moved = await tags.move(conn, others, repository_id=repository_id, digest=digest, by=by) if others else []
             if actor is not None:
-                await record(conn, *_pushed(actor, name, new, names, moved))
+                await record(conn, *_pushed(actor, name, new, names, moved, warned=len(judgement.found)))
 
-        await self._db.transaction("push_manifest", store)
-        return PushedManifest(digest, manifest.subject, names)
+        judgement = await self._stored(name, manifest, store, is_attached=is_signature)
+        warnings = tuple(
+            f"{one.pointer or 'the config'} {one.message} ({schema_shown(one.schema)})"
+            for one in judgement.by(Mode.WARN)
+        )
+        return PushedManifest(digest, manifest.subject, names, warnings)
 
     async def delete(self, name: RepositoryName, digest: Digest, *, actor: Actor | None = None) -> None:
         """Delete a manifest and the tags that name it (end-9). Raise ManifestUnknown, StillReferenced, DeletionDisabled."""
@@ -174,6 +190,28 @@ class Manifests:
                 await record(conn, event)
 
         await self._db.transaction("delete_manifest", remove)
+
+    async def _stored(
+        self,
+        name: RepositoryName,
+        manifest: Manifest,
+        store: Callable[..., Awaitable[None]],
+        *,
+        is_attached: bool,
+    ) -> Judgement:
+        """Store a manifest that was judged by what is bound when that commits; return the judgement.
+
+        It is judged before the transaction, which may take as long as the storage does to tell the config; where something
+        else is bound by then, once more.
+        """
+        covering = self._conformance.remembered(name)
+        while True:
+            judgement = await self._conformance.judge(name, manifest, covering, is_attached=is_attached)
+            try:
+                await self._db.transaction("push_manifest", partial(store, covering=covering, judgement=judgement))
+                return judgement
+            except BindingsChanged as changed:
+                covering = changed.covering
 
     async def _require_content(
         self, conn: Connection, name: RepositoryName, manifest: Manifest, repository_id: int
@@ -207,14 +245,22 @@ class Manifests:
 
 
 def _pushed(
-    actor: Actor, name: RepositoryName, new: NewManifest, names: Sequence[Tag], moved: Sequence[tuple[Tag, Digest]]
+    actor: Actor,
+    name: RepositoryName,
+    new: NewManifest,
+    names: Sequence[Tag],
+    moved: Sequence[tuple[Tag, Digest]],
+    *,
+    warned: int,
 ) -> list[Event]:
     """Return the events of a push: its own, and one of each tag that named another manifest before."""
-    detail = {"tags": names, "media_type": new.media_type, "size": len(new.content)}
+    detail: dict[str, object] = {"tags": names, "media_type": new.media_type, "size": len(new.content)}
     if new.artifact_type is not None:
         detail["artifact_type"] = new.artifact_type
     if new.subject is not None:
         detail["subject"] = str(new.subject)
+    if warned:
+        detail["violations"] = warned
     return [
         Event(actor, Action.MANIFEST_PUSH, target_of(name, new.digest), detail=detail),
         *(
@@ -222,10 +268,3 @@ def _pushed(
             for tag, before in moved
         ),
     ]
-
-
-def _parsed(content: bytes, media_type: str) -> Manifest:
-    try:
-        return parse_manifest(content, media_type)
-    except InvalidManifest as error:
-        raise ManifestInvalid(str(error)) from None

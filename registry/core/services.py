@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from registry.core.access import Access
 from registry.core.blobs import Blobs
 from registry.core.cleanup import Cleanup
+from registry.core.conformance import Conformance
 from registry.core.health import Health
 from registry.core.jobs import Jobs
 from registry.core.manifests import Manifests
@@ -24,6 +25,7 @@ class Services:
     access: Access
     blobs: Blobs
     cleanup: Cleanup
+    conformance: Conformance
     health: Health
     jobs: Jobs
     manifests: Manifests

@@ -12,6 +12,7 @@ from registry.http.conditional import content_reply
 from registry.http.links import Links
 from registry.http.parse import name_of, reference_of, tag_of
 from registry.http.reply import Headers, Reply
+from registry.http.warnings import warnings_of
 
 
 async def pull(services: Services, call: Call, at: Location, _links: Links) -> Reply:
@@ -42,6 +43,7 @@ async def push(services: Services, call: Call, at: Location, links: Links) -> Re
     if pushed.subject is not None:
         headers.append(("OCI-Subject", str(pushed.subject)))
     headers += [("OCI-Tag", tag) for tag in pushed.tags]
+    headers += warnings_of(pushed.warnings)
     return Reply(201, headers)
 
 

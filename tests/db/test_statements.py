@@ -80,6 +80,15 @@ INSERT INTO readings (digest, manner, version, reading)
     SELECT digest, 'raw:model.safetensors', 1, '{{}}' FROM numbers WHERE n <= {size};
 INSERT INTO tensor_indexes (digest, manner, path, tensors, content)
     SELECT digest, 'raw:model.safetensors', '', 1, '' FROM numbers WHERE n <= {size};
+INSERT INTO schemas (organisation_id, name, major, minor, patch, urn, uses, applies_to, content, created_by)
+    SELECT n, 'owned', 1, minor, 0, 'urn' || n || ':' || minor,
+        CASE WHEN minor = 0 THEN '{{}}' ELSE ARRAY['urn' || n || ':0'] END, 'annotations', '{{}}', 'somebody'
+    FROM numbers, generate_series(0, 1) AS minor WHERE n <= {size} / 10;
+INSERT INTO schema_bindings (organisation_id, target, is_prefix, artifact_type, is_built_in, name, major, mode, created_by)
+    SELECT n, o.name || '/model1', true, '', false, 'owned', 1, 'warn', 'somebody'
+    FROM numbers JOIN organisations o ON o.id = n WHERE n <= {size} / 10;
+INSERT INTO schema_violations (repository_id, digest, applies_to, schema, mode, violations)
+    SELECT repository_id, digest, 'annotations', 'urn1:0', 'warn', '[]' FROM numbers WHERE n % 2 = 0;
 INSERT INTO used_tokens (token_hash, as_password, expires_at)
     SELECT digest, true, now() + make_interval(secs => n - 500) FROM numbers;
 """
@@ -128,6 +137,12 @@ SESSION = "8f14e45f-ceea-167a-5a36-dedd4bea2543"  # of the user with the id 7
 EVENT = (datetime(2030, 1, 1, tzinfo=UTC), 1, "alice", "key", "42", None, None, "pull", "team/model", "done", "{}")
 
 HOT: dict[str, tuple[Any, ...]] = {
+    "schema_bindings._COVERING": ("team", "team/model1"),
+    "schema_bindings._FORGET": (REPOSITORY, packed(2), ["annotations"]),
+    "schema_bindings._HOLD": (REPOSITORY, packed(2)),
+    "schema_bindings._RECORD": (REPOSITORY, packed(1), "annotations", ["urn1:0"], ["warn"], ["[]"]),
+    "schema_bindings._VERDICTS": (REPOSITORY, packed(2)),
+    "schemas._NEEDED": (["urn1:1"],),
     "blobs._LOOKUP": ([ONE] * 128, DIGESTS, [None] * 128, [None] * 128),
     "blobs._LOOKUP with rights": ([ONE] * 128, DIGESTS, [1] * 128, ["team"] * 128),
     "blobs._HELD": (REPOSITORY, DIGESTS),
@@ -266,6 +281,9 @@ GROWING = {
     "known_networks",
     "service_keys",
     "used_nonces",
+    "schemas",
+    "schema_bindings",
+    "schema_violations",
 }
 
 
@@ -402,6 +420,18 @@ def test_every_statement_that_a_request_runs_is_among_the_hot_ones() -> None:
         "trust._LINK",
         "trust._UNLINK",
         "trust._LINKED_TO",  # where an issuer is removed
+        "schemas._ADD",  # an organisation's administrators', as those below
+        "schemas._CONTENT",
+        "schemas._COUNT",
+        "schemas._IS_THERE",
+        "schemas._LISTED",
+        "schemas._REMOVE",
+        "schemas._USERS",
+        "schema_bindings._BIND",
+        "schema_bindings._COUNT",
+        "schema_bindings._LISTED",
+        "schema_bindings._UNBIND",
+        "schema_bindings._USES",
     }
 
 

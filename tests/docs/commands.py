@@ -6,6 +6,7 @@
 ```sh elsewhere needs a cluster or a server of the reader's: only its form and the files that it names are checked
 ```sh guide operator, ```sh guide job
                 run beside a server that asks who it is, with an issuer that stands in for the guide's (test_guides.py)
+```sh schemas    run beside an open server, with the page's files (```json NAME) and oras (test_schemas_page.py)
 ```sql          run on a database with the registry's schema
 ```toml         a file, named by the comment in its first line
 """

@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from tests.http.admin import PASSWORD, Api, Governed, problem, token
+from tests.schemas.making import written
 
 # What stands in paths, which is there, and what stands there instead of it that isn't.
 THERE = {
@@ -24,6 +25,8 @@ THERE = {
     "role": "keeper",
     "rule": "nothing",
     "key": "1",
+    "name": "owned",
+    "version": "1.0.0",
     "session": "00000000-0000-4000-8000-000000000000",
 }
 NOWHERE = {"user": "nobody", "robot": "none+ci", "service": "nobody", "organisation": "none"}
@@ -58,6 +61,9 @@ BODIES: dict[str, Any] = {
         "repositories": ["acme"],
     },
     "signing_keys_rotate": {"now": True},
+    "schemas_add": {"content": written("acme/eve").decode()},
+    "schemas_bind": {"target": "acme", "schema_name": "model/1", "mode": "off"},
+    "schemas_judge": {"repository": "acme/x", "media_type": "a/b", "manifest": "{}"},
     "audit_verify": {},
     "audit_prune": {"older_than": 0},
 }
@@ -66,9 +72,12 @@ QUERIES: dict[str, dict[str, str]] = {
     "access_explain": ASKING,
     "access_who_can": {"repository": "acme/x", "action": "pull"},
     "issuers_remove": {"url": ISSUER},
+    "schemas_unbind": {"target": "acme", "schema_name": "model/1"},
 }
 FILTERED = ("artifacts_found", "artifacts_facets", "robots_listed", "organisations_listed", "grants_listed")
 """Lists that are for everybody, and hold what one may see: to who may see nothing they are empty."""
+BUILT_IN = "schemas_show_built_in"
+"""What every registry has: it is for everybody, and here nobody has asked for one that there is."""
 
 
 FOR_READERS = ("artifacts_found", "artifacts_facets")
@@ -116,6 +125,8 @@ def state(governed: Governed) -> dict[str, Any]:
             "/admin/robots/acme+ci/keys",
             "/admin/services/signer/keys",
             "/admin/signing-keys",
+            "/admin/organisations/acme/schemas",
+            "/admin/organisations/acme/schema-bindings",
         )
     }
     for key in lists["/admin/robots/acme+ci/keys"] + lists["/admin/users/alice/keys"]:
@@ -163,6 +174,8 @@ def test_who_has_no_rights_there_gets_nothing_and_changes_nothing(governed: Gove
         if name in FILTERED:
             assert answer.status_code == 200
             assert "acme" not in answer.text, name
+        elif name == BUILT_IN:
+            problem(answer, 404, "DENIED")
         else:
             assert answer.status_code in (403, 404), f"{name}: {answer.status_code} {answer.text}"
             problem(answer, answer.status_code, "DENIED")

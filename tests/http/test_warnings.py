@@ -1,4 +1,4 @@
-"""No answer carries a Warning, so none can break the specification's rules for them."""
+"""No answer carries a Warning but where a schema is bound to warn (test_schemas.py), so none can break the rules for them."""
 
 from __future__ import annotations
 

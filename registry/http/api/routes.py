@@ -13,6 +13,7 @@ from registry.http.api import (
     organisations,
     robots,
     roles,
+    schemas,
     service_accounts,
     signing_keys,
     teams,
@@ -36,6 +37,7 @@ ROUTES: Final[tuple[Route, ...]] = (
             access,
             issuers,
             signing_keys,
+            schemas,
             audit,
         )
         for route in module.ROUTES

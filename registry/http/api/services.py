@@ -16,10 +16,12 @@ from registry.core.api_keys import ApiKeys
 from registry.core.audit_log import AuditLog
 from registry.core.audit_retention import Retention
 from registry.core.audit_verification import Verification
+from registry.core.conformance import Conformance
 from registry.core.directory import Directory
 from registry.core.explanations import Explanations
 from registry.core.identities import Identities
 from registry.core.roles import Roles
+from registry.core.schemas import Schemas
 from registry.core.service_keys import ServiceKeys
 from registry.core.teams import Teams
 from registry.http.api.reader_services import ReaderServices
@@ -31,6 +33,7 @@ class AdminServices(ReaderServices):
 
     api_keys: ApiKeys
     audit_log: AuditLog
+    conformance: Conformance
     directory: Directory
     explanations: Explanations
     identification: Identification
@@ -39,6 +42,7 @@ class AdminServices(ReaderServices):
     passwords: Passwords
     retention: Retention
     roles: Roles
+    schemas: Schemas
     secret_key: SecretKey
     service_keys: ServiceKeys
     sessions: Sessions

@@ -1,0 +1,306 @@
+"""Whether manifests conform to the schemas that are bound to their repositories (docs/schemas.md).
+
+Of the bindings that cover a repository those for a manifest are the ones without an artifact type and those of its own; of
+them the most specific target decides: the repository itself, then the longest prefix, the organisation last. All bindings of
+that target count, but those that are off. Signatures and other manifests that only speak of another one, by a subject and
+without a tag, are judged where their own artifact type is bound: else nobody could sign what a schema asks more of.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+from mediatypes.digest import Digest
+from mediatypes.manifest import InvalidManifest, Manifest, parse_manifest
+from mediatypes.names import RepositoryName
+from mediatypes.oci import MANIFEST_TYPES
+from mediatypes.ranges import ByteRange
+from registry.core.access import organisation_of, path_of
+from registry.core.blobs import Blobs
+from registry.core.delegation import oversee
+from registry.db import repositories, schema_bindings, schemas
+from registry.db.pool import Connection, Database
+from registry.db.schema_bindings import CoveringRow, Verdict, VerdictRow
+from registry.errors import BlobUnknown, ManifestInvalid, ManifestUnknown, MediaTypeUnsupported
+from schemas import built_in
+from schemas.checks import AppliesTo
+from schemas.names import SchemaReference, Version
+from schemas.reading import Unreadable, read_json
+from schemas.schema import LARGEST_DOCUMENT, Schema, read_schema
+from schemas.violations import LIMIT_RULE, TooMuch, Violation
+
+Covering = tuple[CoveringRow, ...]
+
+_REMEMBERED: Final = 4096  # repositories
+_READY: Final = 64  # schemas of organisations, each with those that it refers to
+_INLINE: Final = 1000  # steps that no other request waits for in a thread's queue: some milliseconds
+
+
+class Mode(StrEnum):
+    """What becomes of a manifest that doesn't conform."""
+
+    OFF = "off"
+    WARN = "warn"
+    ENFORCE = "enforce"
+
+
+class BindingsChanged(Exception):
+    """A manifest was judged by other bindings than those that there are."""
+
+    def __init__(self, covering: Covering) -> None:
+        super().__init__()
+        self.covering = covering
+
+
+@dataclass(slots=True)
+class Judgement:
+    """What was judged, and where it does not conform: by mode."""
+
+    judged: set[AppliesTo] = field(default_factory=set)
+    found: list[tuple[Mode, AppliesTo, Violation]] = field(default_factory=list)
+
+    def by(self, mode: Mode) -> list[Violation]:
+        """Return the violations of what is bound in a mode."""
+        return [violation for bound, _, violation in self.found if bound is mode]
+
+
+class Conformance:
+    """Judges manifests and records by what is bound to their repositories."""
+
+    def __init__(self, db: Database, blobs: Blobs) -> None:
+        self._db = db
+        self._blobs = blobs
+        # What covered a repository last only saves work: `require` asks for what does now, in the push's own transaction.
+        self._remembered: OrderedDict[RepositoryName, Covering] = OrderedDict()
+        self._ready: OrderedDict[str, Schema] = OrderedDict()  # by $id, which never means another schema
+        self._judging = asyncio.Semaphore(1)
+
+    def remembered(self, name: RepositoryName) -> Covering:
+        """Return what covered a repository when that was asked for last."""
+        return self._remembered.get(name, ())
+
+    async def require(self, conn: Connection, name: RepositoryName, covering: Covering) -> None:
+        """Raise BindingsChanged where a repository is covered by something else now, in the transaction of `conn`."""
+        found = await schema_bindings.covering(conn, organisation=organisation_of(name), path=path_of(name))
+        if found != covering:
+            self._remembered[name] = found
+            self._remembered.move_to_end(name)
+            if len(self._remembered) > _REMEMBERED:
+                self._remembered.popitem(last=False)
+            raise BindingsChanged(found)
+
+    async def judge(
+        self,
+        name: RepositoryName,
+        manifest: Manifest,
+        covering: Covering,
+        *,
+        is_attached: bool,
+        config: bytes | None = None,
+    ) -> Judgement:
+        """Return where a manifest and its config don't conform; `config` is read from the repository where it isn't given.
+
+        `is_attached` where it only speaks of another manifest.
+        """
+        judgement = Judgement()
+        bound = deciding(covering, manifest.artifact_type, is_attached=is_attached)
+        if not bound:
+            return judgement
+        documents: dict[AppliesTo, Any] = {AppliesTo.ANNOTATIONS: manifest.annotations}
+        for schema, mode in (await self._schemas(bound)).items():
+            part = schema.applies_to
+            if part is AppliesTo.RECORD or (part is AppliesTo.CONFIG and manifest.config is None):
+                continue
+            if part not in documents:
+                documents[part] = await self._config(name, manifest.config, config)
+            await self._add(judgement, mode, schema, documents[part])
+        return judgement
+
+    async def sample(
+        self,
+        name: RepositoryName,
+        content: bytes,
+        *,
+        media_type: str,
+        config: bytes | None = None,
+        by: int | None,
+    ) -> Judgement:
+        """Judge a manifest as if it were pushed with a tag; nothing is stored. `by` administers the organisation.
+
+        Raise MediaTypeUnsupported, ManifestInvalid, IdentityUnknown, DelegationDenied.
+        """
+
+        async def find(conn: Connection) -> Covering:
+            await oversee(conn, organisation_of(name), by=by)
+            return await schema_bindings.covering(conn, organisation=organisation_of(name), path=path_of(name))
+
+        covering = await self._db.read("find_bindings", find)
+        manifest = await asyncio.to_thread(read_manifest, content, media_type)
+        return await self.judge(name, manifest, covering, is_attached=False, config=config)
+
+    async def judge_record(
+        self,
+        name: RepositoryName,
+        digest: Digest,
+        record: Mapping[str, Any],
+        *,
+        artifact_type: str | None,
+        is_attached: bool = False,
+    ) -> list[Violation]:
+        """Judge what is known of a stored manifest (mediatypes.record), record where that doesn't conform, and return it.
+
+        `record` are the values by field, with `kind`. Nothing is refused any more. Raise ManifestUnknown.
+        """
+        judgement = Judgement({AppliesTo.RECORD})
+        bound = deciding(await self.covered(name), artifact_type, is_attached=is_attached)
+        for schema, mode in (await self._schemas(bound)).items():
+            if schema.applies_to is AppliesTo.RECORD:
+                await self._add(judgement, mode, schema, dict(record))
+
+        async def keep(conn: Connection) -> None:
+            repository_id = await repositories.find(conn, name)
+            if repository_id is None or not await schema_bindings.hold(conn, digest, repository_id=repository_id):
+                raise ManifestUnknown(name, str(digest))
+            await self.record(conn, digest, judgement, repository_id=repository_id)
+
+        await self._db.transaction("record_violations", keep)
+        return [violation for _, _, violation in judgement.found]
+
+    async def violations(self, name: RepositoryName, digest: Digest) -> list[VerdictRow]:
+        """Return what is recorded of a manifest that doesn't conform."""
+
+        async def find(conn: Connection) -> list[VerdictRow]:
+            repository_id = await repositories.find(conn, name)
+            return await schema_bindings.verdicts(conn, digest, repository_id=repository_id) if repository_id else []
+
+        return await self._db.read("find_violations", find)
+
+    async def covered(self, name: RepositoryName) -> Covering:
+        """Return what covers a repository now."""
+
+        async def find(conn: Connection) -> Covering:
+            return await schema_bindings.covering(conn, organisation=organisation_of(name), path=path_of(name))
+
+        return await self._db.read("find_bindings", find)
+
+    async def record(self, conn: Connection, digest: Digest, judgement: Judgement, *, repository_id: int) -> None:
+        """Record in a transaction where a manifest that is stored does not conform."""
+        if not judgement.judged:
+            return
+        verdicts: dict[str, list[Verdict]] = {part: [] for part in judgement.judged}
+        grouped: dict[tuple[AppliesTo, str], tuple[Mode, list[dict[str, str]]]] = {}
+        for mode, part, one in judgement.found:
+            told = {"pointer": one.pointer, "rule": one.rule, "message": one.message}
+            _, others = grouped.setdefault((part, one.schema), (mode, []))
+            others.append({key: storable(text) for key, text in told.items()})
+        for (part, schema), (mode, told_of) in grouped.items():
+            verdicts[part].append(Verdict(schema, mode, told_of))
+        await schema_bindings.record(conn, digest, verdicts, repository_id=repository_id)
+
+    async def _add(self, judgement: Judgement, mode: Mode, schema: Schema, document: Any) -> None:
+        judgement.judged.add(schema.applies_to)
+        if isinstance(document, _Unread):
+            violations = [Violation("", document.rule, document.message, schema.name.urn)]
+        else:
+            violations = await self._violations(schema, document)
+        judgement.found += [(mode, schema.applies_to, one) for one in violations]
+
+    async def _violations(self, schema: Schema, document: Any) -> list[Violation]:
+        try:
+            return schema.judge(document, steps=_INLINE)
+        except TooMuch:
+            async with self._judging:
+                return await asyncio.to_thread(schema.judged, document)
+
+    async def _config(self, name: RepositoryName, digest: Digest | None, given: bytes | None) -> Any:
+        """Return the config blob's document, or why there is none."""
+        assert digest is not None
+        if given is None:
+            try:
+                blob = await self._blobs.find(name, digest)
+            except BlobUnknown:
+                return _Unread("config", "the config blob is not in the repository")
+            if blob.size > LARGEST_DOCUMENT:
+                return _Unread(LIMIT_RULE, f"the config has {blob.size} bytes; up to {LARGEST_DOCUMENT} are judged")
+            given = b"".join([piece async for piece in self._blobs.read(blob, ByteRange(0, blob.size))])
+        if len(given) > LARGEST_DOCUMENT:
+            return _Unread(LIMIT_RULE, f"the config has {len(given)} bytes; up to {LARGEST_DOCUMENT} are judged")
+        try:
+            return read_json(given)
+        except Unreadable as error:
+            return _Unread("config", f"the config {error}")
+
+    async def _schemas(self, bound: Sequence[CoveringRow]) -> dict[Schema, Mode]:
+        """Return what is bound, each schema once, in the stricter mode where it is bound twice."""
+        found: dict[Schema, Mode] = {}
+        for row in bound:
+            schema = await self._schema(row)
+            found[schema] = Mode.ENFORCE if found.get(schema) is Mode.ENFORCE else Mode(row.mode)
+        return found
+
+    async def _schema(self, row: CoveringRow) -> Schema:
+        if row.is_built_in:
+            version = Version(row.major, row.minor, row.patch or 0) if row.minor is not None else None
+            found = built_in.find(SchemaReference("", row.name, row.major, version))
+            assert found is not None  # a release never takes a schema away
+            return built_in.schema(found)
+        assert row.urn is not None  # what is bound is not removed
+        ready = self._ready.get(row.urn)
+        if ready is None:
+            ready = await self._made_ready(row.urn)
+            self._ready[row.urn] = ready
+            if len(self._ready) > _READY:
+                self._ready.popitem(last=False)
+        else:
+            self._ready.move_to_end(row.urn)
+        return ready
+
+    async def _made_ready(self, urn: str) -> Schema:
+        rows = await self._db.read("find_schemas", lambda conn: schemas.needed(conn, [urn]))
+        return await asyncio.to_thread(made, urn, {row.urn: row.content for row in rows})
+
+
+@dataclass(frozen=True, slots=True)
+class _Unread:
+    """Why a config has no document that could be judged."""
+
+    rule: str
+    message: str
+
+
+def read_manifest(content: bytes, media_type: str) -> Manifest:
+    """Return what a manifest names. Raise MediaTypeUnsupported, ManifestInvalid."""
+    if media_type not in MANIFEST_TYPES:
+        raise MediaTypeUnsupported(media_type, MANIFEST_TYPES)
+    try:
+        return parse_manifest(content, media_type)
+    except InvalidManifest as error:
+        raise ManifestInvalid(str(error)) from None
+
+
+def made(urn: str, contents: Mapping[str, bytes]) -> Schema:
+    """Return the schema of an `$id`, from its bytes and those of all that it refers to. Raise InvalidSchema."""
+    read = {other: read_schema(content) for other, content in contents.items()}
+    name, document = read.pop(urn)
+    return Schema(name, document, {**built_in.documents(), **{other: one[1] for other, one in read.items()}})
+
+
+def deciding(covering: Covering, artifact_type: str | None, *, is_attached: bool) -> Sequence[CoveringRow]:
+    """Return the bindings by which a manifest is judged."""
+    fitting = [
+        row for row in covering if (row.artifact_type == artifact_type if row.artifact_type else not is_attached)
+    ]
+    if not fitting:
+        return ()
+    best = max((not row.is_prefix, len(row.target)) for row in fitting)
+    return [row for row in fitting if (not row.is_prefix, len(row.target)) == best and row.mode != Mode.OFF]
+
+
+def storable(text: str) -> str:
+    """Return a text as PostgreSQL can hold it."""
+    return text.replace("\0", "\\u0000")

@@ -1,0 +1,50 @@
+"""Regular expressions by RE2, which takes time in proportion to the text, whatever the pattern is."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, Final
+
+import re2  # type: ignore[import-untyped]  # it says nothing of its types
+
+_LONGEST: Final = 1000  # characters of a pattern
+_LARGEST: Final = 2000  # instructions of what it is compiled to
+_MEMORY: Final = 1 << 18  # bytes of a compiled pattern and what it remembers
+_KEPT: Final = 4096  # patterns
+
+
+class InvalidPattern(ValueError):
+    """A pattern that RE2 can't do; the message completes “the pattern …”."""
+
+
+@functools.lru_cache(maxsize=_KEPT)
+def compiled(pattern: str) -> Any:
+    """Return a compiled pattern, whose `search` finds it anywhere in a text. Raise InvalidPattern."""
+    if len(pattern) > _LONGEST:
+        raise InvalidPattern(f"is longer than {_LONGEST} characters")
+    options = re2.Options()
+    options.max_mem = _MEMORY
+    options.log_errors = False
+    try:
+        found = re2.compile(pattern, options)
+    except UnicodeEncodeError:
+        raise InvalidPattern("holds half a surrogate pair, which is no Unicode text") from None
+    except re2.error as error:
+        why = error.args[0].decode(errors="replace") if isinstance(error.args[0], bytes) else str(error)
+        raise InvalidPattern(
+            f"can't be read by RE2 ({why[:200]}), which knows no look-around, no back-references and no more than 1000"
+            " repetitions, and writes \\x{20AC} for \\u20ac"
+        ) from None
+    if found.programsize > _LARGEST:
+        raise InvalidPattern(f"makes {found.programsize} instructions of RE2; {_LARGEST} are the most")
+    return found
+
+
+def cost(pattern: Any, text: str) -> int:
+    """Return the steps (schemas.keywords) that it takes at most to look for a pattern."""
+    return 1 + len(text) * int(pattern.programsize) // 1000
+
+
+def is_in(pattern: Any, text: str) -> bool:
+    """Say whether a compiled pattern is found in a text."""
+    return pattern.search(text) is not None
