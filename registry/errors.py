@@ -155,7 +155,7 @@ class ManifestUnknown(RegistryError):
 
 
 class JobUnknown(RegistryError):
-    code = ErrorCode.UNSUPPORTED
+    code = ErrorCode.DENIED
 
     def __init__(self, job_id: int) -> None:
         super().__init__(

@@ -13,7 +13,7 @@ DESCRIPTION_ASKED: Final = "description-asked"
 """The kind of a row by which somebody asks for a description again."""
 
 _TAKE: Final = """
-DELETE FROM outbox WHERE id IN (SELECT id FROM outbox ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED)
+DELETE FROM outbox WHERE id = ANY(ARRAY(SELECT id FROM outbox ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED))
 RETURNING kind, repository_id, digest
 """
 # The bytes of digests say in which order they are asked for, so that a long list is asked for in parts.
