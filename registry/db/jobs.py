@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from registry.db.pool import Connection
-from registry.db.rights import reach
+from registry.db.reaching import Reach, seen
 
 
 class NewJob(NamedTuple):
@@ -42,14 +42,6 @@ class JobRow(NamedTuple):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
-
-
-class Reach(NamedTuple):
-    """Whose jobs are told: those of what `principal_id` may pull from, and its credential names; None: of all."""
-
-    principal_id: int | None
-    names: list[str] | None = None
-    prefixes: list[str] | None = None
 
 
 _ADD: Final = """
@@ -94,20 +86,13 @@ SELECT kind, state, count(*) FROM jobs WHERE state IN ('queued', 'running') GROU
 _COLUMNS: Final = """
 j.id, j.kind, r.name, j.digest, j.state, j.attempts, j.total, j.progress, j.error, j.created_at, j.started_at, j.finished_at
 """
-# A one-segment name is granted below `library/`, and a credential's patterns are compared with names as they are.
-_SEEN: Final = f"""
-EXISTS (
-    SELECT FROM ({reach("$1::bigint")}) h
-    WHERE (CASE WHEN strpos(r.name, '/') = 0 THEN 'library/' || r.name ELSE r.name END) = h.target
-        OR (h.is_prefix AND starts_with(CASE WHEN strpos(r.name, '/') = 0 THEN 'library/' || r.name ELSE r.name END, h.target))
-) AND ($2::text[] IS NULL OR r.name = ANY($2) OR EXISTS (SELECT FROM unnest($3::text[]) p WHERE starts_with(r.name, p)))
+_FIND: Final = f"""
+SELECT {_COLUMNS} FROM jobs j JOIN repositories r ON r.id = j.repository_id WHERE j.id = $4 AND {seen("r.name")}
 """
-_FIND: Final = (
-    f"SELECT {_COLUMNS} FROM jobs j JOIN repositories r ON r.id = j.repository_id WHERE j.id = $4 AND {_SEEN}"
-)
 _PAGE: Final = f"""
 SELECT {_COLUMNS} FROM jobs j JOIN repositories r ON r.id = j.repository_id
-WHERE ($4::bigint IS NULL OR j.id < $4) AND ($5::text IS NULL OR j.state = $5) AND ($6::text IS NULL OR r.name = $6) AND {_SEEN}
+WHERE ($4::bigint IS NULL OR j.id < $4) AND ($5::text IS NULL OR j.state = $5) AND ($6::text IS NULL OR r.name = $6)
+    AND {seen("r.name")}
 ORDER BY j.id DESC LIMIT $7
 """
 

@@ -63,9 +63,19 @@ class Provider(OpenAPIProvider):
             for operation in path.values():
                 operation["operationId"] = route.label.removeprefix("api.").replace(".", "_")
                 operation["tags"] = [route.label.split(".")[1].replace("_", " ")]
-                operation["responses"].setdefault(route.status, {"description": "It is done."})
+                operation["responses"].setdefault(route.status, _answered(route))
                 operation["responses"]["default"] = _PROBLEM
         return paths, components
+
+
+def _answered(route: Route) -> dict[str, Any]:
+    """Return what is said of an answer that is no document of JSON."""
+    if route.media_type is None:
+        return {"description": "It is done."}
+    return {
+        "description": "The bytes, or with `Range` some of them (206).",
+        "content": {route.media_type: {"schema": {"type": "string", "format": "binary"}}},
+    }
 
 
 class Documentation:

@@ -1,0 +1,118 @@
+"""What artifacts have to do with each other: subjects, children of indexes, and the base models and datasets that they name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from registry.db.pool import Connection
+from registry.db.reaching import Reach, seen
+
+
+class Node(NamedTuple):
+    """A manifest of a repository; `digest` as Digest.to_bytes."""
+
+    repository_id: int
+    digest: bytes
+
+
+class EdgeRow(NamedTuple):
+    """`source` has `target` as its subject, its child, its base model or its dataset, as `relation` says."""
+
+    relation: str
+    source: Node
+    target: Node
+
+
+class NodeRow(NamedTuple):
+    """What a node is; `kind` and `format` are None where nobody has found out."""
+
+    node: Node
+    repository: str
+    artifact_type: str | None
+    kind: str | None
+    format: str | None
+    tags: list[str]
+
+
+_MENTIONED: Final = "sha256:([0-9a-f]{64})(?![0-9a-f])"
+_TAGS: Final = 10  # of a node
+
+
+def _named(column: str, relation: str) -> str:
+    """Return the query of the artifacts that asked ones name by digest in a column."""
+    return f"""
+    SELECT '{relation}', q.repository_id, q.digest, o.repository_id, o.digest
+    FROM asked q JOIN artifacts a ON a.repository_id = q.repository_id AND a.digest = q.digest, unnest(a.{column}) AS ref,
+    LATERAL (
+        SELECT o.repository_id, o.digest FROM artifacts o JOIN repositories r ON r.id = o.repository_id
+        WHERE o.digest = '\\x01'::bytea || decode(substring(ref FROM '{_MENTIONED}'), 'hex') AND {seen("r.name")} LIMIT $6
+    ) o
+    """
+
+
+def _naming(facet: str, relation: str) -> str:
+    """Return the query of the artifacts that name asked ones by digest, alone or behind their repository's name."""
+    return f"""
+    SELECT '{relation}', o.repository_id, o.digest, q.repository_id, q.digest
+    FROM asked q JOIN repositories n ON n.id = q.repository_id, LATERAL (
+        SELECT o.repository_id, o.digest FROM artifacts o JOIN repositories r ON r.id = o.repository_id
+        WHERE o.facets @@ format('''{facet}:sha256:%s'' | ''{facet}:%s@sha256:%s''',
+                encode(substr(q.digest, 2), 'hex'), n.name, encode(substr(q.digest, 2), 'hex'))::tsquery
+            AND {seen("r.name")}
+        LIMIT $6
+    ) o
+    WHERE length(q.digest) = 33
+    """
+
+
+# Of one node no more than the limit of each kind of edge: some have hundreds of thousands.
+_EDGES: Final = f"""
+WITH asked AS (SELECT * FROM unnest($4::bigint[], $5::bytea[]) AS q(repository_id, digest))
+SELECT 'subject', q.repository_id, m.digest, q.repository_id, q.digest FROM asked q, LATERAL (
+    SELECT digest FROM manifests WHERE repository_id = q.repository_id AND subject = q.digest ORDER BY digest LIMIT $6) m
+UNION ALL
+SELECT 'subject', q.repository_id, q.digest, q.repository_id, s.digest
+FROM asked q JOIN manifests m ON m.repository_id = q.repository_id AND m.digest = q.digest
+JOIN manifests s ON s.repository_id = q.repository_id AND s.digest = m.subject
+UNION ALL
+SELECT 'child', q.repository_id, q.digest, q.repository_id, c.digest FROM asked q, LATERAL (
+    SELECT m.digest FROM manifest_references u
+    JOIN manifests m ON m.repository_id = u.repository_id AND m.digest = u.digest
+    WHERE u.repository_id = q.repository_id AND u.manifest = q.digest AND u.digest <> q.digest
+    ORDER BY m.digest LIMIT $6) c
+UNION ALL
+SELECT 'child', q.repository_id, p.manifest, q.repository_id, q.digest FROM asked q, LATERAL (
+    SELECT u.manifest FROM manifest_references u
+    WHERE u.digest = q.digest AND u.repository_id = q.repository_id AND u.manifest <> q.digest
+    ORDER BY u.manifest LIMIT $6) p
+UNION ALL {_named("base_models", "base_model")}
+UNION ALL {_named("datasets", "dataset")}
+UNION ALL {_naming("base", "base_model")}
+UNION ALL {_naming("dataset", "dataset")}
+"""
+_NODES: Final = f"""
+SELECT m.repository_id, m.digest, r.name, m.artifact_type, a.kind, a.format, ARRAY(
+    SELECT t.name FROM tags t WHERE t.repository_id = m.repository_id AND t.digest = m.digest ORDER BY t.name LIMIT {_TAGS})
+FROM unnest($4::bigint[], $5::bytea[]) AS q(repository_id, digest)
+JOIN manifests m ON m.repository_id = q.repository_id AND m.digest = q.digest
+JOIN repositories r ON r.id = m.repository_id
+LEFT JOIN artifacts a ON a.repository_id = m.repository_id AND a.digest = m.digest
+WHERE {seen("r.name")}
+"""
+
+
+async def edges(conn: Connection, nodes: Sequence[Node], *, reach: Reach, limit: int) -> list[EdgeRow]:
+    """Return what nodes have to do with others, up to `limit` of each kind for each; those that the asker may see."""
+    rows = await conn.fetch(_EDGES, *reach, *_columns(nodes), limit)
+    return [EdgeRow(row[0], Node(row[1], row[2]), Node(row[3], row[4])) for row in rows]
+
+
+async def nodes(conn: Connection, wanted: Sequence[Node], *, reach: Reach) -> list[NodeRow]:
+    """Return what nodes are; those that are there, and that the asker may see."""
+    rows = await conn.fetch(_NODES, *reach, *_columns(wanted))
+    return [NodeRow(Node(row[0], row[1]), *row[2:]) for row in rows]
+
+
+def _columns(found: Sequence[Node]) -> tuple[list[int], list[bytes]]:
+    return [node.repository_id for node in found], [node.digest for node in found]
