@@ -18,7 +18,7 @@ from mediatypes.files.reading import LIMITS, Malformed, Unreadable
 from mediatypes.models.artifact import Packing
 from mediatypes.ranges import ByteRange
 from registry.errors import FileUnreachable, Unavailable
-from registry.storage.base import BlobStore, StorageError, StorageKey
+from registry.storage.base import BlobStore, StorageKey
 
 Result = TypeVar("Result")
 
@@ -43,9 +43,8 @@ class Unpacking:
     ) -> AsyncGenerator[bytes, None]:
         """Yield the bytes of `span` of what a blob of `size` bytes becomes; `path` is what errors call them.
 
-        Raise FileUnreachable where the first of them can't be had, Unavailable where too many ask, StorageError.
+        Raise FileUnreachable where the layer turns out to be broken, Unavailable where too many ask, StorageError.
         """
-        has_begun = False
         async with self._turn(), _compressed(self._store, key, size) as source:
             try:
                 expanded = await self._done(functools.partial(Expanded, source, packing, LIMITS))
@@ -57,11 +56,8 @@ class Unpacking:
                     if not piece:
                         raise Malformed("ends before its layer's header says so")
                     at += len(piece)
-                    has_begun = True
                     yield piece
             except Unreadable as error:
-                if has_begun:
-                    raise StorageError(f"a file {error}") from error
                 raise FileUnreachable(path, f"can't be had: its layer {error}") from None
 
     @contextlib.asynccontextmanager

@@ -40,13 +40,15 @@ _TAGS: Final = 10  # of a node
 
 
 def _named(column: str, relation: str) -> str:
-    """Return the query of the artifacts that asked ones name by digest in a column."""
+    """Return the query of the artifacts that asked ones name in a column: by digest, and where they say so of a repository."""
     return f"""
     SELECT '{relation}', q.repository_id, q.digest, o.repository_id, o.digest
     FROM asked q JOIN artifacts a ON a.repository_id = q.repository_id AND a.digest = q.digest, unnest(a.{column}) AS ref,
     LATERAL (
         SELECT o.repository_id, o.digest FROM artifacts o JOIN repositories r ON r.id = o.repository_id
-        WHERE o.digest = '\\x01'::bytea || decode(substring(ref FROM '{_MENTIONED}'), 'hex') AND {seen("r.name")} LIMIT $6
+        WHERE o.digest = '\\x01'::bytea || decode(substring(ref FROM '{_MENTIONED}'), 'hex') AND {seen("r.name")}
+            AND (strpos(ref, '@') = 0 OR right('/' || split_part(ref, '@', 1), length(r.name) + 1) = '/' || r.name)
+        LIMIT $6
     ) o
     """
 
