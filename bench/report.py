@@ -15,7 +15,9 @@ from bench.wrk import CONNECTIONS, THREADS
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 START, END = "<!-- analysis -->", "<!-- /analysis -->"
 AUTHENTICATION = "## With authentication"
+SEARCH = "## Search"
 S3 = "## On S3"
+SECTIONS = (AUTHENTICATION, SEARCH, S3)
 NONE = "-"
 
 
@@ -45,7 +47,7 @@ def notes(outcome: Outcome) -> list[str]:
     return ["Not measured:", "\n".join(f"- {note}" for note in outcome.notes)] if outcome.notes else []
 
 
-def write(page: str, authentication: str, s3: str) -> None:
+def write(page: str, authentication: str, search: str, s3: str) -> None:
     """Write the report into the documentation; what stands between the analysis markers there is kept."""
     analysis = f"{START}\n{END}"
     if PAGE.exists():
@@ -56,18 +58,25 @@ def write(page: str, authentication: str, s3: str) -> None:
     head = "# Benchmarks\n\n`make bench` writes this page; only the analysis is written by hand and kept."
     PAGE.write_text(f"{head}\n\n## Analysis\n\n{analysis}\n\n## How it was measured\n\n{page}\n")
     write_section(AUTHENTICATION, authentication)
+    write_section(SEARCH, search)
     write_section(S3, s3)
 
 
 def write_section(title: str, text: str) -> None:
-    """Replace a section of the documentation: that on authentication, or on S3, which is the last one."""
-    page, _, rest = PAGE.read_text().partition(f"\n{title}\n")
-    last = f"\n{S3}\n"
-    if title != S3 and not rest:
-        page, _, rest = page.partition(last)
-        rest = f"{last}{rest}" if rest else ""
-    kept = f"{last}{rest.partition(last)[2]}" if title != S3 and last in rest else ""
-    PAGE.write_text(f"{page.rstrip()}\n\n{title}\n\n{text}\n{kept}")
+    """Replace a section of the documentation, one of SECTIONS, which are its last ones and stand in that order."""
+    page = PAGE.read_text()
+    places = [page.find(f"\n{one}\n") for one in SECTIONS]
+    known = {
+        one: page[place + len(one) + 2 : min((later for later in places if later > place), default=len(page))].strip(
+            "\n"
+        )
+        for one, place in zip(SECTIONS, places, strict=True)
+        if place >= 0
+    }
+    begin = min((place for place in places if place >= 0), default=len(page))
+    known[title] = text
+    sections = [f"{one}\n\n{known[one]}" for one in SECTIONS if one in known]
+    PAGE.write_text("\n\n".join([page[:begin].rstrip(), *sections]) + "\n")
 
 
 def figures(outcome: Outcome) -> str:

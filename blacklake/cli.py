@@ -1,4 +1,4 @@
-"""The command line: `blacklake serve|work|login|logout|migrate|admin|config|version`.
+"""The command line: `blacklake serve|work|login|logout|search|migrate|admin|config|version`.
 
 Each command imports what it needs when it runs, so that the client side works without the server's packages.
 """
@@ -15,6 +15,7 @@ from cyclopts import App, CycloptsError, Parameter
 from blacklake import __version__
 from blacklake.admin import admin
 from blacklake.login import login, logout
+from blacklake.search import search
 from blacklake.settings import USAGE, Config, DataDir, Refused, needing, settings_of
 
 Host = Annotated[str | None, Parameter(help="Address to listen on.")]
@@ -37,6 +38,7 @@ migrate = App(name="migrate", help="Bring the database's schema up or down; by d
 app.command(migrate)
 app.command(login)
 app.command(logout)
+app.command(search)
 app.command(admin)
 
 

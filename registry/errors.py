@@ -198,7 +198,7 @@ class TensorUnknown(RegistryError):
 
 
 class JobUnknown(RegistryError):
-    code = ErrorCode.UNSUPPORTED
+    code = ErrorCode.DENIED
 
     def __init__(self, job_id: int) -> None:
         super().__init__(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, Final
 
 from mediatypes.files.archives import Member, members
@@ -31,7 +30,7 @@ def read(task: dict[str, Any], source: Source) -> dict[str, Any]:
             told = _told(member)
             files[told["path"]] = told  # whoever unpacks a path that comes twice has the last
     except Unreadable as error:
-        problem = str(error)
+        problem = _text(str(error))
     return {"files": list(files.values()), "problem": problem}
 
 
@@ -42,7 +41,7 @@ def _told(member: Member) -> dict[str, Any]:
     try:
         found = _read(member.path, member.source)
     except Unreadable as error:
-        return told | {"problem": str(error)}
+        return told | {"problem": _text(str(error))}
     except RecursionError:
         return told | {"problem": "is nested too deeply"}
     except MemoryError:
@@ -61,13 +60,17 @@ def _plain(reading: Reading) -> dict[str, Any]:
     return {
         "format": reading.format,
         "facts": [[fact.field, fact.value, int(fact.provenance), fact.at] for fact in reading.facts],
-        "tensors": [[one.name, one.dtype, one.shape, one.offset, one.size] for one in reading.tensors],
-        "findings": [dataclasses.asdict(finding) for finding in reading.findings],
+        "tensors": [[_text(one.name), _text(one.dtype), one.shape, one.offset, one.size] for one in reading.tensors],
+        "findings": [{"level": one.level, "rule": one.rule, "message": _text(one.message)} for one in reading.findings],
         "raw": reading.raw if is_plain(reading.raw) else {},
     }
 
 
 def _storable(path: str) -> str:
-    """Return a path as the database can hold it; a long one is cut."""
-    text = path.replace("\0", "\\0").encode(errors="backslashreplace")
-    return text[:_LONGEST_PATH].decode(errors="ignore")
+    """Return a path as the database can hold it in an index; a long one is cut."""
+    return _text(path).encode()[:_LONGEST_PATH].decode(errors="ignore")
+
+
+def _text(text: str) -> str:
+    """Return a text as the database can hold it: without NUL and halves of surrogate pairs."""
+    return text.replace("\0", "\\0").encode(errors="backslashreplace").decode()

@@ -110,6 +110,18 @@ create_server(Settings(auth={auth!r}, secret_key_file={str(key)!r}, **place))
     assert loaded_by(run) & {"argon2", "cryptography", "jwt", "quart_schema"} == loaded
 
 
+def test_the_api_of_an_open_server_loads_nothing_of_what_authenticates() -> None:
+    modules = ("app", "open_callers", "reader_routes", "reader_services")
+    loaded = loaded_by("import " + ", ".join(f"registry.http.api.{module}" for module in modules))
+    assert "quart_schema" in loaded
+    assert loaded & {"argon2", "cryptography", "jwt", "httpx", "http_message_signatures"} == set()
+
+
+def test_a_server_without_background_work_loads_no_queue_and_no_reader() -> None:
+    assert loaded_by("import registry.compose.server") & {"pgqueuer", "pyarrow", "picklescan"} == set()
+    assert loaded_by("import registry.compose.background") & {"pyarrow", "picklescan"} == set()
+
+
 def imports(path: Path) -> Iterator[tuple[ast.stmt, set[str]]]:
     """Yield each import that runs when a module is loaded, with the modules it names."""
     pending: list[ast.stmt] = list(ast.parse(path.read_text()).body)

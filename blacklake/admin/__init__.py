@@ -4,6 +4,7 @@ from cyclopts import App
 
 from blacklake.admin.access import access
 from blacklake.admin.apikey import apikey
+from blacklake.admin.artifacts import artifacts
 from blacklake.admin.audit import audit
 from blacklake.admin.grant import grant
 from blacklake.admin.issuer import issuer
@@ -22,6 +23,6 @@ __all__ = ["admin"]
 
 admin = App(name="admin", help="Look after an installation, here or by --server.")
 for part in (
-    user, robot, service, org, team, role, grant, access, apikey, session, issuer, trust, keys, audit, storage,
+    user, robot, service, org, team, role, grant, access, apikey, session, issuer, trust, keys, audit, artifacts, storage,
 ):  # fmt: skip
     admin.command(part)

@@ -20,10 +20,14 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from http_message_signatures import HTTPMessageSigner, MappingKeyResolver
 from http_message_signatures.algorithms import ECDSA_P256_SHA256, ED25519
 
+from blacklake.docker_config import ConfigUnusable, DockerConfig
 from blacklake.remote.connection import RemoteFailed, member, refusal
 
 SCOPE: Final = "registry:admin:*"
 """What a token must permit, so that the API takes it."""
+
+READING: Final = "registry:catalog:*"
+"""What a token must permit, so that all is found that its owner may pull."""
 
 _KEY: Final = "BLACKLAKE_API_KEY"
 _PASSWORD_FILE: Final = "BLACKLAKE_PASSWORD_FILE"  # noqa: S105 - a variable's name
@@ -42,6 +46,24 @@ def credential(*, key_file: Path | None, user: str | None, sign_key_file: Path |
     raise RemoteFailed(
         f"it is not said who acts: set {_KEY}, or say --api-key-file, --user, or, as a service, --sign-key-file"
     )
+
+
+def reader(server: str, *, key_file: Path | None) -> httpx.Auth:
+    """Return how requests say who reads: by a key, else by the login that `blacklake login` made, else as nobody.
+
+    Raise RemoteFailed.
+    """
+    if key_file is not None:
+        return Bearer(_read(key_file).strip())
+    if key := os.environ.get(_KEY):
+        return Bearer(key.strip())
+    try:
+        token = DockerConfig.of_user().token_of(httpx.URL(server).netloc.decode())
+    except httpx.InvalidURL:
+        token = None
+    except ConfigUnusable as error:
+        raise RemoteFailed(str(error)) from error
+    return Session(token) if token is not None else httpx.Auth()
 
 
 class Bearer(httpx.Auth):
@@ -83,21 +105,49 @@ class Login(httpx.Auth):
             yield request
 
     def _log_in(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        root = request.url.raw_path.partition(b"/api/v1/")[0]
         asked = httpx.Request(
             "GET",
-            request.url.copy_with(raw_path=root + b"/auth/token").copy_merge_params(
-                {"scope": SCOPE, "client_id": "blacklake-admin"}
-            ),
+            _endpoint(request).copy_merge_params({"scope": SCOPE, "client_id": "blacklake-admin"}),
             headers={"Authorization": f"Basic {self._basic}"},
         )
-        answer = yield asked
-        if not answer.is_success:
-            raise refusal(answer)
-        try:
-            self._token = str(member(answer.json(), "token"))
-        except ValueError:
-            raise RemoteFailed(f"{asked.url.copy_with(query=None)} gave no token; check the URL") from None
+        self._token = _token((yield asked))
+
+
+class Session(httpx.Auth):
+    """A login at a terminal, and its token, which goes to the registry's token endpoint only."""
+
+    requires_response_body = True
+
+    def __init__(self, token: str) -> None:
+        self._refresh_token = token
+        self._token: str | None = None
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """See httpx.Auth."""
+        if self._token is None:
+            form = {
+                "grant_type": "refresh_token",
+                "client_id": "blacklake",
+                "scope": READING,
+                "refresh_token": self._refresh_token,
+            }
+            self._token = _token((yield httpx.Request("POST", _endpoint(request), data=form)))
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        yield request
+
+
+def _endpoint(request: httpx.Request) -> httpx.URL:
+    """Return the token endpoint of the registry that a request goes to."""
+    return request.url.copy_with(raw_path=request.url.raw_path.partition(b"/api/v1/")[0] + b"/auth/token")
+
+
+def _token(answer: httpx.Response) -> str:
+    if not answer.is_success:
+        raise refusal(answer)
+    try:
+        return str(member(answer.json(), "token"))
+    except ValueError:
+        raise RemoteFailed(f"{answer.url.copy_with(query=None)} gave no token; check the URL") from None
 
 
 class Signing(httpx.Auth):

@@ -92,7 +92,7 @@ def describe(
         record=json.dumps({"values": values, "sources": record.sources}, ensure_ascii=False),
         record_version=RECORD_VERSION,
         is_complete=not said,
-        problem="; ".join(said)[:_LONGEST_PROBLEM] if said else None,
+        problem=storable("; ".join(said))[:_LONGEST_PROBLEM] if said else None,
     )
     return Described(row, _metrics(record), _listed(files))
 
@@ -162,8 +162,13 @@ def _path(layer: ReadLayer, file: dict[str, Any]) -> str:
     """Return a file's path in the artifact; what nobody has named is called by its digest."""
     is_file = layer.layer.packing is Packing.RAW
     path = layer.layer.path if is_file else posixpath.join(layer.layer.path, file["path"])
-    text = (path or str(Digest.from_bytes(layer.digest))).replace("\0", "\\0").encode(errors="backslashreplace")
-    return text[:_LONGEST_PATH].decode(errors="ignore")
+    text = storable(path or str(Digest.from_bytes(layer.digest)))
+    return text.encode()[:_LONGEST_PATH].decode(errors="ignore")
+
+
+def storable(text: str) -> str:
+    """Return a text as the database can hold it: without NUL and halves of surrogate pairs."""
+    return text.replace("\0", "\\0").encode(errors="backslashreplace").decode()
 
 
 def _problems(layers: Sequence[ReadLayer], files: Sequence[_File]) -> Iterator[str]:
@@ -195,7 +200,7 @@ def _worst(files: Sequence[_File]) -> str | None:
 
 
 def _cut(text: object) -> str | None:
-    return text[:_LONGEST] if isinstance(text, str) else None
+    return storable(text)[:_LONGEST] if isinstance(text, str) else None
 
 
 def _several(found: Iterable[object] | None) -> list[str]:

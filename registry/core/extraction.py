@@ -19,7 +19,7 @@ from mediatypes.models.formats import recognise
 from mediatypes.ranges import ByteRange
 from mediatypes.record import Kind
 from registry.core import tensor_index
-from registry.core.described import Described, ReadLayer, describe
+from registry.core.described import Described, ReadLayer, describe, storable
 from registry.db import artifacts, readings
 from registry.db.artifacts import HeldRow, SubjectRow
 from registry.db.pool import Connection, Database
@@ -33,6 +33,7 @@ READERS_VERSION: Final = 1
 _LARGEST_CONFIG: Final = 4 << 20  # bytes, as of a manifest
 _HEADERS: Final = 256 << 20  # bytes that are read of a file, at most
 _LARGEST_COMPRESSED: Final = 8 << 30  # bytes of a compressed archive, all of which are read
+_LONGEST_NAME: Final = 1000  # bytes of a file's path, of which the end says what is in it
 _MOST_CHILDREN: Final = 100
 _DEEPEST: Final = 3  # indexes in indexes
 
@@ -140,7 +141,7 @@ class Extraction:
                 try:
                     known[key] = await self._read_blob(one.layer, blob)
                 except Refused as refusal:
-                    known[key] = {"files": [_unread(one.layer, blob)], "problem": str(refusal)}
+                    known[key] = {"files": [_unread(one.layer, blob)], "problem": storable(str(refusal))}
                     if refusal.is_final:  # so that it isn't tried at each push; the next version of the readers tries
                         await self._keep(ReadingRow(*key, known[key]), {})
             one.reading = known[key]
@@ -202,12 +203,15 @@ class Extraction:
 
 def _manner(layer: Layer) -> str:
     """Return how a blob is read: what is one file is read by its name, too."""
-    return f"{layer.packing}:{layer.path}" if layer.packing is Packing.RAW else str(layer.packing)
+    if layer.packing is not Packing.RAW:
+        return str(layer.packing)
+    name = storable(layer.path).encode()[-_LONGEST_NAME:].decode(errors="ignore")
+    return f"{layer.packing}:{name}"
 
 
 def _unread(layer: Layer, blob: HeldRow) -> dict[str, Any]:
     """Return a blob that could not be read as the one file that it is."""
-    return {"path": layer.path, "size": blob.size, "start": 0 if layer.packing is Packing.RAW else None}
+    return {"path": storable(layer.path), "size": blob.size, "start": 0 if layer.packing is Packing.RAW else None}
 
 
 async def _nobody(_total: int, _progress: int) -> None:

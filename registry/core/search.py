@@ -20,10 +20,11 @@ from registry.core.query.facets import FACETS, Shape
 from registry.core.query.parsing import parse
 from registry.core.query.terms import Interval, Item, Query, Text
 from registry.core.query.terms import Word as Words
-from registry.db import search
+from registry.db import conditions, search
+from registry.db.conditions import Column, Condition, Span, Word
 from registry.db.pool import Connection, Database
 from registry.db.replicas import Replicas
-from registry.db.search import Column, Condition, CountRow, FoundRow, Place, Reader, Span, Word
+from registry.db.search import CountRow, FoundRow, Place, Reader
 from registry.errors import CatalogDenied, PageInvalid
 
 T = TypeVar("T")
@@ -94,11 +95,11 @@ class Search:
         They may be `max_stale` seconds old. Raise QueryInvalid, PageInvalid, CatalogDenied.
         """
         query, reader = parse(text, datetime.now(UTC)), reader_of(caller)
-        conditions, place = conditions_of(query), _place(after, query) if after else None
+        wanted, place = conditions_of(query), _place(after, query) if after else None
         limit = min(limit, LONGEST)
 
         async def find(conn: Connection) -> list[FoundRow]:
-            return await search.page(conn, conditions, reader=reader, after=place, limit=limit + 1)
+            return await search.page(conn, wanted, reader=reader, after=place, limit=limit + 1)
 
         rows, age = await self._read("search_artifacts", find, caller, max_stale)
         found = page_of(rows, limit, key=_after, age=age)
@@ -106,10 +107,10 @@ class Search:
 
     async def facets(self, text: str, *, caller: Caller, max_stale: float = 0.0) -> Counts:
         """Return the most frequent values of facets among what a query asks for. Raise QueryInvalid, CatalogDenied."""
-        conditions, reader = conditions_of(parse(text, datetime.now(UTC))), reader_of(caller)
+        wanted, reader = conditions_of(parse(text, datetime.now(UTC))), reader_of(caller)
 
         async def count(conn: Connection) -> tuple[int, list[CountRow]]:
-            return await search.facets(conn, conditions, reader=reader, names=_COUNTED, most=_VALUES)
+            return await search.facets(conn, wanted, reader=reader, names=_COUNTED, most=_VALUES)
 
         (counted, rows), age = await self._read("count_facets", count, caller, max_stale)
         facets: dict[str, list[CountRow]] = {name: [] for name in _COUNTED}
@@ -143,21 +144,21 @@ def conditions_of(query: Query) -> list[Condition]:
     return [Condition(_asked(item), item.is_negated) for item in query.items]
 
 
-def _asked(item: Item) -> search.Asked:
+def _asked(item: Item) -> conditions.Asked:
     asked = item.asked
     if isinstance(asked, Words):
-        return search.HasWords(asked.text, asked.is_quoted, asked.is_prefix)
+        return conditions.HasWords(asked.text, asked.is_quoted, asked.is_prefix)
     facet = FACETS[asked.facet]
     if facet.shape is Shape.METRIC:
-        return search.MetricIs(asked.metric, tuple(_span(value) for value in asked.values))
+        return conditions.MetricIs(asked.metric, tuple(_span(value) for value in asked.values))
     if facet.shape is not Shape.TEXT:
         column = _COLUMNS[asked.facet]
         read = _span if column is Column.PUSHED_AT else _whole
-        return search.NumberIs(column, tuple(read(value) for value in asked.values))
+        return conditions.NumberIs(column, tuple(read(value) for value in asked.values))
     names = tuple(_name(value) for value in asked.values)
     if asked.facet == "repo":
-        return search.RepositoryIs(names)
-    return search.TagIs(names) if asked.facet == "tag" else search.FacetIs(asked.facet, names)
+        return conditions.RepositoryIs(names)
+    return conditions.TagIs(names) if asked.facet == "tag" else conditions.FacetIs(asked.facet, names)
 
 
 def _name(value: object) -> Word:

@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from registry.db.pool import Connection
-from registry.db.reaching import Reach, seen
+from registry.db.reaching import Reach
+from registry.db.rights import reach
 
 
 class NewJob(NamedTuple):
@@ -67,9 +68,9 @@ _BACK: Final = """
 UPDATE jobs SET state = 'queued', attempts = greatest(attempts - 1, 0) WHERE id = $1 AND state = 'running'
 """
 _FORGET: Final = """
-DELETE FROM jobs WHERE id IN (
+DELETE FROM jobs WHERE id = ANY(ARRAY(
     SELECT id FROM jobs WHERE finished_at < now() - make_interval(secs => $1) ORDER BY finished_at LIMIT $2
-    FOR UPDATE SKIP LOCKED)
+    FOR UPDATE SKIP LOCKED))
 """
 # PgQueuer strikes a job off whose next attempt it can't note down, because the database has just gone away.
 _LOST: Final = """
@@ -86,15 +87,33 @@ SELECT kind, state, count(*) FROM jobs WHERE state IN ('queued', 'running') GROU
 _COLUMNS: Final = """
 j.id, j.kind, r.name, j.digest, j.state, j.attempts, j.total, j.progress, j.error, j.created_at, j.started_at, j.finished_at
 """
+# A one-segment name is granted below `library/`, and a credential's patterns are compared with names as they are.
+_REACHED: Final = f"reached AS MATERIALIZED ({reach('$1::bigint')})"
+_PATH: Final = "CASE WHEN strpos(r.name, '/') = 0 THEN 'library/' || r.name ELSE r.name END"
+_SEEN: Final = f"""
+EXISTS (SELECT FROM reached h WHERE {_PATH} = h.target OR (h.is_prefix AND starts_with({_PATH}, h.target)))
+AND ($2::text[] IS NULL OR r.name = ANY($2) OR EXISTS (SELECT FROM unnest($3::text[]) p WHERE starts_with(r.name, p)))
+"""
 _FIND: Final = f"""
-SELECT {_COLUMNS} FROM jobs j JOIN repositories r ON r.id = j.repository_id WHERE j.id = $4 AND {seen("r.name")}
+WITH {_REACHED}
+SELECT {_COLUMNS} FROM (SELECT * FROM jobs WHERE id = $4 OFFSET 0) j
+JOIN LATERAL (SELECT name FROM repositories WHERE id = j.repository_id OFFSET 0) r ON {_SEEN}
 """
-_PAGE: Final = f"""
-SELECT {_COLUMNS} FROM jobs j JOIN repositories r ON r.id = j.repository_id
-WHERE ($4::bigint IS NULL OR j.id < $4) AND ($5::text IS NULL OR j.state = $5) AND ($6::text IS NULL OR r.name = $6)
-    AND {seen("r.name")}
-ORDER BY j.id DESC LIMIT $7
-"""
+
+
+def _page_of_jobs(condition: str = "") -> str:
+    return f"""
+    WITH {_REACHED}
+    SELECT {_COLUMNS} FROM jobs j
+    JOIN LATERAL (SELECT name FROM repositories WHERE id = j.repository_id OFFSET 0) r ON {_SEEN}
+    WHERE j.id < coalesce($4::bigint, 9223372036854775807) AND j.state = coalesce($5::text, j.state){condition}
+    ORDER BY j.id DESC LIMIT $6
+    """
+
+
+_PAGE: Final = _page_of_jobs()
+# A statement of its own: a plan that serves both can't go by the index of a repository's jobs.
+_PAGE_OF_REPOSITORY: Final = _page_of_jobs(" AND j.repository_id = (SELECT id FROM repositories WHERE name = $7)")
 
 
 async def add(conn: Connection, new: Sequence[NewJob]) -> list[tuple[int, str]]:
@@ -159,4 +178,8 @@ async def page(
     conn: Connection, *, before: int | None, state: str | None, repository: str | None, limit: int, reach: Reach
 ) -> list[JobRow]:
     """Return up to `limit` jobs, the newest first, those before the id `before`, of a state and of a repository if given."""
-    return [JobRow(*row) for row in await conn.fetch(_PAGE, *reach, before, state, repository, limit)]
+    if repository is None:
+        rows = await conn.fetch(_PAGE, *reach, before, state, limit)
+    else:
+        rows = await conn.fetch(_PAGE_OF_REPOSITORY, *reach, before, state, limit, repository)
+    return [JobRow(*row) for row in rows]

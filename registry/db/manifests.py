@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from mediatypes.digest import Digest
 from mediatypes.names import RepositoryName, Tag
-from registry.db.outbox import PUSHED
+from registry.db.outbox import told
 from registry.db.pool import Connection
 from registry.db.rights import EPOCHS, JOINED_EPOCHS, Epochs
 from registry.db.tags import noted
@@ -75,7 +75,7 @@ ORDER BY q.position
 _CONTENT: Final = "SELECT content FROM manifests WHERE repository_id = $1 AND digest = $2"
 # In one statement, since each would cost a push a round trip.
 _PUT: Final = f"""
-WITH told AS ({PUSHED})
+WITH told AS ({told("$1", "$2")})
 INSERT INTO manifests (repository_id, digest, media_type, artifact_type, subject, referrer, size, content)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (repository_id, digest) DO UPDATE

@@ -12,11 +12,8 @@ MANIFEST_PUSHED: Final = "manifest-pushed"
 DESCRIPTION_ASKED: Final = "description-asked"
 """The kind of a row by which somebody asks for a description again."""
 
-PUSHED: Final = f"INSERT INTO outbox (kind, repository_id, digest) VALUES ('{MANIFEST_PUSHED}', $1, $2)"
-"""What the statement that stores a manifest tells of it, by its repository and its digest."""
-
 _TAKE: Final = """
-DELETE FROM outbox WHERE id IN (SELECT id FROM outbox ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED)
+DELETE FROM outbox WHERE id = ANY(ARRAY(SELECT id FROM outbox ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED))
 RETURNING kind, repository_id, digest
 """
 # The bytes of digests say in which order they are asked for, so that a long list is asked for in parts.
@@ -38,6 +35,11 @@ class OutboxRow(NamedTuple):
     kind: str
     repository_id: int
     digest: bytes
+
+
+def told(repository_id: str, digest: str) -> str:
+    """Return the statement that tells of a manifest's push, a part of the one that stores it; both are SQL."""
+    return f"INSERT INTO outbox (kind, repository_id, digest) VALUES ('{MANIFEST_PUSHED}', {repository_id}, {digest})"
 
 
 async def take(conn: Connection, *, limit: int) -> list[OutboxRow]:

@@ -22,9 +22,9 @@ from pgqueuer.ports.driver import Driver
 from registry.db.pool import Connection, Database
 
 _FORGET_LOG: Final = """
-DELETE FROM pgqueuer_log WHERE id IN (
+DELETE FROM pgqueuer_log WHERE id = ANY(ARRAY(
     SELECT id FROM pgqueuer_log WHERE created < now() - make_interval(secs => $1) ORDER BY created LIMIT $2
-    FOR UPDATE SKIP LOCKED)
+    FOR UPDATE SKIP LOCKED))
 """
 # Whatever the environment says: the names are those of our revision.
 _NAMES: Final = DBSettings(

@@ -49,6 +49,9 @@ SELECT name FROM (
 ) AS named
 ORDER BY name LIMIT $2
 """
+_MATCHING: Final = (
+    "SELECT id FROM repositories WHERE ($1::text IS NULL OR name = $1) AND starts_with(name, $2) ORDER BY id"
+)
 
 _SUMMARY: Final = """
 SELECT r.name, r.created_at, held.pushed_at, held.manifests,
@@ -118,3 +121,8 @@ async def summary(conn: Connection, *, repository_id: int) -> SummaryRow | None:
     """Return a repository; None where it is gone."""
     row = await conn.fetchrow(_ONE, repository_id)
     return SummaryRow(*row) if row is not None else None
+
+
+async def matching(conn: Connection, *, name: RepositoryName | None, prefix: str) -> list[int]:
+    """Return the ids of the repository `name`, or of all whose names begin with `prefix`."""
+    return [row["id"] for row in await conn.fetch(_MATCHING, name, prefix)]

@@ -3,22 +3,19 @@
 What a caller may see is decided inside the statement that reads it, as everywhere (registry.db.rights). How that is done
 fits how much he sees, which is asked first: all, a few repositories, whose artifacts are then looked up, or many.
 
-Facets are lexemes `facet:value` in lower case (the column `facets`), so that all of a query's equalities, alternatives,
-beginnings and negations are one look into one index. Words are those of `artifact_words`, below.
+What is asked for is data (registry.db.conditions); words are those of `words`, below.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple
 
+from registry.db.conditions import LAST, Condition, RepositoryIs, Statement, Word
 from registry.db.pool import Connection
 from registry.db.rights import reach
 
-_LAST: Final = r"U&'\+10FFFF'"  # sorts behind whatever a name may hold
 RANKED: Final = 1000
 """Artifacts that have the words, of which the best are looked for: the newest so many."""
 COUNTED: Final = 2000
@@ -26,92 +23,6 @@ COUNTED: Final = 2000
 _FEW: Final = 200  # repositories, up to which it is cheaper to look each up than to ask of each artifact whose it is
 _LARGE: Final = 32 << 10  # bytes of a record, as it is stored, above which a list has only its plain fields
 _TAGS: Final = 100  # of an artifact, in a list
-
-
-class Column(StrEnum):
-    """Columns of numbers and moments."""
-
-    PARAMETERS = "parameters"
-    SIZE = "size"
-    CONTEXT_LENGTH = "context_length"
-    ROWS = "rows"
-    PUSHED_AT = "pushed_at"
-
-
-Number: TypeAlias = int | float | datetime
-
-
-class Span(NamedTuple):
-    """What lies between two bounds, of which None is none; each belongs to it only where that is said."""
-
-    low: Number | None = None
-    high: Number | None = None
-    has_low: bool = True
-    has_high: bool = True
-
-
-class Word(NamedTuple):
-    """A value, or with `is_prefix` whatever begins so."""
-
-    text: str
-    is_prefix: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class FacetIs:
-    """An artifact has one of the values for a facet; case doesn't count."""
-
-    facet: str
-    values: tuple[Word, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class NumberIs:
-    """A column's number is in one of the spans."""
-
-    column: Column
-    spans: tuple[Span, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class MetricIs:
-    """A metric of a name, in whatever case, is in one of the spans; of any name where that is None."""
-
-    name: str | None
-    spans: tuple[Span, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class RepositoryIs:
-    """The repository has one of the names."""
-
-    names: tuple[Word, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class TagIs:
-    """A tag of one of the names is on the artifact."""
-
-    names: tuple[Word, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class HasWords:
-    """Words follow each other; stop words count where they are quoted, or else only in names."""
-
-    text: str
-    is_quoted: bool
-    is_prefix: bool
-
-
-Asked: TypeAlias = FacetIs | NumberIs | MetricIs | RepositoryIs | TagIs | HasWords
-
-
-class Condition(NamedTuple):
-    """What must be so, or with `is_negated` must not."""
-
-    asked: Asked
-    is_negated: bool = False
 
 
 class Reader(NamedTuple):
@@ -157,20 +68,24 @@ class CountRow(NamedTuple):
     artifacts: int
 
 
-_REACHED: Final = f"""
-SELECT r.id FROM reach h, LATERAL (
-    SELECT r.id, r.name FROM repositories r
-    WHERE r.name >= h.target AND r.name <= h.target || CASE WHEN h.is_prefix THEN {_LAST} ELSE '' END
-    UNION ALL
-    SELECT r.id, r.name FROM repositories r
-    WHERE starts_with(h.target, 'library/') AND strpos(r.name, '/') = 0 AND r.name >= substr(h.target, 9)
-        AND r.name <= substr(h.target, 9) || CASE WHEN h.is_prefix THEN {_LAST} ELSE '' END
-) r
-"""
+def _reached(within: str = "true") -> str:
+    """Return a query of the ids of repositories that targets `reach` name, of those that meet a condition of `r`; it is SQL."""
+    return f"""
+    SELECT r.id FROM reach h, LATERAL (
+        SELECT r.id, r.name FROM repositories r
+        WHERE r.name >= h.target AND r.name <= h.target || CASE WHEN h.is_prefix THEN {LAST} ELSE '' END
+        UNION ALL
+        SELECT r.id, r.name FROM repositories r
+        WHERE starts_with(h.target, 'library/') AND strpos(r.name, '/') = 0 AND r.name >= substr(h.target, 9)
+            AND r.name <= substr(h.target, 9) || CASE WHEN h.is_prefix THEN {LAST} ELSE '' END
+    ) r WHERE {within}
+    """
+
+
 _HOW_MUCH: Final = f"""
 WITH reach AS ({reach("$1::bigint")})
 SELECT CASE WHEN EXISTS (SELECT FROM reach WHERE target = '' AND is_prefix) THEN -1
-    ELSE (SELECT count(*) FROM ({_REACHED} LIMIT {_FEW + 1}) AS found) END
+    ELSE (SELECT count(*) FROM ({_reached()} LIMIT {_FEW + 1}) AS found) END
 """
 
 
@@ -184,104 +99,6 @@ def words(repository: str, record: str) -> str:
     return f"artifact_words({repository}, {record})"
 
 
-class _Statement:
-    """The conditions of a statement in SQL, and its parameters."""
-
-    def __init__(self) -> None:
-        self.parameters: list[Any] = []
-        self.conditions: list[str] = []
-        self.ranked: list[str] = []
-
-    def value(self, value: object, kind: str) -> str:
-        """Return what stands for a parameter."""
-        self.parameters.append(value)
-        return f"${len(self.parameters)}::{kind}"
-
-    def add(self, conditions: Sequence[Condition]) -> None:
-        """Add what is asked for."""
-        facets = [_lexemes(asked, negated) for asked, negated in conditions if isinstance(asked, FacetIs)]
-        if facets:
-            # As many facets as there may be are one search of one index.
-            self.conditions.append(f"a.facets @@ lower({self.value(' & '.join(facets), 'text')})::tsquery")
-        for asked, is_negated in conditions:
-            if isinstance(asked, HasWords):
-                self._add_words(asked, is_negated)
-            elif not isinstance(asked, FacetIs):
-                self.conditions.append(self._of(asked, is_negated))
-
-    def _add_words(self, asked: HasWords, is_negated: bool) -> None:
-        query = _tsquery(self.value(asked.text, "text"), asked)
-        if is_negated:
-            self.conditions.append(f"NOT a.words @@ {query}")
-        else:
-            self.ranked.append(query)
-
-    def _of(self, asked: NumberIs | MetricIs | RepositoryIs | TagIs, is_negated: bool) -> str:
-        there = "NOT EXISTS" if is_negated else "EXISTS"
-        match asked:
-            case NumberIs(column, spans):
-                kind = "timestamptz" if column is Column.PUSHED_AT else "bigint"
-                found = f"({self._within(f'a.{column}', spans, kind)})"
-                return f"{found} IS NOT TRUE" if is_negated else found
-            case MetricIs(name, spans):
-                named = f"lower(m.name) = lower({self.value(name, 'text')}) AND " if name is not None else ""
-                return f"""{there} (
-                    SELECT FROM artifact_metrics m WHERE m.repository_id = a.repository_id AND m.digest = a.digest
-                        AND {named}({self._within("m.value", spans, "double precision")}))"""
-            case RepositoryIs(names) if is_negated:
-                return f"NOT EXISTS (SELECT FROM repositories n WHERE n.id = a.repository_id AND {self.named('n.name', names)})"
-            case RepositoryIs(names):
-                return (
-                    f"a.repository_id = ANY(ARRAY(SELECT n.id FROM repositories n WHERE {self.named('n.name', names)}))"
-                )
-            case TagIs(names):
-                return f"""{there} (
-                    SELECT FROM tags t WHERE t.repository_id = a.repository_id AND t.digest = a.digest
-                        AND {self.named("t.name", names)})"""
-
-    def named(self, name: str, names: Sequence[Word]) -> str:
-        """Return the condition that a name is one of those."""
-        texts = [self._one_name(name, word) for word in names]
-        return f"({' OR '.join(texts) or 'false'})"
-
-    def _one_name(self, name: str, word: Word) -> str:
-        value = self.value(word.text, "text")
-        return f"({name} >= {value} AND {name} <= {value} || {_LAST})" if word.is_prefix else f"{name} = {value}"
-
-    def _within(self, number: str, spans: Sequence[Span], kind: str) -> str:
-        return " OR ".join(self._between(number, span, kind) for span in spans)
-
-    def _between(self, number: str, span: Span, kind: str) -> str:
-        sides = [f"{number} IS NOT NULL"]
-        if span.low is not None:
-            sides.append(f"{number} {'>=' if span.has_low else '>'} {self.value(span.low, kind)}")
-        if span.high is not None:
-            sides.append(f"{number} {'<=' if span.has_high else '<'} {self.value(span.high, kind)}")
-        return f"({' AND '.join(sides[1:] or sides)})"
-
-
-def _lexemes(asked: FacetIs, is_negated: bool) -> str:
-    """Return what an artifact's facets must match, as tsquery has it."""
-    found = " | ".join(_lexeme(asked.facet, value) for value in asked.values)
-    return f"!({found})" if is_negated else f"({found})"
-
-
-def _lexeme(facet: str, value: Word) -> str:
-    text = f"{facet}:{value.text}"[:400].replace("\\", "\\\\").replace("'", "''")
-    return f"'{text}'{':*' if value.is_prefix else ''}"
-
-
-def _tsquery(text: str, asked: HasWords) -> str:
-    """Return the query for words: as they are, or by their stems, which the description has; `text` is SQL."""
-    plain = f"phraseto_tsquery('pg_catalog.simple', plain_words({text}))"
-    if asked.is_prefix:
-        return f"CASE WHEN numnode({plain}) = 0 THEN {plain} ELSE ({plain}::text || ':*')::tsquery END"
-    stems = f"phraseto_tsquery('pg_catalog.english', plain_words({text}))"
-    if asked.is_quoted:
-        return f"({plain} || {stems})"
-    return f"CASE WHEN numnode({stems}) = 0 THEN {stems} ELSE {plain} || {stems} END"
-
-
 class _Visible(NamedTuple):
     """What stands before a statement, and the conditions by which it finds nothing but what its reader may see.
 
@@ -293,7 +110,7 @@ class _Visible(NamedTuple):
     are_few: bool = False
 
 
-async def _visible(conn: Connection, statement: _Statement, reader: Reader) -> _Visible:
+async def _visible(conn: Connection, statement: Statement, reader: Reader) -> _Visible:
     """Return what a reader's statement has for that."""
     if reader.principal_id is None and reader.within is None:
         return _Visible("", [])
@@ -304,7 +121,7 @@ async def _visible(conn: Connection, statement: _Statement, reader: Reader) -> _
     much: int = await conn.fetchval(_HOW_MUCH, reader.principal_id)
     if much < 0 and reader.within is None:
         return _Visible(before, ["EXISTS (SELECT FROM reach WHERE target = '' AND is_prefix)"])
-    ids = f"{_REACHED} WHERE {within}"
+    ids = _reached(within)
     if much > _FEW:
         return _Visible(before, [f"(a.repository_id IN ({ids})) IS TRUE"])  # not a join: a set, made once
     return _Visible(before, [f"a.repository_id = ANY(ARRAY({ids}))"], True)
@@ -330,7 +147,7 @@ async def page(
 
     Where words are asked for the best comes first, and of two as good the newer: of the newest RANKED that have them.
     """
-    statement = _Statement()
+    statement = Statement()
     visible = await _visible(conn, statement, reader)
     statement.add(conditions)
     wanted = [*statement.conditions, *visible.conditions]
@@ -360,7 +177,7 @@ async def page(
     return [_row(row) for row in await _fetched(conn, text, statement)]
 
 
-def _ranked(statement: _Statement, wanted: list[str], query: str, order: str, after: Place | None, limit: int) -> str:
+def _ranked(statement: Statement, wanted: list[str], query: str, order: str, after: Place | None, limit: int) -> str:
     """Return the query for the best of the newest. What is newer than the first page was doesn't move the pages that follow."""
     wanted = [f"a.words @@ ({query})", *wanted]
     place = "true"
@@ -400,7 +217,7 @@ async def facets(
 
     No more than the newest COUNTED are counted.
     """
-    statement = _Statement()
+    statement = Statement()
     visible = await _visible(conn, statement, reader)
     statement.add(conditions)
     order = _newest(visible.are_few or _are_in_few_repositories(conditions))
@@ -416,16 +233,17 @@ async def facets(
         SELECT facet, word, number, row_number() OVER (PARTITION BY facet ORDER BY number DESC, word COLLATE "C") AS place
         FROM counted WHERE facet = ANY({statement.value(list(names), "text[]")})
     )
-    SELECT '', '', count(*) FROM found
-    UNION ALL
-    SELECT * FROM (SELECT facet, substr(word, length(facet) + 2), number FROM placed
-        WHERE place <= {statement.value(most, "bigint")} ORDER BY facet, place) AS listed
+    SELECT * FROM (
+        SELECT '' AS facet, '' AS value, count(*) AS number FROM found
+        UNION ALL
+        SELECT facet, substr(word, length(facet) + 2), number FROM placed WHERE place <= {statement.value(most, "bigint")}
+    ) AS listed ORDER BY facet <> '', facet, number DESC, value COLLATE "C"
     """
     (_, _, total), *rows = await _fetched(conn, text, statement)
     return total, [CountRow(*row) for row in rows]
 
 
-async def _fetched(conn: Connection, text: str, statement: _Statement) -> list[Any]:
+async def _fetched(conn: Connection, text: str, statement: Statement) -> list[Any]:
     """Return a statement's rows. It is prepared for this once: a plan made for other values would be wrong for these."""
     prepared = await conn.prepare(text)
     return await prepared.fetch(*statement.parameters)

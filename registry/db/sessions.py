@@ -85,9 +85,9 @@ UPDATE sessions SET revoked_at = now() WHERE id IN (
 """
 # Also of revoked ones: until then it can be seen when that was.
 _FORGET: Final = """
-DELETE FROM sessions WHERE id IN (
+DELETE FROM sessions WHERE id = ANY(ARRAY(
     SELECT id FROM sessions WHERE expires_at <= now() ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED
-) RETURNING 1
+)) RETURNING 1
 """
 
 

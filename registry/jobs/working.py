@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -56,6 +57,7 @@ class Worker:
         self._leaving = asyncio.Event()
         self._driver: QueueDriver | None = None
         self._manager: QueueManager | None = None
+        logging.getLogger("pgqueuer").addFilter(_without_traceback)
 
     async def run(self) -> None:
         """Work until `end` is called and the jobs under way are done, or given back."""
@@ -166,3 +168,12 @@ class _Handler:
             return "failed"
         await self._jobs.again(job_id, said)
         return "again"
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    """Let PgQueuer tell of what is an error of ours in a line: that the database is away, say, which it takes for a defect."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, RegistryError):
+        record.msg, record.args, record.exc_info = f"{record.getMessage()} ({error})", (), None
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+    return True

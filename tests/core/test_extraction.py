@@ -343,3 +343,17 @@ async def test_what_is_longer_than_an_index_takes_is_kept_all_the_same(
     found = await artifact_of(sql, digest)
     assert found["values"]["architecture"] == long
     assert len(found["architecture"]) == 255
+
+
+async def test_texts_that_the_database_cannot_hold_are_kept_as_it_can(
+    extraction: Extraction, services: Services, sql: Sql
+) -> None:
+    tensor = '{"dtype":"F32","shape":[1],"data_offsets":[%d,%d]}'
+    header = f'{{"a\\u0000b":{tensor % (0, 4)},"c\\ud800":{tensor % (4, 8)}}}'.encode()
+    weights = struct.pack("<Q", len(header)) + header + bytes(8)
+    odd = {"a\\0b/model.safetensors": weights, f"{'lông' * 1000}.json": b"{}", "empty.safetensors": b""}
+    digest = await push(services, odd, annotations={"org.opencontainers.image.title": "a\0b"})
+    await describe(extraction, sql, digest)
+    found = await artifact_of(sql, digest)
+    assert found["kind"] == "model"
+    assert await sql.fetchval("SELECT count(*) FROM artifact_files") == 3

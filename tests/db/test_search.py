@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -20,7 +21,7 @@ from registry.db import search
 from registry.db.pool import Database
 from registry.db.replicas import Replicas
 from registry.db.search import Reader
-from registry.errors import CatalogDenied, PageInvalid
+from registry.errors import CatalogDenied, PageInvalid, QueryInvalid
 from tests.artifacts import Made, add
 from tests.cluster import Cluster
 from tests.db import naive_search
@@ -270,6 +271,24 @@ def test_pages_have_each_artifact_once(filled: Filled, query: str) -> None:
     digests = filled.pages(query, EVERYONE, 3)
     assert digests == filled.pages(query, EVERYONE, 1000)
     assert len(set(digests)) == len(digests)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.text(max_size=60) | st.text(alphabet="ab:\"'\\\\-*,.&|!()<>=~ 19k\u0301ß字", max_size=40),
+    st.sampled_from(["", "license:", "repo:", "tag:"]),
+)
+def test_whatever_can_be_read_can_be_asked(filled: Filled, text: str, facet: str) -> None:
+    with contextlib.suppress(QueryInvalid):
+        filled.ids(f"{facet}{text}", Reader(None))
+        filled.runner.run(filled.search.facets(f"{facet}{text}", caller=EVERYONE))
+
+
+@pytest.mark.parametrize(
+    "query", ["a" * 900, "label:" + "ß" * 900, '"' + "a b " * 200 + '"', "label:'\\:*", "1'*", "repo:a'*"]
+)
+def test_odd_queries_can_be_asked(filled: Filled, query: str) -> None:
+    assert filled.ids(query, Reader(None)) == []
 
 
 def test_the_random_queries_find_something(filled: Filled) -> None:

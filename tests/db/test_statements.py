@@ -68,6 +68,18 @@ INSERT INTO service_keys (id, principal_id, algorithm, public_key)
     SELECT 'key' || n, n + {size} / 10, 'ed25519', digest FROM numbers WHERE n <= {size} / 10;
 INSERT INTO used_nonces (key_id, nonce, expires_at)
     SELECT 'key' || n, 'nonce', now() + make_interval(secs => n - 500) FROM numbers WHERE n <= {size} / 10;
+INSERT INTO outbox (kind, repository_id, digest) SELECT 'manifest-pushed', 1, digest FROM numbers WHERE n <= {size};
+INSERT INTO jobs (kind, repository_id, digest, state, finished_at)
+    SELECT 'describe', 1, digest, CASE WHEN n % 50 = 7 THEN 'running' ELSE 'done' END,
+        CASE WHEN n % 50 = 7 THEN NULL ELSE now() - make_interval(secs => n) END
+    FROM numbers WHERE n <= {size};
+INSERT INTO pgqueuer_log (created, job_id, status, priority, entrypoint)
+    SELECT now() - make_interval(secs => n), n, 'queued', 0, 'describe' FROM numbers WHERE n <= {size};
+INSERT INTO tag_moves (repository_id, tag, after) SELECT 1, 'v' || n, digest FROM numbers WHERE n <= {tags};
+INSERT INTO readings (digest, manner, version, reading)
+    SELECT digest, 'raw:model.safetensors', 1, '{{}}' FROM numbers WHERE n <= {size};
+INSERT INTO tensor_indexes (digest, manner, path, tensors, content)
+    SELECT digest, 'raw:model.safetensors', '', 1, '' FROM numbers WHERE n <= {size};
 INSERT INTO used_tokens (token_hash, as_password, expires_at)
     SELECT digest, true, now() + make_interval(secs => n - 500) FROM numbers;
 """
@@ -135,7 +147,7 @@ HOT: dict[str, tuple[Any, ...]] = {
     "manifests._REFER": (DIGESTS, REPOSITORY, packed(1)),
     "manifests._LOCK": (REPOSITORY, packed(1)),
     "manifests._LOCK_TAGS": (REPOSITORY, packed(1)),
-    "manifests._DELETE": (REPOSITORY, packed(1)),
+    "manifests._DELETE": (REPOSITORY, packed(1), "alice"),
     "manifests._USERS": (REPOSITORY, packed(20), 10),
     "manifests._REFERRERS": (REPOSITORY, packed(20), b"", 500, 3 << 20),
     "manifests._REFERRERS of a popular subject": (REPOSITORY, POPULAR, b"", 20, 3 << 20),
@@ -168,9 +180,9 @@ HOT: dict[str, tuple[Any, ...]] = {
     "service_keys._FORGET": (100,),
     "tags._PAGE": (REPOSITORY, "v2", 101),
     "tags._PAGE from the start": (REPOSITORY, "", 101),
-    "tags._POINT": (REPOSITORY, ["v1", "new"], packed(1)),
-    "tags._MOVE": (REPOSITORY, ["v2"], packed(1)),
-    "tags._DELETE": (REPOSITORY, "v2"),
+    "tags._POINT": (REPOSITORY, ["v1", "new"], packed(1), "alice"),
+    "tags._MOVE": (REPOSITORY, ["v2"], packed(1), "alice"),
+    "tags._DELETE": (REPOSITORY, "v2", "alice"),
     "uploads._CREATE": (ONE, NO_ID, "upload", "sha256", 1),
     "uploads._TAKE": (ONE, NO_ID, 0),
     "uploads._SAVE": (
@@ -183,6 +195,32 @@ HOT: dict[str, tuple[Any, ...]] = {
     "uploads._DROP": (REPOSITORY, NO_ID, 1),
     "uploads._CANCEL": (ONE, NO_ID),
     "uploads._EXPIRE": (86400.0, 100),
+    "outbox._TAKE": (200,),
+    "outbox._ASK": (REPOSITORY, b"", None, 500),
+    "jobs._ADD": (["describe"] * 64, [REPOSITORY] * 64, DIGESTS[:64]),
+    "jobs._BEGIN": (7,),
+    "jobs._TELL": (7, 100, 10),
+    "jobs._DONE": (7,),
+    "jobs._FAILED": (7, "error"),
+    "jobs._AGAIN": (7, "error"),
+    "jobs._BACK": (7,),
+    "jobs._FORGET": (0.0, 100),
+    "jobs._FIND": (None, None, None, 7),
+    "jobs._FIND of a reader": (7, ["team/model1"], [], 7),
+    "jobs._PAGE": (None, None, None, None, None, 100),
+    "jobs._PAGE of a reader": (7, None, None, 50, None, 20),
+    "jobs._PAGE_OF_REPOSITORY": (None, None, None, None, None, 100, ONE),
+    "readings._FIND": (DIGESTS, ["raw:model.safetensors"] * 128, 1),
+    "readings._PUT": (packed(1), "raw:model.safetensors", 1, "{}"),
+    "readings._CLEAR": (packed(1), "raw:model.safetensors"),
+    "readings._PUT_TENSORS": (packed(1), "raw:model.safetensors", ["new"], [1], [b""]),
+    "artifacts._SUBJECT": (REPOSITORY, packed(1)),
+    "artifacts._HELD": (REPOSITORY, DIGESTS),
+    "artifacts._LOCK": (REPOSITORY, packed(1)),
+    "artifacts._RECORDS": (REPOSITORY, DIGESTS),
+    "artifacts._CLEAR_METRICS": (REPOSITORY, packed(1)),
+    "artifacts._CLEAR_FILES": (REPOSITORY, packed(1)),
+    "queue._FORGET_LOG": (0.0, 100),
     "objects._CLAIM": (100,),
     "objects._ADD_UNNAMED": ("upload10",),
     "objects._FORGET": ("dead10",),
@@ -201,6 +239,12 @@ HOT: dict[str, tuple[Any, ...]] = {
 
 
 GROWING = {
+    "outbox",
+    "jobs",
+    "pgqueuer_log",
+    "tag_moves",
+    "readings",
+    "tensor_indexes",
     "repositories",
     "blobs",
     "repository_blobs",
@@ -268,7 +312,14 @@ def test_every_statement_that_a_request_runs_is_among_the_hot_ones() -> None:
     by_name = {name.partition(" ")[0] for name in HOT}
     assert set(statements()) - by_name == {
         "repositories._CREATE",  # once for each repository
+        "repositories._MATCHING",  # an administrator's
         "objects._ADD",
+        "jobs._LOST",  # looks at all that is to be done, once a minute
+        "jobs._UNFINISHED",
+        "artifacts._PUT",  # by primary keys, as the next two
+        "artifacts._PUT_METRICS",
+        "artifacts._PUT_FILES",
+        "search._HOW_MUCH",  # beside statements that are put together for each query (bench/search.py)
         "schema._STATE",  # a single row
         "uploads._COUNT",  # for /metrics; counts every row
         "replicas._PRIMARY",  # no tables: where a server's log ends

@@ -54,7 +54,13 @@ def test_every_route_of_the_admin_api_is_listed_with_its_methods_and_whom_it_is_
         path = "/api/v1" + re.sub(r"<(?:[^:>]*:)?([^>]+)>", r"{\1}", route.path)
         made[path].add(route.method)
         is_for[path].add(
-            "registry" if not route.is_delegated else "anybody" if path.startswith("/api/v1/me") else "organisation"
+            "reader"
+            if route.is_for_readers
+            else "registry"
+            if not route.is_delegated
+            else "anybody"
+            if path.startswith("/api/v1/me")
+            else "organisation"
         )
     listed = {row[0].rpartition(" ")[2]: row for row in rows("api.md") if "/api/v1/" in row[0]}
     assert {path: set(re.findall(r"\b[A-Z]{3,}\b", row[0])) for path, row in listed.items()} == made

@@ -62,7 +62,7 @@ def test_jobs_of_an_open_registry_are_everybody_s(registry: Registry, repo: str)
 
 def test_what_is_asked_wrongly_is_refused(registry: Registry) -> None:
     api = Api(registry, {})
-    problem(api("GET", "/jobs/999999999"), 404, "UNSUPPORTED")
+    problem(api("GET", "/jobs/999999999"), 404, "DENIED")
     for query in ({"state": "odd"}, {"after": "x"}, {"limit": "0"}, {"other": "1"}):
         problem(api("GET", "/jobs", params=query), 400, "UNSUPPORTED")
     problem(api("GET", "/jobs", params={"repository": "No"}), 400, "NAME_INVALID")
@@ -88,7 +88,7 @@ def test_jobs_are_told_to_who_may_pull_only(governed: Governed, pushed: str) -> 
     for user in ("mallory", "otto", None):
         assert of(governed.by(user), pushed) == [], user
         assert pushed not in json.dumps(governed.by(user).get("/jobs", params={"limit": 1000})), user
-        problem(governed.by(user)("GET", f"/jobs/{job['id']}"), 404, "UNSUPPORTED")
+        problem(governed.by(user)("GET", f"/jobs/{job['id']}"), 404, "DENIED")
 
 
 def test_a_token_tells_no_jobs_but_of_what_it_permits(governed: Governed, pushed: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import requests
 
+from registry.http.api.reader_routes import READER_ROUTES
 from registry.http.api.routes import ROUTES
 from tests.http.admin import PASSWORD, Api, Governed, basic, problem
 from tests.http.client import Client, wire
@@ -260,8 +261,11 @@ def test_nothing_secret_is_logged(governed: Governed) -> None:
 def test_an_open_registry_has_no_admin_api(tmp_path: Path) -> None:
     with serving(tmp_path) as registry:
         client = Client(registry)
-        for path in ("/api", "/api/v1/me", "/api/v1/openapi.json", "/api/v1/admin/users"):
+        for path in ("/api", "/api/v1/me", "/api/v1/admin/users"):
             problem(client.get(path), 404, "UNSUPPORTED")
+        document = client.get("/api/v1/openapi.json").json()
+        readers = {"/api/v1" + re.sub(r"<(?:int:)?([^>]+)>", r"{\1}", route.path) for route in READER_ROUTES}
+        assert set(document["paths"]) == readers
 
 
 def test_the_api_knows_its_paths_only_as_they_are_written(governed: Governed) -> None:

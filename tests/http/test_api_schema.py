@@ -37,25 +37,7 @@ def probe(api: Callable[[], Api], *, examples: int) -> Counter[str]:
     failures = []
     for result in schema.get_all_operations():
         for mode in MODES:
-            operation = result.ok()
-            caller = api()
-
-            @settings(
-                max_examples=examples,
-                derandomize=True,
-                database=None,
-                deadline=None,
-                suppress_health_check=list(HealthCheck),
-            )
-            @given(case=operation.as_strategy(generation_mode=mode))
-            def ask(case: Any) -> None:
-                asked[case.operation.label] += 1
-                answer = case.call(base_url=caller.registry.url, headers=caller.headers, timeout=PATIENCE)
-                case.validate_response(answer, excluded_checks=[positive_data_acceptance, ignored_auth])
-                if mode is schemathesis.GenerationMode.POSITIVE and case.method == "GET" and answer.status_code == 400:
-                    # What else is refused of what the document permits has a meaning that no schema expresses.
-                    assert answer.json()["type"] != "urn:blacklake:error:fields-invalid", answer.text
-
+            ask = _asking(result.ok(), mode, api(), examples, asked)
             try:
                 ask()
             except Unsatisfiable:
@@ -66,6 +48,27 @@ def probe(api: Callable[[], Api], *, examples: int) -> Counter[str]:
                 failures.append(str(error))
     assert not failures, "\n\n".join(failures)
     return asked
+
+
+def _asking(
+    operation: Any, mode: schemathesis.GenerationMode, caller: Api, examples: int, asked: Counter[str]
+) -> Callable[[], None]:
+    """Return what asks for an operation."""
+
+    @settings(
+        max_examples=examples, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
+    )
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def ask(case: Any) -> None:
+        asked[case.operation.label] += 1
+        answer = case.call(base_url=caller.registry.url, headers=caller.headers, timeout=PATIENCE)
+        case.validate_response(answer, excluded_checks=[positive_data_acceptance, ignored_auth])
+        if mode is schemathesis.GenerationMode.POSITIVE and case.method == "GET" and answer.status_code == 400:
+            # What else is refused of what the document permits has a meaning that no schema expresses.
+            assert answer.json()["type"] != "urn:blacklake:error:fields-invalid", answer.text
+
+    found: Callable[[], None] = ask
+    return found
 
 
 @pytest.fixture(scope="module")

@@ -25,6 +25,7 @@ THERE = {
     "rule": "nothing",
     "key": "1",
     "session": "00000000-0000-4000-8000-000000000000",
+    "job_id": "1",
 }
 NOWHERE = {"user": "nobody", "robot": "none+ci", "service": "nobody", "organisation": "none"}
 
@@ -67,8 +68,14 @@ QUERIES: dict[str, dict[str, str]] = {
     "access_who_can": {"repository": "acme/x", "action": "pull"},
     "issuers_remove": {"url": ISSUER},
 }
-FILTERED = ("robots_listed", "organisations_listed", "grants_listed")
+FILTERED = (
+    "artifacts_found", "artifacts_facets", "jobs_found", "robots_listed", "organisations_listed", "grants_listed",
+)  # fmt: skip
 """Lists that are for everybody, and hold what one may see: to who may see nothing they are empty."""
+
+
+FOR_READERS = ("artifacts_found", "artifacts_facets", "jobs_found", "jobs_shown")
+"""What shows everybody what he may pull: nothing, to who may pull nothing; and one of these is not there for him."""
 
 
 def routes(governed: Governed) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
@@ -133,6 +140,9 @@ def test_every_route_asks_who_it_is(governed: Governed) -> None:
     assert len(walked) > 50
     for method, path, name, sample in walked:
         answer = nobody(method, filled(path, THERE), **sample)
+        if name in FOR_READERS:
+            assert answer.status_code == (404 if "{" in path else 200), name
+            continue
         problem(answer, 401, "UNAUTHORIZED")
         assert 'scope="registry:admin:*"' in answer.headers["WWW-Authenticate"], name
 
@@ -178,7 +188,9 @@ def test_a_token_for_images_is_no_token_for_the_api(governed: Governed) -> None:
         "token"
     ]
     api = Api(governed.registry, {"Authorization": f"Bearer {images}"})
-    for method, path, _name, sample in routes(governed):
+    for method, path, name, sample in routes(governed):
+        if name in FOR_READERS:
+            continue
         answer = api(method, filled(path, THERE), **sample)
         problem(answer, 401, "UNAUTHORIZED")
         assert 'error="insufficient_scope"' in answer.headers["WWW-Authenticate"]

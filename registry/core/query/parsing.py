@@ -19,6 +19,8 @@ LONGEST: Final = 1000
 MOST: Final = 32
 """Items of a query, and half as many as all of them may have values."""
 
+_LONGEST_WORD: Final = 1000  # bytes in UTF-8; PostgreSQL takes twice as many
+
 _Tree: TypeAlias = Tree[Token]
 _NEXT: Final = {
     "NAME": "a facet such as license:",
@@ -70,6 +72,8 @@ def _word(node: _Tree) -> Word:
     is_prefix = len(node.children) > 1 or (not is_quoted and text.endswith("*"))
     if text.startswith("~") and not is_quoted:
         raise _invalid(first, "begins with ~, which is reserved for search by meaning", suggestion=text[1:])
+    if len(text.encode()) > _LONGEST_WORD:
+        raise _invalid(first, f"is longer than {_LONGEST_WORD} bytes")
     if not any(letter.isalnum() for letter in text):
         raise _invalid(first, "has no letter and no digit")
     return Word(text.rstrip("*") if is_prefix else text, is_quoted, is_prefix)

@@ -39,7 +39,7 @@ _PAGE_HEADERS: Final[Headers] = [
     ("Referrer-Policy", "no-referrer"),
     ("X-Frame-Options", "DENY"),
 ]
-_NAMES: Final = {
+_NAMES: Final[dict[str, dict[str, Any]]] = {
     "name": {"pattern": f"^{NAME_PATTERN}$", "maxLength": MAX_NAME_LENGTH},
     "reference": {"pattern": f"^(?:{TAG_PATTERN}|sha256:[0-9a-f]{{64}}|sha512:[0-9a-f]{{128}})$"},
 }

@@ -19,8 +19,8 @@ class Route:
     """A method of a path below `/api/v1`, and what answers it.
 
     Only an administrator of the registry gets to the handler, unless `is_delegated` says that its verb decides, or
-    `is_for_readers` that it shows each, and everybody, what he may pull. `action` is what events call it that are recorded
-    where it is refused. `gives` is the body of the answer, None where there is none, or one of a `media_type` that is not JSON.
+    `is_for_readers` that it shows everybody what he may pull. `action` is what events call it that are recorded where it is
+    refused. `gives` is the body of the answer, None where there is none, or one of a `media_type` that is not JSON.
     """
 
     method: str

@@ -11,7 +11,8 @@ UP = (
     -- What an artifact is found by, as facet:value in lower case; of many values the first 50, of long ones the beginning.
     CREATE FUNCTION facet_words(facet text, VARIADIC found text[]) RETURNS text[] IMMUTABLE PARALLEL SAFE LANGUAGE sql
     RETURN (
-        SELECT array_agg(lower(facet || ':' || left(word, 400))) FROM unnest(found) WITH ORDINALITY AS one (word, place) WHERE word IS NOT NULL AND place <= 50
+        SELECT array_agg(lower(facet || ':' || left(word, 400)))
+        FROM unnest(found) WITH ORDINALITY AS one (word, place) WHERE word IS NOT NULL AND place <= 50
     )
     """,
     """

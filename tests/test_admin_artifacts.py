@@ -1,0 +1,54 @@
+"""`blacklake admin artifacts`: what is described again, and what is said."""
+
+from __future__ import annotations
+
+import asyncpg
+import pytest
+
+from registry.core.outbox import Outbox
+from registry.core.services import Services
+from registry.db.pool import Database
+from registry.db.queue import enqueue
+from tests.core.support import image, push_blob, push_manifest
+from tests.lifecycle.serving import run
+
+Sql = asyncpg.Connection
+
+
+@pytest.fixture
+async def digests(services: Services, sql: Sql) -> list[str]:
+    """Return the digests of two manifests of team/model, whose pushes have been followed."""
+    config = await push_blob(services, b"{}")
+    found = [str(await push_manifest(services, image(config, note=note), note)) for note in ("a", "b")]
+    await sql.execute("DELETE FROM outbox")
+    return found
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"), [(None, 2), ("team/model", 2), ("team/*", 2), ("other/*", 0), ("team/model@", 1)]
+)
+async def test_what_is_named_is_asked_for(
+    target: str | None, expected: int, digests: list[str], database_url: str, database: Database, sql: Sql
+) -> None:
+    full = [f"{target}{digests[0]}" if target.endswith("@") else target] if target is not None else []
+    done = run("admin", "artifacts", "describe", *full, database_url=database_url)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{expected} manifest{'' if expected == 1 else 's'} will be described again\n"
+    await Outbox(database, enqueue).relay()
+    assert await sql.fetchval("SELECT count(*) FROM jobs") == expected
+    assert await sql.fetchval("SELECT max(priority) FROM pgqueuer") in (0, None)  # after what is pushed
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("team/none", "repository team/none does not exist"),
+        ("team/model@sha256:" + "0" * 64, "is not in repository team/model"),
+        ("team/model@sha256:0", "is not sha256:<64 hexadecimal digits>"),
+        ("No", "repository name “No”"),
+    ],
+)
+async def test_what_is_not_there_is_said(target: str, said: str, digests: list[str], database_url: str) -> None:
+    done = run("admin", "artifacts", "describe", target, database_url=database_url)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert said in done.stderr
