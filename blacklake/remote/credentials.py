@@ -116,15 +116,13 @@ class Login(httpx.Auth):
 class Session(httpx.Auth):
     """A login at a terminal, and its token, which goes to the registry's token endpoint only."""
 
-    requires_response_body = True
-
     def __init__(self, token: str, scope: str) -> None:
         self._refresh_token = token
         self._scope = scope
         self._token: str | None = None
 
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """See httpx.Auth."""
+    def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """See httpx.Auth. Only the token's answer is read here: what is asked for may be large."""
         if self._token is None:
             form = {
                 "grant_type": "refresh_token",
@@ -132,7 +130,9 @@ class Session(httpx.Auth):
                 "scope": self._scope,
                 "refresh_token": self._refresh_token,
             }
-            self._token = _token((yield httpx.Request("POST", _endpoint(request), data=form)))
+            answer = yield httpx.Request("POST", _endpoint(request), data=form)
+            answer.read()
+            self._token = _token(answer)
         request.headers["Authorization"] = f"Bearer {self._token}"
         yield request
 

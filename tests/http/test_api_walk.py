@@ -75,8 +75,14 @@ QUERIES: dict[str, dict[str, str]] = {
     "contents_tensor": {"path": "model.safetensors", "name": "embed"},
 }
 FILTERED = (
-    "repositories_listed", "artifacts_found", "artifacts_facets", "jobs_found", "robots_listed", "organisations_listed", "grants_listed",
-)  # fmt: skip
+    "repositories_listed",
+    "artifacts_found",
+    "artifacts_facets",
+    "jobs_found",
+    "robots_listed",
+    "organisations_listed",
+    "grants_listed",
+)
 """Lists that are for everybody, and hold what one may see: to who may see nothing they are empty."""
 
 
