@@ -39,13 +39,18 @@ _MENTIONED: Final = "sha256:([0-9a-f]{64})(?![0-9a-f])"
 _TAGS: Final = 10  # of a node
 
 
+# LATERAL … OFFSET 0 keeps each step an index lookup, whatever the planner thinks of the tables' sizes.
+_REPOSITORY: Final = "LATERAL (SELECT name FROM repositories WHERE id = o.repository_id OFFSET 0) r"
+
+
 def _named(column: str, relation: str) -> str:
     """Return the query of the artifacts that asked ones name in a column: by digest, and where they say so of a repository."""
     return f"""
     SELECT '{relation}', q.repository_id, q.digest, o.repository_id, o.digest
-    FROM asked q JOIN artifacts a ON a.repository_id = q.repository_id AND a.digest = q.digest, unnest(a.{column}) AS ref,
-    LATERAL (
-        SELECT o.repository_id, o.digest FROM artifacts o JOIN repositories r ON r.id = o.repository_id
+    FROM asked q, LATERAL (
+        SELECT {column} AS refs FROM artifacts WHERE repository_id = q.repository_id AND digest = q.digest OFFSET 0
+    ) a, unnest(a.refs) AS ref, LATERAL (
+        SELECT o.repository_id, o.digest FROM artifacts o, {_REPOSITORY}
         WHERE o.digest = '\\x01'::bytea || decode(substring(ref FROM '{_MENTIONED}'), 'hex') AND {seen("r.name")}
             AND (strpos(ref, '@') = 0 OR right('/' || split_part(ref, '@', 1), length(r.name) + 1) = '/' || r.name)
         LIMIT $6
@@ -57,8 +62,8 @@ def _naming(facet: str, relation: str) -> str:
     """Return the query of the artifacts that name asked ones by digest, alone or behind their repository's name."""
     return f"""
     SELECT '{relation}', o.repository_id, o.digest, q.repository_id, q.digest
-    FROM asked q JOIN repositories n ON n.id = q.repository_id, LATERAL (
-        SELECT o.repository_id, o.digest FROM artifacts o JOIN repositories r ON r.id = o.repository_id
+    FROM asked q, LATERAL (SELECT name FROM repositories WHERE id = q.repository_id OFFSET 0) n, LATERAL (
+        SELECT o.repository_id, o.digest FROM artifacts o, {_REPOSITORY}
         WHERE o.facets @@ format('''{facet}:sha256:%s'' | ''{facet}:%s@sha256:%s''',
                 encode(substr(q.digest, 2), 'hex'), n.name, encode(substr(q.digest, 2), 'hex'))::tsquery
             AND {seen("r.name")}
@@ -75,14 +80,15 @@ SELECT 'subject', q.repository_id, m.digest, q.repository_id, q.digest FROM aske
     SELECT digest FROM manifests WHERE repository_id = q.repository_id AND subject = q.digest ORDER BY digest LIMIT $6) m
 UNION ALL
 SELECT 'subject', q.repository_id, q.digest, q.repository_id, s.digest
-FROM asked q JOIN manifests m ON m.repository_id = q.repository_id AND m.digest = q.digest
-JOIN manifests s ON s.repository_id = q.repository_id AND s.digest = m.subject
+FROM asked q, LATERAL (
+    SELECT subject FROM manifests WHERE repository_id = q.repository_id AND digest = q.digest OFFSET 0) m, LATERAL (
+    SELECT digest FROM manifests WHERE repository_id = q.repository_id AND digest = m.subject OFFSET 0) s
 UNION ALL
 SELECT 'child', q.repository_id, q.digest, q.repository_id, c.digest FROM asked q, LATERAL (
-    SELECT m.digest FROM manifest_references u
-    JOIN manifests m ON m.repository_id = u.repository_id AND m.digest = u.digest
+    SELECT m.digest FROM manifest_references u, LATERAL (
+        SELECT digest FROM manifests WHERE repository_id = u.repository_id AND digest = u.digest OFFSET 0) m
     WHERE u.repository_id = q.repository_id AND u.manifest = q.digest AND u.digest <> q.digest
-    ORDER BY m.digest LIMIT $6) c
+    LIMIT $6) c
 UNION ALL
 SELECT 'child', q.repository_id, p.manifest, q.repository_id, q.digest FROM asked q, LATERAL (
     SELECT u.manifest FROM manifest_references u
@@ -96,11 +102,12 @@ UNION ALL {_naming("dataset", "dataset")}
 _NODES: Final = f"""
 SELECT m.repository_id, m.digest, r.name, m.artifact_type, a.kind, a.format, ARRAY(
     SELECT t.name FROM tags t WHERE t.repository_id = m.repository_id AND t.digest = m.digest ORDER BY t.name LIMIT {_TAGS})
-FROM unnest($4::bigint[], $5::bytea[]) AS q(repository_id, digest)
-JOIN manifests m ON m.repository_id = q.repository_id AND m.digest = q.digest
-JOIN repositories r ON r.id = m.repository_id
-LEFT JOIN artifacts a ON a.repository_id = m.repository_id AND a.digest = m.digest
-WHERE {seen("r.name")}
+FROM unnest($4::bigint[], $5::bytea[]) AS q(repository_id, digest), LATERAL (
+    SELECT repository_id, digest, artifact_type FROM manifests
+    WHERE repository_id = q.repository_id AND digest = q.digest OFFSET 0) m
+JOIN LATERAL (SELECT name FROM repositories WHERE id = m.repository_id OFFSET 0) r ON {seen("r.name")}
+LEFT JOIN LATERAL (
+    SELECT kind, format FROM artifacts WHERE repository_id = m.repository_id AND digest = m.digest OFFSET 0) a ON true
 """
 
 
