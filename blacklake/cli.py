@@ -1,4 +1,4 @@
-"""The command line: `blacklake serve|work|login|logout|search|migrate|admin|config|version`.
+"""The command line: `blacklake serve|work|login|logout|search|inspect|diff|files|migrate|admin|config|version`.
 
 Each command imports what it needs when it runs, so that the client side works without the server's packages.
 """
@@ -14,6 +14,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from blacklake import __version__
 from blacklake.admin import admin
+from blacklake.inspect import diff, files, inspect
 from blacklake.login import login, logout
 from blacklake.search import search
 from blacklake.settings import USAGE, Config, DataDir, Refused, needing, settings_of
@@ -39,6 +40,9 @@ app.command(migrate)
 app.command(login)
 app.command(logout)
 app.command(search)
+app.command(inspect)
+app.command(diff)
+app.command(files)
 app.command(admin)
 
 

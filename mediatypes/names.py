@@ -18,8 +18,13 @@ Tag = NewType("Tag", str)
 MAX_NAME_LENGTH: Final = 255
 
 _COMPONENT: Final = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_NAME: Final = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
-_TAG: Final = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
+NAME_PATTERN: Final = rf"{_COMPONENT}(?:/{_COMPONENT})*"
+"""A regular expression of names, whatever their length."""
+TAG_PATTERN: Final = "[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}"
+"""A regular expression of tags."""
+
+_NAME: Final = re.compile(NAME_PATTERN)
+_TAG: Final = re.compile(TAG_PATTERN)
 
 
 class InvalidName(ValueError):

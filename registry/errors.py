@@ -154,6 +154,51 @@ class ManifestUnknown(RegistryError):
         )
 
 
+class NotDescribed(RegistryError):
+    """A manifest of which nobody has found out yet what it is."""
+
+    code = ErrorCode.UNSUPPORTED
+
+    def __init__(self, name: str, reference: str) -> None:
+        super().__init__(
+            f"what is in {_shown(reference)} of {_shown(name)} is not known yet: that is found out a moment after the push;"
+            " /api/v1/jobs tells how far it is",
+            {"name": _cut(name), "reference": _cut(reference)},
+        )
+
+
+class FileUnknown(RegistryError):
+    """A path that is none of an artifact's files."""
+
+    code = ErrorCode.UNSUPPORTED
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"the artifact has no file {_shown(path)}; its files are listed by …/files", {"path": _cut(path)}
+        )
+
+
+class FileUnreachable(RegistryError):
+    """A file whose bytes are not handed out by themselves; the reason completes “the file …”."""
+
+    code = ErrorCode.UNSUPPORTED
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"the file {_shown(path)} {reason}; pull the layer instead", {"path": _cut(path)})
+
+
+class TensorUnknown(RegistryError):
+    """A name that is none of a file's tensors, or of one that doesn't lie in the file as it is."""
+
+    code = ErrorCode.UNSUPPORTED
+
+    def __init__(self, path: str, name: str) -> None:
+        super().__init__(
+            f"the file {_shown(path)} has no tensor {_shown(name)} whose bytes lie in it in one piece; …/tensors lists them",
+            {"path": _cut(path), "tensor": _cut(name)},
+        )
+
+
 class JobUnknown(RegistryError):
     code = ErrorCode.DENIED
 

@@ -53,6 +53,22 @@ class Connection:
                     raise refusal(answer)
                 yield from map(plain, answer.iter_lines())
 
+    def content(self, place: str, **query: Any) -> Iterator[bytes]:
+        """Yield the bytes of what is at a place; where they lie elsewhere, that is told no credential. Raise RemoteFailed."""
+        with _translated(self._client.base_url):
+            request = self._client.build_request("GET", place, params=_given(query))
+            answer = self._client.send(request, stream=True)
+            if answer.has_redirect_location:
+                answer.close()
+                where = answer.next_request
+                assert where is not None
+                answer = self._client.send(httpx.Request("GET", where.url), auth=None, stream=True)
+            with contextlib.closing(answer):
+                if answer.status_code != 200:
+                    answer.read()
+                    raise refusal(answer)
+                yield from answer.iter_raw()
+
     def post(self, path: str, document: Mapping[str, Any]) -> Any:
         """Send a document to a path and return the answer's. Raise RemoteFailed."""
         return _document(self._send("POST", path, document))

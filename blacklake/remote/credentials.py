@@ -48,10 +48,10 @@ def credential(*, key_file: Path | None, user: str | None, sign_key_file: Path |
     )
 
 
-def reader(server: str, *, key_file: Path | None) -> httpx.Auth:
+def reader(server: str, *, key_file: Path | None, scope: str = READING) -> httpx.Auth:
     """Return how requests say who reads: by a key, else by the login that `blacklake login` made, else as nobody.
 
-    Raise RemoteFailed.
+    `scope` is what a token is asked for with. Raise RemoteFailed.
     """
     if key_file is not None:
         return Bearer(_read(key_file).strip())
@@ -63,7 +63,7 @@ def reader(server: str, *, key_file: Path | None) -> httpx.Auth:
         token = None
     except ConfigUnusable as error:
         raise RemoteFailed(str(error)) from error
-    return Session(token) if token is not None else httpx.Auth()
+    return Session(token, scope) if token is not None else httpx.Auth()
 
 
 class Bearer(httpx.Auth):
@@ -116,22 +116,23 @@ class Login(httpx.Auth):
 class Session(httpx.Auth):
     """A login at a terminal, and its token, which goes to the registry's token endpoint only."""
 
-    requires_response_body = True
-
-    def __init__(self, token: str) -> None:
+    def __init__(self, token: str, scope: str) -> None:
         self._refresh_token = token
+        self._scope = scope
         self._token: str | None = None
 
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """See httpx.Auth."""
+    def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """See httpx.Auth. Only the token's answer is read here: what is asked for may be large."""
         if self._token is None:
             form = {
                 "grant_type": "refresh_token",
                 "client_id": "blacklake",
-                "scope": READING,
+                "scope": self._scope,
                 "refresh_token": self._refresh_token,
             }
-            self._token = _token((yield httpx.Request("POST", _endpoint(request), data=form)))
+            answer = yield httpx.Request("POST", _endpoint(request), data=form)
+            answer.read()
+            self._token = _token(answer)
         request.headers["Authorization"] = f"Bearer {self._token}"
         yield request
 

@@ -39,7 +39,7 @@ class Member:
     path: str
     size: int  # bytes
     start: int | None
-    """Where its bytes begin in the blob; None where they don't lie there in one piece as they are."""
+    """Where its bytes begin in the blob, or in what a compressed one becomes; None where they don't lie in one piece."""
     source: Source | None
     """Its bytes; those of a compressed archive can be read until the next member is asked for. None where it is refused."""
     refused: str | None = None
@@ -92,7 +92,10 @@ def _compressed_members(expanded: Expanded, limits: Limits) -> Iterator[Member]:
         holes += info.size if pieces is not None else 0
         if holes > limits.expanded:
             raise TooMuch(f"becomes more than {limits.expanded} bytes by its sparse files")
-        yield Member(path, info.size, None, Sparse(kept, pieces, info.size) if pieces is not None else kept)
+        if pieces is None:
+            yield Member(path, info.size, info.offset_data, kept)
+        else:
+            yield Member(path, info.size, None, Sparse(kept, pieces, info.size))
         kept.drop()
 
 

@@ -36,6 +36,7 @@ from registry.db.pool import Database
 from registry.http.api.app import create_api
 from registry.http.api.beside import Beside
 from registry.http.api.callers import Callers
+from registry.http.api.reader_services import readers
 from registry.http.api.routes import ROUTES
 from registry.http.api.services import AdminServices
 from registry.http.challenges import Challenges
@@ -49,6 +50,7 @@ from registry.http.pages.login import LoginPages
 from registry.http.pages.rendering import Rendering
 from registry.http.pages.router import Pages
 from registry.http.pages.site import Site
+from registry.http.redirects import Redirects
 from registry.http.revocation import RevocationEndpoint
 from registry.http.routes import Router
 from registry.http.tokens import TokenEndpoint
@@ -130,7 +132,14 @@ def on_password_change(settings: Settings) -> Callable[[str], None]:
 
 
 def add_admin_api(
-    app: App, settings: Settings, db: Database, router: Router, services: Services, doors: Doors, limits: Limits
+    app: App,
+    settings: Settings,
+    db: Database,
+    router: Router,
+    services: Services,
+    doors: Doors,
+    limits: Limits,
+    redirects: Redirects | None,
 ) -> App:
     """Return an application with the admin API beside it."""
     audit_key = create_audit_key(settings)
@@ -144,6 +153,7 @@ def add_admin_api(
         is_secure=settings.tls_cert_file is not None,
     )
     admin = AdminServices(
+        **readers(services, redirects),
         api_keys=ApiKeys(db),
         audit_log=AuditLog(db),
         conformance=services.conformance,
@@ -151,13 +161,11 @@ def add_admin_api(
         explanations=Explanations(db),
         identification=doors.identification,
         identities=Identities(db),
-        jobs=services.jobs,
         keyring=doors.keyring,
         passwords=doors.passwords,
         retention=Retention(db, audit_key.sign, audit_key.verify),
         roles=Roles(db),
         schemas=Schemas(db),
-        search=services.search,
         secret_key=doors.secret,
         service_keys=ServiceKeys(db),
         sessions=doors.sessions,

@@ -10,6 +10,7 @@ from registry.core.services import Services
 from registry.http.api.beside import Beside, Lazily
 from registry.http.lane import App
 from registry.http.limits import Limits, Networks
+from registry.http.redirects import Redirects
 from registry.http.routes import Router
 
 if TYPE_CHECKING:
@@ -17,7 +18,13 @@ if TYPE_CHECKING:
 
 
 def add_open_api(
-    app: App, settings: Settings, router: Router, services: Services, access: OpenAccess, limits: Limits
+    app: App,
+    settings: Settings,
+    router: Router,
+    services: Services,
+    access: OpenAccess,
+    limits: Limits,
+    redirects: Redirects | None,
 ) -> App:
     """Return an application with the API beside it, which is made when somebody asks for it."""
 
@@ -25,9 +32,9 @@ def add_open_api(
         from registry.http.api.app import create_api  # it takes its time and memory
         from registry.http.api.open_callers import OpenCallers
         from registry.http.api.reader_routes import READER_ROUTES
-        from registry.http.api.reader_services import ReaderServices
+        from registry.http.api.reader_services import ReaderServices, readers
 
         callers = OpenCallers(access, Networks(settings.trusted_proxies), limits)
-        return create_api(router, callers, ReaderServices(jobs=services.jobs, search=services.search), READER_ROUTES)
+        return create_api(router, callers, ReaderServices(**readers(services, redirects)), READER_ROUTES)
 
     return Beside(Lazily(make), app)

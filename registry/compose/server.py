@@ -60,12 +60,12 @@ def create_server(settings: Settings) -> App:
         known = doors.create_doors(settings, db, counter)
         router = governed.create_router(settings, db, services, links, limits, known, events)
         app = create_app(services, router, None, governed.create_pages(settings, db, known, limits).answer)
-        whole = governed.add_admin_api(app, settings, db, router, services, known, limits)
+        whole = governed.add_admin_api(app, settings, db, router, services, known, limits, links.redirects)
     else:
         router = create_open_router(settings, services, links, limits)
         access = create_open_access(settings)
         app = create_app(services, router, access)
-        whole = add_open_api(app, settings, router, services, access, limits)
+        whole = add_open_api(app, settings, router, services, access, limits, links.redirects)
     admin = create_admin_listener(settings, services)
     closing = contextlib.AsyncExitStack()  # the last that was made is the first that ends, and whatever fails, all do
 

@@ -6,11 +6,16 @@ from typing import TYPE_CHECKING, Final
 
 from registry.config import Deletion, Settings, Sparse
 from registry.core.access import Access
+from registry.core.artifacts import Artifacts
 from registry.core.blobs import Blobs
 from registry.core.cleanup import Cleanup
+from registry.core.comparisons import Comparisons
 from registry.core.conformance import Conformance
 from registry.core.contents import Contents
+from registry.core.files import Files
+from registry.core.graph import Graphs
 from registry.core.health import Health
+from registry.core.history import History
 from registry.core.jobs import Jobs
 from registry.core.limits import Counter
 from registry.core.manifests import Manifests
@@ -20,6 +25,7 @@ from registry.core.repositories import Repositories
 from registry.core.search import Search
 from registry.core.services import Services
 from registry.core.tags import Tags
+from registry.core.tensors import Tensors
 from registry.core.uploads import Uploads
 from registry.db.pool import Database
 from registry.db.replicas import PATIENCE, Replicas
@@ -92,21 +98,27 @@ def create_services(
         enabled=settings.delete is not Deletion.OFF, asks_for_users=settings.delete is Deletion.REFUSE
     )
     sparse = SparseRule(children=settings.sparse is not Sparse.REFUSE, blobs=settings.sparse is Sparse.ALLOW)
-    access = Access(db)
+    access, files = Access(db), Files(db, store)
     blobs = Blobs(db, store, access, deletion)
     conformance = Conformance(db, blobs)
     return Services(
         access=access,
+        artifacts=Artifacts(db, store),
         blobs=blobs,
         cleanup=Cleanup(db, store, upload_ttl=settings.upload_ttl),
+        comparisons=Comparisons(db),
         conformance=conformance,
+        files=files,
+        graphs=Graphs(db),
         health=Health(db, store),
+        history=History(db),
         jobs=Jobs(db),
         manifests=Manifests(db, contents, access, conformance, sparse=sparse, deletion=deletion),
         referrers=Referrers(db),
         repositories=Repositories(db, replicas),
         search=Search(db, replicas),
         tags=Tags(db, deletion),
+        tensors=Tensors(db, files),
         uploads=Uploads(db, store),
     )
 

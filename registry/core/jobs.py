@@ -8,10 +8,10 @@ from typing import Final
 
 from mediatypes.digest import Digest
 from mediatypes.names import RepositoryName
-from registry.core.access import EVERYONE, PULL, Caller
+from registry.core.access import EVERYONE, Caller, reach_of
 from registry.core.pages import Page
 from registry.db import jobs
-from registry.db.jobs import BegunJob, JobRow, Reach
+from registry.db.jobs import BegunJob, JobRow
 from registry.db.pool import Connection, Database
 from registry.errors import JobUnknown
 
@@ -56,7 +56,7 @@ class Jobs:
 
     async def find(self, job_id: int, caller: Caller = EVERYONE) -> Job:
         """Return a job on what the caller may pull. Raise JobUnknown."""
-        row = await self._db.read("find_job", lambda conn: jobs.find(conn, job_id, reach=_reach(caller)))
+        row = await self._db.read("find_job", lambda conn: jobs.find(conn, job_id, reach=reach_of(caller)))
         if row is None:
             raise JobUnknown(job_id)
         return _job(row)
@@ -74,7 +74,7 @@ class Jobs:
         found = await self._db.read(
             "list_jobs",
             lambda conn: jobs.page(
-                conn, before=before, state=state, repository=repository, limit=limit + 1, reach=_reach(caller)
+                conn, before=before, state=state, repository=repository, limit=limit + 1, reach=reach_of(caller)
             ),
         )
         more = len(found) > limit
@@ -114,18 +114,6 @@ class Jobs:
         """Return how many jobs are queued and running, by kind and state."""
         counted = await self._db.read("count_jobs", jobs.unfinished)
         return {(kind, state): counted.get((kind, state), 0) for kind in KINDS for state in ("queued", "running")}
-
-
-def _reach(caller: Caller) -> Reach:
-    """Return whose jobs a caller is told of."""
-    bound = caller.bound
-    if bound is None:
-        return Reach(caller.principal_id)
-    return Reach(
-        caller.principal_id,
-        [name for name, permitted in bound.repositories.items() if permitted & PULL],
-        [prefix for prefix, permitted in bound.prefixes.items() if permitted & PULL],
-    )
 
 
 def _job(row: JobRow) -> Job:

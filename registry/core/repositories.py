@@ -1,17 +1,20 @@
-"""Repositories: the catalog."""
+"""Repositories: the catalog, and how much each holds."""
 
 from __future__ import annotations
 
-from registry.core.access import EVERYONE, Caller
+from mediatypes.names import RepositoryName
+from registry.core.access import EVERYONE, Caller, reach_of
 from registry.core.pages import MAX_PAGE, Page, page_of
-from registry.db import repositories
+from registry.db import references, repositories
 from registry.db.pool import Connection, Database
+from registry.db.reaching import Reach
 from registry.db.replicas import Replicas
-from registry.errors import CatalogDenied
+from registry.db.repositories import SummaryRow
+from registry.errors import CatalogDenied, NameUnknown
 
 
 class Repositories:
-    """The catalog of Docker's API."""
+    """The catalog of Docker's API, and summaries of what repositories hold."""
 
     def __init__(self, db: Database, replicas: Replicas) -> None:
         self._db = db
@@ -33,3 +36,25 @@ class Repositories:
             found, age = await self._replicas.stale("list_repositories", find, within=max_stale)
             return page_of(found, limit, age=age)
         return page_of(await self._db.read("list_repositories", find), limit)
+
+    async def summaries(self, *, after: str, limit: int, caller: Caller) -> Page[SummaryRow]:
+        """Return up to `limit` repositories that hold a manifest, by name; those that the caller may pull from."""
+        sees_all = caller.bound is not None and caller.bound.catalog
+        reach = Reach(caller.principal_id) if sees_all else reach_of(caller)
+        found = await self._db.read(
+            "summarise_repositories",
+            lambda conn: repositories.summaries(conn, after=after, limit=limit + 1, reach=reach),
+        )
+        return page_of(found, limit, key=lambda row: row.name)
+
+    async def summary(self, name: RepositoryName, caller: Caller) -> SummaryRow:
+        """Return a repository that the caller may pull from. Raise NameUnknown."""
+
+        async def find(conn: Connection) -> SummaryRow | None:
+            repository_id = await references.repository(conn, name, reach=reach_of(caller))
+            return await repositories.summary(conn, repository_id=repository_id) if repository_id is not None else None
+
+        found = await self._db.read("summarise_repository", find)
+        if found is None:
+            raise NameUnknown(name)
+        return found

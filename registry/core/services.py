@@ -5,16 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from registry.core.access import Access
+from registry.core.artifacts import Artifacts
 from registry.core.blobs import Blobs
 from registry.core.cleanup import Cleanup
+from registry.core.comparisons import Comparisons
 from registry.core.conformance import Conformance
+from registry.core.files import Files
+from registry.core.graph import Graphs
 from registry.core.health import Health
+from registry.core.history import History
 from registry.core.jobs import Jobs
 from registry.core.manifests import Manifests
 from registry.core.referrers import Referrers
 from registry.core.repositories import Repositories
 from registry.core.search import Search
 from registry.core.tags import Tags
+from registry.core.tensors import Tensors
 from registry.core.uploads import Uploads
 
 
@@ -23,14 +29,20 @@ class Services:
     """One object per noun."""
 
     access: Access
+    artifacts: Artifacts
     blobs: Blobs
     cleanup: Cleanup
+    comparisons: Comparisons
     conformance: Conformance
+    files: Files
+    graphs: Graphs
     health: Health
+    history: History
     jobs: Jobs
     manifests: Manifests
     referrers: Referrers
     repositories: Repositories
     search: Search
     tags: Tags
+    tensors: Tensors
     uploads: Uploads

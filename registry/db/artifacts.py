@@ -65,7 +65,10 @@ class MetricRow(NamedTuple):
 
 
 class FileRow(NamedTuple):
-    """A file of an artifact; `start` is where its bytes begin in its blob, None where that doesn't hold them as they are."""
+    """A file of an artifact; `start` is where its bytes begin in its blob, or in what that becomes where it is compressed.
+
+    It is None where they don't lie there in one piece.
+    """
 
     path: str
     blob: bytes

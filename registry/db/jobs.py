@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from registry.db.pool import Connection
+from registry.db.reaching import Reach
 from registry.db.rights import reach
 
 
@@ -42,14 +43,6 @@ class JobRow(NamedTuple):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
-
-
-class Reach(NamedTuple):
-    """Whose jobs are told: those of what `principal_id` may pull from, and its credential names; None: of all."""
-
-    principal_id: int | None
-    names: list[str] | None = None
-    prefixes: list[str] | None = None
 
 
 _ADD: Final = """

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Final
+from datetime import datetime
+from typing import Final, NamedTuple
 
 from mediatypes.names import RepositoryName
 from registry.db.pool import Connection
+from registry.db.reaching import Reach, within
 from registry.db.rights import reach
+
+
+class SummaryRow(NamedTuple):
+    """A repository and how much it holds; `size` are the bytes of its manifests and of its blobs, each once."""
+
+    name: str
+    created_at: datetime
+    pushed_at: datetime | None
+    artifacts: int
+    tags: int
+    size: int
+
 
 _ID: Final = "SELECT id FROM repositories WHERE name = $1"
 _CREATE: Final = "INSERT INTO repositories (name) VALUES ($1) ON CONFLICT (name) DO NOTHING RETURNING id"
@@ -39,6 +53,35 @@ _MATCHING: Final = (
     "SELECT id FROM repositories WHERE ($1::text IS NULL OR name = $1) AND starts_with(name, $2) ORDER BY id"
 )
 
+_SUMMARY: Final = """
+SELECT r.name, r.created_at, held.pushed_at, held.manifests,
+    (SELECT count(*) FROM tags t WHERE t.repository_id = r.id),
+    (held.bytes + (
+        SELECT coalesce(sum(b.size), 0) FROM repository_blobs l JOIN blobs b ON b.digest = l.digest
+        WHERE l.repository_id = r.id))::bigint
+FROM repositories r, LATERAL (
+    SELECT count(*) AS manifests, coalesce(sum(size), 0) AS bytes, max(pushed_at) AS pushed_at
+    FROM manifests m WHERE m.repository_id = r.id
+) held
+"""
+_SUMMARIES: Final = f"""
+WITH reach AS ({reach("$3::bigint")})
+{_SUMMARY} WHERE r.name IN (
+    SELECT name FROM (
+        {_of_target("h.target", within("name", "$4", "$5"))}
+        UNION
+        {
+    _of_target(
+        "substr(h.target, 9)",
+        f"strpos(name, '/') = 0 AND starts_with(h.target, 'library/') AND {within('name', '$4', '$5')}",
+    )
+}
+    ) AS named
+    ORDER BY name LIMIT $2)
+ORDER BY r.name
+"""
+_ONE: Final = f"{_SUMMARY} WHERE r.id = $1"
+
 
 async def find(conn: Connection, name: RepositoryName) -> int | None:
     """Return the repository's id; None where no push has made it yet."""
@@ -63,6 +106,21 @@ async def page(conn: Connection, *, after: str, limit: int, principal_id: int | 
     Of those only that a principal may pull from; None stands for whoever may see all.
     """
     return [row["name"] for row in await conn.fetch(_PAGE, after, limit, principal_id)]
+
+
+async def summaries(conn: Connection, *, after: str, limit: int, reach: Reach) -> list[SummaryRow]:
+    """Return up to `limit` repositories that hold a manifest, in the byte order of their names, those after `after`.
+
+    Of those only what the asker may see.
+    """
+    rows = await conn.fetch(_SUMMARIES, after, limit, *reach)
+    return [SummaryRow(*row) for row in rows]
+
+
+async def summary(conn: Connection, *, repository_id: int) -> SummaryRow | None:
+    """Return a repository; None where it is gone."""
+    row = await conn.fetchrow(_ONE, repository_id)
+    return SummaryRow(*row) if row is not None else None
 
 
 async def matching(conn: Connection, *, name: RepositoryName | None, prefix: str) -> list[int]:

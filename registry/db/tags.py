@@ -3,11 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from datetime import datetime
+from typing import Final, NamedTuple
 
 from mediatypes.digest import Digest
 from mediatypes.names import Tag
 from registry.db.pool import Connection
+
+
+class TagRow(NamedTuple):
+    """A tag, since when it names which manifest, and what that is, None where nobody has found out; `digest` as to_bytes."""
+
+    name: str
+    digest: bytes
+    updated_at: datetime
+    kind: str | None
+
+
+class MoveRow(NamedTuple):
+    """A tag's move; `before` is None where it was new, `after` where it was deleted, `moved_by` where that is nobody known."""
+
+    id: int
+    tag: str
+    before: bytes | None
+    after: bytes | None
+    moved_by: str | None
+    moved_at: datetime
 
 
 def noted(moves: str, by: str) -> str:
@@ -46,6 +67,22 @@ SELECT digest FROM deleted
 """
 _PAGE: Final = "SELECT name FROM tags WHERE repository_id = $1 AND name > $2 ORDER BY name LIMIT $3"
 
+_LISTED: Final = """
+SELECT t.name, t.digest, t.updated_at, a.kind
+FROM tags t LEFT JOIN artifacts a ON a.repository_id = t.repository_id AND a.digest = t.digest
+WHERE t.repository_id = $1 AND t.name > $2 ORDER BY t.name LIMIT $3
+"""
+_NAMES: Final = "SELECT name FROM tags WHERE repository_id = $1 AND digest = $2 ORDER BY name LIMIT $3"
+# By tag, since that is how the history lies; of one tag the newest comes first.
+_MOVES: Final = """
+SELECT id, tag, before, after, moved_by, moved_at FROM tag_moves
+WHERE repository_id = $1 AND (tag > $2 OR (tag = $2 AND id < $3)) ORDER BY tag, id DESC LIMIT $4
+"""
+_MOVES_OF_TAG: Final = """
+SELECT id, tag, before, after, moved_by, moved_at FROM tag_moves
+WHERE repository_id = $1 AND tag = $2 AND id < $3 ORDER BY id DESC LIMIT $4
+"""
+
 
 async def point(
     conn: Connection, names: Sequence[Tag], *, repository_id: int, digest: Digest, by: str | None = None
@@ -78,3 +115,24 @@ async def delete(conn: Connection, name: Tag, *, repository_id: int, by: str | N
 async def page(conn: Connection, *, repository_id: int, after: str, limit: int) -> list[str]:
     """Return up to `limit` tags in byte order, those after `after`."""
     return [row["name"] for row in await conn.fetch(_PAGE, repository_id, after, limit)]
+
+
+async def listed(conn: Connection, *, repository_id: int, after: str, limit: int) -> list[TagRow]:
+    """Return up to `limit` tags in byte order, those after `after`, with what they name."""
+    return [TagRow(*row) for row in await conn.fetch(_LISTED, repository_id, after, limit)]
+
+
+async def names_of(conn: Connection, *, repository_id: int, digest: bytes, limit: int) -> list[str]:
+    """Return up to `limit` tags that name a manifest, in byte order."""
+    return [row["name"] for row in await conn.fetch(_NAMES, repository_id, digest, limit)]
+
+
+async def moves(
+    conn: Connection, *, repository_id: int, tag: str | None, after: tuple[str, int], limit: int
+) -> list[MoveRow]:
+    """Return up to `limit` moves of a tag, or of all by tag, of each the newest first; those after (tag, id)."""
+    if tag is None:
+        rows = await conn.fetch(_MOVES, repository_id, *after, limit)
+    else:
+        rows = await conn.fetch(_MOVES_OF_TAG, repository_id, tag, after[1], limit)
+    return [MoveRow(*row) for row in rows]

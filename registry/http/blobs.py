@@ -13,7 +13,8 @@ from registry.http.parse import digest_of, name_of
 from registry.http.reply import Reply, Stream
 
 # S3 would compare them with an ETag and a date of its own.
-_CONDITIONS: Final = frozenset(("if-match", "if-unmodified-since", "if-modified-since", "if-range"))
+CONDITIONS: Final = frozenset(("if-match", "if-unmodified-since", "if-modified-since", "if-range"))
+"""Headers of requests that are answered here and not by the storage."""
 
 
 async def pull(services: Services, call: Call, at: Location, links: Links) -> Reply:
@@ -27,7 +28,7 @@ async def pull(services: Services, call: Call, at: Location, links: Links) -> Re
         source=lambda part: services.blobs.read(blob, part),
         file=services.blobs.local_path(blob),
     )
-    is_simple = call.method == "GET" and isinstance(reply.body, Stream) and not _CONDITIONS & call.headers.keys()
+    is_simple = call.method == "GET" and isinstance(reply.body, Stream) and not CONDITIONS & call.headers.keys()
     if links.redirects is None or not is_simple:
         return reply
     url = await links.redirects.target(call, blob.size, lambda: services.blobs.signed_url(blob))

@@ -128,7 +128,8 @@ class Call:
 
     `peer` is the address at the connection's other end, "" where the server doesn't know it; `repeated` are the headers given
     more than once. `caller` is who calls, once that is known, and `held` what he may do with the repository, unless that is
-    decided with a lookup. `actor` is how the audit log names him; None where there is none. `quotas` are how many requests he
+    decided with a lookup. `actor` is how the audit log names him; None where there is none. `pulled` is what the API
+    answers it with of a repository's content, as events name it. `quotas` are how many requests he
     has left, by the names of the limits. `raw_path` is the path as the client has written it, None where no server tells.
     """
 
@@ -142,6 +143,7 @@ class Call:
         "method",
         "path",
         "peer",
+        "pulled",
         "quotas",
         "raw_path",
         "raw_query",
@@ -163,6 +165,7 @@ class Call:
         self.peer = peer
         self.caller = NOBODY
         self.actor: Actor | None = None
+        self.pulled: str | None = None
         self.held: frozenset[Permission] = frozenset()
         self.quotas: dict[str, Standing] = {}
         self.path = path

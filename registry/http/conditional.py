@@ -18,8 +18,24 @@ def content_reply(
     call: Call, *, digest: Digest, media_type: str, size: int, source: Source, file: Path | None = None
 ) -> Reply:
     """Return 200, 206 or 304 for content of `size` bytes. Raise RangeUnsatisfiable (416)."""
-    etag = f'"{digest}"'
-    identity: Headers = [("Docker-Content-Digest", str(digest)), ("ETag", etag)]
+    headers: Headers = [("Docker-Content-Digest", str(digest))]
+    return ranged_reply(
+        call, etag=f'"{digest}"', headers=headers, media_type=media_type, size=size, source=source, file=file
+    )
+
+
+def ranged_reply(
+    call: Call,
+    *,
+    etag: str,
+    headers: Headers,
+    media_type: str,
+    size: int,
+    source: Source,
+    file: Path | None = None,
+) -> Reply:
+    """Return what `content_reply` does for content with an ETag, and with `headers`. Raise RangeUnsatisfiable (416)."""
+    identity: Headers = [*headers, ("ETag", etag)]
     if _matches(call.headers.get("if-none-match"), etag):
         return Reply(304, identity)
     span = _span(call, etag, size)

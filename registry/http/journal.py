@@ -50,9 +50,11 @@ class Journal:
 
     def note(self, call: Call, at: Location | None, status: int) -> None:
         """Note a request that was answered with a status."""
-        is_pull = at is not None and at.resource in _PULLED and call.method == "GET" and status < 400
-        if at is not None and is_pull and call.caller.principal_id != ANONYMOUS_ID:
-            target, address = target_of(at.name, at.reference), self._networks.of(call)
+        target = call.pulled
+        if at is not None and at.resource in _PULLED:
+            target = target_of(at.name, at.reference)
+        if target is not None and call.method == "GET" and status < 400 and call.caller.principal_id != ANONYMOUS_ID:
+            address = self._networks.of(call)
             self._buffer.add_pull(call.caller, target, address=address, request_id=call.request_id)
 
     async def deny(self, call: Call, at: Location | None, error: RegistryError) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import structlog
 
+from registry.errors import RegistryError
 from registry.http.call import IDLE_SECONDS, Call
 from registry.storage.base import StorageError
 
@@ -33,7 +34,7 @@ class Stream:
     file: Path | None = None
 
     async def pieces(self, call: Call) -> AsyncGenerator[bytes, None]:
-        """Yield what is sent in answer to `call`. Raise Unfinished where the client has gone or the storage fails."""
+        """Yield what is sent in answer to `call`. Raise Unfinished where the client has gone, or what is sent has no end."""
         async with contextlib.aclosing(self.chunks), call.body.watched() as gone:
             try:
                 async for piece in self.chunks:
@@ -42,6 +43,9 @@ class Stream:
                     yield piece
             except StorageError as error:  # the answer has begun, so that it can't become another one
                 _log.error("storage failed in the middle of an answer", error=str(error), request_id=call.request_id)
+                raise Unfinished from error
+            except RegistryError as error:
+                _log.warning("an answer has no end", error=error.message, request_id=call.request_id)
                 raise Unfinished from error
 
 

@@ -235,6 +235,24 @@ HOT: dict[str, tuple[Any, ...]] = {
     "artifacts._RECORDS": (REPOSITORY, DIGESTS),
     "artifacts._CLEAR_METRICS": (REPOSITORY, packed(1)),
     "artifacts._CLEAR_FILES": (REPOSITORY, packed(1)),
+    "references._REPOSITORY of a reader": (7, None, None, "team/model7"),
+    "references._REPOSITORY": (None, None, None, ONE),
+    "references._FIND": (None, None, None, ONE, "v1", None),
+    "references._FIND of a reader": (7, ["team/model7"], [], "team/model7", None, packed(1)),
+    "tags._LISTED": (REPOSITORY, "v2", 101),
+    "tags._NAMES": (REPOSITORY, packed(1), 100),
+    "tags._MOVES": (REPOSITORY, "", 1 << 60, 101),
+    "tags._MOVES_OF_TAG": (REPOSITORY, "v1", 1 << 60, 101),
+    "described._PAGE": (REPOSITORY, b"", 101),
+    "described._FIND": (REPOSITORY, packed(1)),
+    "described._FILES": (REPOSITORY, packed(1), "", 101),
+    "described._FILE": (REPOSITORY, packed(1), "model.safetensors"),
+    "described._TENSORS": (REPOSITORY, packed(1), "", None, 20),
+    "described._FINDINGS": (REPOSITORY, packed(1), 100),
+    "described._RAW": (REPOSITORY, packed(1), "", 101),
+    "graph._EDGES": (None, None, None, [REPOSITORY], [packed(20)], 100),
+    "graph._EDGES of a popular subject": (None, None, None, [REPOSITORY], [POPULAR], 100),
+    "graph._NODES": (None, None, None, [REPOSITORY] * 100, DIGESTS[:100]),
     "queue._FORGET_LOG": (0.0, 100),
     "objects._CLAIM": (100,),
     "objects._ADD_UNNAMED": ("upload10",),
@@ -331,6 +349,9 @@ def test_every_statement_that_a_request_runs_is_among_the_hot_ones() -> None:
     assert set(statements()) - by_name == {
         "repositories._CREATE",  # once for each repository
         "repositories._MATCHING",  # an administrator's
+        "repositories._SUMMARIES",  # count what is in repositories, which takes the longer the more that is
+        "repositories._SUMMARY",
+        "repositories._ONE",
         "objects._ADD",
         "jobs._LOST",  # looks at all that is to be done, once a minute
         "jobs._UNFINISHED",

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import requests
 
+from registry.http.api.reader_routes import READER_ROUTES
 from tests.http.admin import PASSWORD, Api, Governed, problem, token
 from tests.schemas.making import written
 
@@ -25,12 +26,14 @@ THERE = {
     "role": "keeper",
     "rule": "nothing",
     "key": "1",
-    "name": "owned",
+    "schema": "owned",
     "version": "1.0.0",
     "session": "00000000-0000-4000-8000-000000000000",
     "job_id": "1",
+    "name": "acme/models/x",
+    "reference": "v1",
 }
-NOWHERE = {"user": "nobody", "robot": "none+ci", "service": "nobody", "organisation": "none"}
+NOWHERE = {"name": "none/x", "user": "nobody", "robot": "none+ci", "service": "nobody", "organisation": "none"}
 
 GRANT = {"subject": "user:alice", "role": "reader", "target": "acme"}
 ASKING = {"subject": "user:alice", "repository": "acme/x", "action": "pull"}
@@ -74,16 +77,25 @@ QUERIES: dict[str, dict[str, str]] = {
     "access_who_can": {"repository": "acme/x", "action": "pull"},
     "issuers_remove": {"url": ISSUER},
     "schemas_unbind": {"target": "acme", "schema_name": "model/1"},
+    "artifact_comparison": {"other": "v2"},
+    "contents_file": {"path": "model.safetensors"},
+    "contents_tensor": {"path": "model.safetensors", "name": "embed"},
 }
 FILTERED = (
-    "artifacts_found", "artifacts_facets", "jobs_found", "robots_listed", "organisations_listed", "grants_listed",
-)  # fmt: skip
+    "repositories_listed",
+    "artifacts_found",
+    "artifacts_facets",
+    "jobs_found",
+    "robots_listed",
+    "organisations_listed",
+    "grants_listed",
+)
 """Lists that are for everybody, and hold what one may see: to who may see nothing they are empty."""
 BUILT_IN = "schemas_show_built_in"
 """What every registry has: it is for everybody, and here nobody has asked for one that there is."""
 
 
-FOR_READERS = ("artifacts_found", "artifacts_facets", "jobs_found", "jobs_shown")
+FOR_READERS = tuple(route.label.removeprefix("api.").replace(".", "_") for route in READER_ROUTES)
 """What shows everybody what he may pull: nothing, to who may pull nothing; and one of these is not there for him."""
 
 
@@ -179,6 +191,9 @@ def test_who_has_no_rights_there_gets_nothing_and_changes_nothing(governed: Gove
             assert "acme" not in answer.text, name
         elif name == BUILT_IN:
             problem(answer, 404, "DENIED")
+        elif name.startswith(("repositories_", "artifact_", "contents_")):
+            assert answer.status_code == 404, f"{name}: {answer.status_code} {answer.text}"
+            assert answer.json()["code"] in ("NAME_UNKNOWN", "MANIFEST_UNKNOWN"), name
         else:
             assert answer.status_code in (403, 404), f"{name}: {answer.status_code} {answer.text}"
             problem(answer, answer.status_code, "DENIED")

@@ -11,6 +11,8 @@ import requests
 
 from registry.http.call import Call
 from registry.http.redirects import Redirects
+from tests.http.admin import Api
+from tests.http.artifacts import LAYER, known, push, tar
 from tests.http.client import Client, digest_of
 from tests.http.conftest import fresh
 from tests.http.server import Registry, serving
@@ -118,6 +120,20 @@ def test_a_pull_is_redirected_to_the_very_bytes(blob: tuple[Client, str]) -> Non
     found = requests.get(answer.headers["Location"])
     assert (found.status_code, found.content) == (200, CONTENT)
     assert found.headers["Content-Type"] == "application/octet-stream"
+
+
+def test_a_file_that_is_a_whole_blob_is_redirected_too(redirecting: Registry) -> None:
+    repo, api = fresh(), Api(redirecting, {})
+    push(
+        redirecting, repo, {"large.bin": CONTENT, "archive": tar({"in.bin": CONTENT})}, types={"archive": f"{LAYER}tar"}
+    )
+    known(api, repo)
+    path = f"/repositories/{repo}/-/artifacts/v1/files/content"
+    answer = api("GET", path, params={"path": "large.bin"})
+    assert (answer.status_code, answer.content) == (307, b"")
+    assert requests.get(answer.headers["Location"]).content == CONTENT
+    packed = api("GET", path, params={"path": "in.bin"})
+    assert (packed.status_code, packed.content) == (200, CONTENT)
 
 
 def test_a_range_goes_with_the_redirect(blob: tuple[Client, str]) -> None:

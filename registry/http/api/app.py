@@ -18,6 +18,7 @@ from quart_schema import (
     validate_request,
 )
 from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed
+from werkzeug.routing import BaseConverter, IntegerConverter
 
 from registry import metrics
 from registry.core.audit import Event, Outcome
@@ -70,6 +71,19 @@ class ApiApplication(Application):
     """Quart, with bodies that are bounded."""
 
     request_class = BoundedRequest
+
+
+class Numbers(IntegerConverter):
+    """Numbers that the database can hold: nothing has another one."""
+
+    regex = "[0-9]{1,18}"
+
+
+class RepositoryNames(BaseConverter):
+    """Names of repositories in paths: segments, none of which is `-`. What is no name is refused by whoever reads it."""
+
+    regex = r"(?!-(?:/|\Z))[^/]+(?:/(?!-(?:/|\Z))[^/]+)*"
+    part_isolating = False
 
 
 class Api:
@@ -171,6 +185,7 @@ def create_api(
 ) -> Quart:
     """Return the application that answers everything below `/api`; `note` records what somebody was denied."""
     app = bare_app("registry.api", ApiApplication)
+    app.url_map.converters |= {"repository": RepositoryNames, "int": Numbers}
     documentation = document(app)
     api = Api(router, callers, services, note)
     for route in routes:

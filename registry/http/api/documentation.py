@@ -16,6 +16,7 @@ from quart import Quart
 from quart_schema import HttpSecurityScheme, Info, OpenAPIProvider, QuartSchema
 from werkzeug.routing import Rule
 
+from mediatypes.names import MAX_NAME_LENGTH, NAME_PATTERN, TAG_PATTERN
 from registry.http.api.models import Problem
 from registry.http.api.route import Route
 from registry.http.reply import Headers, Reply
@@ -38,6 +39,11 @@ _PAGE_HEADERS: Final[Headers] = [
     ("Referrer-Policy", "no-referrer"),
     ("X-Frame-Options", "DENY"),
 ]
+_NAMES: Final[dict[str, dict[str, Any]]] = {
+    "name": {"pattern": f"^{NAME_PATTERN}$", "maxLength": MAX_NAME_LENGTH},
+    "reference": {"pattern": f"^(?:{TAG_PATTERN}|sha256:[0-9a-f]{{64}}|sha512:[0-9a-f]{{128}})$"},
+}
+_SECURITY: Final[list[dict[str, list[str]]]] = [{"key": []}, {"basic": []}]
 _PROBLEM: Final = {
     "description": "What went wrong.",
     "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
@@ -63,9 +69,40 @@ class Provider(OpenAPIProvider):
             for operation in path.values():
                 operation["operationId"] = route.label.removeprefix("api.").replace(".", "_")
                 operation["tags"] = [route.label.split(".")[1].replace("_", " ")]
-                operation["responses"].setdefault(route.status, {"description": "It is done."})
+                operation["responses"].setdefault(route.status, _answered(route))
                 operation["responses"]["default"] = _PROBLEM
+                for parameter in operation["parameters"]:
+                    _mend(parameter, route)
+                if route.is_for_readers:  # also for who is nobody in particular
+                    operation["security"] = [*_SECURITY, {}]
         return paths, components
+
+
+def _mend(parameter: dict[str, Any], route: Route) -> None:
+    """Say of a parameter what quart-schema doesn't: whether it must be given, that a query has no null, and what paths take."""
+    schema = parameter["schema"]
+    if parameter["in"] == "path":
+        if route.path.startswith("/repositories/"):
+            parameter["schema"] = {**schema, **_NAMES[parameter["name"]]}
+        elif schema["type"] == "number":
+            parameter["schema"] = {"type": "integer", "minimum": 0, "maximum": 10**18 - 1}
+    elif route.query is not None:
+        parameter["required"] = route.query.model_fields[parameter["name"]].is_required()
+        for given in schema.pop("anyOf", ()):
+            if given != {"type": "null"}:
+                schema.update(given)
+        if schema.get("default", "") is None:
+            del schema["default"]
+
+
+def _answered(route: Route) -> dict[str, Any]:
+    """Return what is said of an answer that is no document of JSON."""
+    if route.media_type is None:
+        return {"description": "It is done."}
+    return {
+        "description": "The bytes, or with `Range` some of them (206).",
+        "content": {route.media_type: {"schema": {"type": "string", "format": "binary"}}},
+    }
 
 
 class Documentation:
@@ -106,7 +143,7 @@ def document(app: Quart) -> Documentation:
             "key": HttpSecurityScheme(scheme="bearer"),
             "basic": HttpSecurityScheme(scheme="basic"),
         },
-        security=[{"key": []}, {"basic": []}],
+        security=_SECURITY,
         conversion_preference="pydantic",
         openapi_provider_class=Provider,
     )

@@ -8,6 +8,8 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
+from registry.core.access import Permission
+
 Item = TypeVar("Item")
 
 LONGEST_PAGE: Final = 1000
@@ -22,7 +24,10 @@ def _plain(text: str) -> str:
     return text
 
 
-Text = Annotated[str, StringConstraints(max_length=512), AfterValidator(_plain)]
+_PLAIN: Final = {"pattern": r"^[^\x00-\x1f\x7f]*$"}
+Text = Annotated[str, StringConstraints(max_length=512), AfterValidator(_plain), Field(json_schema_extra=_PLAIN)]
+Permitted = Annotated[Text, Field(json_schema_extra={"enum": [*Permission]})]
+"""What one may do with a repository; another word is refused by whoever decides."""
 Seconds = Annotated[int, Field(ge=60, le=_LONGEST_LIFE)]
 
 
@@ -292,14 +297,14 @@ class AccessQuery(Asking):
 
     subject: Text
     repository: Text
-    action: Text
+    action: Permitted
 
 
 class HolderQuery(Asking):
     """Who may do something with a repository? `after` is the name of the last one told; "" is everybody."""
 
     repository: Text
-    action: Text
+    action: Permitted
     after: Text | None = None
 
 

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from registry.http.api import artifacts, jobs
+from registry.http.api import artifact, artifacts, contents, jobs, repositories
 from registry.http.api.route import Route
 
-READER_ROUTES: Final[tuple[Route, ...]] = (*artifacts.ROUTES, *jobs.ROUTES)
+READER_ROUTES: Final[tuple[Route, ...]] = (
+    *repositories.ROUTES,
+    *artifacts.ROUTES,
+    *artifact.ROUTES,
+    *contents.ROUTES,
+    *jobs.ROUTES,
+)

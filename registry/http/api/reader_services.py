@@ -3,14 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+from registry.core.artifacts import Artifacts
+from registry.core.comparisons import Comparisons
+from registry.core.files import Files
+from registry.core.graph import Graphs
+from registry.core.history import History
 from registry.core.jobs import Jobs
+from registry.core.repositories import Repositories
 from registry.core.search import Search
+from registry.core.services import Services
+from registry.core.tensors import Tensors
+from registry.http.redirects import Redirects
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReaderServices:
-    """One object per noun."""
+    """One object per noun; `redirects` says who is sent to the storage for a whole blob, None: nobody."""
 
+    artifacts: Artifacts
+    comparisons: Comparisons
+    files: Files
+    graphs: Graphs
+    history: History
     jobs: Jobs
+    repositories: Repositories
     search: Search
+    tensors: Tensors
+    redirects: Redirects | None
+
+
+def readers(services: Services, redirects: Redirects | None) -> dict[str, Any]:
+    """Return what ReaderServices is made of."""
+    names = ("artifacts", "comparisons", "files", "graphs", "history", "jobs", "repositories", "search", "tensors")
+    return {name: getattr(services, name) for name in names} | {"redirects": redirects}

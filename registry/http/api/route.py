@@ -20,7 +20,7 @@ class Route:
 
     Only an administrator of the registry gets to the handler, unless `is_delegated` says that its verb decides, or
     `is_for_readers` that it shows everybody what he may pull. `action` is what events call it that are recorded where it is
-    refused. `gives` is the body of the answer, None where there is none.
+    refused. `gives` is the body of the answer, None where there is none, or one of a `media_type` that is not JSON.
     """
 
     method: str
@@ -30,6 +30,7 @@ class Route:
     body: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
     gives: type[BaseModel] | None = None
+    media_type: str | None = None
     status: int = 200
     is_delegated: bool = False
     is_for_readers: bool = False

@@ -37,19 +37,19 @@ async def add(services: AdminServices, asked: Asked, data: NewSchema) -> SchemaA
     return SchemaAdded(name=str(name))
 
 
-async def show(services: AdminServices, asked: Asked, organisation: str, name: str, version: str) -> SchemaContent:
+async def show(services: AdminServices, asked: Asked, organisation: str, schema: str, version: str) -> SchemaContent:
     """Show a schema of an organisation."""
-    return await _shown(services, asked, f"{organisation}/{name}/{version}")
+    return await _shown(services, asked, f"{organisation}/{schema}/{version}")
 
 
-async def show_built_in(services: AdminServices, asked: Asked, name: str, version: str) -> SchemaContent:
+async def show_built_in(services: AdminServices, asked: Asked, schema: str, version: str) -> SchemaContent:
     """Show a schema that is built in."""
-    return await _shown(services, asked, f"{name}/{version}")
+    return await _shown(services, asked, f"{schema}/{version}")
 
 
-async def remove(services: AdminServices, asked: Asked, organisation: str, name: str, version: str) -> None:
+async def remove(services: AdminServices, asked: Asked, organisation: str, schema: str, version: str) -> None:
     """Remove a schema that is neither bound nor referred to."""
-    await services.schemas.remove(f"{organisation}/{name}/{version}", actor=asked.actor)
+    await services.schemas.remove(f"{organisation}/{schema}/{version}", actor=asked.actor)
 
 
 async def bindings(services: AdminServices, asked: Asked, organisation: str) -> Page[Binding]:
@@ -110,7 +110,7 @@ async def _shown(services: AdminServices, asked: Asked, name: str) -> SchemaCont
 
 _SCHEMAS = "/admin/schemas"
 _OWN = f"{ORGANISATION}/schemas"
-_ONE = f"{_OWN}/<name>/<version>"
+_ONE = f"{_OWN}/<schema>/<version>"
 _BINDINGS = "/admin/schema-bindings"
 ROUTES = (
     Route(method="GET", path=_OWN, handler=listed, gives=Page[Schema], is_delegated=True),
@@ -127,7 +127,7 @@ ROUTES = (
     Route(method="GET", path=_ONE, handler=show, gives=SchemaContent, is_delegated=True),
     Route(
         method="GET",
-        path=f"{_SCHEMAS}/<name>/<version>",
+        path=f"{_SCHEMAS}/<schema>/<version>",
         handler=show_built_in,
         gives=SchemaContent,
         is_delegated=True,

@@ -121,6 +121,10 @@ UP = (
     CREATE INDEX artifacts_pushed_at ON artifacts (pushed_at, id)
     """,
     """
+    -- By which other artifacts, of whichever repository, name one.
+    CREATE INDEX artifacts_digest ON artifacts (digest)
+    """,
+    """
     CREATE TABLE artifact_metrics (
         repository_id bigint NOT NULL,
         digest        bytea NOT NULL,
@@ -138,7 +142,8 @@ UP = (
     CREATE INDEX artifact_metrics_name ON artifact_metrics (lower(name), value)
     """,
     """
-    -- The files of an artifact; `start` is where a file's bytes begin in its blob, NULL where the blob is compressed.
+    -- The files of an artifact; `start` is where a file's bytes begin in its blob, or in what that
+    -- becomes where it is compressed; NULL where they don't lie there in one piece.
     CREATE TABLE artifact_files (
         repository_id bigint NOT NULL,
         digest        bytea NOT NULL,

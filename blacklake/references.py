@@ -1,0 +1,98 @@
+"""References of artifacts as people write them, and the registry that is asked about one."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
+from urllib.parse import quote
+
+from cyclopts import Parameter
+
+from blacklake.settings import USAGE, Refused, needing
+
+if TYPE_CHECKING:
+    from blacklake.remote.connection import Connection
+
+_NAME: Final = r"[a-z0-9]+(?:[._/-]+[a-z0-9]+)*"
+_REFERENCE: Final = re.compile(
+    rf"(?:(?P<host>localhost(?::[0-9]+)?|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+(?::[0-9]+)?|[A-Za-z0-9-]+:[0-9]+|\[[0-9a-f:]+\](?::[0-9]+)?)/)?"
+    rf"(?P<name>{_NAME})(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{{0,127}}))?(?:@(?P<digest>sha(?:256|512):[0-9a-f]+))?",
+    re.ASCII,
+)
+_LOOPBACK: Final = re.compile(r"(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]+)?", re.ASCII)
+
+Ref = Annotated[
+    str, Parameter(help="An artifact, as in registry.example/team/model:tag or …@digest; without HOST with --server.")
+]
+
+
+class Named(NamedTuple):
+    """An artifact: of which registry (HOST or HOST:PORT, None where that isn't said), its repository, a tag or a digest."""
+
+    host: str | None
+    repository: str
+    reference: str
+
+    @property
+    def path(self) -> str:
+        """Where the API has it."""
+        return f"/api/v1/repositories/{self.repository}/-/artifacts/{quote(self.reference, safe=':')}"
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """Which registry is asked, and how."""
+
+    server: Annotated[str | None, Parameter(help="URL of the registry, where the reference names none.")] = None
+    api_key_file: Annotated[
+        Path | None, Parameter(help="File with the API key to ask by, instead of BLACKLAKE_API_KEY or a login.")
+    ] = None
+    ca_file: Annotated[
+        Path | None, Parameter(help="Certificates (PEM) to trust, instead of those that this machine does.")
+    ] = None
+    insecure: Annotated[
+        bool,
+        Parameter(negative=(), help="Send credentials over http to another machine; whoever is between reads them."),
+    ] = False
+
+
+def named(text: str) -> Named:
+    """Return what a reference names; the tag is `latest` where it says none. Raise Refused."""
+    found = _REFERENCE.fullmatch(text)
+    if found is None:
+        raise Refused(f"“{text[:128]}” names no artifact; write it as registry.example/team/model:tag", USAGE)
+    return Named(found["host"], found["name"], found["digest"] or found["tag"] or "latest")
+
+
+@contextlib.contextmanager
+def asking(asked: Asked | None, *refs: Named) -> Iterator[Connection]:
+    """Yield a connection to the registry that has the artifacts, as who may pull them. Raise Refused."""
+    asked = asked or Asked()
+    server = asked.server or _server_of(refs)
+    with needing("remote"):
+        from blacklake.remote.connection import RemoteFailed, connected
+        from blacklake.remote.credentials import reader
+
+        try:
+            scope = " ".join(sorted({f"repository:{ref.repository}:pull" for ref in refs}))
+            auth = reader(server, key_file=asked.api_key_file, scope=scope)
+            with connected(server, auth, ca_file=asked.ca_file, insecure=asked.insecure) as connection:
+                yield connection
+        except RemoteFailed as error:
+            raise Refused(str(error)) from error
+
+
+def _server_of(refs: tuple[Named, ...]) -> str:
+    """Return the URL of the registry that references name: by https, but for loopback, as Docker does it. Raise Refused."""
+    hosts = {ref.host for ref in refs}
+    if len(hosts) > 1:
+        raise Refused("both artifacts must be of one registry", USAGE)
+    host = hosts.pop()
+    if host is None:
+        raise Refused("no registry is named: write registry.example/team/model:tag, or say --server", USAGE)
+    return f"{'http' if _LOOPBACK.fullmatch(host) else 'https'}://{host}"

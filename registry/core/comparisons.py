@@ -1,0 +1,74 @@
+"""Comparisons of artifacts, of whichever repositories, for those who may pull both."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final, NamedTuple
+
+from mediatypes.digest import Digest
+from mediatypes.names import RepositoryName, Tag
+from registry.core import tensor_index
+from registry.core.access import Caller
+from registry.core.artifacts import described_one
+from registry.core.comparison import Comparison, Side, TensorAt, compare
+from registry.db import described
+from registry.db.described import DescribedRow, FoundFileRow, TensorsRow
+from registry.db.pool import Connection, Database
+
+_MOST_FILES: Final = 20_000  # as many as are kept of an artifact
+_MOST_INDEXES: Final = 1000  # files with tensors
+
+
+class Referenced(NamedTuple):
+    """What is to be compared."""
+
+    repository: RepositoryName
+    reference: Tag | Digest
+
+
+class _Read(NamedTuple):
+    digest: Digest
+    described: DescribedRow
+    files: list[FoundFileRow]
+    tensors: list[TensorsRow]
+
+
+class Comparisons:
+    """The verb that compares."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._free = asyncio.Semaphore(2)  # an artifact has up to a million tensors
+
+    async def compare(
+        self, before: Referenced, after: Referenced, *, most: int, caller: Caller
+    ) -> tuple[Digest, Digest, Comparison]:
+        """Return both digests and how `after` is different. Raise ManifestUnknown, NotDescribed."""
+        async with self._free:
+            old, new = await self._read(before, caller), await self._read(after, caller)
+            return old.digest, new.digest, await asyncio.to_thread(_compared, old, new, most)
+
+    async def _read(self, one: Referenced, caller: Caller) -> _Read:
+        async def find(conn: Connection) -> _Read:
+            row, found = await described_one(conn, one.repository, one.reference, caller)
+            return _Read(
+                Digest.from_bytes(row.digest),
+                found,
+                await described.files(
+                    conn, repository_id=row.repository_id, digest=row.digest, after="", limit=_MOST_FILES
+                ),
+                await described.tensors(
+                    conn, repository_id=row.repository_id, digest=row.digest, since="", path=None, limit=_MOST_INDEXES
+                ),
+            )
+
+        return await self._db.read("read_for_comparison", find)
+
+
+def _compared(before: _Read, after: _Read, most: int) -> Comparison:
+    return compare(_side(before), _side(after), most=most)
+
+
+def _side(read: _Read) -> Side:
+    tensors = [TensorAt(row.path, one) for row in read.tensors for one in tensor_index.unpacked(row.content)]
+    return Side(read.described.record["values"], read.files, tensors)

@@ -1,0 +1,188 @@
+"""What is kept of artifacts, as it is told: records, files, what was read of them, and their tensors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from registry.db.pool import Connection
+
+
+class ListedRow(NamedTuple):
+    """A manifest of a repository, and what it is; `kind`, `format` and `is_complete` are None until that is found out."""
+
+    digest: bytes
+    media_type: str
+    artifact_type: str | None
+    pushed_at: datetime
+    size: int
+    kind: str | None
+    format: str | None
+    is_complete: bool | None
+    tags: list[str]
+
+
+class DescribedRow(NamedTuple):
+    """What an artifact is; `record` is {"values", "sources"} of mediatypes.record, `size` with its layers'."""
+
+    kind: str
+    format: str
+    size: int
+    finding: str | None
+    record: dict[str, Any]
+    is_complete: bool
+    problem: str | None
+    described_at: datetime
+
+
+class FoundFileRow(NamedTuple):
+    """A file of an artifact (registry.db.artifacts.FileRow), and how many tensors it has; None: it is read for none."""
+
+    path: str
+    blob: bytes
+    packing: str
+    start: int | None
+    size: int
+    role: str
+    format: str | None
+    tensors: int | None
+
+
+class StoredFileRow(NamedTuple):
+    """A file of an artifact and where its blob lies, None where the repository doesn't hold that; sizes in bytes."""
+
+    path: str
+    blob: bytes
+    packing: str
+    start: int | None
+    size: int
+    storage_key: str | None
+    blob_size: int | None
+
+
+class TensorsRow(NamedTuple):
+    """The tensors of a file: how many, and their index (registry.core.tensor_index)."""
+
+    path: str
+    tensors: int
+    content: bytes
+
+
+class FindingRow(NamedTuple):
+    """What whoever loads a file should know."""
+
+    path: str
+    level: str
+    rule: str
+    message: str
+
+
+def _manner(file: str) -> str:
+    """Return how the blob of a file was read, and by what path it is known there; both SQL: what nobody named has none."""
+    return f"""
+    CASE WHEN {file}.packing <> 'raw' THEN {file}.packing WHEN {file}.path LIKE 'sha___:%' THEN 'raw:'
+        ELSE 'raw:' || {file}.path END
+    """
+
+
+_TAGS: Final = 100  # of one manifest
+_PAGE: Final = f"""
+SELECT m.digest, m.media_type, m.artifact_type, m.pushed_at, coalesce(a.size, m.size), a.kind, a.format, a.is_complete, ARRAY(
+    SELECT t.name FROM tags t WHERE t.repository_id = m.repository_id AND t.digest = m.digest ORDER BY t.name LIMIT {_TAGS})
+FROM manifests m LEFT JOIN artifacts a ON a.repository_id = m.repository_id AND a.digest = m.digest
+WHERE m.repository_id = $1 AND m.digest > $2 ORDER BY m.digest LIMIT $3
+"""
+_FIND: Final = """
+SELECT kind, format, size, finding, record, is_complete, problem, described_at FROM artifacts
+WHERE repository_id = $1 AND digest = $2
+"""
+_TENSORS_OF: Final = f"""
+tensor_indexes x ON x.digest = f.blob AND x.manner = {_manner("f")}
+    AND x.path = CASE f.packing WHEN 'raw' THEN '' ELSE f.path END
+"""
+_FILES: Final = f"""
+SELECT f.path, f.blob, f.packing, f.start, f.size, f.role, f.format, x.tensors
+FROM artifact_files f LEFT JOIN {_TENSORS_OF}
+WHERE f.repository_id = $1 AND f.digest = $2 AND f.path > $3 ORDER BY f.path LIMIT $4
+"""
+_FILE: Final = """
+SELECT f.path, f.blob, f.packing, f.start, f.size, b.storage_key, b.size
+FROM artifact_files f
+LEFT JOIN repository_blobs l ON l.repository_id = f.repository_id AND l.digest = f.blob
+LEFT JOIN blobs b ON b.digest = l.digest
+WHERE f.repository_id = $1 AND f.digest = $2 AND f.path = $3
+"""
+_TENSORS: Final = f"""
+SELECT f.path, x.tensors, x.content FROM artifact_files f JOIN {_TENSORS_OF}
+WHERE f.repository_id = $1 AND f.digest = $2 AND f.path >= $3 AND ($4::text IS NULL OR f.path = $4) ORDER BY f.path LIMIT $5
+"""
+# A blob's files are looked through once, not once for each of them.
+_FINDINGS: Final = f"""
+SELECT coalesce(l.path, e ->> 'path'), x ->> 'level', x ->> 'rule', x ->> 'message'
+FROM (
+    SELECT DISTINCT f.blob, {_manner("f")} AS manner, CASE f.packing WHEN 'raw' THEN f.path END AS path
+    FROM artifact_files f WHERE f.repository_id = $1 AND f.digest = $2
+) l
+JOIN readings r ON r.digest = l.blob AND r.manner = l.manner,
+    jsonb_array_elements(r.reading -> 'files') e, jsonb_array_elements(e -> 'findings') x
+ORDER BY x ->> 'level', 1 LIMIT $3
+"""
+_RAW: Final = f"""
+WITH page AS (
+    SELECT f.path, f.blob, f.packing, {_manner("f")} AS manner FROM artifact_files f
+    WHERE f.repository_id = $1 AND f.digest = $2 AND f.path > $3 ORDER BY f.path LIMIT $4
+), blobs AS (SELECT DISTINCT blob, manner FROM page), read AS (
+    SELECT b.blob, b.manner, e ->> 'path' AS path, e AS file
+    FROM blobs b JOIN readings r ON r.digest = b.blob AND r.manner = b.manner, jsonb_array_elements(r.reading -> 'files') e
+)
+SELECT p.path, r.file FROM page p
+LEFT JOIN read r ON r.blob = p.blob AND r.manner = p.manner AND (p.packing = 'raw' OR r.path = p.path)
+ORDER BY p.path
+"""
+
+
+async def page(conn: Connection, *, repository_id: int, after: bytes, limit: int) -> list[ListedRow]:
+    """Return up to `limit` manifests of a repository in the order of their digests, those after `after`."""
+    return [ListedRow(*row) for row in await conn.fetch(_PAGE, repository_id, after, limit)]
+
+
+async def find(conn: Connection, *, repository_id: int, digest: bytes) -> DescribedRow | None:
+    """Return what an artifact is; None where nobody has found out."""
+    row = await conn.fetchrow(_FIND, repository_id, digest)
+    if row is None:
+        return None
+    found = DescribedRow(*row)
+    return found._replace(record=json.loads(row["record"]))
+
+
+async def files(conn: Connection, *, repository_id: int, digest: bytes, after: str, limit: int) -> list[FoundFileRow]:
+    """Return up to `limit` files of an artifact in the byte order of their paths, those after `after`."""
+    return [FoundFileRow(*row) for row in await conn.fetch(_FILES, repository_id, digest, after, limit)]
+
+
+async def file(conn: Connection, path: str, *, repository_id: int, digest: bytes) -> StoredFileRow | None:
+    """Return a file of an artifact; None where it has none such."""
+    row = await conn.fetchrow(_FILE, repository_id, digest, path)
+    return StoredFileRow(*row) if row is not None else None
+
+
+async def tensors(
+    conn: Connection, *, repository_id: int, digest: bytes, since: str, path: str | None, limit: int
+) -> list[TensorsRow]:
+    """Return the tensors of up to `limit` files of an artifact, in byte order from `since` on, or of the one `path`."""
+    return [TensorsRow(*row) for row in await conn.fetch(_TENSORS, repository_id, digest, since, path, limit)]
+
+
+async def findings(conn: Connection, *, repository_id: int, digest: bytes, limit: int) -> list[FindingRow]:
+    """Return up to `limit` findings in an artifact's files, the dangerous first."""
+    return [FindingRow(*row) for row in await conn.fetch(_FINDINGS, repository_id, digest, limit)]
+
+
+async def read_of_files(
+    conn: Connection, *, repository_id: int, digest: bytes, after: str, limit: int
+) -> Sequence[tuple[str, dict[str, Any] | None]]:
+    """Return (path, what was read of it) of up to `limit` files of an artifact, those after `after`; None where nothing was."""
+    rows = await conn.fetch(_RAW, repository_id, digest, after, limit)
+    return [(row[0], json.loads(row[1]) if row[1] is not None else None) for row in rows]

@@ -1,0 +1,77 @@
+"""Files in compressed layers: a few layers are expanded at a time, whoever waits too long is told so, and bombs are refused."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import os
+
+import pytest
+
+from mediatypes.models.artifact import Packing
+from mediatypes.ranges import ByteRange
+from registry.core import unpacking as unpacking_module
+from registry.core.unpacking import AT_ONCE, Unpacking
+from registry.errors import FileUnreachable, Unavailable
+from registry.storage.base import BlobStore, StorageKey, new_key
+
+CONTENT = os.urandom(1 << 20)
+
+
+async def stored(store: BlobStore, content: bytes) -> tuple[StorageKey, int]:
+    key = new_key()
+    writer = await store.open_writer(key, size=len(content))
+    await writer.write(content)
+    await writer.commit()
+    return key, len(content)
+
+
+async def test_a_span_is_what_lies_there(store: BlobStore) -> None:
+    key, size = await stored(store, gzip.compress(CONTENT))
+    pieces = Unpacking(store).read("f", key, size, Packing.TAR_GZIP, ByteRange(700_000, 900_001))
+    assert b"".join([piece async for piece in pieces]) == CONTENT[700_000:900_001]
+
+
+async def test_whoever_waits_too_long_is_told_so_and_the_next_gets_his_turn(
+    store: BlobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unpacking_module, "_PATIENCE", 0.05)
+    key, size = await stored(store, gzip.compress(CONTENT))
+    unpacking = Unpacking(store)
+
+    def begun() -> object:
+        return unpacking.read("f", key, size, Packing.TAR_GZIP, ByteRange(0, len(CONTENT)))
+
+    slow = [begun() for _ in range(AT_ONCE)]
+    for one in slow:
+        await anext(one)  # type: ignore[call-overload]
+    with pytest.raises(Unavailable):
+        await anext(begun())  # type: ignore[call-overload]
+    await slow[0].aclose()  # type: ignore[attr-defined]
+    assert await anext(begun())  # type: ignore[call-overload]
+
+
+async def test_who_is_cancelled_gives_his_turn_back(store: BlobStore) -> None:
+    key, size = await stored(store, gzip.compress(bytes(16 << 20) + CONTENT))
+    unpacking = Unpacking(store)
+
+    async def taken() -> bytes:
+        span = ByteRange(16 << 20, (16 << 20) + 10)
+        return b"".join([piece async for piece in unpacking.read("f", key, size, Packing.TAR_GZIP, span)])
+
+    for _ in range(AT_ONCE + 1):
+        task = asyncio.create_task(taken())
+        await asyncio.sleep(0.001)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert await taken() == CONTENT[:10]
+
+
+async def test_a_bomb_and_what_ends_too_early_are_refused(store: BlobStore) -> None:
+    unpacking = Unpacking(store)
+    bomb = await stored(store, gzip.compress(bytes(64 << 20)))
+    with pytest.raises(FileUnreachable, match="bombs"):
+        await anext(unpacking.read("f", *bomb, Packing.TAR_GZIP, ByteRange(60 << 20, 61 << 20)))
+    short = await stored(store, gzip.compress(CONTENT))
+    with pytest.raises(FileUnreachable, match="before the file"):
+        await anext(unpacking.read("f", *short, Packing.TAR_GZIP, ByteRange(2 << 20, 3 << 20)))
