@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
 from mediatypes.digest import Digest, InvalidDigest
+from mediatypes.documents import MAX_DEPTH, depth_of
 from mediatypes.oci import INDEX_TYPES, NON_DISTRIBUTABLE
 
-MAX_DEPTH: Final = 64
 _MEDIA_TYPE: Final = re.compile(r"[\x20-\x7e]{1,255}")
 # The fields that readers know, by their case-folded names.
 _MANIFEST_FIELDS: Final = {
@@ -122,7 +122,7 @@ def _refuse(reason: str) -> NoReturn:
 def _load(content: bytes) -> dict[str, Any]:
     try:
         document = json.loads(content.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
-        depth = _depth(document)
+        depth = depth_of(document)
     except UnicodeDecodeError:
         raise InvalidManifest("is not UTF-8") from None
     except RecursionError:
@@ -156,21 +156,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> NoReturn:
     _refuse(f"is not JSON: it holds {name}")
-
-
-def _depth(document: object) -> int:
-    """Return how many objects and lists stand inside one another, an empty one included."""
-    level = [document] if isinstance(document, dict | list) else []
-    depth = 0
-    while level:
-        depth += 1
-        level = [
-            child
-            for node in level
-            for child in (node.values() if isinstance(node, dict) else node)
-            if isinstance(child, dict | list)
-        ]
-    return depth
 
 
 def _descriptors(document: dict[str, Any], field: str, *, required: bool) -> list[_Descriptor]:

@@ -110,9 +110,9 @@ FIELDS: Final[dict[str, Shape]] = {
 }
 """The names that every reader, query, page and schema uses."""
 
-_TEXT_LIMIT: Final = 4096  # characters of one text
-_ITEMS: Final = 1000  # of one list or object
-_DEPTH: Final = 8  # of objects and lists inside a value
+LONGEST_TEXT: Final = 4096  # characters of one text
+MOST_ITEMS: Final = 1000  # of one list or object
+DEEPEST: Final = 8  # objects and lists inside one another in a value
 
 
 class InvalidFact(ValueError):
@@ -182,7 +182,7 @@ def fits(shape: Shape, value: object) -> bool:
     """Say whether a field of a shape can have a value."""
     match shape:
         case Shape.TEXT:
-            return isinstance(value, str) and 0 < len(value) <= _TEXT_LIMIT and _is_storable(value)
+            return isinstance(value, str) and 0 < len(value) <= LONGEST_TEXT and _is_storable(value)
         case Shape.INTEGER:
             return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63
         case Shape.TEXTS:
@@ -194,10 +194,10 @@ def fits(shape: Shape, value: object) -> bool:
 
 
 def _is_list(value: object) -> TypeGuard[list[Any]]:
-    return isinstance(value, list) and 0 < len(value) <= _ITEMS
+    return isinstance(value, list) and 0 < len(value) <= MOST_ITEMS
 
 
-def is_plain(value: object, depth: int = _DEPTH) -> bool:
+def is_plain(value: object, depth: int = DEEPEST) -> bool:
     """Say whether a value is JSON that PostgreSQL can hold, with few items and levels and no long text."""
     match value:
         case None | bool():
@@ -207,13 +207,13 @@ def is_plain(value: object, depth: int = _DEPTH) -> bool:
         case float():
             return math.isfinite(value)
         case str():
-            return len(value) <= _TEXT_LIMIT and _is_storable(value)
+            return len(value) <= LONGEST_TEXT and _is_storable(value)
         case list():
-            return depth > 0 and len(value) <= _ITEMS and all(is_plain(item, depth - 1) for item in value)
+            return depth > 0 and len(value) <= MOST_ITEMS and all(is_plain(item, depth - 1) for item in value)
         case dict():
             return (
                 depth > 0
-                and len(value) <= _ITEMS
+                and len(value) <= MOST_ITEMS
                 and all(isinstance(name, str) and is_plain(name) for name in value)
                 and all(is_plain(item, depth - 1) for item in value.values())
             )

@@ -14,8 +14,9 @@ from typing import Final, cast
 
 from mediatypes.files.expanding import Expanded
 from mediatypes.files.paths import member_path
+from mediatypes.files.ranged import Part, Window, require_range
 from mediatypes.files.reading import Limits, Malformed, Source, TooMuch, Unreadable
-from mediatypes.files.seekable import Part, SeekableFile, Window, require_range
+from mediatypes.files.seekable import SeekableFile
 from mediatypes.models.artifact import Packing
 
 _HEADER: Final = 32 << 10  # bytes of one member's headers, with its long name, its pax records and its map of holes

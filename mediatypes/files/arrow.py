@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from mediatypes.files.arrow_types import features_of, metadata_of, refusing
-from mediatypes.files.documents import trimmed
+from mediatypes.files.plain import plain_object
+from mediatypes.files.ranged import Part
 from mediatypes.files.reading import Limits, Malformed, Reading, Source, TooMuch, Unsupported
-from mediatypes.files.seekable import Part, SeekableFile
+from mediatypes.files.seekable import SeekableFile
 from mediatypes.files.telling import Telling, present
 from mediatypes.record import Provenance
 
@@ -51,7 +52,7 @@ class Arrow:
         # An Arrow file is a stream between its magic strings, with a footer behind.
         stream = Part(source, 8 if is_file else 0, source.size)
         _require_schema(stream, limits)
-        file = SeekableFile(stream)
+        file = SeekableFile(stream, 4 << 10)  # most schemas are shorter
         telling = Telling(path, Provenance.HEADER)
         with refusing(file):
             schema = ipc.open_stream(file).schema
@@ -66,7 +67,7 @@ class Arrow:
             batches=batches,
             metadata=metadata or None,
         )
-        return Reading(self.name, telling.facts, raw=trimmed(raw))
+        return Reading(self.name, telling.facts, raw=plain_object(raw))
 
 
 @dataclass(frozen=True, slots=True)

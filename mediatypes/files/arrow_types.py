@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from mediatypes.files.dataset_infos import named_features
-from mediatypes.files.documents import json_value, storable
+from mediatypes.files.documents import json_value
+from mediatypes.files.plain import plain_text
 from mediatypes.files.reading import Limits, Malformed, TooMuch, Unreadable, Unsupported
 from mediatypes.files.seekable import SeekableFile
 from mediatypes.files.telling import mapping
@@ -48,7 +49,7 @@ def metadata_of(pairs: dict[bytes, bytes] | None, limits: Limits) -> dict[str, A
     """Return a schema's or a footer's metadata: what is JSON as such, what isn't text as its length."""
     found: dict[str, Any] = {}
     for name, value in list((pairs or {}).items())[:100]:
-        key = storable(name.decode("utf-8", "replace"))
+        key = plain_text(name.decode("utf-8", "replace"))
         if key == "ARROW:schema":  # The schema once more.
             continue
         try:

@@ -9,12 +9,14 @@ import re
 from typing import Any, Final
 
 from mediatypes.files.dataset_infos import tell_info
-from mediatypes.files.documents import JSON_LONGEST, front_matter, storable, text_of, trimmed, whole, yaml_object
+from mediatypes.files.documents import JSON_LONGEST, front_matter, text_of, whole, yaml_object
+from mediatypes.files.paths import base_name
+from mediatypes.files.plain import plain_object, plain_text
 from mediatypes.files.reading import Limits, Reading, Source
 from mediatypes.files.telling import Telling, listing, mapping, present, text_in
 from mediatypes.files.training import number
-from mediatypes.files.words import base_name, framework, license_name
 from mediatypes.record import Provenance
+from mediatypes.values import framework, license_name
 
 _OF_DATASETS: Final = frozenset(
     (
@@ -43,6 +45,8 @@ _OF_MODELS: Final = frozenset(
 _PROVENANCE: Final = ("source_datasets", "annotations_creators", "language_creators")
 _HEADING: Final = re.compile(r"#[ \t]+(?P<title>[^\n]{1,300})")
 _NOT_PROSE: Final = ("#", "<", "|", "!", "[!", "```", "---", "===", ":::", "- ", "* ", "> ", "+ ")
+_PLACEHOLDERS: Final = ("[More Information Needed]", "Model Card for Model ID", "Dataset Card for Dataset Name")
+"""What the Hub's templates of cards say where nobody has said anything."""
 _DESCRIPTION: Final = 1000  # characters
 
 
@@ -68,7 +72,7 @@ class Card:
             kind = "model-card" if _OF_MODELS & card.keys() else "card" if card else "readme"
             _tell_model(telling, card)
         _tell_page(telling, card, page)
-        return Reading(kind, telling.facts, raw=trimmed(card))
+        return Reading(kind, telling.facts, raw=plain_object(card))
 
 
 def _tell_common(telling: Telling, card: dict[str, Any]) -> None:
@@ -129,6 +133,8 @@ def _tell_page(telling: Telling, card: dict[str, Any], page: str) -> None:
     heading = paragraph = ""
     for line in lines:
         text = line.strip()
+        if text.lstrip("# ") in _PLACEHOLDERS:
+            continue
         if text.startswith("```"):
             next((other for other in lines if other.strip().startswith("```")), None)
         elif not heading and (found := _HEADING.fullmatch(text)):
@@ -139,6 +145,6 @@ def _tell_page(telling: Telling, card: dict[str, Any], page: str) -> None:
             paragraph = f"{paragraph} {text}".strip()
             if len(paragraph) > _DESCRIPTION:
                 break
-    telling.tell("title", storable(heading))
+    telling.tell("title", plain_text(heading))
     said = card.get("description", card.get("summary"))
-    telling.tell("description", said if isinstance(said, str) else storable(paragraph[:_DESCRIPTION]))
+    telling.tell("description", said if isinstance(said, str) else plain_text(paragraph[:_DESCRIPTION]))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from mediatypes.files.documents import json_object, trimmed
+from mediatypes.files.documents import json_object
+from mediatypes.files.plain import plain_object
 from mediatypes.files.reading import Limits, Reading, Source, Unsupported
 from mediatypes.files.telling import Telling, listing, mapping, present
-from mediatypes.files.words import license_name
 from mediatypes.record import Provenance
+from mediatypes.values import license_name
 
 _NAMESPACE: Final = b"mlcommons.org/croissant"
 _DATASET: Final = ("Dataset", "sc:Dataset", "schema:Dataset", "http://schema.org/Dataset", "https://schema.org/Dataset")
@@ -53,9 +54,9 @@ class Croissant:
         told = {
             name: value for name, value in document.items() if name.startswith(_COLLECTION) and name != "prov:@context"
         }
-        telling.tell("provenance", trimmed(told))
+        telling.tell("provenance", plain_object(told))
         raw = {name: value for name, value in document.items() if name != "@context"}
-        return Reading(self.name, telling.facts, raw=trimmed(raw))
+        return Reading(self.name, telling.facts, raw=plain_object(raw))
 
 
 def _tell_dataset(telling: Telling, document: dict[str, Any]) -> None:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from mediatypes.files.documents import json_object, trimmed
+from mediatypes.files.documents import json_object
+from mediatypes.files.paths import base_name
+from mediatypes.files.plain import plain_object
 from mediatypes.files.reading import Limits, Reading, Source
 from mediatypes.files.telling import Telling, listing, mapping, natural, present
-from mediatypes.files.words import base_name, license_name
 from mediatypes.record import Provenance
+from mediatypes.values import license_name
 
 _WORD: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")  # A card says class_label for ClassLabel.
 _INNER: Final = 4  # levels of a feature's type that are written out
@@ -39,7 +41,7 @@ class DatasetInfos:
         licence = first.get("license")
         # Older ones hold all of the licence's text.
         telling.tell("licenses", license_name(licence) if isinstance(licence, str) and len(licence) < 200 else None)
-        return Reading(self.name, telling.facts, raw=trimmed(document))
+        return Reading(self.name, telling.facts, raw=plain_object(document))
 
 
 class DatasetDict:
@@ -57,7 +59,7 @@ class DatasetDict:
         telling = Telling(path, Provenance.CONFIG)
         names = [name for name in listing(document.get("splits")) if isinstance(name, str)]
         telling.tell("splits", [{"name": name} for name in names], "/splits")
-        return Reading(self.name, telling.facts, raw=trimmed(document))
+        return Reading(self.name, telling.facts, raw=plain_object(document))
 
 
 class DatasetState:
@@ -76,7 +78,7 @@ class DatasetState:
         split = document.get("_split")
         if isinstance(split, str) and split:
             telling.tell("splits", [{"name": split}], "/_split")
-        return Reading(self.name, telling.facts, raw=trimmed(document))
+        return Reading(self.name, telling.facts, raw=plain_object(document))
 
 
 def tell_info(telling: Telling, infos: dict[str, dict[str, Any]], pointer: str = "") -> None:

@@ -10,9 +10,11 @@ import msgspec
 from mediatypes.files.plain import plain_text
 from mediatypes.files.reading import Limits, Malformed, Reading, Source, Unsupported
 from mediatypes.files.safetensors import SafetensorsReader
-from mediatypes.files.weights import count_tensors, tell, weigh
+from mediatypes.files.telling import Telling
+from mediatypes.files.weights import count_tensors, weigh
 from mediatypes.files.zips import BEGIN as ZIP
 from mediatypes.files.zips import Zip
+from mediatypes.record import Provenance
 
 _INDEX: Final = "model_index.json"
 
@@ -30,11 +32,12 @@ class DdufReader:
         """Return the tensors, by the folders of their files and their names. Raise Unreadable."""
         archive = Zip(source, limits)
         reading = Reading("dduf")
+        telling = Telling(path, Provenance.HEADER, reading.facts)
         index = _index(archive)
-        tell(reading, "format", "dduf", path)
-        tell(reading, "framework", "diffusers", path)
-        tell(reading, "framework_version", index.get("_diffusers_version"), f"{path}#{_INDEX}")
-        tell(reading, "architecture", index.get("_class_name"), f"{path}#{_INDEX}")
+        telling.tell("format", "dduf")
+        telling.tell("framework", "diffusers")
+        telling.tell("framework_version", index.get("_diffusers_version"), _INDEX)
+        telling.tell("architecture", index.get("_class_name"), _INDEX)
         reading.raw["components"] = sorted(plain_text(name, 200) for name in index if not name.startswith("_"))[:100]
         for name in archive.entries:
             if not archive.is_stored(name):
@@ -47,7 +50,7 @@ class DdufReader:
                     assert tensor.offset is not None
                     reading.tensors.append(replace(tensor, name=named, offset=place + tensor.offset))
                 count_tensors(len(reading.tensors), limits)
-        weigh(reading, path)
+        weigh(telling, reading.tensors)
         return reading
 
 

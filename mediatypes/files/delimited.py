@@ -6,7 +6,7 @@ import csv
 import io
 from typing import Final
 
-from mediatypes.files.documents import trimmed
+from mediatypes.files.plain import plain_object
 from mediatypes.files.reading import Limits, Malformed, Reading, Source, Unsupported
 from mediatypes.files.samples import COLUMNS, Columns, sample_of, text_type
 from mediatypes.files.telling import Telling, present
@@ -53,7 +53,7 @@ class Delimited:
             rows=count,
             sampled=None if is_all else len(body),
         )
-        return Reading("tsv" if delimiter == "\t" else self.name, telling.facts, raw=trimmed(raw))
+        return Reading("tsv" if delimiter == "\t" else self.name, telling.facts, raw=plain_object(raw))
 
 
 def _lines(content: bytes, is_all: bool) -> list[str]:

@@ -8,22 +8,18 @@ from __future__ import annotations
 
 import datetime
 import json
-import math
 import re
 from typing import Any, Final
 
 import msgspec
 import yaml
 
+from mediatypes.documents import depth_of
 from mediatypes.files.reading import Limits, Malformed, Source, TooMuch, Unreadable, Unsupported
 
 JSON_LONGEST: Final = 4 << 20  # bytes
 YAML_LONGEST: Final = 1 << 20  # bytes; YAML takes long to read
 _YAML_VALUES: Final = 100_000  # of a YAML document, each alias counted as what it stands for
-_TEXT_LIMIT: Final = 4096  # characters of a text, as mediatypes.record has them
-_ITEMS: Final = 1000
-_DEPTH: Final = 8
-_VALUES: Final = 10_000  # of what is kept of one document
 _FRONT_MATTER: Final = re.compile(r"\A\ufeff?---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
 _NUMBER: Final = re.compile(r"[-+0-9_:.]+")
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -55,7 +51,8 @@ def json_value(content: bytes, limits: Limits) -> Any:
         raise
     except ValueError as error:
         raise Malformed(f"is not JSON: {error!s:.200}") from None
-    _require_shallow(document, limits.depth)
+    if depth_of(document) > limits.depth:
+        raise TooMuch(f"is nested deeper than {limits.depth} levels")
     return document
 
 
@@ -116,62 +113,6 @@ def front_matter(text: str) -> tuple[str | None, str]:
     """Return the YAML between `---` lines at a page's beginning, None without, and the page without it."""
     found = _FRONT_MATTER.match(text)
     return (found[1], text[found.end() :]) if found else (None, text)
-
-
-def trimmed(document: Any) -> dict[str, Any]:
-    """Return of an object what a reading's `raw` can hold: long texts are cut, what is too deep or too many left out."""
-    left = [_VALUES]
-    found = _trimmed(document, _DEPTH, left)
-    return found if isinstance(found, dict) else {}
-
-
-def storable(text: str) -> str:
-    """Return a text as PostgreSQL can hold it, at most 4096 characters: what it can't is replaced by �."""
-    return re.sub("[\0\ud800-\udfff]", "\ufffd", text[:_TEXT_LIMIT])
-
-
-def _trimmed(value: Any, depth: int, left: list[int]) -> Any:
-    left[0] -= 1
-    match value:
-        case str():
-            return storable(value)
-        case bool() | None:
-            return value
-        case int():
-            return value if -(1 << 63) <= value < 1 << 63 else None
-        case float():
-            return value if math.isfinite(value) else None
-        case list() if depth > 0:
-            kept: list[Any] = []
-            for item in value[:_ITEMS]:
-                if left[0] <= 0:
-                    break
-                kept.append(_trimmed(item, depth - 1, left))
-            return kept
-        case dict() if depth > 0:
-            found: dict[str, Any] = {}
-            for name, item in value.items():
-                if left[0] <= 0 or len(found) == _ITEMS:
-                    break
-                found[storable(str(name))] = _trimmed(item, depth - 1, left)
-            return found
-        case _:
-            return None
-
-
-def _require_shallow(document: object, deepest: int) -> None:
-    level = [document]
-    depth = 0
-    while level := [
-        child
-        for node in level
-        if isinstance(node, dict | list)
-        for child in (node.values() if isinstance(node, dict) else node)
-        if isinstance(child, dict | list)
-    ]:
-        depth += 1
-        if depth >= deepest:
-            raise TooMuch(f"is nested deeper than {deepest} levels")
 
 
 def _require_plain_yaml(text: str, deepest: int) -> None:

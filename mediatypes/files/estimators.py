@@ -8,7 +8,7 @@ from mediatypes.files.pickles import DICT, Global
 from mediatypes.files.plain import plain_text
 from mediatypes.files.reading import Reading
 from mediatypes.files.symbols import Teller, attributes, class_of
-from mediatypes.files.weights import tell
+from mediatypes.files.telling import Telling
 
 _FRAMEWORKS: Final = {
     "sklearn": "sklearn",
@@ -26,7 +26,7 @@ _DEPTH: Final = 4  # estimators in estimators
 _MOST: Final = 900  # hyperparameters
 
 
-def tell_estimator(reading: Reading, root: Any, path: str) -> None:
+def tell_estimator(reading: Reading, telling: Telling, root: Any) -> None:
     """Add the facts of what a pickle holds, where that is an instance of a class."""
     made = class_of(root)
     if made is None or made == DICT or not isinstance(made.module, str) or not isinstance(made.name, str):
@@ -35,19 +35,18 @@ def tell_estimator(reading: Reading, root: Any, path: str) -> None:
     framework = _FRAMEWORKS.get(made.module.partition(".")[0])
     if framework is None:
         return
-    tell(reading, "framework", framework, path)
-    tell(reading, "architecture", made.name, path)
+    telling.tell("framework", framework)
+    telling.tell("architecture", made.name)
     said = attributes(root)
-    tell(reading, "framework_version", said.get("_sklearn_version"), path)
+    telling.tell("framework_version", said.get("_sklearn_version"))
     if not _is_estimator(root):
         return
     features = said.get("n_features_in_")
     if isinstance(features, int):
-        tell(reading, "inputs", [{"name": "X", "shape": [None, features]}], path)
+        telling.tell("inputs", [{"name": "X", "shape": [None, features]}])
     parameters: dict[str, Any] = {}
     _add_parameters(parameters, "", root, Teller(), _DEPTH)
-    if parameters:
-        tell(reading, "hyperparameters", parameters, path)
+    telling.tell("hyperparameters", parameters)
 
 
 def _is_estimator(symbol: Any) -> bool:

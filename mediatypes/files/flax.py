@@ -11,7 +11,9 @@ from typing import Any, Final
 from mediatypes.files.dtypes import of_name
 from mediatypes.files.ranged import Cursor
 from mediatypes.files.reading import Limits, Malformed, Reading, Source, Tensor, TooMuch
-from mediatypes.files.weights import checked_name, count_tensors, elements, tell, weigh
+from mediatypes.files.telling import Telling
+from mediatypes.files.weights import checked_name, count_tensors, elements, weigh
+from mediatypes.record import Provenance
 
 _ARRAY: Final = 1  # the extension's type: [shape, the dtype's name, bytes]
 _NUMBERS: Final = {
@@ -59,10 +61,13 @@ class FlaxReader:
     def read(self, path: str, source: Source, limits: Limits) -> Reading:
         """Return the arrays by their names, joined with dots. Raise Unreadable."""
         reading = Reading("msgpack")
+        telling = Telling(path, Provenance.HEADER, reading.facts)
         _Message(source, limits, reading.tensors).value((), limits.depth)
-        tell(reading, "format", "msgpack", path)
-        tell(reading, "framework", "jax", path)
-        weigh(reading, path, [tensor for tensor in reading.tensors if not tensor.name.startswith(_OPTIMIZER)])
+        telling.tell("format", "msgpack")
+        telling.tell("framework", "jax")
+        weigh(
+            telling, reading.tensors, [tensor for tensor in reading.tensors if not tensor.name.startswith(_OPTIMIZER)]
+        )
         return reading
 
 

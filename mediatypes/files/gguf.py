@@ -13,7 +13,10 @@ from typing import Any, Final, Literal
 from mediatypes.files.ggml import FILE_TYPES, TYPES
 from mediatypes.files.ranged import Cursor
 from mediatypes.files.reading import Limits, Malformed, Reading, Source, Tensor, TooMuch, Unsupported
-from mediatypes.files.weights import checked_name, count_tensors, elements, tell, weigh
+from mediatypes.files.telling import Telling
+from mediatypes.files.weights import checked_name, count_tensors, elements, weigh
+from mediatypes.record import Provenance
+from mediatypes.values import license_name
 
 _MAGIC: Final = b"GGUF"
 _SCALARS: Final = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
@@ -40,7 +43,8 @@ class GgufReader:
         """Return the tensors and the keys. Raise Unreadable."""
         header = _Header(Cursor(source, limits.header))
         reading = Reading("gguf", raw={"version": header.version})
-        tell(reading, "format", "gguf", path)
+        telling = Telling(path, Provenance.HEADER, reading.facts)
+        telling.tell("format", "gguf")
         tensor_count, key_count = header.length(), header.length()
         count_tensors(tensor_count, limits)
         if key_count > _KEYS:
@@ -51,8 +55,8 @@ class GgufReader:
             keys[name] = header.value(header.number("I"))
         reading.raw["metadata"] = keys
         reading.tensors = _tensors(header, tensor_count, keys.get("general.alignment", 32))
-        _tell_keys(reading, keys, path)
-        weigh(reading, path)
+        _tell_keys(telling, keys)
+        weigh(telling, reading.tensors)
         return reading
 
 
@@ -172,29 +176,29 @@ _FIELDS: Final = {
     "general.url": "documentation_url",
     "general.source.url": "source_url",
     "general.architecture": "architecture",
+    "general.author": "authors",
+    "general.tags": "tags",
+    "general.languages": "languages",
 }
 
 
-def _tell_keys(reading: Reading, keys: dict[str, Any], path: str) -> None:
+def _tell_keys(telling: Telling, keys: dict[str, Any]) -> None:
     for key, field in _FIELDS.items():
-        tell(reading, field, keys.get(key), f"{path}#/{key}")
-    tell(reading, "family", keys.get("general.architecture"), f"{path}#/general.architecture")
-    for key, field in {"general.license": "licenses", "general.author": "authors"}.items():
-        if isinstance(keys.get(key), str):
-            tell(reading, field, [keys[key]], f"{path}#/{key}")
-    for key, field in {"general.tags": "tags", "general.languages": "languages"}.items():
-        tell(reading, field, keys.get(key), f"{path}#/{key}")
+        telling.tell(field, keys.get(key), f"/{key}")
+    telling.tell("family", keys.get("general.architecture"), "/general.architecture")
+    licenses = keys.get("general.license")
+    telling.tell("licenses", license_name(licenses) if isinstance(licenses, str) else None, "/general.license")
     if keys.get("general.file_type") in FILE_TYPES:
-        tell(reading, "quantization", FILE_TYPES[keys["general.file_type"]], f"{path}#/general.file_type")
+        telling.tell("quantization", FILE_TYPES[keys["general.file_type"]], "/general.file_type")
     key = f"{keys.get('general.architecture')}.context_length"
-    tell(reading, "context_length", keys.get(key), f"{path}#/{key}")
+    telling.tell("context_length", keys.get(key), f"/{key}")
     tokens = keys.get("tokenizer.ggml.tokens")
     size = len(tokens) if isinstance(tokens, list) else tokens.get("count") if isinstance(tokens, dict) else None
-    tell(reading, "vocabulary_size", size, f"{path}#/tokenizer.ggml.tokens")
+    telling.tell("vocabulary_size", size, "/tokenizer.ggml.tokens")
     relation = {"adapter": "adapter"}.get(keys.get("general.type", ""))
     for field, kind in (("base_models", "base_model"), ("datasets", "dataset")):
         found = _references(keys, f"general.{kind}", relation if field == "base_models" else None)
-        tell(reading, field, found, f"{path}#/general.{kind}")
+        telling.tell(field, found, f"/general.{kind}")
 
 
 def _references(keys: dict[str, Any], prefix: str, relation: str | None) -> list[dict[str, str]]:

@@ -19,9 +19,12 @@ from pyfive.core import InvalidHDF5File
 from mediatypes.files.dtypes import of_numpy
 from mediatypes.files.keras_config import tell_config
 from mediatypes.files.plain import plain
-from mediatypes.files.ranged import Counted, RangedFile
+from mediatypes.files.ranged import Counted
 from mediatypes.files.reading import Limits, Malformed, Reading, Source, Tensor, TooMuch, Unreadable, Unsupported
-from mediatypes.files.weights import checked_name, count_tensors, elements, tell, weigh
+from mediatypes.files.seekable import SeekableFile
+from mediatypes.files.telling import Telling
+from mediatypes.files.weights import checked_name, count_tensors, elements, weigh
+from mediatypes.record import Provenance
 
 _MAGIC: Final = b"\x89HDF\r\n\x1a\n"
 _NAMES: Final = (".h5", ".hdf5", ".keras")
@@ -53,15 +56,18 @@ class Hdf5Reader:
         contents = contents_of(source, limits)
         said = contents.attributes
         reading = Reading("h5" if "keras_version" in said or path.lower().endswith(".weights.h5") else "hdf5")
-        tell(reading, "format", reading.format, path)
+        telling = Telling(path, Provenance.HEADER, reading.facts)
+        telling.tell("format", reading.format)
         reading.tensors = contents.tensors
         if reading.format == "h5":
-            tell(reading, "framework", "keras", path)
-            tell(reading, "framework_version", said.get("keras_version"), f"{path}#/keras_version")
+            telling.tell("framework", "keras")
+            telling.tell("framework_version", said.get("keras_version"), "/keras_version")
         if "model_config" in said:
-            tell_config(reading, said["model_config"].encode(), f"{path}#/model_config")
+            tell_config(reading, telling, said["model_config"].encode(), "/model_config")
         reading.raw |= plain({name: text for name, text in said.items() if len(text) <= 1000})
-        weigh(reading, path, [tensor for tensor in reading.tensors if not tensor.name.startswith("optimizer")])
+        weigh(
+            telling, reading.tensors, [tensor for tensor in reading.tensors if not tensor.name.startswith("optimizer")]
+        )
         return reading
 
 
@@ -70,7 +76,7 @@ def contents_of(source: Source, limits: Limits) -> Contents:
     contents = Contents()
     counted = Counted(source, min(limits.header, _BUDGET))
     with _translated():
-        opened = pyfive.File(RangedFile(counted, _BLOCK))
+        opened = pyfive.File(SeekableFile(counted, _BLOCK))
 
         def look_at(name: str, found: Any) -> None:
             if isinstance(found, pyfive.Dataset):

@@ -7,11 +7,12 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from mediatypes.files.documents import JSON_LONGEST, json_value, trimmed, whole
+from mediatypes.files.documents import JSON_LONGEST, json_value, whole
+from mediatypes.files.paths import base_name
+from mediatypes.files.plain import plain_object
 from mediatypes.files.reading import Limits, Malformed, Reading, Source, Unsupported
 from mediatypes.files.samples import Columns, add_records, sample_of
 from mediatypes.files.telling import Telling, present
-from mediatypes.files.words import base_name
 from mediatypes.record import Provenance
 
 _SPACE: Final = b" \t\r\n\xef\xbb\xbf"
@@ -69,7 +70,7 @@ def _reading(name: str, path: str, records: Iterator[Any], is_all: bool) -> Read
     raw = present(
         rows=count if is_all else None, sampled=None if is_all else count, columns=list(columns.types) or None
     )
-    return Reading(name, telling.facts, raw=trimmed(raw))
+    return Reading(name, telling.facts, raw=plain_object(raw))
 
 
 def _filled(content: bytes) -> Iterator[bytes]:

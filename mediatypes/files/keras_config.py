@@ -10,29 +10,29 @@ from mediatypes.files.judgement import judged
 from mediatypes.files.pickles import Global, Imports
 from mediatypes.files.plain import plain, plain_text
 from mediatypes.files.reading import Finding, Malformed, Reading, TooMuch
-from mediatypes.files.weights import tell
+from mediatypes.files.telling import Telling
 
 _KERAS: Final = ("keras", "tf_keras", "tensorflow.keras", "tensorflow.python.keras")
 _CONFIG: Final = 8 << 20  # bytes of a configuration
 _SHOWN: Final = 1000  # layers that are told
 
 
-def tell_config(reading: Reading, content: bytes, at: str) -> None:
-    """Add what a configuration tells of a model. Raise Malformed where it is none."""
+def tell_config(reading: Reading, telling: Telling, content: bytes, pointer: str) -> None:
+    """Add what a configuration, which `pointer` names in the file, tells of a model. Raise Malformed where it is none."""
     config = decoded(content)
     if not isinstance(config, dict):
         raise Malformed("has a configuration of Keras that is no object")
-    tell(reading, "architecture", config.get("class_name"), at)
+    telling.tell("architecture", config.get("class_name"), pointer)
     inner = config.get("config")
     if isinstance(inner, dict):
-        tell(reading, "title", inner.get("name"), at)
+        telling.tell("title", inner.get("name"), pointer)
         layers = inner.get("layers")
         if isinstance(layers, list):
             found = [layer["class_name"] for layer in layers if isinstance(layer, dict) and "class_name" in layer]
             names = [plain_text(name, 200) for name in found if isinstance(name, str)]
             reading.raw["layers"] = names[:_SHOWN]
-            tell(reading, "inputs", _inputs(layers), at)
-    reading.findings += findings_of(config, at)
+            telling.tell("inputs", _inputs(layers), pointer)
+    reading.findings += findings_of(config, f"{telling.path}#{pointer}")
 
 
 def decoded(content: bytes) -> Any:

@@ -10,9 +10,11 @@ import msgspec
 from mediatypes.files.hdf5 import contents_of
 from mediatypes.files.keras_config import tell_config
 from mediatypes.files.reading import Limits, Malformed, Reading, Source
-from mediatypes.files.weights import tell, weigh
+from mediatypes.files.telling import Telling
+from mediatypes.files.weights import weigh
 from mediatypes.files.zips import BEGIN as ZIP
 from mediatypes.files.zips import Zip
+from mediatypes.record import Provenance
 
 _CONFIG: Final = "config.json"
 _METADATA: Final = "metadata.json"
@@ -39,21 +41,24 @@ class KerasReader:
         if _CONFIG not in archive.entries:
             raise Malformed(f"has no entry {_CONFIG}, as archives of Keras have")
         reading = Reading("keras")
-        tell(reading, "format", "keras", path)
-        tell(reading, "framework", "keras", path)
+        telling = Telling(path, Provenance.HEADER, reading.facts)
+        telling.tell("format", "keras")
+        telling.tell("framework", "keras")
         if _METADATA in archive.entries:
             try:
                 metadata = msgspec.json.decode(_document(archive, _METADATA, limits), type=_Metadata)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
                 raise Malformed(f"has a {_METADATA} that isn't Keras's: {error}") from error
-            tell(reading, "framework_version", metadata.keras_version, f"{path}#{_METADATA}")
-        tell_config(reading, _document(archive, _CONFIG, limits), f"{path}#{_CONFIG}")
+            telling.tell("framework_version", metadata.keras_version, _METADATA)
+        tell_config(reading, telling, _document(archive, _CONFIG, limits), _CONFIG)
         if _WEIGHTS in archive.entries:
             place = archive.place(_WEIGHTS) if archive.is_stored(_WEIGHTS) else None
             for tensor in contents_of(archive.opened(_WEIGHTS), limits).tensors:
                 offset = None if place is None or tensor.offset is None else place + tensor.offset
                 reading.tensors.append(replace(tensor, offset=offset))
-        weigh(reading, path, [tensor for tensor in reading.tensors if not tensor.name.startswith("optimizer")])
+        weigh(
+            telling, reading.tensors, [tensor for tensor in reading.tensors if not tensor.name.startswith("optimizer")]
+        )
         return reading
 
 

@@ -12,11 +12,13 @@ from typing import Any, Final
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from mediatypes.files.documents import YAML_LONGEST, json_value, text_of, trimmed, whole, yaml_object
+from mediatypes.files.documents import YAML_LONGEST, json_value, text_of, whole, yaml_object
+from mediatypes.files.paths import base_name
+from mediatypes.files.plain import plain_object
 from mediatypes.files.reading import Limits, Reading, Source, Unreadable
 from mediatypes.files.telling import Telling, listing, mapping, present, text_in
-from mediatypes.files.words import base_name, framework
 from mediatypes.record import Provenance
+from mediatypes.values import framework
 
 _PYTHON: Final = "python_function"  # the flavor that every model has
 _VERSIONS: Final = {"xgboost": "xgb_version", "lightgbm": "lgb_version", "sklearn": "sklearn_version"}
@@ -62,7 +64,7 @@ class MLmodel:
         environment = present(python=text_in(python), mlflow=text_in(document.get("mlflow_version")))
         telling.tell("environment", environment)
         telling.tell("name", document.get("name"), "/name")
-        return Reading(self.name, telling.facts, raw=trimmed(document))
+        return Reading(self.name, telling.facts, raw=plain_object(document))
 
 
 class CondaEnvironment:
@@ -85,7 +87,7 @@ class CondaEnvironment:
                 packages.update(_requirements([line for line in listing(item.get("pip")) if isinstance(line, str)]))
         telling = Telling(path, Provenance.CONFIG)
         _tell_packages(telling, packages)
-        return Reading(self.name, telling.facts, raw=trimmed(document))
+        return Reading(self.name, telling.facts, raw=plain_object(document))
 
 
 class Requirements:
@@ -102,7 +104,7 @@ class Requirements:
         packages = _requirements(text_of(whole(source, limits, YAML_LONGEST)).splitlines())
         telling = Telling(path, Provenance.CONFIG)
         _tell_packages(telling, packages)
-        return Reading(self.name, telling.facts, raw=trimmed({"packages": packages}))
+        return Reading(self.name, telling.facts, raw=plain_object({"packages": packages}))
 
 
 def _tell_framework(telling: Telling, flavors: dict[str, dict[str, Any]]) -> None:

@@ -10,9 +10,11 @@ from typing import Any, Final
 from mediatypes.files.dtypes import of_numpy
 from mediatypes.files.pickled import Pickled
 from mediatypes.files.reading import Limits, Malformed, Reading, Source, Tensor, TooMuch, Unsupported
-from mediatypes.files.weights import checked_name, count_tensors, elements, tell, weigh
+from mediatypes.files.telling import Telling
+from mediatypes.files.weights import checked_name, count_tensors, elements, weigh
 from mediatypes.files.zips import BEGIN as ZIP
 from mediatypes.files.zips import Zip
+from mediatypes.record import Provenance
 
 MAGIC: Final = b"\x93NUMPY"
 _HEADER: Final = 64 << 10  # bytes of a header; NumPy itself reads 10,000
@@ -46,10 +48,11 @@ class NpyReader:
     def read(self, path: str, source: Source, limits: Limits) -> Reading:
         """Return the array as a tensor without a name. Raise Unreadable."""
         reading = Reading("npy")
-        tell(reading, "format", "npy", path)
+        telling = Telling(path, Provenance.HEADER, reading.facts)
+        telling.tell("format", "npy")
         header = header_of(source.read(0, min(source.size, _HEADER)))
         _add(reading, "", header, 0, source, limits)
-        weigh(reading, path)
+        weigh(telling, reading.tensors)
         return reading
 
 
@@ -69,7 +72,8 @@ class NpzReader:
         arrays = [name for name in archive.entries if name.endswith(".npy")]
         count_tensors(len(arrays), limits)
         reading = Reading("npz")
-        tell(reading, "format", "npz", path)
+        telling = Telling(path, Provenance.HEADER, reading.facts)
+        telling.tell("format", "npz")
         for name in arrays:
             if archive.is_stored(name):
                 entry = archive.opened(name)
@@ -81,7 +85,7 @@ class NpzReader:
                 header = header_of(archive.begin(name, _HEADER))
                 entry_if_pickled = archive.opened(name) if header.has_objects else None
                 _add(reading, name[:-4], header, None, entry_if_pickled, limits)
-        weigh(reading, path)
+        weigh(telling, reading.tensors)
         return reading
 
 

@@ -12,7 +12,9 @@ from mediatypes.files.dtypes import BITS, ONNX
 from mediatypes.files.protobuf import BYTES, VARINT, Budget, Field, Message, signed
 from mediatypes.files.ranged import Cursor
 from mediatypes.files.reading import Finding, Limits, Malformed, Reading, Source, Tensor, TooMuch
-from mediatypes.files.weights import checked_name, count_tensors, elements, tell, weigh
+from mediatypes.files.telling import Telling
+from mediatypes.files.weights import checked_name, count_tensors, elements, weigh
+from mediatypes.record import Provenance
 
 _MODEL: Final = {2: "producer_name", 3: "producer_version", 4: "domain", 6: "doc_string"}  # ModelProto's texts
 _FIELDS: Final = 5  # fields that are looked at, for each entry of `Limits`
@@ -81,12 +83,13 @@ class OnnxReader:
 
 
 def _tell(reading: Reading, graph: _Graph, path: str) -> None:
-    tell(reading, "format", "onnx", path)
-    tell(reading, "framework", "onnx", path)
+    telling = Telling(path, Provenance.HEADER, reading.facts)
+    telling.tell("format", "onnx")
+    telling.tell("framework", "onnx")
     own = {tensor.name for tensor in graph.initializers}
     # Up to version 3 of the format a graph lists its weights among its inputs too.
-    tell(reading, "inputs", [told for told in graph.inputs if told["name"] not in own], f"{path}#/graph/input")
-    tell(reading, "outputs", graph.outputs, f"{path}#/graph/output")
+    telling.tell("inputs", [told for told in graph.inputs if told["name"] not in own], "/graph/input")
+    telling.tell("outputs", graph.outputs, "/graph/output")
     raw = reading.raw
     extra = {
         "opset": raw["opsets"].get("ai.onnx"),
@@ -99,13 +102,13 @@ def _tell(reading: Reading, graph: _Graph, path: str) -> None:
         extra["metadata"] = raw["metadata"]
     if graph.external:
         extra["external_data"] = list(graph.external)
-    tell(reading, "extra", {"onnx": {name: value for name, value in extra.items() if value}}, path)
-    tell(reading, "description", raw.get("doc_string"), f"{path}#/doc_string")
+    telling.tell("extra", {"onnx": {name: value for name, value in extra.items() if value}})
+    telling.tell("description", raw.get("doc_string"), "/doc_string")
     for name in graph.external:
         if name.startswith(("/", "\\")) or ".." in name.replace("\\", "/").split("/") or ":" in name:
             message = f"the weights would be read from {name!r:.200}, outside of the model's directory"
             reading.findings.append(Finding("dangerous", "onnx-external-path", message))
-    weigh(reading, path)
+    weigh(telling, reading.tensors)
 
 
 def _graph(message: Message, limits: Limits) -> _Graph:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from mediatypes.files.arrow_types import features_of, metadata_of, refusing
-from mediatypes.files.documents import storable, trimmed
+from mediatypes.files.plain import plain_object
 from mediatypes.files.reading import Limits, Malformed, Reading, Source, TooMuch, Unsupported
 from mediatypes.files.seekable import SeekableFile
 from mediatypes.files.telling import Telling, present
@@ -62,10 +62,10 @@ def _raw(footer: Any, limits: Limits) -> dict[str, Any]:
     compression = None
     if footer.num_row_groups and footer.num_columns:
         compression = str(footer.row_group(0).column(0).compression).lower()
-    return trimmed(
+    return plain_object(
         present(
             version=footer.format_version,
-            created_by=storable(footer.created_by or "") or None,
+            created_by=footer.created_by or None,
             rows=footer.num_rows,
             columns=footer.num_columns,
             row_groups=footer.num_row_groups,

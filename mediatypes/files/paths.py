@@ -5,12 +5,17 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from mediatypes.files.documents import storable
+from mediatypes.files.plain import plain_text
 
 _LONGEST: Final = 1024  # bytes: keys of databases and of S3 are no longer
 _DEEPEST: Final = 64  # directories in directories
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
+
+
+def base_name(path: str) -> str:
+    """Return a file's name without its directories."""
+    return path.rpartition("/")[2]
 
 
 def member_path(name: str) -> tuple[str, str | None]:
@@ -34,4 +39,4 @@ def member_path(name: str) -> tuple[str, str | None]:
         reason = f"has a path of more than {_LONGEST} bytes"
     else:
         return "/".join(parts), None
-    return storable(name)[:_LONGEST], reason
+    return plain_text(name, _LONGEST), reason

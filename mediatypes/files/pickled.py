@@ -25,7 +25,9 @@ from mediatypes.files.reading import (
     Unsupported,
 )
 from mediatypes.files.symbols import Array, attributes, dtype_of, name_of, walk
-from mediatypes.files.weights import checked_name, count_tensors, elements, tell, weigh
+from mediatypes.files.telling import Telling
+from mediatypes.files.weights import checked_name, count_tensors, elements, weigh
+from mediatypes.record import Provenance
 
 _NAMES: Final = (".pkl", ".pickle", ".joblib", ".sav", ".p", ".pck", ".dat", ".pt", ".pth", ".bin", ".ckpt", ".model")
 _PROTOCOL_0: Final = (".pkl", ".pickle", ".pck")
@@ -76,12 +78,13 @@ class PickleReader:
         is_joblib = pickled.arrays or path.lower().split(".")[-1] == "joblib" or ".joblib." in path.lower()
         reading = Reading("joblib" if is_joblib else "pickle")
         reading.findings = pickled.findings
-        tell(reading, "format", reading.format, path)
+        telling = Telling(path, Provenance.HEADER, reading.facts)
+        telling.tell("format", reading.format)
         for names, array in walk(root, limits):
             if isinstance(array, Array):
                 _add(reading, name_of(names), array, limits, has_offset=offsets)
-        tell_estimator(reading, root, path)
-        weigh(reading, path)
+        tell_estimator(reading, telling, root)
+        weigh(telling, reading.tensors)
         return reading
 
 

@@ -1,10 +1,7 @@
-"""Sources of bytes, and ways to read one: by ranges as a file, and onwards from a place in it."""
+"""Sources of bytes: in memory, counted, a part of another, read ahead; and a way to read one onwards from a place."""
 
 from __future__ import annotations
 
-import io
-import os
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,7 +9,16 @@ from mediatypes.files.reading import Malformed, Source, TooMuch
 
 _FIRST_STEP: Final = 16 << 10  # bytes that a reader asks for beyond what it needs, doubled with each step …
 _LAST_STEP: Final = 1 << 20  # … up to these
-_BLOCKS: Final = 64  # blocks that a file keeps
+_FIRST_WINDOW: Final = 8 << 10  # bytes that a window holds at first, doubled while reading goes on where it stopped …
+_LAST_WINDOW: Final = 1 << 20  # … up to these
+
+
+def require_range(start: int, stop: int, size: int) -> None:
+    """Raise Malformed where `start` to `stop` are no bytes of a file of `size` bytes."""
+    if not 0 <= start <= stop:
+        raise Malformed(f"points to the bytes {start} to {stop}")
+    if stop > size:
+        raise Malformed(f"ends at byte {size}, before byte {stop}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +34,7 @@ class InMemory:
 
     def read(self, start: int, stop: int) -> bytes:
         """Return the bytes from `start` up to `stop`. Raise Malformed where the file ends before."""
-        _within(start, stop, self.size)
+        require_range(start, stop, self.size)
         return self.content[start:stop]
 
 
@@ -48,7 +54,7 @@ class Counted:
 
     def read(self, start: int, stop: int) -> bytes:
         """Return the bytes from `start` up to `stop`. Raise TooMuch where they and those before exceed the limit."""
-        _within(start, stop, self.size)
+        require_range(start, stop, self.size)
         if self.taken + stop - start > self.limit:
             raise TooMuch(f"needs more than {self.limit} bytes of it to be read")
         self.taken += stop - start
@@ -71,8 +77,34 @@ class Part:
 
     def read(self, start: int, stop: int) -> bytes:
         """Return the part's bytes from `start` up to `stop`. Raise Malformed where it ends before."""
-        _within(start, stop, self.size)
+        require_range(start, stop, self.size)
         return self.source.read(self.start + start, self.start + stop)
+
+
+class Window:
+    """A file that is read ahead: little after a jump, more the longer reading goes on; it keeps what it read last."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._start = 0
+        self._content = b""
+        self._ahead = _FIRST_WINDOW
+
+    @property
+    def size(self) -> int:
+        """The file's bytes."""
+        return self._source.size
+
+    def read(self, start: int, stop: int) -> bytes:
+        """Return the bytes from `start` up to `stop`. Raise Malformed where the file ends before."""
+        require_range(start, stop, self.size)
+        end = self._start + len(self._content)
+        if not self._start <= start <= stop <= end:
+            goes_on = self._content and self._start <= start <= end
+            self._ahead = min(2 * self._ahead, _LAST_WINDOW) if goes_on else _FIRST_WINDOW
+            self._content = self._source.read(start, min(max(stop, start + self._ahead), self.size))
+            self._start = start
+        return self._content[start - self._start : stop - self._start]
 
 
 class Cursor:
@@ -147,80 +179,3 @@ class Cursor:
         kept = self._buffer[len(self._buffer) - have :] if have else b""
         self._buffer = kept + self.source.read(start, start + wanted)
         self._begin = self.position
-
-
-class RangedFile(io.RawIOBase):
-    """A file as libraries want one, over a source. It is read by blocks, of which the last ones are kept."""
-
-    def __init__(self, source: Source, block: int = 16 << 10) -> None:
-        super().__init__()
-        self._source = source
-        self._block = block
-        self._position = 0
-        self._blocks: OrderedDict[int, bytes] = OrderedDict()
-
-    def readable(self) -> bool:
-        """Say that it can be read."""
-        return True
-
-    def seekable(self) -> bool:
-        """Say that it can be read from anywhere."""
-        return True
-
-    def tell(self) -> int:
-        """Return where the next byte is."""
-        return self._position
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a place, which may lie behind the end. Raise Malformed for one before the begin."""
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._source.size}[whence]
-        if base + offset < 0:
-            raise Malformed(f"points to byte {base + offset}")
-        self._position = base + offset
-        return self._position
-
-    def read(self, size: int | None = -1) -> bytes:
-        """Return the next bytes, fewer where the file ends."""
-        left = max(0, self._source.size - self._position)
-        count = left if size is None or size < 0 else min(size, left)
-        start, stop = self._position, self._position + count
-        self._position = stop
-        if count == 0:
-            return b""
-        if count > self._block:
-            return self._source.read(start, stop)
-        parts = [self._kept(index) for index in range(start // self._block, -(-stop // self._block))]
-        first = start - start % self._block
-        return b"".join(parts)[start - first : stop - first]
-
-    def _kept(self, index: int) -> bytes:
-        """Return a block, and keep it as the last one."""
-        if index not in self._blocks:
-            start = index * self._block
-            self._blocks[index] = self._source.read(start, min(start + self._block, self._source.size))
-            if len(self._blocks) > _BLOCKS:
-                self._blocks.popitem(last=False)
-        self._blocks.move_to_end(index)
-        return self._blocks[index]
-
-    def readall(self) -> bytes:
-        """Return all bytes up to the end."""
-        return self.read()
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        """Fill a buffer with the next bytes, and return how many there were."""
-        content = self.read(len(buffer))
-        buffer[: len(content)] = content
-        return len(content)
-
-
-def scattered(source: Source) -> RangedFile:
-    """Return a file that is read at many places, a little at each: 4 KiB, and at 20,000 of them. Raise TooMuch beyond."""
-    return RangedFile(Counted(source, 20_000 * 4096), 4096)
-
-
-def _within(start: int, stop: int, size: int) -> None:
-    if not 0 <= start <= stop:
-        raise Malformed(f"points to the bytes {start} to {stop}")
-    if stop > size:
-        raise Malformed(f"ends at byte {size}, before byte {stop}")

@@ -13,7 +13,10 @@ import msgspec
 from mediatypes.files.dtypes import BITS, SAFETENSORS
 from mediatypes.files.plain import plain
 from mediatypes.files.reading import Limits, Malformed, Reading, Source, Tensor, TooMuch, Unsupported
-from mediatypes.files.weights import checked_name, count_tensors, elements, tell, weigh
+from mediatypes.files.telling import Telling
+from mediatypes.files.weights import checked_name, count_tensors, elements, weigh
+from mediatypes.record import Provenance
+from mediatypes.values import license_name
 
 _HEADER: Final = 100_000_000  # bytes of a header that the library reads
 _COLONS: Final = 8  # that a tensor's entry has at most: four, and as many in a name and in metadata
@@ -60,13 +63,14 @@ class SafetensorsReader:
             raise TooMuch(f"has a header of more than {limits.entries} tensors")
         metadata, entries = _parsed(header)
         reading = Reading("safetensors")
-        tell(reading, "format", "safetensors", path)
+        telling = Telling(path, Provenance.HEADER, reading.facts)
+        telling.tell("format", "safetensors")
         count_tensors(len(entries), limits)
         reading.tensors = _placed(entries, 8 + length, source.size)
         if metadata:
             reading.raw = {"metadata": plain(metadata)}
-            _tell_metadata(reading, metadata, path)
-        weigh(reading, path)
+            _tell_metadata(telling, metadata)
+        weigh(telling, reading.tensors)
         return reading
 
 
@@ -102,20 +106,16 @@ def _placed(entries: dict[str, _Entry], begin: int, end: int) -> list[Tensor]:
     return tensors
 
 
-def _tell_metadata(reading: Reading, metadata: dict[str, str], path: str) -> None:
-    at = f"{path}#/{_METADATA}"
-    framework = _FRAMEWORKS.get(metadata.get("format", ""))
-    if framework:
-        tell(reading, "framework", framework, at)
+def _tell_metadata(telling: Telling, metadata: dict[str, str]) -> None:
+    license_said = metadata.get("modelspec.license")
     named: dict[str, Any] = {
+        "framework": _FRAMEWORKS.get(metadata.get("format", "")),
         "title": metadata.get("modelspec.title"),
         "architecture": metadata.get("modelspec.architecture"),
         "description": metadata.get("modelspec.description"),
         "created": metadata.get("modelspec.date"),
+        "licenses": license_name(license_said) if license_said else None,
+        "authors": metadata.get("modelspec.author"),
     }
     for field, value in named.items():
-        tell(reading, field, value, at)
-    if metadata.get("modelspec.license"):
-        tell(reading, "licenses", [metadata["modelspec.license"]], at)
-    if metadata.get("modelspec.author"):
-        tell(reading, "authors", [metadata["modelspec.author"]], at)
+        telling.tell(field, value, f"/{_METADATA}")

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from mediatypes.files.documents import storable
+from mediatypes.files.plain import plain_text
 from mediatypes.files.reading import Limits, Source
 
 SAMPLE: Final = 1 << 20  # bytes that are read of a file of records
@@ -41,7 +41,7 @@ class Columns:
 
     def features(self) -> list[dict[str, Any]]:
         """Return each column with the type that holds all of its values."""
-        return [{"name": storable(name), "type": _common(kinds)} for name, kinds in self.types.items()]
+        return [{"name": plain_text(name), "type": _common(kinds)} for name, kinds in self.types.items()]
 
 
 def text_type(cell: str) -> str:

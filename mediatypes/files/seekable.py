@@ -1,81 +1,30 @@
-"""A file's bytes in other shapes: a part of it, with reading ahead, and as the file object that libraries want."""
+"""A file's bytes as the file object that libraries want."""
 
 from __future__ import annotations
 
 import io
 import os
-from dataclasses import dataclass
+from collections import OrderedDict
 from typing import Final
 
+from mediatypes.files.ranged import Counted
 from mediatypes.files.reading import Malformed, Source
 
-_FIRST_WINDOW: Final = 8 << 10  # bytes read ahead at first; doubled while reading goes on where it stopped …
-_LAST_WINDOW: Final = 1 << 20  # … up to these
-
-
-def require_range(start: int, stop: int, size: int) -> None:
-    """Raise Malformed where `start` to `stop` are no bytes of a file of `size` bytes."""
-    if not 0 <= start <= stop:
-        raise Malformed(f"points to the bytes {start} to {stop}")
-    if stop > size:
-        raise Malformed(f"ends at byte {size}, before byte {stop}")
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """The bytes of a file from `start` up to `stop`, as a file of their own."""
-
-    source: Source
-    start: int
-    stop: int
-
-    @property
-    def size(self) -> int:
-        """The part's bytes."""
-        return self.stop - self.start
-
-    def read(self, start: int, stop: int) -> bytes:
-        """Return the part's bytes from `start` up to `stop`. Raise Malformed where it ends before."""
-        require_range(start, stop, self.size)
-        return self.source.read(self.start + start, self.start + stop)
-
-
-class Window:
-    """A file that is read ahead: little after a jump, more the longer reading goes on; it keeps what it read last."""
-
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        self._start = 0
-        self._content = b""
-        self._ahead = _FIRST_WINDOW
-
-    @property
-    def size(self) -> int:
-        """The file's bytes."""
-        return self._source.size
-
-    def read(self, start: int, stop: int) -> bytes:
-        """Return the bytes from `start` up to `stop`. Raise Malformed where the file ends before."""
-        require_range(start, stop, self.size)
-        end = self._start + len(self._content)
-        if not self._start <= start <= stop <= end:
-            goes_on = self._content and self._start <= start <= end
-            self._ahead = min(2 * self._ahead, _LAST_WINDOW) if goes_on else _FIRST_WINDOW
-            self._content = self._source.read(start, min(max(stop, start + self._ahead), self.size))
-            self._start = start
-        return self._content[start - self._start : stop - self._start]
+_BLOCKS: Final = 64  # blocks that a file keeps
 
 
 class SeekableFile(io.RawIOBase):
-    """A file object over a source, for libraries that read by ranges.
+    """A file object over a source, for libraries that read by ranges. It is read by blocks, of which the last ones are kept.
 
     Libraries turn errors of their files into errors of their own: `failure` is what the source raised.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, block: int = 16 << 10) -> None:
         super().__init__()
         self._source = source
+        self._block = block
         self._position = 0
+        self._blocks: OrderedDict[int, bytes] = OrderedDict()
         self.failure: Exception | None = None
 
     def readable(self) -> bool:
@@ -104,15 +53,34 @@ class SeekableFile(io.RawIOBase):
         left = max(0, self._source.size - self._position)
         count = left if size is None or size < 0 else min(size, left)
         try:
-            content = self._source.read(self._position, self._position + count)
+            content = self._bytes(self._position, self._position + count)
         except Exception as error:
             self.failure = error
             raise
         self._position += count
         return content
 
+    def _bytes(self, start: int, stop: int) -> bytes:
+        if start == stop:
+            return b""
+        if stop - start > self._block:
+            return self._source.read(start, stop)
+        parts = [self._kept(index) for index in range(start // self._block, -(-stop // self._block))]
+        first = start - start % self._block
+        return b"".join(parts)[start - first : stop - first]
+
+    def _kept(self, index: int) -> bytes:
+        """Return a block, and keep it as the last one."""
+        if index not in self._blocks:
+            start = index * self._block
+            self._blocks[index] = self._source.read(start, min(start + self._block, self._source.size))
+            if len(self._blocks) > _BLOCKS:
+                self._blocks.popitem(last=False)
+        self._blocks.move_to_end(index)
+        return self._blocks[index]
+
     def readall(self) -> bytes:
-        """Return the bytes up to the end."""
+        """Return all bytes up to the end."""
         return self.read()
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
@@ -120,3 +88,8 @@ class SeekableFile(io.RawIOBase):
         content = self.read(len(buffer))
         buffer[: len(content)] = content
         return len(content)
+
+
+def scattered(source: Source) -> SeekableFile:
+    """Return a file that is read at many places, a little at each: 4 KiB, and at 20,000 of them. Raise TooMuch beyond."""
+    return SeekableFile(Counted(source, 20_000 * 4096), 4096)

@@ -6,7 +6,6 @@ NumPy's pickles: `numpy.ndarray.__reduce__` (protocols to 4) and `numpy._core.nu
 
 from __future__ import annotations
 
-import math
 import struct
 from collections import deque
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from typing import Any, Final, NamedTuple
 from mediatypes.files.dtypes import TORCH, of_name, of_numpy
 from mediatypes.files.opcodes import Skipped
 from mediatypes.files.pickles import DICT, SET, Global, Instance, Persistent
-from mediatypes.files.plain import plain_text
+from mediatypes.files.plain import plain, plain_text
 from mediatypes.files.reading import Limits, Malformed, TooMuch
 
 _NUMPY: Final = ("numpy.core.", "numpy._core.")
@@ -226,21 +225,6 @@ def storage_of(symbol: Any) -> Storage | None:
 # Values
 
 
-def _told(symbol: object) -> Any:
-    """Return a scalar as JSON and PostgreSQL hold it."""
-    match symbol:
-        case bool() | None:
-            return symbol
-        case int():
-            return symbol if -(1 << 63) <= symbol < 1 << 63 else "an integer beyond 64 bits"
-        case float():
-            return symbol if math.isfinite(symbol) else str(symbol)
-        case str():
-            return plain_text(symbol, _LONGEST)
-        case Global():
-            return _told(f"{symbol.module}.{symbol.name}")
-
-
 class Teller:
     """Tells symbols as JSON holds them: numbers and texts as they are, what is called or imported by its name."""
 
@@ -250,8 +234,12 @@ class Teller:
     def told(self, symbol: Any, depth: int = 4) -> Any:
         """Return a value; what is too deep, too much or of no such kind as a text that names it."""
         self._nodes -= 1
-        if symbol is None or isinstance(symbol, bool | int | float | str | Global):
-            return _told(symbol)
+        if isinstance(symbol, Global):
+            symbol = f"{symbol.module}.{symbol.name}"
+        if isinstance(symbol, str):
+            return plain_text(symbol, _LONGEST)
+        if symbol is None or isinstance(symbol, bool | int | float):
+            return plain(symbol)
         if depth == 0 or self._nodes < 0:
             return "…"
         if isinstance(symbol, list | tuple):

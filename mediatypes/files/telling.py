@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
-from mediatypes.record import FIELDS, Fact, InvalidFact, Provenance, Shape, is_plain
-
-_ITEMS: Final = 1000  # of a list, as mediatypes.record has them
+from mediatypes.record import FIELDS, MOST_ITEMS, Fact, InvalidFact, Provenance, Shape, is_plain
 
 
 class Telling:
     """The facts of one file, all of one provenance."""
 
-    def __init__(self, path: str, provenance: Provenance) -> None:
-        self.facts: list[Fact] = []
+    def __init__(self, path: str, provenance: Provenance, facts: list[Fact] | None = None) -> None:
+        """Collect facts in a list of its own, or add them to one that is there."""
+        self.facts: list[Fact] = facts if facts is not None else []
         self.path = path
         self._provenance = provenance
 
     def tell(self, field: str, value: Any, pointer: str = "") -> None:
-        """Add a fact, where the value is one; `pointer` is the JSON Pointer (RFC 6901) of what says so in the file."""
+        """Add a fact, where the value is one; `pointer` is the JSON Pointer (RFC 6901) of what says so in the file.
+
+        In an archive it is the name of the file in it that says so.
+        """
         fitting = _fitting(FIELDS[field], value)
         if fitting is None:
             return
@@ -38,17 +40,17 @@ def _fitting(shape: Shape, value: Any) -> Any:
             return value
         case Shape.TEXTS:
             items = value if isinstance(value, list) else [value]
-            texts = (_text(item) for item in items[:_ITEMS])
+            texts = (_text(item) for item in items[:MOST_ITEMS])
             return list(dict.fromkeys(text for text in texts if text and is_plain(text))) or None
         case Shape.OBJECTS:
             found: list[Any] = []
-            for item in value[:_ITEMS] if isinstance(value, list) else []:
+            for item in value[:MOST_ITEMS] if isinstance(value, list) else []:
                 if isinstance(item, dict) and is_plain(item) and item not in found:
                     found.append(item)
             return found or None
         case Shape.OBJECT:
-            items = list(value.items())[:_ITEMS] if isinstance(value, dict) else []
-            return {name: item for name, item in items if is_plain({name: item}) and item is not None} or None
+            items = list(value.items())[:MOST_ITEMS] if isinstance(value, dict) else []
+            return {name: item for name, item in items if is_plain({name: item})} or None
 
 
 def _text(value: Any) -> str | None:
@@ -81,5 +83,5 @@ def mapping(value: Any) -> dict[str, Any]:
 def listing(value: Any) -> list[Any]:
     """Return a list; one value is a list of it, nothing an empty one."""
     if isinstance(value, list):
-        return value[:_ITEMS]
+        return value[:MOST_ITEMS]
     return [] if value is None else [value]

@@ -11,7 +11,9 @@ from mediatypes.files.protobuf import BYTES, Budget, Message, signed
 from mediatypes.files.ranged import Cursor, InMemory
 from mediatypes.files.reading import Finding, Limits, Malformed, Reading, Source, Tensor, TooMuch
 from mediatypes.files.sstable import entries_of
-from mediatypes.files.weights import checked_name, elements, tell, weigh
+from mediatypes.files.telling import Telling
+from mediatypes.files.weights import checked_name, elements, weigh
+from mediatypes.record import Provenance
 
 _FIELDS: Final = 5  # fields that are looked at, for each entry of `Limits`
 _OPERATORS: Final = 10_000
@@ -40,6 +42,7 @@ class SavedModelReader:
     def read(self, path: str, source: Source, limits: Limits) -> Reading:
         """Return the signature that serves, TensorFlow's version, and operators that do more. Raise Unreadable."""
         reading = Reading("savedmodel")
+        telling = Telling(path, Provenance.HEADER, reading.facts)
         message = Message(Cursor(source, limits.header), source.size, Budget(limits.entries * _FIELDS))
         graphs = _Graphs()
         count = 0
@@ -53,17 +56,14 @@ class SavedModelReader:
             raise Malformed("has no graph of TensorFlow")
         reading.raw |= {"tags": graphs.tags[:100], "signatures": sorted(graphs.signatures)[:100]}
         reading.raw["operators"] = dict(graphs.operators.most_common(100))
-        for field, value in (
-            ("format", "savedmodel"),
-            ("framework", "tensorflow"),
-            ("framework_version", graphs.version),
-        ):
-            tell(reading, field, value, path)
+        telling.tell("format", "savedmodel")
+        telling.tell("framework", "tensorflow")
+        telling.tell("framework_version", graphs.version)
         served = graphs.signatures.get(_SERVING) or next(
             (signature for name, signature in graphs.signatures.items() if name != _INITIAL), {}
         )
         for field in ("inputs", "outputs"):
-            tell(reading, field, served.get(field), path)
+            telling.tell(field, served.get(field))
         reading.findings = graphs.findings()
         return reading
 
@@ -196,8 +196,9 @@ class CheckpointReader:
     def read(self, path: str, source: Source, limits: Limits) -> Reading:
         """Return the tensors by the names of their keys. Raise Unreadable."""
         reading = Reading("savedmodel" if path.rsplit("/", 1)[-1] == "variables.index" else "checkpoint")
-        tell(reading, "format", reading.format, path)
-        tell(reading, "framework", "tensorflow", path)
+        telling = Telling(path, Provenance.HEADER, reading.facts)
+        telling.tell("format", reading.format)
+        telling.tell("framework", "tensorflow")
         for key, value in entries_of(source, limits):
             message = Message(Cursor(InMemory(value), len(value)), len(value), Budget(10_000))
             if not key:
@@ -209,7 +210,7 @@ class CheckpointReader:
             tensor = _bundled(name, message)
             if name != _OBJECTS:
                 reading.tensors.append(tensor)
-        weigh(reading, path, [tensor for tensor in reading.tensors if _is_parameter(tensor.name)])
+        weigh(telling, reading.tensors, [tensor for tensor in reading.tensors if _is_parameter(tensor.name)])
         return reading
 
 
@@ -244,21 +245,24 @@ class KerasMetadataReader:
     def read(self, path: str, source: Source, limits: Limits) -> Reading:
         """Return what the model's root is, and what its layers would run when they are loaded. Raise Unreadable."""
         reading = Reading("savedmodel")
+        telling = Telling(path, Provenance.HEADER, reading.facts)
         message = Message(Cursor(source, limits.header), source.size, Budget(limits.entries))
-        tell(reading, "framework", "keras", path)
+        telling.tell("framework", "keras")
         for found in message.fields():
             if found.number != 1:
                 continue
             node = message.inner(found)
             for part in node.fields():
                 if part.number == 5:
-                    self._tell_node(reading, node.text(part, limits.buffered).encode(), path)
+                    self._tell_node(reading, telling, node.text(part, limits.buffered).encode())
         return reading
 
     @staticmethod
-    def _tell_node(reading: Reading, content: bytes, path: str) -> None:
+    def _tell_node(reading: Reading, telling: Telling, content: bytes) -> None:
         config = decoded(content)
         if isinstance(config, dict) and "architecture" not in {fact.field for fact in reading.facts}:
-            tell(reading, "architecture", config.get("class_name"), path)
-            tell(reading, "title", config.get("name"), path)
-        reading.findings += [finding for finding in findings_of(config, path) if finding not in reading.findings]
+            telling.tell("architecture", config.get("class_name"))
+            telling.tell("title", config.get("name"))
+        reading.findings += [
+            finding for finding in findings_of(config, telling.path) if finding not in reading.findings
+        ]

@@ -9,10 +9,11 @@ from typing import Final
 
 import msgspec
 
-from mediatypes.files.documents import decoded, json_object, trimmed, whole
+from mediatypes.files.documents import decoded, json_object, whole
+from mediatypes.files.paths import base_name
+from mediatypes.files.plain import plain_object
 from mediatypes.files.reading import Limits, Reading, Source
 from mediatypes.files.telling import Telling, present
-from mediatypes.files.words import base_name
 from mediatypes.record import Provenance
 
 _TOKENS: Final = "added_tokens_decoder"
@@ -66,7 +67,7 @@ class Tokenizer:
             added_tokens=len(found.added_tokens),
             **{name: part.type for name, part in parts if part is not None},
         )
-        return Reading(self.name, telling.facts, raw=trimmed(raw))
+        return Reading(self.name, telling.facts, raw=plain_object(raw))
 
 
 class TokenizerConfig:
@@ -87,7 +88,7 @@ class TokenizerConfig:
             telling.tell("extra", {"chat_template": True}, "/chat_template")
         raw = {name: value for name, value in document.items() if name not in (_TOKENS, "chat_template")}
         raw["has_chat_template"] = has_template
-        return Reading(self.name, telling.facts, raw=trimmed(raw))
+        return Reading(self.name, telling.facts, raw=plain_object(raw))
 
 
 class ChatTemplate:

@@ -12,12 +12,14 @@ from typing import Any, Final
 from mediatypes.files.estimators import tell_estimator
 from mediatypes.files.pickled import Pickled
 from mediatypes.files.pickles import DICT, Instance
-from mediatypes.files.ranged import scattered
 from mediatypes.files.reading import Limits, Malformed, Reading, Source, Tensor
+from mediatypes.files.seekable import scattered
 from mediatypes.files.symbols import Array, Storage, Strided, Teller, attributes, class_of, name_of, walk
-from mediatypes.files.weights import checked_name, count_tensors, elements, tell, weigh
+from mediatypes.files.telling import Telling
+from mediatypes.files.weights import checked_name, count_tensors, elements, weigh
 from mediatypes.files.zips import BEGIN as ZIP
 from mediatypes.files.zips import Zip
+from mediatypes.record import Provenance
 
 _NAMES: Final = (".pt", ".pth", ".bin", ".ckpt", ".ptl", ".jit", ".torchscript", ".pkl")
 _FIRST: Final = re.compile(
@@ -136,7 +138,8 @@ class _Lazy(_Known):
 
 
 def _tell(reading: Reading, root: Any, places: _Known, path: str, limits: Limits) -> None:
-    tell(reading, "format", reading.format, path)
+    telling = Telling(path, Provenance.HEADER, reading.facts)
+    telling.tell("format", reading.format)
     counted: list[Tensor] = []
     for names, found in walk(root, limits):
         tensor = _tensor(name_of(names), found, places)
@@ -145,16 +148,16 @@ def _tell(reading: Reading, root: Any, places: _Known, path: str, limits: Limits
         # A checkpoint holds the optimizer's moments beside the parameters.
         if not names or not names[0].startswith("optim"):
             counted.append(tensor)
-    tell_estimator(reading, root, path)
+    tell_estimator(reading, telling, root)
     if all(fact.field != "framework" for fact in reading.facts):
-        tell(reading, "framework", "pytorch", path)
+        telling.tell("framework", "pytorch")
     made = class_of(root)
     if made is not None and made.module and made.module.startswith("__torch__"):
-        tell(reading, "architecture", made.name, path)
+        telling.tell("architecture", made.name)
     hyperparameters = attributes(root).get("hyper_parameters")  # Lightning's checkpoints
     if isinstance(hyperparameters, Instance) and hyperparameters.made_by == DICT:
-        tell(reading, "hyperparameters", Teller().told(hyperparameters), path)
-    weigh(reading, path, counted)
+        telling.tell("hyperparameters", Teller().told(hyperparameters))
+    weigh(telling, reading.tensors, counted)
 
 
 def _tensor(name: str, found: Array | Strided, places: _Known) -> Tensor:

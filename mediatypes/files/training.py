@@ -10,10 +10,11 @@ from typing import Any, Final
 
 import msgspec
 
-from mediatypes.files.documents import decoded, json_object, json_value, text_of, trimmed, whole, yaml_value
+from mediatypes.files.documents import decoded, json_object, json_value, text_of, whole, yaml_value
+from mediatypes.files.paths import base_name
+from mediatypes.files.plain import plain_object
 from mediatypes.files.reading import Limits, Reading, Source, TooMuch
 from mediatypes.files.telling import Telling, listing, mapping, natural, present, text_in
-from mediatypes.files.words import TASKS, base_name
 from mediatypes.record import Provenance
 
 _STATE_LONGEST: Final = 16 << 20  # bytes of a trainer's state, whose log is long
@@ -21,6 +22,15 @@ _INDEX_LONGEST: Final = 32 << 20  # bytes of an index of shards
 _COSTS: Final = ("_runtime", "_per_second", "_samples", "_model_preparation_time", "_flos", "_mem_cpu_alloc_delta")
 _SPLITS: Final = ("eval", "test", "predict", "train")
 """The splits that the Trainer measures: the prefixes that it gives to the names of metrics."""
+_TASKS: Final = {
+    "CAUSAL_LM": "text-generation",
+    "SEQ_CLS": "text-classification",
+    "SEQ_2_SEQ_LM": "text2text-generation",
+    "TOKEN_CLS": "token-classification",
+    "QUESTION_ANS": "question-answering",
+    "FEATURE_EXTRACTION": "feature-extraction",
+}
+"""Hugging Face's tasks by the names of PEFT's TaskType."""
 _SETTINGS: Final = ("num_train_epochs", "train_batch_size", "max_steps")
 
 
@@ -44,10 +54,10 @@ class AdapterConfig:
         telling.tell("framework", "peft")
         telling.tell("framework_version", document.get("peft_version"), "/peft_version")
         task = document.get("task_type")
-        telling.tell("tasks", TASKS.get(task) if isinstance(task, str) else None, "/task_type")
+        telling.tell("tasks", _TASKS.get(task) if isinstance(task, str) else None, "/task_type")
         names = ("peft_type", "r", "lora_alpha", "lora_dropout", "target_modules", "bias", "use_rslora", "use_dora")
         telling.tell("hyperparameters", {name: document[name] for name in names if document.get(name) is not None})
-        return Reading(self.name, telling.facts, raw=trimmed(document))
+        return Reading(self.name, telling.facts, raw=plain_object(document))
 
 
 class _Totals(msgspec.Struct):
@@ -85,7 +95,7 @@ class WeightsIndex:
         telling.tell("parameters", parameters, "/metadata/total_parameters")
         telling.tell("format", "safetensors" if ".safetensors." in base_name(path) else "pytorch")
         raw = present(total_size=size, total_parameters=parameters, tensors=len(index.weight_map), files=files)
-        return Reading(self.name, telling.facts, raw=trimmed(raw))
+        return Reading(self.name, telling.facts, raw=plain_object(raw))
 
 
 class TrainerState:
@@ -108,7 +118,7 @@ class TrainerState:
         telling.tell("metrics", _measured(last), "/log_history")
         telling.tell("hyperparameters", {name: document[name] for name in _SETTINGS if natural(document.get(name))})
         raw = {name: value for name, value in document.items() if name != "log_history"}
-        return Reading(self.name, telling.facts, raw=trimmed(raw))
+        return Reading(self.name, telling.facts, raw=plain_object(raw))
 
 
 class TrainerResults:
@@ -126,7 +136,7 @@ class TrainerResults:
         document = json_object(source, limits)
         telling = Telling(path, Provenance.CONFIG)
         telling.tell("metrics", _measured(document))
-        return Reading(self.name, telling.facts, raw=trimmed(document))
+        return Reading(self.name, telling.facts, raw=plain_object(document))
 
 
 class EvaluationResults:
@@ -151,7 +161,7 @@ class EvaluationResults:
             if value is not None:
                 metrics.append(present(name=task or ref or "value", value=value, dataset=ref))
         telling.tell("metrics", metrics)
-        return Reading(self.name, telling.facts, raw=trimmed({"results": listing(document)}))
+        return Reading(self.name, telling.facts, raw=plain_object({"results": listing(document)}))
 
 
 def number(value: Any) -> int | float | None:

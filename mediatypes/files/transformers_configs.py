@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from mediatypes.files.documents import json_object, trimmed
+from mediatypes.files.documents import json_object
+from mediatypes.files.paths import base_name
+from mediatypes.files.plain import plain_object
 from mediatypes.files.reading import Limits, Reading, Source
 from mediatypes.files.telling import Telling, mapping, natural
-from mediatypes.files.words import base_name, precision
 from mediatypes.record import Provenance
+from mediatypes.values import precision
 
 _NESTED: Final = ("text_config", "llm_config", "language_config", "thinker_config", "decoder")
 """Where models of several modalities have the config of the one that reads and writes text."""
@@ -67,7 +69,7 @@ class ModelConfig:
         ]
         if len(types) > 1:
             telling.tell("input_types", types)
-        return Reading(self.name, telling.facts, raw=trimmed(document))
+        return Reading(self.name, telling.facts, raw=plain_object(document))
 
 
 class GenerationConfig:
@@ -81,7 +83,7 @@ class GenerationConfig:
 
     def read(self, path: str, source: Source, limits: Limits) -> Reading:
         """Return how the model generates, all of it raw. Raise Unreadable."""
-        return Reading(self.name, raw=trimmed(json_object(source, limits)))
+        return Reading(self.name, raw=plain_object(json_object(source, limits)))
 
 
 class PreprocessorConfig:
@@ -105,7 +107,7 @@ class PreprocessorConfig:
                 telling.tell("input_types", ["video"], f"/{name}")
             elif word:
                 telling.tell("input_types", ["audio"], f"/{name}")
-        return Reading(self.name, telling.facts, raw=trimmed(document))
+        return Reading(self.name, telling.facts, raw=plain_object(document))
 
 
 class PipelineIndex:
@@ -124,7 +126,7 @@ class PipelineIndex:
         telling.tell("framework", "diffusers")
         telling.tell("framework_version", document.get("_diffusers_version"), "/_diffusers_version")
         telling.tell("architecture", document.get("_class_name"), "/_class_name")
-        return Reading(self.name, telling.facts, raw=trimmed(document))
+        return Reading(self.name, telling.facts, raw=plain_object(document))
 
 
 def _tell_names(telling: Telling, document: dict[str, Any]) -> None:

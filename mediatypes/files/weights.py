@@ -8,8 +8,9 @@ from typing import Final
 
 from mediatypes.files.dtypes import BITS
 from mediatypes.files.ggml import TYPES
-from mediatypes.files.reading import Limits, Malformed, Reading, Tensor, TooMuch
-from mediatypes.record import Fact, Provenance
+from mediatypes.files.reading import Limits, Malformed, Tensor, TooMuch
+from mediatypes.files.telling import Telling
+from mediatypes.record import is_plain
 
 _LARGEST: Final = 1 << 63
 _DIMENSIONS: Final = 64
@@ -37,7 +38,7 @@ def elements(name: str, shape: Iterable[object]) -> tuple[tuple[int, ...], int]:
 
 def checked_name(name: str) -> str:
     """Return a tensor's name. Raise Malformed where it is longer than any or can't be stored."""
-    if len(name) > _NAME or "\0" in name or any("\ud800" <= char <= "\udfff" for char in name):
+    if len(name) > _NAME or not is_plain(name):
         raise Malformed(f"names a tensor as no tensor is named: {name!r:.80}")
     return name
 
@@ -48,24 +49,16 @@ def count_tensors(count: int, limits: Limits) -> None:
         raise TooMuch(f"has {count} tensors, of which {limits.entries} are read at most")
 
 
-def tell(reading: Reading, field: str, value: object, at: str) -> None:
-    """Add a fact that a header tells; what the field can't hold stays untold."""
-    try:
-        reading.facts.append(Fact(field, value, Provenance.HEADER, at))
-    except ValueError:  # InvalidFact, or a number that is too long to be shown in one.
-        return
-
-
-def weigh(reading: Reading, path: str, counted: Iterable[Tensor] | None = None) -> None:
+def weigh(telling: Telling, tensors: list[Tensor], counted: Iterable[Tensor] | None = None) -> None:
     """Add how many tensors there are, their elements together, and the type of most of these.
 
     `counted` are the tensors whose elements are parameters, where these aren't all. What two names share counts once, and
     what holds no numbers not at all.
     """
-    tell(reading, "tensors", len(reading.tensors), path)
+    telling.tell("tensors", len(tensors))
     by_type: Counter[str] = Counter()
     seen: set[tuple[int, int]] = set()
-    for tensor in reading.tensors if counted is None else counted:
+    for tensor in tensors if counted is None else counted:
         if tensor.dtype not in _NUMBERS:
             continue
         if tensor.offset is not None and tensor.size:
@@ -75,5 +68,5 @@ def weigh(reading: Reading, path: str, counted: Iterable[Tensor] | None = None) 
         by_type[tensor.dtype] += elements(tensor.name, tensor.shape)[1]
     total = by_type.total()
     if total:
-        tell(reading, "parameters", total, path)
-        tell(reading, "precision", by_type.most_common(1)[0][0], path)
+        telling.tell("parameters", total)
+        telling.tell("precision", by_type.most_common(1)[0][0])

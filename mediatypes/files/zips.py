@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from mediatypes.files.ranged import Counted, InMemory, Part, RangedFile, scattered
+from mediatypes.files.ranged import Counted, InMemory, Part
 from mediatypes.files.reading import Limits, Malformed, Source, TooMuch, Unreadable, Unsupported
+from mediatypes.files.seekable import SeekableFile, scattered
 
 BEGIN: Final = b"PK\x03\x04"
 """How an archive with an entry begins (APPNOTE.TXT, 4.3.7)."""
@@ -30,7 +31,7 @@ class Zip:
         self._limits = limits
         self._counted = Counted(source, min(_DIRECTORY, limits.header))
         with _translated():
-            self._archive = zipfile.ZipFile(RangedFile(self._counted))
+            self._archive = zipfile.ZipFile(SeekableFile(self._counted))
         self.entries: dict[str, zipfile.ZipInfo] = {entry.filename: entry for entry in self._archive.infolist()}
         """The entries' descriptions in the directory, by their names, in its order."""
         if len(self._archive.infolist()) > limits.entries:

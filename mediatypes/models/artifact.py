@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from mediatypes.models.documents import parsed
+from mediatypes.documents import parsed
 from mediatypes.oci import IMAGE_INDEX, IMAGE_MANIFEST
 from mediatypes.record import Fact, Kind
 

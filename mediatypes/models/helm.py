@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from mediatypes.documents import objects, texts
 from mediatypes.models.artifact import Artifact, Description, Role
-from mediatypes.models.documents import objects, texts
 from mediatypes.models.layers import layer, packing_of
 from mediatypes.models.places import Place, extra, stated
 from mediatypes.record import Kind

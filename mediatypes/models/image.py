@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from mediatypes.models import manifest_annotations, values
+from mediatypes import values
+from mediatypes.models import manifest_annotations
 from mediatypes.models.artifact import Artifact, Description, Role
 from mediatypes.models.layers import layer, packing_of
 from mediatypes.models.places import Place, extra, stated

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from mediatypes.documents import at, texts
 from mediatypes.models.artifact import Artifact, Description
-from mediatypes.models.documents import at, texts
 from mediatypes.models.places import Place, facts
 from mediatypes.oci import INDEX_TYPES
 from mediatypes.record import Kind, Provenance

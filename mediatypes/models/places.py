@@ -8,12 +8,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
-from mediatypes.models.documents import at, objects, texts
-from mediatypes.record import FIELDS, Fact, Provenance, Shape, fits
-
-_ITEMS: Final = 1000  # of one list: what a field can have
+from mediatypes.documents import at, objects, texts
+from mediatypes.record import FIELDS, MOST_ITEMS, Fact, Provenance, Shape, fits
 
 
 def as_it_is(value: Any) -> Any:
@@ -80,9 +78,9 @@ def fitting(shape: Shape, value: Any) -> Any:
 
 def _filled(value: dict[str, Any]) -> dict[str, Any] | None:
     said = ((name, item) for name, item in value.items() if item not in (None, "", [], {}))
-    return dict(islice(((name, item) for name, item in said if fits(Shape.OBJECT, {name: item})), _ITEMS)) or None
+    return dict(islice(((name, item) for name, item in said if fits(Shape.OBJECT, {name: item})), MOST_ITEMS)) or None
 
 
 def _distinct(items: Iterable[Any]) -> list[Any]:
     # By their JSON, since objects can't be keys, and lists from outside may be long.
-    return list(islice({json.dumps(item, sort_keys=True): item for item in items}.values(), _ITEMS))
+    return list(islice({json.dumps(item, sort_keys=True): item for item in items}.values(), MOST_ITEMS))

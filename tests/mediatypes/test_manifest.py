@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from mediatypes.digest import Digest
-from mediatypes.manifest import MAX_DEPTH, InvalidManifest, parse_manifest, referrer_descriptor
+from mediatypes.documents import MAX_DEPTH
+from mediatypes.manifest import InvalidManifest, parse_manifest, referrer_descriptor
 from mediatypes.oci import DOCKER_LIST, DOCKER_MANIFEST, IMAGE_INDEX, IMAGE_MANIFEST, NON_DISTRIBUTABLE
 
 CONFIG = {"mediaType": "application/vnd.oci.empty.v1+json", "digest": str(Digest.of(b"{}")), "size": 2}

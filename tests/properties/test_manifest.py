@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mediatypes.digest import Digest
-from mediatypes.manifest import MAX_DEPTH, InvalidManifest, parse_manifest, referrer_descriptor
+from mediatypes.documents import MAX_DEPTH
+from mediatypes.manifest import InvalidManifest, parse_manifest, referrer_descriptor
 from mediatypes.oci import IMAGE_INDEX, IMAGE_MANIFEST, INDEX_TYPES, MANIFEST_TYPES, NON_DISTRIBUTABLE
 
 TYPES = st.sampled_from(MANIFEST_TYPES)

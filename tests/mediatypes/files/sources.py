@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mediatypes.files.ranged import require_range
 from mediatypes.files.readers import reader_of
 from mediatypes.files.reading import HEAD, LIMITS, Limits, Reading, Source
-from mediatypes.files.seekable import require_range
 from mediatypes.record import Fact, Kind, recorded
 
 

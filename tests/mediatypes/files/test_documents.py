@@ -7,8 +7,9 @@ import re
 
 import pytest
 
-from mediatypes.files.documents import front_matter, trimmed, yaml_value
+from mediatypes.files.documents import front_matter, yaml_value
 from mediatypes.files.licenses import licence_of
+from mediatypes.files.plain import plain_object
 from mediatypes.files.reading import LIMITS, Malformed, TooMuch, Unreadable, Unsupported
 from mediatypes.record import Kind, is_plain, recorded
 from tests.mediatypes.files.sources import Bytes, read, values
@@ -151,7 +152,7 @@ def test_what_is_kept_of_a_document_is_always_storable() -> None:
     deep: object = "x"
     for _ in range(50):
         deep = {"a": deep, "b": [deep] * 3 if not isinstance(deep, dict) else []}
-    found = trimmed(
+    found = plain_object(
         {"deep": deep, "long": "x" * 10_000, "many": list(range(5000)), "nan": float("nan"), "nul\0": 1 << 80}
     )
     assert is_plain(found)

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mediatypes.files.ranged import Counted, Cursor, InMemory, Part, RangedFile
+from mediatypes.files.ranged import Counted, Cursor, InMemory, Part
 from mediatypes.files.reading import Malformed, Source, TooMuch
+from mediatypes.files.seekable import SeekableFile
 
 CONTENT = bytes(range(256)) * 300
 
@@ -37,7 +38,7 @@ def test_counted_bytes_end() -> None:
 
 @given(st.lists(st.tuples(st.sampled_from(["read", "set", "current", "end"]), st.integers(-5000, 70_000)), max_size=20))
 def test_a_ranged_file_does_what_a_file_does(steps: list[tuple[str, int]]) -> None:
-    ours, known = RangedFile(InMemory(CONTENT), 512), io.BytesIO(CONTENT)
+    ours, known = SeekableFile(InMemory(CONTENT), 512), io.BytesIO(CONTENT)
     for step, number in steps:
         if step == "read":
             assert ours.read(number) == known.read(number)

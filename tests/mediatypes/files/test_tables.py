@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.ipc
@@ -14,31 +13,8 @@ import pytest
 
 from mediatypes.files.reading import LIMITS, Limits, Malformed, TooMuch, Unsupported
 from mediatypes.files.samples import SAMPLE
+from tests.mediatypes.files.seeds import TABLE, arrow, parquet
 from tests.mediatypes.files.sources import Bytes, OnDisk, read, values
-
-TABLE = pa.table(
-    {
-        "id": pa.array([1, 2, 3], pa.int64()),
-        "text": ["a", "b", None],
-        "score": [0.5, None, 1.5],
-        "tags": pa.array([["x"], [], None], pa.list_(pa.string())),
-        "word": pa.array(["a", "b", "a"]).dictionary_encode(),
-    }
-)
-
-
-def parquet(table: pa.Table, **options: Any) -> bytes:
-    sink = io.BytesIO()
-    pyarrow.parquet.write_table(table, sink, **options)
-    return sink.getvalue()
-
-
-def arrow(table: pa.Table, batch: int, *, is_file: bool) -> bytes:
-    sink = io.BytesIO()
-    make = pyarrow.ipc.new_file if is_file else pyarrow.ipc.new_stream
-    with make(sink, table.schema) as writer:
-        writer.write_table(table, max_chunksize=batch)
-    return sink.getvalue()
 
 
 def fields(schema: pa.Schema) -> list[dict[str, str]]:

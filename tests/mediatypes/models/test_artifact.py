@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from mediatypes.digest import Digest
-from mediatypes.manifest import MAX_DEPTH
+from mediatypes.documents import MAX_DEPTH, MAX_SIZE
 from mediatypes.models.artifact import parse_artifact
-from mediatypes.models.documents import MAX_SIZE
 from mediatypes.oci import DOCKER_MANIFEST, IMAGE_INDEX, IMAGE_MANIFEST
 
 

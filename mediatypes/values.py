@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
-from mediatypes.models.documents import objects, texts
+from mediatypes.documents import objects, texts
 
 _COUNT: Final = re.compile(r"(?P<number>\d{1,12}(?:\.\d{1,9})?)\s*(?P<unit>[KMBTQ]?)", re.IGNORECASE | re.ASCII)
 _UNITS: Final = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12, "Q": 10**15}
@@ -36,8 +36,8 @@ PRECISIONS: Final = {
 """ModelPack's words for the type of a parameter (its config.md, precision), and what else tools call it."""
 FRAMEWORKS: Final = {
     "pytorch": ("torch", "pt"),
-    "tensorflow": ("tf",),
-    "keras": (),
+    "tensorflow": ("tf", "tensorflow-cpu"),
+    "keras": ("tf-keras",),
     "jax": ("flax",),
     "sklearn": ("scikit-learn", "scikitlearn", "scikit_learn"),
     "onnx": (),
@@ -93,9 +93,12 @@ def count(value: Any) -> int | None:
 
 
 def precision(value: Any) -> str | None:
-    """Return the type of most parameters: "BF16" and "torch.bfloat16" are bfloat16; of a list with commas the first."""
+    """Return the type of most parameters: "BF16" and "torch.bfloat16" are bfloat16; of a list with commas the first.
+
+    None where it is none, as "auto", which leaves it to the weights.
+    """
     word = _word(value, ",").removeprefix("torch.")
-    return _PRECISIONS.get(word, word) or None
+    return None if word in ("", "auto") else _PRECISIONS.get(word, word)
 
 
 def plain_precision(value: Any) -> str | None:

@@ -2,7 +2,8 @@
 
 Run in an environment of its own, since the libraries are heavy:
 pip install transformers tokenizers huggingface_hub datasets mlflow-skinny scikit-learn skops pandas mlcroissant
-python record_documents.py
+pip install torch peft accelerate diffusers pillow
+python record.py
 """
 
 from __future__ import annotations
@@ -42,6 +43,10 @@ def record_transformers() -> None:
             "precision": str(loaded.dtype).removeprefix("torch.") if loaded.dtype else None,
         }
     GenerationConfig(max_new_tokens=256, temperature=0.6, do_sample=True).save_pretrained(HERE / "llama")
+    generates = GenerationConfig.from_pretrained(HERE / "llama")
+    REPORTED["llama/generation_config.json"] = {
+        "raw": {name: getattr(generates, name) for name in ("max_new_tokens", "temperature", "do_sample")}
+    }
     state = TrainerState(epoch=3.0, global_step=30, max_steps=30, num_train_epochs=3, train_batch_size=8)
     for step in (10, 20, 30):
         state.log_history.append({"loss": 1.0 / step, "learning_rate": 5e-5, "epoch": step / 10, "step": step})
@@ -49,11 +54,23 @@ def record_transformers() -> None:
             {"eval_loss": 2.0 / step, "eval_accuracy": 0.6 + step / 100, "eval_runtime": 1.5, "step": step}
         )
     state.save_to_json(str(HERE / "llama" / "trainer_state.json"))
+    trained = TrainerState.load_from_json(str(HERE / "llama" / "trainer_state.json"))
+    REPORTED["llama/trainer_state.json"] = {
+        "hyperparameters": {
+            "num_train_epochs": trained.num_train_epochs,
+            "train_batch_size": trained.train_batch_size,
+            "max_steps": trained.max_steps,
+        },
+        "metrics": [
+            {"name": name, "value": trained.log_history[-1][f"eval_{name}"], "split": "eval"}
+            for name in ("accuracy", "loss")
+        ],
+    }
 
 
 def record_tokenizers() -> None:
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
     lines = ["the quick brown fox jumps over the lazy dog", "a registry of models and datasets"] * 10
     made = {
@@ -75,7 +92,101 @@ def record_tokenizers() -> None:
         if name == "bpe":
             fast.chat_template = "{% for message in messages %}{{ message.content }}{% endfor %}"
         fast.save_pretrained(HERE / name)
-        REPORTED[f"{name}/tokenizer.json"] = {"vocabulary_size": len(fast)}
+        loaded = AutoTokenizer.from_pretrained(HERE / name)
+        REPORTED[f"{name}/tokenizer.json"] = {"vocabulary_size": len(loaded)}
+        REPORTED[f"{name}/tokenizer_config.json"] = {
+            "raw": {"eos_token": loaded.eos_token, "pad_token": loaded.pad_token}
+        }
+        if loaded.chat_template:
+            REPORTED[f"{name}/chat_template.jinja"] = {"extra": {"chat_template": True}}
+
+
+def record_repository() -> None:
+    """Save a model in shards, an adapter of it, and what its training measured."""
+    import torch
+    from peft import LoraConfig, PeftConfig, get_peft_model
+    from safetensors import safe_open
+    from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainingArguments
+
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        hidden_size=8,
+        intermediate_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        vocab_size=80,
+        max_position_embeddings=64,
+        dtype="bfloat16",
+    )
+    model = LlamaForCausalLM(config).to(torch.bfloat16)
+    place = HERE / "sharded"
+    model.save_pretrained(place, max_shard_size="2KB")
+    tensors = model.state_dict()
+    parameters = model.num_parameters()
+    REPORTED["sharded/model.safetensors.index.json"] = {"tensors": len(tensors), "parameters": parameters}
+    for shard in sorted(place.glob("*.safetensors")):
+        with safe_open(shard, "pt") as opened:
+            counts = [opened.get_tensor(name).numel() for name in opened.keys()]  # noqa: SIM118
+        REPORTED[f"sharded/{shard.name}"] = {"tensors": len(counts), "parameters": sum(counts), "precision": "bfloat16"}
+    loaded = LlamaConfig.from_pretrained(place)
+    REPORTED["sharded/config.json"] = {
+        "architecture": loaded.architectures[0],
+        "vocabulary_size": loaded.vocab_size,
+        "context_length": loaded.max_position_embeddings,
+        "precision": str(loaded.dtype).removeprefix("torch."),
+    }
+
+    lora = LoraConfig(r=2, lora_alpha=4, target_modules=["q_proj"], task_type="CAUSAL_LM")
+    model.name_or_path = "example/sharded"
+    get_peft_model(model, lora).save_pretrained(HERE / "adapter")
+    said = PeftConfig.from_pretrained(HERE / "adapter")
+    REPORTED["adapter/adapter_config.json"] = {
+        "framework": "peft",
+        "framework_version": said.peft_version,
+        "base_models": [{"ref": said.base_model_name_or_path, "relation": "adapter"}],
+        "tasks": ["text-generation"],
+    }
+
+    trainer = Trainer(model, TrainingArguments(str(HERE / "results"), report_to=[]))
+    measured = {"eval_f1": 0.75, "eval_accuracy": 0.5, "eval_runtime": 3.5, "epoch": 1.0}
+    trainer.save_metrics("eval", measured, combined=False)
+    REPORTED["results/eval_results.json"] = {
+        "metrics": [{"name": name, "value": measured[f"eval_{name}"], "split": "eval"} for name in ("accuracy", "f1")]
+    }
+
+
+def record_pipelines() -> None:
+    import diffusers
+    from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
+    from transformers import BaseImageProcessor, CLIPImageProcessor
+
+    blocks = {"down_block_types": ("DownBlock2D",), "up_block_types": ("UpBlock2D",), "block_out_channels": (32,)}
+    pipeline = DDPMPipeline(UNet2DModel(8, layers_per_block=1, norm_num_groups=1, **blocks), DDPMScheduler(10))
+    pipeline.save_config(HERE / "pipeline")
+    REPORTED["pipeline/model_index.json"] = {
+        "framework": "diffusers",
+        "framework_version": diffusers.__version__,
+        "architecture": type(pipeline).__name__,
+    }
+    processor = CLIPImageProcessor(size={"shortest_edge": 224})
+    processor.save_pretrained(HERE / "processor")
+    REPORTED["processor/preprocessor_config.json"] = {
+        "input_types": ["image"] if isinstance(processor, BaseImageProcessor) else []
+    }
+
+
+def record_evaluations() -> None:
+    import yaml
+    from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml, parse_eval_result_entries
+
+    path = HERE / "evaluated" / ".eval_results" / "gsm8k.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    entry = EvalResultEntry(dataset_id="openai/gsm8k", task_id="gsm8k", value=82.5)
+    path.write_text(yaml.safe_dump(eval_result_entries_to_yaml([entry])))
+    said = parse_eval_result_entries(yaml.safe_load(path.read_text()))
+    REPORTED["evaluated/.eval_results/gsm8k.yaml"] = {
+        "metrics": [{"name": one.task_id, "value": one.value, "dataset": one.dataset_id} for one in said]
+    }
 
 
 def record_cards() -> None:
@@ -177,7 +288,7 @@ def saved_dataset() -> Any:
 
 
 def record_datasets() -> None:
-    from datasets import DatasetDict, disable_progress_bars
+    from datasets import DatasetDict, disable_progress_bars, load_from_disk
 
     disable_progress_bars()
     dataset = saved_dataset()
@@ -196,6 +307,12 @@ def record_datasets() -> None:
         REPORTED[name] = {"rows": dataset.num_rows, "features": features}
     for name in ("saved/train.csv", "saved/train.jsonl"):
         REPORTED[name] = {"rows": dataset.num_rows}
+    loaded = load_from_disk(str(HERE / "saved"))
+    for split, part in loaded.items():
+        REPORTED[f"saved/{split}/state.json"] = {
+            "raw": {"_data_files": [{"filename": Path(file["filename"]).name} for file in part.cache_files]}
+        }
+        REPORTED[f"saved/{split}/dataset_info.json"] = {"features": features}
     REPORTED["saved/dataset_dict.json"] = {"splits": [{"name": "train"}, {"name": "test"}]}
 
 
@@ -291,6 +408,9 @@ def written(path: Path, name: str) -> str:
 if __name__ == "__main__":
     record_transformers()
     record_tokenizers()
+    record_repository()
+    record_pipelines()
+    record_evaluations()
     record_datasets()
     record_cards()
     record_mlflow()

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final, NoReturn
 
-from mediatypes.manifest import MAX_DEPTH
-
+MAX_DEPTH: Final = 64
 MAX_SIZE: Final = 4 << 20  # bytes, as large as a manifest may be
 
 
@@ -26,7 +25,7 @@ def parsed(content: bytes | str) -> Any:
         document = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         return None
-    return document if _is_shallow(document) else None
+    return document if depth_of(document) <= MAX_DEPTH else None
 
 
 def at(document: object, pointer: str) -> Any:
@@ -37,6 +36,21 @@ def at(document: object, pointer: str) -> Any:
             return None
         found = found.get(step.replace("~1", "/").replace("~0", "~"))
     return found
+
+
+def depth_of(document: object) -> int:
+    """Return how many objects and lists stand inside one another, an empty one included."""
+    level = [document] if isinstance(document, dict | list) else []
+    depth = 0
+    while level:
+        depth += 1
+        level = [
+            child
+            for node in level
+            for child in (node.values() if isinstance(node, dict) else node)
+            if isinstance(child, dict | list)
+        ]
+    return depth
 
 
 def objects(value: object) -> list[dict[str, Any]]:
@@ -59,15 +73,3 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> NoReturn:
     raise _Ambiguous(name)
-
-
-def _is_shallow(document: object) -> bool:
-    level = [document] if isinstance(document, dict | list) else []
-    for _ in range(MAX_DEPTH):
-        level = [
-            child
-            for node in level
-            for child in (node.values() if isinstance(node, dict) else node)
-            if isinstance(child, dict | list)
-        ]
-    return not level
