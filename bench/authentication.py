@@ -2,8 +2,6 @@
 
 import base64
 import json
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +9,7 @@ from statistics import median
 from urllib.parse import quote
 
 from bench import kinds, wrk
-from bench.errors import BenchmarkError
+from bench.administration import admin
 from bench.payload import digest
 from bench.report import table
 from bench.servers import Server, running
@@ -32,7 +30,7 @@ def authentication(seconds: int, directory: Path) -> tuple[str, bool]:
     asking = replace(open_kind, environment={"BLACKLAKE_AUTH": "token"})
     rates: dict[str, list[float]] = {"open": [], "token": []}
     with running(open_kind, directory) as everybody, running(asking, directory) as guarded:
-        _add_organisation(guarded)
+        admin(guarded, "org", "add", REPOSITORY.partition("/")[0])
         content, _ = seed(everybody.port, REPOSITORY)
         seed(guarded.port, REPOSITORY, _authorization(guarded, "pull,push"))
         for number in range(ROUNDS):
@@ -61,15 +59,6 @@ def _text(everybody: list[float], guarded: list[float]) -> tuple[str, bool]:
         f"access token. Medians; that of the ratios of each round (the least to the greatest) is to be at least {BOUND}."
     )
     return f"{how}\n\n{rows}", ratio >= BOUND
-
-
-def _add_organisation(server: Server) -> None:
-    program = Path(sys.prefix, "bin", "blacklake")
-    organisation, data = REPOSITORY.partition("/")[0], str(server.home / "data")
-    command = [str(program), "admin", "org", "add", organisation, "--data-dir", data]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise BenchmarkError(f"the organisation can't be made: {done.stderr.strip()}")
 
 
 def _authorization(server: Server, actions: str) -> Mapping[str, str]:

@@ -1,7 +1,7 @@
 """The report: tables in Markdown, printed and kept in docs/benchmarks.md."""
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from statistics import median
 
@@ -15,9 +15,10 @@ from bench.wrk import CONNECTIONS, THREADS
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 START, END = "<!-- analysis -->", "<!-- /analysis -->"
 AUTHENTICATION = "## With authentication"
+VALIDATION = "## With schemas"
 SEARCH = "## Search"
 S3 = "## On S3"
-SECTIONS = (AUTHENTICATION, SEARCH, S3)
+SECTIONS = (AUTHENTICATION, VALIDATION, SEARCH, S3)
 NONE = "-"
 
 
@@ -47,8 +48,8 @@ def notes(outcome: Outcome) -> list[str]:
     return ["Not measured:", "\n".join(f"- {note}" for note in outcome.notes)] if outcome.notes else []
 
 
-def write(page: str, authentication: str, search: str, s3: str) -> None:
-    """Write the report into the documentation; what stands between the analysis markers there is kept."""
+def write(page: str, sections: Mapping[str, str]) -> None:
+    """Write the report into the documentation, with all of SECTIONS; what stands between the analysis markers there is kept."""
     analysis = f"{START}\n{END}"
     if PAGE.exists():
         _, start, rest = PAGE.read_text().partition(START)
@@ -57,9 +58,8 @@ def write(page: str, authentication: str, search: str, s3: str) -> None:
             analysis = f"{START}{kept}{END}"
     head = "# Benchmarks\n\n`make bench` writes this page; only the analysis is written by hand and kept."
     PAGE.write_text(f"{head}\n\n## Analysis\n\n{analysis}\n\n## How it was measured\n\n{page}\n")
-    write_section(AUTHENTICATION, authentication)
-    write_section(SEARCH, search)
-    write_section(S3, s3)
+    for title, text in sections.items():
+        write_section(title, text)
 
 
 def write_section(title: str, text: str) -> None:

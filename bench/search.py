@@ -7,8 +7,6 @@ slowest queries PostgreSQL's plan is shown, of the very statements that the regi
 import asyncio
 import json
 import re
-import subprocess
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Mapping
@@ -20,6 +18,7 @@ from urllib.parse import quote
 import asyncpg
 
 from bench import artifacts, kinds
+from bench.administration import admin
 from bench.errors import BenchmarkError
 from bench.report import table
 from bench.servers import Server, running
@@ -127,19 +126,10 @@ def _high(times: list[float]) -> float:
 
 def _readers(server: Server) -> dict[str, Mapping[str, str]]:
     """Return the headers by which each asks."""
-    _admin(server, "user", "add", artifacts.READER)
-    keys = {who: _admin(server, "apikey", "create", who, "--name", "bench") for who in ("admin", artifacts.READER)}
+    admin(server, "user", "add", artifacts.READER)
+    keys = {who: admin(server, "apikey", "create", who, "--name", "bench") for who in ("admin", artifacts.READER)}
     found: dict[str, Mapping[str, str]] = {who: {"Authorization": f"Bearer {key}"} for who, key in keys.items()}
     return found | {"anonymous": {}}
-
-
-def _admin(server: Server, *arguments: str) -> str:
-    program = Path(sys.prefix, "bin", "blacklake")
-    command = [str(program), "admin", *arguments, "--data-dir", str(server.home / "data")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise BenchmarkError(f"`blacklake admin {' '.join(arguments)}` failed: {done.stderr.strip()}")
-    return done.stdout.strip()
 
 
 def _postgres(server: Server) -> Path:

@@ -51,7 +51,8 @@ class Setup:
     """One way to run Blacklake.
 
     `door` is what answers plain reads: the fast lane or Quart. `python` is a version (`3.13`) whose virtual environment
-    is the running one or `.venv-VERSION`. `auth` says whether clients must show who they are.
+    is the running one or `.venv-VERSION`. `auth` says whether clients must show who they are. `enforces` has schemas
+    enforced in repositories that the official suite doesn't push to.
     """
 
     door: Door = "lane"
@@ -59,9 +60,11 @@ class Setup:
     python: str = THIS_PYTHON
     storage: Storage = "file"
     auth: Auth = "open"
+    enforces: bool = False
 
     def __str__(self) -> str:
-        return f"{self.door}, {self.server}, Python {self.python}, {self.storage}, {self.auth}"
+        schemas = ", schemas elsewhere" if self.enforces else ""
+        return f"{self.door}, {self.server}, Python {self.python}, {self.storage}, {self.auth}{schemas}"
 
 
 @dataclass(frozen=True)
@@ -69,13 +72,15 @@ class Server:
     """A server that runs.
 
     `host` is what clients write (`127.0.0.1:PORT`), `directory` is its own and empty but for `data` and `log`, the file
-    with everything that it says. `administration` is there where clients must show who they are.
+    with everything that it says. `administration` is there where clients must show who they are, and `schemas`, which is the
+    same, where some are to be enforced.
     """
 
     host: str
     directory: Path
     log: Path
     administration: Administration | None = None
+    schemas: Administration | None = None
 
     @property
     def url(self) -> str:
@@ -129,7 +134,8 @@ def node(
     try:
         host = _wait(process, log, setup)
         beside = Administration(program, {**env, "BLACKLAKE_DATA_DIR": str(directory / "data")}, directory)
-        yield Server(host, directory, log, beside if setup.auth == "token" else None)
+        asking = beside if setup.auth == "token" else None
+        yield Server(host, directory, log, asking, beside if setup.enforces else None)
     finally:
         _stop(process, log, setup)
 

@@ -19,13 +19,14 @@ import tempfile
 import textwrap
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from conformance import tools
 from conformance.administration import Administration
 from conformance.cluster import FAILED, MISSING, Cluster, ClusterSetup, started
+from conformance.enforcement import enforce
 from conformance.matrix import clusters, setups
 from conformance.results import Results, ResultsUnusable, read
 from conformance.server import Server, Setup, program_of
@@ -97,11 +98,18 @@ def recorded_checks() -> frozenset[str]:
     return frozenset(CHECKS.read_text(encoding="utf-8").splitlines())
 
 
-def run(host: str, profile: Profile, directory: Path, administration: Administration | None = None) -> Results:
+def run(
+    host: str,
+    profile: Profile,
+    directory: Path,
+    administration: Administration | None = None,
+    schemas: Administration | None = None,
+) -> Results:
     """Run the suite against the registry at `host` (`127.0.0.1:PORT`) and return what it left in `directory`.
 
-    Its repositories are new ones; where `administration` is there, they are those of a new user. Raise ResultsUnusable,
-    ToolMissing, BuildFailed or AdministrationFailed.
+    Its repositories are new ones; where `administration` is there, they are those of a new user, and where `schemas` is,
+    schemas are enforced beside them (conformance.enforcement). Raise ResultsUnusable, ToolMissing, BuildFailed or
+    AdministrationFailed.
     """
     program = tools.build(tools.go_tool("conformance"))
     space = f"conformance-{secrets.token_hex(4)}"
@@ -114,6 +122,8 @@ def run(host: str, profile: Profile, directory: Path, administration: Administra
         "OCI_RESULTS_DIR": str(directory),
         **(_user(administration, space) if administration is not None else {}),
     }
+    if schemas is not None:
+        enforce(schemas, space)
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / "output").open("wb") as output:
         try:
@@ -175,8 +185,12 @@ def main(arguments: list[str]) -> int:
 
 
 def _single(profile: Profile, *, matrix: bool) -> list[Setup]:
-    """Return the setups of one node in which a profile is run."""
-    return setups(turned=profile is DEFAULT) if matrix else [Setup()]
+    """Return the setups of one node in which a profile is run; in an open one and one with tokens schemas are enforced."""
+    if not matrix:
+        return [Setup(enforces=True), Setup(auth="token", enforces=True)]
+    found = setups(turned=profile is DEFAULT)
+    enforcing = [next(setup for setup in found if setup.auth == auth) for auth in ("open", "token")]
+    return [replace(setup, enforces=setup in enforcing) for setup in found]
 
 
 class _Runs:
@@ -219,7 +233,8 @@ class _Runs:
         begun = time.monotonic()
         found: list[str]
         try:
-            results = run(host, profile, directory, server.administration if server is not None else None)
+            schemas = server.schemas if isinstance(server, Server) else None
+            results = run(host, profile, directory, server.administration if server is not None else None, schemas)
         except ResultsUnusable as error:
             line, found = "no results", [str(error)]
         else:

@@ -9,18 +9,17 @@ it; `$id` and `$schema` inside it; patterns that RE2 can't do.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
 from schemas.names import URN
+from schemas.parts import APPLIES_TO, AppliesTo
 from schemas.patterns import InvalidPattern, compiled
 from schemas.violations import InvalidSchema, escaped
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
-APPLIES_TO: Final = "x-applies-to"
 
 LARGEST: Final = 32 << 10
 """Bytes of a schema."""
@@ -55,14 +54,6 @@ _FORBIDDEN: Final = {
     "$dynamicAnchor": "is not possible here: say $anchor",
     "$vocabulary": "is for meta-schemas only",
 }
-
-
-class AppliesTo(StrEnum):
-    """What a schema speaks of."""
-
-    ANNOTATIONS = "annotations"
-    CONFIG = "config"
-    RECORD = "record"
 
 
 class Subschema(NamedTuple):

@@ -13,19 +13,17 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
-from schemas.checks import APPLIES_TO, DEPTH, LARGEST, AppliesTo, check_form, check_references, walk
+from schemas.checks import DEPTH, LARGEST, check_form, check_references, walk
 from schemas.keywords import BoundedValidator, Budget, budget
 from schemas.messages import message_of
 from schemas.names import InvalidName, SchemaName, parse_id
+from schemas.parts import APPLIES_TO, LARGEST_DOCUMENT, AppliesTo
 from schemas.reading import Unreadable, read_json
 from schemas.types import AnnotationTypes
 from schemas.violations import LIMIT_RULE, MOST, InvalidSchema, TooMuch, Violation, escaped
 
 STEPS: Final = 25_000
 """What judging a document by a schema may take (schemas.keywords)."""
-
-LARGEST_DOCUMENT: Final = 256 << 10
-"""Bytes of a document that is judged, as JSON."""
 
 
 class Schema:

@@ -117,6 +117,10 @@ def test_the_api_of_an_open_server_loads_nothing_of_what_authenticates() -> None
     assert loaded & {"argon2", "cryptography", "jwt", "httpx", "http_message_signatures"} == set()
 
 
+def test_a_server_where_nothing_is_bound_loads_no_validator() -> None:
+    assert loaded_by("import registry.compose.server") & {"jsonschema", "referencing", "re2"} == set()
+
+
 def test_a_server_without_background_work_loads_no_queue_and_no_reader() -> None:
     assert loaded_by("import registry.compose.server") & {"pgqueuer", "pyarrow", "picklescan"} == set()
     assert loaded_by("import registry.compose.background") & {"pyarrow", "picklescan"} == set()

@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from mediatypes.digest import Digest
 from mediatypes.manifest import InvalidManifest, Manifest, parse_manifest
@@ -23,21 +23,21 @@ from mediatypes.ranges import ByteRange
 from registry.core.access import organisation_of, path_of
 from registry.core.blobs import Blobs
 from registry.core.delegation import oversee
-from registry.db import repositories, schema_bindings, schemas
+from registry.db import repositories, schema_bindings
 from registry.db.pool import Connection, Database
 from registry.db.schema_bindings import CoveringRow, Verdict, VerdictRow
 from registry.errors import BlobUnknown, ManifestInvalid, ManifestUnknown, MediaTypeUnsupported
-from schemas import built_in
-from schemas.checks import AppliesTo
-from schemas.names import SchemaReference, Version
+from schemas.parts import LARGEST_DOCUMENT, AppliesTo
 from schemas.reading import Unreadable, read_json
-from schemas.schema import LARGEST_DOCUMENT, Schema, read_schema
 from schemas.violations import LIMIT_RULE, TooMuch, Violation
+
+if TYPE_CHECKING:
+    from registry.core.ready_schemas import ReadySchemas
+    from schemas.schema import Schema
 
 Covering = tuple[CoveringRow, ...]
 
 _REMEMBERED: Final = 4096  # repositories
-_READY: Final = 64  # schemas of organisations, each with those that it refers to
 _INLINE: Final = 1000  # steps that no other request waits for in a thread's queue: some milliseconds
 
 
@@ -77,7 +77,7 @@ class Conformance:
         self._blobs = blobs
         # What covered a repository last only saves work: `require` asks for what does now, in the push's own transaction.
         self._remembered: OrderedDict[RepositoryName, Covering] = OrderedDict()
-        self._ready: OrderedDict[str, Schema] = OrderedDict()  # by $id, which never means another schema
+        self._ready: ReadySchemas | None = None
         self._judging = asyncio.Semaphore(1)
 
     def remembered(self, name: RepositoryName) -> Covering:
@@ -238,31 +238,13 @@ class Conformance:
     async def _schemas(self, bound: Sequence[CoveringRow]) -> dict[Schema, Mode]:
         """Return what is bound, each schema once, in the stricter mode where it is bound twice."""
         found: dict[Schema, Mode] = {}
+        if bound and self._ready is None:
+            self._ready = await asyncio.to_thread(_ready_schemas, self._db)
         for row in bound:
-            schema = await self._schema(row)
+            assert self._ready is not None
+            schema = await self._ready.of(row)
             found[schema] = Mode.ENFORCE if found.get(schema) is Mode.ENFORCE else Mode(row.mode)
         return found
-
-    async def _schema(self, row: CoveringRow) -> Schema:
-        if row.is_built_in:
-            version = Version(row.major, row.minor, row.patch or 0) if row.minor is not None else None
-            found = built_in.find(SchemaReference("", row.name, row.major, version))
-            assert found is not None  # a release never takes a schema away
-            return built_in.schema(found)
-        assert row.urn is not None  # what is bound is not removed
-        ready = self._ready.get(row.urn)
-        if ready is None:
-            ready = await self._made_ready(row.urn)
-            self._ready[row.urn] = ready
-            if len(self._ready) > _READY:
-                self._ready.popitem(last=False)
-        else:
-            self._ready.move_to_end(row.urn)
-        return ready
-
-    async def _made_ready(self, urn: str) -> Schema:
-        rows = await self._db.read("find_schemas", lambda conn: schemas.needed(conn, [urn]))
-        return await asyncio.to_thread(made, urn, {row.urn: row.content for row in rows})
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +255,13 @@ class _Unread:
     message: str
 
 
+def _ready_schemas(db: Database) -> ReadySchemas:
+    """Return what makes schemas ready. It takes its time and memory: a registry that has nothing bound imports none of it."""
+    from registry.core.ready_schemas import ReadySchemas
+
+    return ReadySchemas(db)
+
+
 def read_manifest(content: bytes, media_type: str) -> Manifest:
     """Return what a manifest names. Raise MediaTypeUnsupported, ManifestInvalid."""
     if media_type not in MANIFEST_TYPES:
@@ -281,13 +270,6 @@ def read_manifest(content: bytes, media_type: str) -> Manifest:
         return parse_manifest(content, media_type)
     except InvalidManifest as error:
         raise ManifestInvalid(str(error)) from None
-
-
-def made(urn: str, contents: Mapping[str, bytes]) -> Schema:
-    """Return the schema of an `$id`, from its bytes and those of all that it refers to. Raise InvalidSchema."""
-    read = {other: read_schema(content) for other, content in contents.items()}
-    name, document = read.pop(urn)
-    return Schema(name, document, {**built_in.documents(), **{other: one[1] for other, one in read.items()}})
 
 
 def deciding(covering: Covering, artifact_type: str | None, *, is_attached: bool) -> Sequence[CoveringRow]:

@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from registry.core.audit import Action, Actor, Event, record
-from registry.core.conformance import Mode, made
+from registry.core.conformance import Mode
 from registry.core.delegation import administer, oversee
+from registry.core.ready_schemas import made
 from registry.core.subjects import Target, parse_target
 from registry.db import schema_bindings, schemas
 from registry.db.pool import Connection, Database

@@ -32,7 +32,7 @@ def runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[object, 
             raise ToolMissing("nginx is missing")
         yield Server("127.0.0.1:1", tmp_path, tmp_path / "log")
 
-    def run(host: str, profile: Profile, directory: Path, administration: Administration | None) -> Results:
+    def run(host: str, profile: Profile, directory: Path, *_: Administration | None) -> Results:
         tried.append((host, profile.name))
         return PASSED
 
@@ -63,6 +63,17 @@ def test_clusters_alone_are_run_where_that_is_asked_for(runs: list[tuple[object,
     assert [(type(setup), sparse) for setup, sparse in runs] == [(ClusterSetup, "allow")] * 6
 
 
-def test_without_the_matrix_there_is_one_node_and_no_cluster(runs: list[tuple[object, str]]) -> None:
+def test_without_the_matrix_there_are_two_setups_of_one_node_and_no_cluster(runs: list[tuple[object, str]]) -> None:
     assert suite.main(["--profile", "all"]) == 0
-    assert runs == [("127.0.0.1:1", "all")]
+    assert runs == [("127.0.0.1:1", "all")] * 2
+
+
+@pytest.mark.parametrize("options", [[], ["--matrix"]])
+def test_the_report_names_the_setups_that_enforce_schemas_one_open_and_one_with_tokens(
+    options: list[str], runs: list[tuple[object, str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite.main([*options, "--profile", "all"])
+    enforcing = [line for line in capsys.readouterr().out.splitlines() if "schemas elsewhere" in line]
+    assert len([line for line in enforcing if "open, schemas" in line]) == 1
+    assert len([line for line in enforcing if "token, schemas" in line]) == 1
+    assert len(enforcing) == 2

@@ -8,7 +8,8 @@ from pathlib import Path
 from conformance.tools import path_of
 from schemas import built_in
 from schemas.checks import DEPTH, LARGEST, SUBSCHEMAS
-from schemas.schema import LARGEST_DOCUMENT, STEPS
+from schemas.parts import LARGEST_DOCUMENT
+from schemas.schema import STEPS
 from tests.docs.commands import ROOT, blocks, environment, listening
 from tests.docs.test_commands import BIN, run
 from tests.tools import needed
