@@ -109,7 +109,7 @@ async def test_a_push_needs_no_organisation_of_ours(
     [
         {"aud": "other"}, {"aud": [SERVICE, "other"]}, {"iss": "other"}, {"iss": "ACME AUTH"}, {"access": "nonsense"},
         {"access": [1]}, {"access": [{"type": "repository"}]}, {"access": [{"type": "repository", "name": [], "actions": []}]},
-        {"exp": int(time.time()) - 60}, {"nbf": int(time.time()) + 600},
+        {"exp": int(time.time()) - 60}, {"nbf": int(time.time()) + 86_400},
     ],
 )  # fmt: skip
 async def test_a_token_that_is_not_for_us_is_refused(
