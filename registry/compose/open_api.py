@@ -28,6 +28,7 @@ def add_open_api(
         from registry.http.api.reader_services import ReaderServices
 
         callers = OpenCallers(access, Networks(settings.trusted_proxies), limits)
-        return create_api(router, callers, ReaderServices(jobs=services.jobs, search=services.search), READER_ROUTES)
+        readers = ReaderServices(jobs=services.jobs, search=services.search, violations=services.violations)
+        return create_api(router, callers, readers, READER_ROUTES)
 
     return Beside(Lazily(make), app)

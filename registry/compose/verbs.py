@@ -21,6 +21,7 @@ from registry.core.search import Search
 from registry.core.services import Services
 from registry.core.tags import Tags
 from registry.core.uploads import Uploads
+from registry.core.violations import Violations
 from registry.db.pool import Database
 from registry.db.replicas import PATIENCE, Replicas
 from registry.storage.base import BlobStore
@@ -108,6 +109,7 @@ def create_services(
         search=Search(db, replicas),
         tags=Tags(db, deletion),
         uploads=Uploads(db, store),
+        violations=Violations(db),
     )
 
 

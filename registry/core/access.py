@@ -19,6 +19,7 @@ from registry.db import principals, rights
 from registry.db.lookups import Batcher
 from registry.db.pool import Database
 from registry.db.principals import StandingRow
+from registry.db.reaching import Reach
 from registry.db.rights import Epochs, RightsQuestion
 from registry.errors import AccessLost, AccessMissing, OrganisationUnknown
 
@@ -129,6 +130,18 @@ def organisation_of(name: RepositoryName) -> str:
 def path_of(name: RepositoryName) -> str:
     """Return the name by which rights are granted: always below an organisation."""
     return name if "/" in name else f"{LIBRARY}/{name}"
+
+
+def reach_of(caller: Caller) -> Reach:
+    """Return what of repositories a caller may see: those that it may pull from."""
+    bound = caller.bound
+    if bound is None:
+        return Reach(caller.principal_id)
+    return Reach(
+        caller.principal_id,
+        [name for name, permitted in bound.repositories.items() if permitted & PULL],
+        [prefix for prefix, permitted in bound.prefixes.items() if permitted & PULL],
+    )
 
 
 def pullable(caller: Caller, source: RepositoryName | None) -> list[str] | None:

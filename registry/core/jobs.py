@@ -8,17 +8,20 @@ from typing import Final
 
 from mediatypes.digest import Digest
 from mediatypes.names import RepositoryName
-from registry.core.access import EVERYONE, PULL, Caller
+from registry.core.access import EVERYONE, Caller, reach_of
 from registry.core.pages import Page
-from registry.db import jobs
-from registry.db.jobs import BegunJob, JobRow, Reach
+from registry.db import jobs, outbox
+from registry.db.jobs import BegunJob, JobRow
 from registry.db.pool import Connection, Database
 from registry.errors import JobUnknown
 
 DESCRIBE: Final = "describe"
 """The kind of job that finds out what an artifact is (registry.core.extraction)."""
 
-KINDS: Final = (DESCRIBE,)
+PUBLISH: Final = "publish"
+"""The kind of job that publishes what was found out of an artifact (registry.core.publication)."""
+
+KINDS: Final = (DESCRIBE, PUBLISH)
 STATES: Final = ("queued", "running", "done", "failed")
 MOST_ATTEMPTS: Final = 5
 """Attempts at a job; one that ends its worker counts, too."""
@@ -56,7 +59,7 @@ class Jobs:
 
     async def find(self, job_id: int, caller: Caller = EVERYONE) -> Job:
         """Return a job on what the caller may pull. Raise JobUnknown."""
-        row = await self._db.read("find_job", lambda conn: jobs.find(conn, job_id, reach=_reach(caller)))
+        row = await self._db.read("find_job", lambda conn: jobs.find(conn, job_id, reach=reach_of(caller)))
         if row is None:
             raise JobUnknown(job_id)
         return _job(row)
@@ -74,7 +77,7 @@ class Jobs:
         found = await self._db.read(
             "list_jobs",
             lambda conn: jobs.page(
-                conn, before=before, state=state, repository=repository, limit=limit + 1, reach=_reach(caller)
+                conn, before=before, state=state, repository=repository, limit=limit + 1, reach=reach_of(caller)
             ),
         )
         more = len(found) > limit
@@ -89,8 +92,13 @@ class Jobs:
         await self._db.statement("tell_job", lambda conn: jobs.tell(conn, job_id, total=total, progress=progress))
 
     async def finish(self, conn: Connection, job_id: int) -> None:
-        """Finish a job in the transaction that keeps its result: what is pushed again after it makes a new one."""
-        await jobs.done(conn, job_id)
+        """Finish a job in the transaction that keeps its result: what is asked for after it makes a new one.
+
+        What was asked for since the job began is asked for again, beginning with the description, which leads to all else.
+        """
+        missed = await jobs.done(conn, job_id)
+        if missed is not None:
+            await outbox.add(conn, outbox.DESCRIPTION_ASKED, repository_id=missed.repository_id, digest=missed.digest)
 
     async def fail(self, job_id: int, error: str) -> None:
         """Finish a job that is not tried again, and say why."""
@@ -114,18 +122,6 @@ class Jobs:
         """Return how many jobs are queued and running, by kind and state."""
         counted = await self._db.read("count_jobs", jobs.unfinished)
         return {(kind, state): counted.get((kind, state), 0) for kind in KINDS for state in ("queued", "running")}
-
-
-def _reach(caller: Caller) -> Reach:
-    """Return whose jobs a caller is told of."""
-    bound = caller.bound
-    if bound is None:
-        return Reach(caller.principal_id)
-    return Reach(
-        caller.principal_id,
-        [name for name, permitted in bound.repositories.items() if permitted & PULL],
-        [prefix for prefix, permitted in bound.prefixes.items() if permitted & PULL],
-    )
 
 
 def _job(row: JobRow) -> Job:

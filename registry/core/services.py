@@ -16,6 +16,7 @@ from registry.core.repositories import Repositories
 from registry.core.search import Search
 from registry.core.tags import Tags
 from registry.core.uploads import Uploads
+from registry.core.violations import Violations
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +35,4 @@ class Services:
     search: Search
     tags: Tags
     uploads: Uploads
+    violations: Violations

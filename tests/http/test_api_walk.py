@@ -76,14 +76,15 @@ QUERIES: dict[str, dict[str, str]] = {
     "schemas_unbind": {"target": "acme", "schema_name": "model/1"},
 }
 FILTERED = (
-    "artifacts_found", "artifacts_facets", "jobs_found", "robots_listed", "organisations_listed", "grants_listed",
+    "artifacts_found", "artifacts_facets", "jobs_found", "violations_found", "robots_listed", "organisations_listed",
+    "grants_listed",
 )  # fmt: skip
 """Lists that are for everybody, and hold what one may see: to who may see nothing they are empty."""
 BUILT_IN = "schemas_show_built_in"
 """What every registry has: it is for everybody, and here nobody has asked for one that there is."""
 
 
-FOR_READERS = ("artifacts_found", "artifacts_facets", "jobs_found", "jobs_shown")
+FOR_READERS = ("artifacts_found", "artifacts_facets", "jobs_found", "jobs_shown", "violations_found")
 """What shows everybody what he may pull: nothing, to who may pull nothing; and one of these is not there for him."""
 
 

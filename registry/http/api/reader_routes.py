@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from registry.http.api import artifacts, jobs
+from registry.http.api import artifacts, jobs, violations
 from registry.http.api.route import Route
 
-READER_ROUTES: Final[tuple[Route, ...]] = (*artifacts.ROUTES, *jobs.ROUTES)
+READER_ROUTES: Final[tuple[Route, ...]] = (*artifacts.ROUTES, *jobs.ROUTES, *violations.ROUTES)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from registry.core.jobs import Jobs
 from registry.core.search import Search
+from registry.core.violations import Violations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,3 +15,4 @@ class ReaderServices:
 
     jobs: Jobs
     search: Search
+    violations: Violations
