@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from mediatypes.digest import Digest, InvalidDigest
+from mediatypes.documents import parsed
 from mediatypes.models.artifact import parse_artifact
-from mediatypes.models.documents import parsed
 from mediatypes.names import RepositoryName, Tag
 from mediatypes.ranges import ByteRange
 from registry.core.access import Caller, reach_of

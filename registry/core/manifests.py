@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -15,7 +14,16 @@ from mediatypes.manifest import Manifest, referrer_descriptor
 from mediatypes.names import RepositoryName, Tag
 from registry.core.access import ALL, EVERYONE, PULL, Access, Caller, Permission
 from registry.core.audit import Action, Actor, Event, record, target_of
-from registry.core.conformance import BindingsChanged, Conformance, Covering, Judgement, Mode, read_manifest
+from registry.core.conformance import (
+    BindingsChanged,
+    Conformance,
+    Covering,
+    Judgement,
+    Mode,
+    is_attached,
+    moving,
+    read_manifest,
+)
 from registry.core.contents import Contents
 from registry.core.policy import DeletionRule, SparseRule
 from registry.db import blobs, manifests, repositories, tags
@@ -37,8 +45,6 @@ MAX_MANIFEST_SIZE: Final = 4 << 20
 
 _HINTS: Final = 4096
 _PARSE_INLINE: Final = 64 << 10
-# Which cosign writes anew for each signature.
-_SIGNATURE_TAG: Final = re.compile(r"sha256-[0-9a-f]{64}(?:\.(?:sig|att|sbom))?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +120,13 @@ class Manifests:
         extra_tags: Sequence[Tag],
         held: frozenset[Permission] = ALL,
         actor: Actor | None = None,
+        is_derived: bool = False,
     ) -> PushedManifest:
         """Store a manifest and point its tags at it, all or nothing (end-7).
 
         `held` is what the pusher may do: who may sign, but not push, stores referrers and signature tags only. An `actor` is
-        recorded in the audit log (`core.audit`), as with the other verbs. Raise
+        recorded in the audit log (`core.audit`), as with the other verbs. What the registry itself has derived (`is_derived`)
+        needs its subject to be there, else ManifestUnknown is raised, and no work follows it. Raise
         MediaTypeUnsupported, ManifestInvalid, ManifestNonconforming, DigestMismatch, ManifestBlobUnknown, AccessMissing or
         TagMoveDenied; nothing is stored then.
         """
@@ -131,8 +139,7 @@ class Manifests:
         if isinstance(reference, Digest) and reference != digest:
             raise DigestMismatch(str(reference), str(digest))
         names = (*extra_tags,) if isinstance(reference, Digest) else (reference, *extra_tags)
-        moving = [tag for tag in names if _SIGNATURE_TAG.fullmatch(tag) is None]
-        is_signature = not moving and (bool(names) or manifest.subject is not None)
+        is_signature = is_attached(names, has_subject=manifest.subject is not None)
         if Permission.PUSH not in held and not is_signature:
             raise AccessMissing(name, ("pull", "push"))
         new = NewManifest(
@@ -153,10 +160,14 @@ class Manifests:
                 raise ManifestNonconforming(name, [asdict(one) for one in refused])
             repository_id = await repositories.find_or_create(conn, name)
             await self._require_content(conn, name, manifest, repository_id)
-            await manifests.put(conn, new, repository_id=repository_id)
+            if is_derived and not await manifests.held(
+                conn, [*filter(None, [new.subject])], repository_id=repository_id
+            ):
+                raise ManifestUnknown(name, str(new.subject))
+            await manifests.put(conn, new, repository_id=repository_id, is_told=not is_derived)
             await self._conformance.record(conn, digest, judgement, repository_id=repository_id)
             others = await tags.point(conn, names, repository_id=repository_id, digest=digest, by=by) if names else []
-            denied = [] if Permission.TAG_MOVE in held else [tag for tag in others if tag in moving]
+            denied = [] if Permission.TAG_MOVE in held else moving(others)
             if denied:
                 raise TagMoveDenied(name, denied)
             moved = await tags.move(conn, others, repository_id=repository_id, digest=digest, by=by) if others else []
