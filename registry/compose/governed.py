@@ -172,7 +172,6 @@ def add_admin_api(
         teams=Teams(db),
         throttle=doors.throttle,
         trusted=Trusted(db),
-        violations=services.violations,
         verification=Verification(db, audit_key.verify),
         on_password_change=on_password_change(settings),
     )
