@@ -16,6 +16,8 @@ from mediatypes.models.manifest_annotations import stated_kind
 from mediatypes.record import Kind
 
 UNPACK: Final = "io.deis.oras.content.unpack"
+UNTYPED: Final = "application/vnd.oci.image.layer.v1.tar"
+"""What oras calls a file of which nobody says the type, whatever it is (oras-go, content/file: defaultBlobMediaType)."""
 CROISSANT: Final = re.compile(r'application/ld\+json;\s*profile="?http://mlcommons\.org/croissant/[\d.]+"?')
 
 MODEL_FILES: Final = re.compile(
@@ -61,6 +63,9 @@ def _packed(descriptor: Descriptor) -> Layer:
     packing = packing_of(descriptor.media_type)
     if packing is Packing.RAW and descriptor.annotations.get(UNPACK) == "true":
         packing = Packing.TAR_GZIP  # What `oras` makes of a directory, whatever type its layer is given.
+    path = path_of(descriptor)
+    if descriptor.media_type == UNTYPED and UNPACK not in descriptor.annotations and path and not path.endswith(".tar"):
+        packing = Packing.RAW
     return layer(descriptor, packing)
 
 

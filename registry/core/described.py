@@ -25,6 +25,11 @@ _LONGEST_PATH: Final = 1024  # bytes
 _LONGEST_PROBLEM: Final = 2000  # characters
 _LEVELS: Final = ("dangerous", "suspicious")
 _SHARD: Final = re.compile(r"(?P<name>.*)-\d{5,6}-of-\d{5,6}(?P<suffix>\.[^/]+)")
+_OF_MODELS: Final = frozenset(
+    ("adapter-config", "diffusers-pipeline", "mlmodel", "model-card", "savedmodel", "transformers-config")
+)
+_OF_DATASETS: Final = frozenset(("croissant", "dataset-card", "dataset-dict", "dataset-infos"))
+"""Formats of files that only models and only datasets have."""
 _COUNTED: Final = ("parameters", "tensors", "rows")
 
 
@@ -142,8 +147,11 @@ def _kind(kind: Kind, files: Sequence[_File], children: Sequence[_Child]) -> Kin
         return Kind(children[0][1])
     if kind is not Kind.FILES:
         return kind
-    if any(file.get("tensors") for _, file in files):
+    formats = {str(file.get("format")) for _, file in files}
+    if any(file.get("tensors") for _, file in files) or formats & _OF_MODELS:
         return Kind.MODEL
+    if formats & _OF_DATASETS:
+        return Kind.DATASET
     return Kind.DATASET if any(fact.field == "rows" for _, file in files for fact in _facts(file)) else kind
 
 
