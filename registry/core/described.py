@@ -15,7 +15,7 @@ from mediatypes.models.artifact import Artifact, Description, Layer, Packing
 from mediatypes.record import Fact, InvalidFact, Kind, Provenance, Record, recorded
 from registry.db.artifacts import ArtifactRow, FileRow, MetricRow
 
-RECORD_VERSION: Final = 1
+RECORD_VERSION: Final = 2
 """Of what is made of facts. Raise it when records come out otherwise: artifacts of another one are described again."""
 
 _LONGEST: Final = 255  # characters of a value that is looked for by an index

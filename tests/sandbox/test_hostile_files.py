@@ -87,7 +87,9 @@ async def read(sandbox: Sandbox, hostile: Hostile, outcome: Outcome) -> None:
         outcome.seconds.append((time.monotonic() - began, name))
     problems = [text for text in (found["problem"], *(file.get("problem") for file in found["files"])) if text]
     is_over = any(LIMITED.search(problem) for problem in problems)
-    outcome.kinds["read" if not problems else "refused as over a limit" if is_over else "refused as malformed"] += 1
+    is_read = any(file.get("format") for file in found["files"])
+    well = "read" if is_read else "listed, as no reader knows it"
+    outcome.kinds[well if not problems else "refused as over a limit" if is_over else "refused as malformed"] += 1
     outcome.reasons.update(" ".join(problem.split()[:5]) for problem in problems)
     outcome.harmed += [f"{name}: {problem}" for problem in problems if "fails at" in problem]
     outcome.harmed += [f"{name}: {file['path']!r}" for file in found["files"] if not is_storable(file)]
