@@ -63,10 +63,15 @@ def _packed(descriptor: Descriptor) -> Layer:
     packing = packing_of(descriptor.media_type)
     if packing is Packing.RAW and descriptor.annotations.get(UNPACK) == "true":
         packing = Packing.TAR_GZIP  # What `oras` makes of a directory, whatever type its layer is given.
-    path = path_of(descriptor)
-    if descriptor.media_type == UNTYPED and UNPACK not in descriptor.annotations and path and not path.endswith(".tar"):
+    if descriptor.media_type == UNTYPED and UNPACK not in descriptor.annotations and _is_file(path_of(descriptor)):
         packing = Packing.RAW
     return layer(descriptor, packing)
+
+
+def _is_file(path: str) -> bool:
+    """Say whether a name is that of a file, and of no archive: by its suffix, or as one that is known, such as LICENSE."""
+    suffix = posixpath.splitext(path)[1]
+    return suffix != ".tar" if suffix else role_of(path) is not Role.OTHER
 
 
 FORMAT: Final = Files()

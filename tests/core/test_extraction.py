@@ -167,7 +167,7 @@ async def test_files_in_archives_are_read_where_they_are(
     packing: str, pack: Any, extraction: Extraction, services: Services, sql: Sql
 ) -> None:
     layer = pack(tar(model__safetensors=WEIGHTS, config__json=CONFIG))
-    digest = await push(services, {"checkpoint.tar": layer}, media_type=f"application/vnd.oci.image.layer.v1.{packing}")
+    digest = await push(services, {"checkpoint": layer}, media_type=f"application/vnd.oci.image.layer.v1.{packing}")
     await describe(extraction, sql, digest)
     found = await artifact_of(sql, digest)
     assert (found["parameters"], found["architecture"]) == (808, "LlamaForCausalLM")
