@@ -54,7 +54,7 @@ image: install
 
 soak: install
 	$(BIN)/python -m pytest tests/faults tests/db/test_statements.py tests/properties tests/storage/test_write_once.py \
-		tests/http/test_api_schema.py --soak
+		tests/http/test_api_schema.py tests/sandbox/test_hostile_files.py --soak
 
 clean:
 	rm -rf .venv .venv-3.13 build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

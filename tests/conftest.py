@@ -29,6 +29,14 @@ pytest.register_assert_rewrite("tests.contract.blobstore")
 _numbers = itertools.count(1)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options of the soak."""
+    group = parser.getgroup("soak")
+    group.addoption("--soak", action="store_true", help="run all rounds; those of tests/faults write into docs/soak.md")
+    group.addoption("--soak-rounds", type=int, default=None, help="how many rounds of tests/faults")
+    group.addoption("--soak-seed", default=None, help="repeat the schedule of an earlier run")
+
+
 def pytest_report_header() -> list[str]:
     """Say which servers the storage is tried on."""
     found = s3_servers.available()

@@ -1,4 +1,8 @@
-"""All readers of files, in the order in which they are asked: what a file is named says more than how it begins."""
+"""All readers of files, in the order in which they are asked.
+
+First those of formats whose beginning can be no other's, whatever a file is named; then those that go by the name, what is
+special before what is general.
+"""
 
 from __future__ import annotations
 
@@ -30,10 +34,12 @@ from mediatypes.files.training import AdapterConfig, EvaluationResults, TrainerR
 from mediatypes.files.transformers_configs import GenerationConfig, ModelConfig, PipelineIndex, PreprocessorConfig
 
 READERS: Final[tuple[FileReader, ...]] = (
-    SafetensorsReader(),
     GgufReader(),
-    OnnxReader(),
     NpyReader(),
+    Parquet(),
+    Arrow(),
+    SafetensorsReader(),
+    OnnxReader(),
     NpzReader(),
     KerasReader(),
     DdufReader(),
@@ -45,6 +51,7 @@ READERS: Final[tuple[FileReader, ...]] = (
     TorchReader(),
     LegacyTorchReader(),
     PickleReader(),
+    Croissant(),
     ModelConfig(),
     GenerationConfig(),
     PreprocessorConfig(),
@@ -65,9 +72,6 @@ READERS: Final[tuple[FileReader, ...]] = (
     DatasetInfos(),
     DatasetDict(),
     DatasetState(),
-    Parquet(),
-    Arrow(),
-    Croissant(),
     Delimited(),
     JsonLines(),
     JsonRecords(),

@@ -16,8 +16,8 @@ from mediatypes.models.manifest_annotations import stated_kind
 from mediatypes.record import Kind
 
 UNPACK: Final = "io.deis.oras.content.unpack"
-UNTOLD: Final = "application/vnd.oci.image.layer.v1.tar"
-"""The type that `oras push` gives files whose type nobody says, whatever they are."""
+UNTYPED: Final = "application/vnd.oci.image.layer.v1.tar"
+"""What oras calls a file of which nobody says the type, whatever it is (oras-go, content/file: defaultBlobMediaType)."""
 CROISSANT: Final = re.compile(r'application/ld\+json;\s*profile="?http://mlcommons\.org/croissant/[\d.]+"?')
 
 MODEL_FILES: Final = re.compile(
@@ -59,19 +59,19 @@ def kind_of(paths: Iterable[str]) -> Kind:
     return Kind.DATASET if Role.DATASET in roles and roles <= beside else Kind.FILES
 
 
-def _is_a_file(path: str) -> bool:
-    """Say whether a path is one of a file that is no archive, by its name."""
-    suffix = posixpath.splitext(path)[1].lower()
-    return suffix != ".tar" and (bool(suffix) or role_of(path) is not Role.OTHER)
-
-
 def _packed(descriptor: Descriptor) -> Layer:
     packing = packing_of(descriptor.media_type)
     if packing is Packing.RAW and descriptor.annotations.get(UNPACK) == "true":
         packing = Packing.TAR_GZIP  # What `oras` makes of a directory, whatever type its layer is given.
-    elif descriptor.media_type == UNTOLD and UNPACK not in descriptor.annotations and _is_a_file(path_of(descriptor)):
+    if descriptor.media_type == UNTYPED and UNPACK not in descriptor.annotations and _is_file(path_of(descriptor)):
         packing = Packing.RAW
     return layer(descriptor, packing)
+
+
+def _is_file(path: str) -> bool:
+    """Say whether a name is that of a file, and of no archive: by its suffix, or as one that is known, such as LICENSE."""
+    suffix = posixpath.splitext(path)[1]
+    return suffix != ".tar" if suffix else role_of(path) is not Role.OTHER
 
 
 FORMAT: Final = Files()

@@ -17,7 +17,7 @@ from registry.db.artifacts import ArtifactRow, FileRow, MetricRow
 from schemas.migrations import MIGRATIONS, Unnamed, read_envelope
 from schemas.names import Version
 
-RECORD_VERSION: Final = 1
+RECORD_VERSION: Final = 2
 """Of what is made of facts. Raise it when records come out otherwise: artifacts of another one are described again."""
 
 _LONGEST: Final = 255  # characters of a value that is looked for by an index
@@ -27,6 +27,11 @@ _LONGEST_PATH: Final = 1024  # bytes
 _LONGEST_PROBLEM: Final = 2000  # characters
 _LEVELS: Final = ("dangerous", "suspicious")
 _SHARD: Final = re.compile(r"(?P<name>.*)-\d{5,6}-of-\d{5,6}(?P<suffix>\.[^/]+)")
+_OF_MODELS: Final = frozenset(
+    ("adapter-config", "diffusers-pipeline", "mlmodel", "model-card", "savedmodel", "transformers-config")
+)
+_OF_DATASETS: Final = frozenset(("croissant", "dataset-card", "dataset-dict", "dataset-infos"))
+"""Formats of files that only models and only datasets have."""
 _COUNTED: Final = ("parameters", "tensors", "rows")
 
 
@@ -168,8 +173,11 @@ def _kind(kind: Kind, files: Sequence[_File], children: Sequence[_Child]) -> Kin
         return Kind(children[0][1])
     if kind is not Kind.FILES:
         return kind
-    if any(file.get("tensors") for _, file in files):
+    formats = {str(file.get("format")) for _, file in files}
+    if any(file.get("tensors") for _, file in files) or formats & _OF_MODELS:
         return Kind.MODEL
+    if formats & _OF_DATASETS:
+        return Kind.DATASET
     return Kind.DATASET if any(fact.field == "rows" for _, file in files for fact in _facts(file)) else kind
 
 

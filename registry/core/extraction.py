@@ -33,8 +33,11 @@ from registry.errors import ManifestUnknown
 from registry.sandbox import Refused, Sandbox
 from registry.storage.base import BlobStore, StorageKey
 
-READERS_VERSION: Final = 1
-"""Of the readers of files. Raise it when they say more or otherwise: blobs are read again then."""
+READERS_VERSION: Final = 2
+"""Of the readers of files. Raise it when they say more or otherwise of a file: blobs are read again then.
+
+What they said at each version is noted in tests/core/test_readers_version.py.
+"""
 
 _LARGEST_CONFIG: Final = 4 << 20  # bytes, as of a manifest
 _HEADERS: Final = 256 << 20  # bytes that are read of a file, at most

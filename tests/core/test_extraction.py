@@ -228,10 +228,12 @@ async def test_a_blob_is_read_once_for_all_artifacts_and_again_by_newer_readers(
     await describe(extraction, sql, renamed)  # readers go by the name, too
     assert len(reads) > 3 * config + 1
     reads.clear()
-    monkeypatch.setattr(extraction_module, "READERS_VERSION", 2)
+    monkeypatch.setattr(extraction_module, "READERS_VERSION", extraction_module.READERS_VERSION + 1)
     await describe(extraction, sql, first)
     assert len(reads) == config + 1
-    assert await sql.fetchval("SELECT version FROM readings WHERE manner = 'raw:model.safetensors'") == 2
+    assert await sql.fetchval("SELECT version FROM readings WHERE manner = 'raw:model.safetensors'") == (
+        extraction_module.READERS_VERSION
+    )
 
 
 async def test_a_file_that_is_refused_is_said_so_and_the_others_count(

@@ -1,0 +1,25 @@
+"""What readers say belongs to their version: where they say more or otherwise, it is raised, and blobs are read again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from mediatypes.files.ranged import InMemory
+from registry.core.extraction import READERS_VERSION
+from registry.reading import read
+from tests.mediatypes.files.seeds import DOCUMENTS, WEIGHTS, recorded
+
+SAID = {2: "0d9708165aef98db9384c73fc2c36f39960059743a48e3e40ff1ddad08f3f1b6"}
+"""By version the SHA-256 of what all readers say of the recorded files."""
+
+
+def said() -> str:
+    """Return the digest of what is said."""
+    files = {**recorded(WEIGHTS), **recorded(DOCUMENTS)}
+    told = {path: read({"packing": "raw", "path": path}, InMemory(content)) for path, content in sorted(files.items())}
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def test_the_readers_say_what_their_version_says() -> None:
+    assert {READERS_VERSION: said()} == SAID, "raise READERS_VERSION, and note the new digest for it"
