@@ -10,6 +10,8 @@ from pathlib import Path
 from bench import kinds, report, s3
 from bench.authentication import authentication
 from bench.compare import compare
+from bench.descriptions import ARTIFACTS, descriptions
+from bench.descriptions import ROUNDS as DESCRIPTIONS_ROUNDS
 from bench.errors import BenchmarkError
 from bench.profile import profile
 from bench.search import ROUNDS, search
@@ -30,6 +32,7 @@ def _arguments() -> argparse.Namespace:
     commands.add_parser("s3", help="only: Blacklake and distribution v3 with their blobs in S3")
     commands.add_parser("authentication", help="only: what a token in every request costs")
     commands.add_parser("validation", help="only: what schemas add to a push")
+    commands.add_parser("descriptions", help="only: how many artifacts are described in a second")
     commands.add_parser("search", help="only: how long it takes to find artifacts")
     commands.add_parser("profile", help="only: who uses the processor during manifest GETs by tag")
     return parser.parse_args()
@@ -84,6 +87,13 @@ def _validation(scale: Scale, directory: Path) -> tuple[str, bool]:
     return validation(1, 20, directory)[0], True
 
 
+def _descriptions(scale: Scale, directory: Path) -> tuple[str, bool]:
+    """Return the section on descriptions, which has no bound."""
+    if scale is FULL:
+        return descriptions(DESCRIPTIONS_ROUNDS, ARTIFACTS, directory), True
+    return descriptions(1, 20, directory), True
+
+
 def _search(scale: Scale, directory: Path) -> tuple[str, bool]:
     """Return the section on search; a smoke run's few artifacts say nothing of how long it takes."""
     if scale is FULL:
@@ -95,6 +105,7 @@ def _search(scale: Scale, directory: Path) -> tuple[str, bool]:
 _SECTIONS: dict[str, tuple[str, Callable[[Scale, Path], tuple[str, bool]]]] = {
     "authentication": (report.AUTHENTICATION, _authentication),
     "validation": (report.VALIDATION, _validation),
+    "descriptions": (report.DESCRIPTIONS, _descriptions),
     "search": (report.SEARCH, _search),
     "s3": (report.S3, s3.section),
 }

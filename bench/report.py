@@ -16,9 +16,10 @@ PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 START, END = "<!-- analysis -->", "<!-- /analysis -->"
 AUTHENTICATION = "## With authentication"
 VALIDATION = "## With schemas"
+DESCRIPTIONS = "## Descriptions"
 SEARCH = "## Search"
 S3 = "## On S3"
-SECTIONS = (AUTHENTICATION, VALIDATION, SEARCH, S3)
+SECTIONS = (AUTHENTICATION, VALIDATION, DESCRIPTIONS, SEARCH, S3)
 NONE = "-"
 
 

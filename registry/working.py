@@ -8,7 +8,7 @@ import signal
 import structlog
 
 from registry.compose.answers import create_admin_listener
-from registry.compose.background import Background
+from registry.compose.background import AT_ONCE, Background
 from registry.compose.verbs import create_services, create_store
 from registry.config import Settings
 from registry.db import migrate
@@ -55,7 +55,7 @@ async def _work(settings: Settings, url: str) -> int:
     store = create_store(settings)
     # Of several nodes on a machine each has its own loops: they may have been started because one is not enough.
     services = create_services(settings, db, store)
-    background = Background(db, store, services, None)
+    background = Background(db, store, services, None, at_once=AT_ONCE)
     admin = create_admin_listener(settings, services) if settings.admin_listen is not None else None
     await db.open()
     try:

@@ -23,14 +23,23 @@ from registry.jobs.working import Worker
 from registry.sandbox import Sandbox
 from registry.storage.base import BlobStore
 
-_AT_ONCE: Final = 4  # jobs; the sandbox reads fewer at a time
+AT_ONCE: Final = 16
+"""Jobs of a node that does nothing else; the sandbox reads fewer at a time.
+
+PgQueuer looks again 0.1 s after it found all of them busy, and small artifacts take less: it bounds how many are done a second.
+"""
+
+_BESIDE_REQUESTS: Final = 8  # jobs of a server: what they take, pushes wait for
 _BATCH: Final = 1000
 
 
 class Background:
-    """All of it, from `start` to `stop`; `place` is the file by whose lock the processes of a node take turns, if they do."""
+    """All of it, from `start` to `stop`, up to `at_once` jobs at a time.
 
-    def __init__(self, db: Database, store: BlobStore, services: Services, place: Path | None) -> None:
+    `place` is the file by whose lock the processes of a node take turns, if they do.
+    """
+
+    def __init__(self, db: Database, store: BlobStore, services: Services, place: Path | None, *, at_once: int) -> None:
         self._db = db
         self._place = place
         self._sandbox = Sandbox("registry.reading:read")
@@ -45,7 +54,7 @@ class Background:
                 DESCRIBE: describing(extraction, publication, self._jobs),
                 PUBLISH: publishing(publication, self._jobs),
             },
-            at_once=_AT_ONCE,
+            at_once=at_once,
         )
         self._running: asyncio.Task[None] | None = None
 
@@ -97,4 +106,4 @@ class Background:
 
 def create_background(settings: Settings, db: Database, store: BlobStore, services: Services) -> Background:
     """Return the background work of a server, of whose workers one does it."""
-    return Background(db, store, services, settings.data_dir / "run" / "jobs.lock")
+    return Background(db, store, services, settings.data_dir / "run" / "jobs.lock", at_once=_BESIDE_REQUESTS)
