@@ -54,12 +54,9 @@ async def _work(settings: Settings, url: str) -> int:
     )
     store = create_store(settings)
     # Of several nodes on a machine each has its own loops: they may have been started because one is not enough.
-    background = Background(db, store, None)
-    admin = (
-        create_admin_listener(settings, create_services(settings, db, store))
-        if settings.admin_listen is not None
-        else None
-    )
+    services = create_services(settings, db, store)
+    background = Background(db, store, services, None)
+    admin = create_admin_listener(settings, services) if settings.admin_listen is not None else None
     await db.open()
     try:
         if admin is not None:

@@ -95,8 +95,10 @@ def _metrics_say_on_what(document: Document) -> Document:
 
     Version 2 says of each metric on what it was measured, which an object of numbers has no place for.
     """
-    metrics = document.pop("metrics", {})
-    if metrics:
+    metrics = document.get("metrics")
+    if metrics == {}:
+        del document["metrics"]
+    elif isinstance(metrics, dict):  # else it is none of version 1 either, and left as it is
         document["metrics"] = [{"name": name, "value": value} for name, value in metrics.items()]
     if "params" in document:
         document["hyperparameters"] = document.pop("params")

@@ -68,6 +68,7 @@ PLACES: Final[dict[Kind, tuple[Place, ...]]] = {
     ),
     Kind.EXPERIMENT: (
         *_NAMED,
+        Place("/spec/run", "run"),
         Place("/spec/run_id", "run"),
         Place("/spec/status", "status"),
         Place("/spec/start", "created", values.moment),

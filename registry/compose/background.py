@@ -11,6 +11,7 @@ from registry.config import Settings
 from registry.core.extraction import Extraction
 from registry.core.jobs import DESCRIBE, KEPT, Jobs
 from registry.core.outbox import Outbox
+from registry.core.services import Services
 from registry.db.pool import Database
 from registry.db.queue import enqueue, forget_log
 from registry.jobs.describing import describing
@@ -27,7 +28,7 @@ _BATCH: Final = 1000
 class Background:
     """All of it, from `start` to `stop`; `place` is the file by whose lock the processes of a node take turns, if they do."""
 
-    def __init__(self, db: Database, store: BlobStore, place: Path | None) -> None:
+    def __init__(self, db: Database, store: BlobStore, services: Services, place: Path | None) -> None:
         self._db = db
         self._place = place
         self._sandbox = Sandbox("registry.reading:read")
@@ -36,7 +37,7 @@ class Background:
         self._worker = Worker(
             db,
             self._jobs,
-            {DESCRIBE: describing(Extraction(db, store, self._sandbox), self._jobs)},
+            {DESCRIBE: describing(Extraction(db, store, self._sandbox, services.conformance), self._jobs)},
             at_once=_AT_ONCE,
         )
         self._running: asyncio.Task[None] | None = None
@@ -87,6 +88,6 @@ class Background:
         return await self._db.transaction("forget_queue_log", lambda conn: forget_log(conn, after=KEPT, limit=_BATCH))
 
 
-def create_background(settings: Settings, db: Database, store: BlobStore) -> Background:
+def create_background(settings: Settings, db: Database, store: BlobStore, services: Services) -> Background:
     """Return the background work of a server, of whose workers one does it."""
-    return Background(db, store, settings.data_dir / "run" / "jobs.lock")
+    return Background(db, store, services, settings.data_dir / "run" / "jobs.lock")

@@ -18,6 +18,7 @@ from registry.compose.open_api import add_open_api
 from registry.compose.verbs import create_counter, create_redis, create_replicas, create_services, create_store
 from registry.config import Auth, JobsMode, Settings, load_settings
 from registry.core.audit_buffer import EventBuffer
+from registry.core.services import Services
 from registry.db.pool import Database
 from registry.http.app import create_app
 from registry.http.lane import App, Lane
@@ -90,7 +91,7 @@ def create_server(settings: Settings) -> App:
             loops.append(seal_forever(doors.create_sealer(settings, db), doors.heads_of(store)))
         closing.push_async_callback(_cancelled, [asyncio.create_task(loop) for loop in loops])
         if settings.jobs is JobsMode.AUTO:
-            closing.push_async_callback(_working(settings, db, store))
+            closing.push_async_callback(_working(settings, db, store, services))
         if admin is not None:
             await admin.start()
             closing.push_async_callback(admin.stop)
@@ -102,11 +103,11 @@ def create_server(settings: Settings) -> App:
     return Lane(router, whole) if settings.fast_lane else whole
 
 
-def _working(settings: Settings, db: Database, store: BlobStore) -> Callable[[], Awaitable[None]]:
+def _working(settings: Settings, db: Database, store: BlobStore, services: Services) -> Callable[[], Awaitable[None]]:
     """Begin the background work, and return what ends it."""
     from registry.compose.background import create_background  # the queue takes its time and memory
 
-    background = create_background(settings, db, store)
+    background = create_background(settings, db, store, services)
     background.start()
     return background.stop
 

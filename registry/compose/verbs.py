@@ -27,6 +27,7 @@ from registry.core.services import Services
 from registry.core.tags import Tags
 from registry.core.tensors import Tensors
 from registry.core.uploads import Uploads
+from registry.core.violations import Violations
 from registry.db.pool import Database
 from registry.db.replicas import PATIENCE, Replicas
 from registry.storage.base import BlobStore
@@ -120,6 +121,7 @@ def create_services(
         tags=Tags(db, deletion),
         tensors=Tensors(db, files),
         uploads=Uploads(db, store),
+        violations=Violations(db),
     )
 
 

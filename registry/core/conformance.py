@@ -9,11 +9,12 @@ without a tag, are judged where their own artifact type is bound: else nobody co
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from mediatypes.digest import Digest
 from mediatypes.manifest import InvalidManifest, Manifest, parse_manifest
@@ -35,9 +36,12 @@ from schemas.schema import LARGEST_DOCUMENT, Schema, read_schema
 from schemas.violations import LIMIT_RULE, TooMuch, Violation
 
 Covering = tuple[CoveringRow, ...]
+Name = TypeVar("Name", bound=str)
 
 _REMEMBERED: Final = 4096  # repositories
 _READY: Final = 64  # schemas of organisations, each with those that it refers to
+# Which cosign writes anew for each signature.
+_SIGNATURE_TAG: Final = re.compile(r"sha256-[0-9a-f]{64}(?:\.(?:sig|att|sbom))?", re.ASCII)
 _INLINE: Final = 1000  # steps that no other request waits for in a thread's queue: some milliseconds
 
 
@@ -299,6 +303,16 @@ def deciding(covering: Covering, artifact_type: str | None, *, is_attached: bool
         return ()
     best = max((not row.is_prefix, len(row.target)) for row in fitting)
     return [row for row in fitting if (not row.is_prefix, len(row.target)) == best and row.mode != Mode.OFF]
+
+
+def moving(names: Sequence[Name]) -> list[Name]:
+    """Return those of a manifest's tags that people move: not those of signatures."""
+    return [tag for tag in names if _SIGNATURE_TAG.fullmatch(tag) is None]
+
+
+def is_attached(names: Sequence[str], *, has_subject: bool) -> bool:
+    """Say whether a manifest with these tags only speaks of another one."""
+    return not moving(names) and (bool(names) or has_subject)
 
 
 def storable(text: str) -> str:

@@ -14,6 +14,8 @@ from mediatypes.digest import Digest
 from mediatypes.models.artifact import Artifact, Description, Layer, Packing
 from mediatypes.record import Fact, InvalidFact, Kind, Provenance, Record, recorded
 from registry.db.artifacts import ArtifactRow, FileRow, MetricRow
+from schemas.migrations import MIGRATIONS, Unnamed, read_envelope
+from schemas.names import Version
 
 RECORD_VERSION: Final = 1
 """Of what is made of facts. Raise it when records come out otherwise: artifacts of another one are described again."""
@@ -50,6 +52,10 @@ class Described:
     row: ArtifactRow
     metrics: list[MetricRow]
     files: list[FileRow]
+    values: dict[str, Any]
+    """What schemas of records speak of: the record's values, and the kind."""
+    artifact_type: str | None
+    has_subject: bool
 
 
 def describe(
@@ -94,7 +100,27 @@ def describe(
         is_complete=not said,
         problem=storable("; ".join(said))[:_LONGEST_PROBLEM] if said else None,
     )
-    return Described(row, _metrics(record), _listed(files))
+    return Described(
+        row,
+        _metrics(record),
+        _listed(files),
+        {**values, "kind": record.kind},
+        artifact.artifact_type,
+        artifact.subject is not None,
+    )
+
+
+def newest(document: Any) -> Any:
+    """Return a config as one of the newest major version of its schema, where it is a document of an older one."""
+    try:
+        schema, spec = read_envelope(document)
+        to = MIGRATIONS.newest(schema.path, schema.version.major)
+        if to == schema.version.major:
+            return document
+        spec = MIGRATIONS.migrated(schema.path, spec, major=schema.version.major, to=to)
+    except Unnamed:
+        return document
+    return {**document, "schemaVersion": str(Version(to, 0, 0)), "spec": spec}
 
 
 def _facts_of_files(files: Sequence[_File]) -> list[Fact]:
@@ -103,7 +129,7 @@ def _facts_of_files(files: Sequence[_File]) -> list[Fact]:
     firsts: dict[tuple[str, ...], int] = {}
     for layer, file in files:
         for fact in _facts(file):
-            together = _together(fact, _path(layer, file), str(file.get("format")))
+            together = _together(fact, path_of(layer, file["path"]), str(file.get("format")))
             place = firsts.setdefault(together, len(facts)) if together is not None else len(facts)
             if place == len(facts):
                 facts.append(fact)
@@ -150,7 +176,7 @@ def _kind(kind: Kind, files: Sequence[_File], children: Sequence[_Child]) -> Kin
 def _listed(files: Sequence[_File]) -> list[FileRow]:
     rows = {}
     for layer, file in files[:_MOST_FILES]:
-        path = _path(layer, file)
+        path = path_of(layer, file["path"])
         packing, role = layer.layer.packing, layer.layer.role
         rows[path] = FileRow(
             path, layer.digest, str(packing), file.get("start"), file["size"], str(role), file.get("format")
@@ -158,10 +184,10 @@ def _listed(files: Sequence[_File]) -> list[FileRow]:
     return list(rows.values())
 
 
-def _path(layer: ReadLayer, file: dict[str, Any]) -> str:
-    """Return a file's path in the artifact; what nobody has named is called by its digest."""
+def path_of(layer: ReadLayer, inner: str) -> str:
+    """Return a file's path in the artifact, of its `inner` one in its layer; what nobody has named is called by its digest."""
     is_file = layer.layer.packing is Packing.RAW
-    path = layer.layer.path if is_file else posixpath.join(layer.layer.path, file["path"])
+    path = layer.layer.path if is_file else posixpath.join(layer.layer.path, inner)
     text = storable(path or str(Digest.from_bytes(layer.digest)))
     return text.encode()[:_LONGEST_PATH].decode(errors="ignore")
 
@@ -179,7 +205,7 @@ def _problems(layers: Sequence[ReadLayer], files: Sequence[_File]) -> Iterator[s
             yield f"the file {name} {problem}"
     for layer, file in files:
         if file.get("problem"):
-            yield f"the file {_path(layer, file)} {file['problem']}"
+            yield f"the file {path_of(layer, file['path'])} {file['problem']}"
     if len(files) > _MOST_FILES:
         yield f"of {len(files)} files the first {_MOST_FILES} are listed"
 

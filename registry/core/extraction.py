@@ -1,7 +1,8 @@
 """What an artifact is: found out from its manifest, its config and its files, and kept in rows.
 
 Nothing is held while files are read: blobs are looked up, read in the sandbox by ranges, each once for all artifacts that have
-it, and at last all is written in one short transaction. It may be done any number of times, with the same result.
+it, and at last all is written in one short transaction. It may be done any number of times, with the same result. What is new
+of an artifact is asked for by the indexes that name it: those are described again.
 """
 
 from __future__ import annotations
@@ -9,21 +10,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import structlog
 
 from mediatypes.digest import Digest
-from mediatypes.models.artifact import Artifact, Layer, Packing, parse_artifact
+from mediatypes.files.reading import Tensor
+from mediatypes.models.artifact import Artifact, Description, Layer, Packing, parse_artifact
 from mediatypes.models.formats import recognise
+from mediatypes.names import RepositoryName
 from mediatypes.ranges import ByteRange
 from mediatypes.record import Kind
 from registry.core import tensor_index
-from registry.core.described import Described, ReadLayer, describe, storable
-from registry.db import artifacts, readings
+from registry.core.conformance import Conformance, is_attached
+from registry.core.described import Described, ReadLayer, describe, newest, path_of, storable
+from registry.db import artifacts, outbox, readings
 from registry.db.artifacts import HeldRow, SubjectRow
 from registry.db.pool import Connection, Database
 from registry.db.readings import ReadingRow, TensorIndexRow
+from registry.errors import ManifestUnknown
 from registry.sandbox import Refused, Sandbox
 from registry.storage.base import BlobStore, StorageKey
 
@@ -49,52 +55,102 @@ Also = Callable[[Connection], Awaitable[None]]
 class Extraction:
     """The verb that describes artifacts."""
 
-    def __init__(self, db: Database, store: BlobStore, sandbox: Sandbox) -> None:
+    def __init__(self, db: Database, store: BlobStore, sandbox: Sandbox, conformance: Conformance) -> None:
         self._db = db
         self._store = store
         self._sandbox = sandbox
+        self._conformance = conformance
 
     async def describe(
-        self, repository_id: int, digest: bytes, *, tell: Tell, also: Also, depth: int = _DEEPEST
+        self,
+        repository_id: int,
+        digest: bytes,
+        *,
+        tell: Tell,
+        also: Also,
+        depth: int = _DEEPEST,
+        asker: bytes | None = None,
     ) -> None:
         """Find out what a manifest is and keep it; one that is gone is nothing. `also` is done in either case.
 
-        Raise Unavailable, StorageError.
+        `asker` is the index for which that is done, if it is. Raise Unavailable, StorageError.
         """
-        subject = await self._db.read(
-            "find_subject", lambda conn: artifacts.subject(conn, repository_id=repository_id, digest=digest)
-        )
-        found = await self._described(repository_id, subject, tell, depth) if subject is not None else None
+        subject = await self._subject(repository_id, digest)
+        found = None
+        if subject is not None:
+            found = await self._described(repository_id, digest, subject, tell, depth)
+            await self._judge(digest, subject, found)
 
         async def write(conn: Connection) -> None:
             if found is not None and await artifacts.lock(conn, repository_id=repository_id, digest=digest):
+                row = found.row
+                if not await artifacts.is_kept(conn, row.kind, row.record, repository_id=repository_id, digest=digest):
+                    await outbox.ask_of_indexes(conn, repository_id=repository_id, child=digest, but=asker)
                 await artifacts.put(
-                    conn,
-                    found.row,
-                    repository_id=repository_id,
-                    digest=digest,
-                    metrics=found.metrics,
-                    files=found.files,
+                    conn, row, repository_id=repository_id, digest=digest, metrics=found.metrics, files=found.files
                 )
             await also(conn)
 
         await self._db.transaction("write_artifact", write)
 
-    async def _described(self, repository_id: int, subject: SubjectRow, tell: Tell, depth: int) -> Described:
+    async def tensors(self, repository_id: int, digest: bytes, *, most: int) -> dict[str, list[Tensor]]:
+        """Return the tensors of an artifact's files, by path, as far as they were read; none where they exceed `most`."""
+        subject = await self._subject(repository_id, digest)
+        if subject is None:
+            return {}
+        _, _, description = await self._recognised(repository_id, subject, [])
+        layers = {
+            (layer.digest, _manner(layer.layer)): layer
+            for layer in (_unread_layer(one) for one in _readable(description))
+        }
+        rows = await self._db.read("find_tensors", lambda conn: readings.tensor_indexes(conn, [*layers], most=most))
+        found = {
+            path_of(layers[row.digest, row.manner], row.path): await asyncio.to_thread(
+                tensor_index.unpacked, row.content
+            )
+            for row in rows
+        }
+        return dict(sorted(found.items()))
+
+    async def _subject(self, repository_id: int, digest: bytes) -> SubjectRow | None:
+        return await self._db.read(
+            "find_subject", lambda conn: artifacts.subject(conn, repository_id=repository_id, digest=digest)
+        )
+
+    async def _described(
+        self, repository_id: int, digest: bytes, subject: SubjectRow, tell: Tell, depth: int
+    ) -> Described:
         problems: list[str] = []
+        artifact, packed_as, description = await self._recognised(repository_id, subject, problems)
+        for problem in description.problems:
+            _log.warning("a format failed", repository=subject.repository, problem=problem)
+        read = await self._read(repository_id, _readable(description), tell)
+        children = await self._children(repository_id, digest, artifact, problems, depth)
+        return await asyncio.to_thread(
+            describe, artifact, packed_as, description, read, children, problems, size=len(subject.content)
+        )
+
+    async def _recognised(
+        self, repository_id: int, subject: SubjectRow, problems: list[str]
+    ) -> tuple[Artifact, str, Description]:
+        """Return a manifest as an artifact, as what it is packed, and what that says of it."""
         outline = await asyncio.to_thread(parse_artifact, subject.content, None)
         config = await self._config(repository_id, outline, problems)
         artifact = await asyncio.to_thread(parse_artifact, subject.content, config)
+        artifact = replace(artifact, config_document=newest(artifact.config_document))
         form, description = await asyncio.to_thread(recognise, artifact)
-        for problem in description.problems:
-            _log.warning("a format failed", repository=subject.repository, problem=problem)
-        # What programs run is not ours to describe, and often large.
-        layers = [] if description.kind is Kind.IMAGE else description.layers
-        read = await self._read(repository_id, layers, tell)
-        children = await self._children(repository_id, artifact, problems, depth)
-        return await asyncio.to_thread(
-            describe, artifact, form.name, description, read, children, problems, size=len(subject.content)
-        )
+        return artifact, form.name, description
+
+    async def _judge(self, digest: bytes, subject: SubjectRow, found: Described) -> None:
+        """Judge what was found by the schemas that speak of records; before it is kept, which ends the job that does both."""
+        with contextlib.suppress(ManifestUnknown):  # it was deleted meanwhile
+            await self._conformance.judge_record(
+                RepositoryName(subject.repository),
+                Digest.from_bytes(digest),
+                found.values,
+                artifact_type=found.artifact_type,
+                is_attached=is_attached(subject.tags, has_subject=found.has_subject),
+            )
 
     async def _config(self, repository_id: int, artifact: Artifact, problems: list[str]) -> bytes | None:
         """Return the config's bytes; None where it is absent or large."""
@@ -110,23 +166,23 @@ class Extraction:
         return await self._fetched(held[packed], 0, held[packed].size)
 
     async def _children(
-        self, repository_id: int, artifact: Artifact, problems: list[str], depth: int
+        self, repository_id: int, digest: bytes, artifact: Artifact, problems: list[str], depth: int
     ) -> list[tuple[str, str, dict[str, Any]]]:
         """Return digest, kind and record of an index's children, which are described first where they aren't yet."""
         named = [child.digest for child in artifact.manifests][:_MOST_CHILDREN]
-        packed = {digest: Digest.parse(digest).to_bytes() for digest in named}
+        packed = {name: Digest.parse(name).to_bytes() for name in named}
         known = await self._records(repository_id, [*packed.values()])
-        missing = [digest for digest in packed.values() if digest not in known]
+        missing = [child for child in packed.values() if child not in known]
         if missing and depth > 0:
-            for digest in missing:
-                await self.describe(repository_id, digest, tell=_nobody, also=_nothing, depth=depth - 1)
+            for child in missing:
+                await self.describe(repository_id, child, tell=_nobody, also=_nothing, depth=depth - 1, asker=digest)
             known |= await self._records(repository_id, missing)
         problems += [f"the manifest {name} is not in the repository" for name in packed if packed[name] not in known]
-        return [(name, *known[digest]) for name, digest in packed.items() if digest in known]
+        return [(name, *known[child]) for name, child in packed.items() if child in known]
 
     async def _read(self, repository_id: int, layers: Sequence[Layer], tell: Tell) -> list[ReadLayer]:
         """Return what is in layers, of which those are read that nobody has read yet."""
-        found = [ReadLayer(layer, Digest.parse(layer.descriptor.digest).to_bytes(), None) for layer in layers]
+        found = [_unread_layer(layer) for layer in layers]
         held = await self._held(repository_id, [one.digest for one in found])
         known = await self._known([one for one in found if one.digest in held])
         total = sum(row.size for row in held.values())
@@ -199,6 +255,15 @@ class Extraction:
             self._store.read(StorageKey(blob.storage_key), ByteRange(start, stop))
         ) as pieces:
             return b"".join([piece async for piece in pieces])
+
+
+def _readable(description: Description) -> Sequence[Layer]:
+    """Return the layers that are read: what programs run is not ours to describe, and often large."""
+    return [] if description.kind is Kind.IMAGE else description.layers
+
+
+def _unread_layer(layer: Layer) -> ReadLayer:
+    return ReadLayer(layer, Digest.parse(layer.descriptor.digest).to_bytes(), None)
 
 
 def _manner(layer: Layer) -> str:

@@ -10,7 +10,7 @@ from mediatypes.digest import Digest
 from mediatypes.names import RepositoryName
 from registry.core.access import EVERYONE, Caller, reach_of
 from registry.core.pages import Page
-from registry.db import jobs
+from registry.db import jobs, outbox
 from registry.db.jobs import BegunJob, JobRow
 from registry.db.pool import Connection, Database
 from registry.errors import JobUnknown
@@ -18,7 +18,10 @@ from registry.errors import JobUnknown
 DESCRIBE: Final = "describe"
 """The kind of job that finds out what an artifact is (registry.core.extraction)."""
 
-KINDS: Final = (DESCRIBE,)
+PUBLISH: Final = "publish"
+"""The kind of job that publishes what was found out of an artifact (registry.core.publication)."""
+
+KINDS: Final = (DESCRIBE, PUBLISH)
 STATES: Final = ("queued", "running", "done", "failed")
 MOST_ATTEMPTS: Final = 5
 """Attempts at a job; one that ends its worker counts, too."""
@@ -89,8 +92,13 @@ class Jobs:
         await self._db.statement("tell_job", lambda conn: jobs.tell(conn, job_id, total=total, progress=progress))
 
     async def finish(self, conn: Connection, job_id: int) -> None:
-        """Finish a job in the transaction that keeps its result: what is pushed again after it makes a new one."""
-        await jobs.done(conn, job_id)
+        """Finish a job in the transaction that keeps its result: what is asked for after it makes a new one.
+
+        What was asked for since the job began is asked for again, beginning with the description, which leads to all else.
+        """
+        missed = await jobs.done(conn, job_id)
+        if missed is not None:
+            await outbox.add(conn, outbox.DESCRIPTION_ASKED, repository_id=missed.repository_id, digest=missed.digest)
 
     async def fail(self, job_id: int, error: str) -> None:
         """Finish a job that is not tried again, and say why."""

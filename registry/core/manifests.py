@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -15,7 +14,16 @@ from mediatypes.manifest import Manifest, referrer_descriptor
 from mediatypes.names import RepositoryName, Tag
 from registry.core.access import ALL, EVERYONE, PULL, Access, Caller, Permission
 from registry.core.audit import Action, Actor, Event, record, target_of
-from registry.core.conformance import BindingsChanged, Conformance, Covering, Judgement, Mode, read_manifest
+from registry.core.conformance import (
+    BindingsChanged,
+    Conformance,
+    Covering,
+    Judgement,
+    Mode,
+    is_attached,
+    moving,
+    read_manifest,
+)
 from registry.core.contents import Contents
 from registry.core.policy import DeletionRule, SparseRule
 from registry.db import blobs, manifests, repositories, tags
@@ -37,8 +45,6 @@ MAX_MANIFEST_SIZE: Final = 4 << 20
 
 _HINTS: Final = 4096
 _PARSE_INLINE: Final = 64 << 10
-# Which cosign writes anew for each signature.
-_SIGNATURE_TAG: Final = re.compile(r"sha256-[0-9a-f]{64}(?:\.(?:sig|att|sbom))?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +137,7 @@ class Manifests:
         if isinstance(reference, Digest) and reference != digest:
             raise DigestMismatch(str(reference), str(digest))
         names = (*extra_tags,) if isinstance(reference, Digest) else (reference, *extra_tags)
-        moving = [tag for tag in names if _SIGNATURE_TAG.fullmatch(tag) is None]
-        is_signature = not moving and (bool(names) or manifest.subject is not None)
+        is_signature = is_attached(names, has_subject=manifest.subject is not None)
         if Permission.PUSH not in held and not is_signature:
             raise AccessMissing(name, ("pull", "push"))
         new = NewManifest(
@@ -156,7 +161,7 @@ class Manifests:
             await manifests.put(conn, new, repository_id=repository_id)
             await self._conformance.record(conn, digest, judgement, repository_id=repository_id)
             others = await tags.point(conn, names, repository_id=repository_id, digest=digest, by=by) if names else []
-            denied = [] if Permission.TAG_MOVE in held else [tag for tag in others if tag in moving]
+            denied = [] if Permission.TAG_MOVE in held else moving(others)
             if denied:
                 raise TagMoveDenied(name, denied)
             moved = await tags.move(conn, others, repository_id=repository_id, digest=digest, by=by) if others else []

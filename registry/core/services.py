@@ -22,6 +22,7 @@ from registry.core.search import Search
 from registry.core.tags import Tags
 from registry.core.tensors import Tensors
 from registry.core.uploads import Uploads
+from registry.core.violations import Violations
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +47,4 @@ class Services:
     tags: Tags
     tensors: Tensors
     uploads: Uploads
+    violations: Violations

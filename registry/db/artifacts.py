@@ -11,11 +11,12 @@ from registry.db.search import words
 
 
 class SubjectRow(NamedTuple):
-    """A manifest that is to be described, and its repository's name."""
+    """A manifest that is to be described, its repository's name, and the tags that name it."""
 
     repository: str
     media_type: str
     content: bytes
+    tags: list[str]
 
 
 class HeldRow(NamedTuple):
@@ -80,7 +81,9 @@ class FileRow(NamedTuple):
 
 
 _SUBJECT: Final = """
-SELECT r.name, m.media_type, m.content FROM manifests m JOIN repositories r ON r.id = m.repository_id
+SELECT r.name, m.media_type, m.content,
+    ARRAY(SELECT t.name FROM tags t WHERE t.repository_id = m.repository_id AND t.digest = m.digest)
+FROM manifests m JOIN repositories r ON r.id = m.repository_id
 WHERE m.repository_id = $1 AND m.digest = $2
 """
 _HELD: Final = """
@@ -88,6 +91,9 @@ SELECT b.digest, b.storage_key, b.size FROM repository_blobs l JOIN blobs b ON b
 WHERE l.repository_id = $1 AND l.digest = ANY($2::bytea[])
 """
 _LOCK: Final = "SELECT 1 FROM manifests WHERE repository_id = $1 AND digest = $2 FOR KEY SHARE"
+_IS_KEPT: Final = """
+SELECT 1 FROM artifacts WHERE repository_id = $1 AND digest = $2 AND kind = $3 AND record = $4::jsonb
+"""
 _COLUMNS: Final = ", ".join(ArtifactRow._fields)
 _PLACES: Final = ", ".join(
     f"${number}{'::jsonb' if name == 'record' else ''}" for number, name in enumerate(ArtifactRow._fields, 3)
@@ -142,6 +148,11 @@ async def records(
 async def lock(conn: Connection, *, repository_id: int, digest: bytes) -> bool:
     """Keep a manifest from being deleted until the transaction ends; return False where it is gone."""
     return await conn.fetchval(_LOCK, repository_id, digest) is not None
+
+
+async def is_kept(conn: Connection, kind: str, record: str, *, repository_id: int, digest: bytes) -> bool:
+    """Say whether an artifact is kept as of this kind, with this record."""
+    return await conn.fetchval(_IS_KEPT, repository_id, digest, kind, record) is not None
 
 
 async def put(

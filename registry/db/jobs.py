@@ -7,8 +7,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from registry.db.pool import Connection
-from registry.db.reaching import Reach
-from registry.db.rights import reach
+from registry.db.reaching import REACHED, SEEN_BY_REACHED, Reach
 
 
 class NewJob(NamedTuple):
@@ -45,22 +44,30 @@ class JobRow(NamedTuple):
     finished_at: datetime | None
 
 
+# In an order, since rows that are there are locked.
 _ADD: Final = """
-INSERT INTO jobs (kind, repository_id, digest)
-SELECT DISTINCT kind, r.id, digest
-FROM unnest($1::text[], $2::bigint[], $3::bytea[]) AS new(kind, repository_id, digest)
-JOIN repositories r ON r.id = new.repository_id
-ON CONFLICT (kind, repository_id, digest) WHERE state IN ('queued', 'running') DO NOTHING
-RETURNING id, kind
+WITH asked AS (
+    INSERT INTO jobs (kind, repository_id, digest)
+    SELECT DISTINCT kind, r.id, digest
+    FROM unnest($1::text[], $2::bigint[], $3::bytea[]) AS new(kind, repository_id, digest)
+    JOIN repositories r ON r.id = new.repository_id
+    ORDER BY kind, r.id, digest
+    ON CONFLICT (kind, repository_id, digest) WHERE state IN ('queued', 'running')
+        DO UPDATE SET is_asked_again = true WHERE jobs.state = 'running'
+    RETURNING id, kind, is_asked_again
+)
+SELECT id, kind FROM asked WHERE NOT is_asked_again ORDER BY id
 """
 _BEGIN: Final = """
-UPDATE jobs SET state = 'running', attempts = attempts + 1, total = NULL, progress = NULL, started_at = now()
+UPDATE jobs SET state = 'running', attempts = attempts + 1, total = NULL, progress = NULL, started_at = now(),
+    is_asked_again = false
 WHERE id = $1 AND state IN ('queued', 'running')
 RETURNING kind, repository_id, digest, attempts
 """
 _TELL: Final = "UPDATE jobs SET total = $2, progress = $3 WHERE id = $1 AND state = 'running'"
 _DONE: Final = """
 UPDATE jobs SET state = 'done', error = NULL, progress = total, finished_at = now() WHERE id = $1 AND state = 'running'
+RETURNING kind, repository_id, digest, attempts, is_asked_again
 """
 _FAILED: Final = "UPDATE jobs SET state = 'failed', error = $2, finished_at = now() WHERE id = $1 AND state = 'running'"
 _AGAIN: Final = "UPDATE jobs SET state = 'queued', error = coalesce($2, error) WHERE id = $1 AND state = 'running'"
@@ -87,25 +94,18 @@ SELECT kind, state, count(*) FROM jobs WHERE state IN ('queued', 'running') GROU
 _COLUMNS: Final = """
 j.id, j.kind, r.name, j.digest, j.state, j.attempts, j.total, j.progress, j.error, j.created_at, j.started_at, j.finished_at
 """
-# A one-segment name is granted below `library/`, and a credential's patterns are compared with names as they are.
-_REACHED: Final = f"reached AS MATERIALIZED ({reach('$1::bigint')})"
-_PATH: Final = "CASE WHEN strpos(r.name, '/') = 0 THEN 'library/' || r.name ELSE r.name END"
-_SEEN: Final = f"""
-EXISTS (SELECT FROM reached h WHERE {_PATH} = h.target OR (h.is_prefix AND starts_with({_PATH}, h.target)))
-AND ($2::text[] IS NULL OR r.name = ANY($2) OR EXISTS (SELECT FROM unnest($3::text[]) p WHERE starts_with(r.name, p)))
-"""
 _FIND: Final = f"""
-WITH {_REACHED}
+WITH {REACHED}
 SELECT {_COLUMNS} FROM (SELECT * FROM jobs WHERE id = $4 OFFSET 0) j
-JOIN LATERAL (SELECT name FROM repositories WHERE id = j.repository_id OFFSET 0) r ON {_SEEN}
+JOIN LATERAL (SELECT name FROM repositories WHERE id = j.repository_id OFFSET 0) r ON {SEEN_BY_REACHED}
 """
 
 
 def _page_of_jobs(condition: str = "") -> str:
     return f"""
-    WITH {_REACHED}
+    WITH {REACHED}
     SELECT {_COLUMNS} FROM jobs j
-    JOIN LATERAL (SELECT name FROM repositories WHERE id = j.repository_id OFFSET 0) r ON {_SEEN}
+    JOIN LATERAL (SELECT name FROM repositories WHERE id = j.repository_id OFFSET 0) r ON {SEEN_BY_REACHED}
     WHERE j.id < coalesce($4::bigint, 9223372036854775807) AND j.state = coalesce($5::text, j.state){condition}
     ORDER BY j.id DESC LIMIT $6
     """
@@ -117,7 +117,10 @@ _PAGE_OF_REPOSITORY: Final = _page_of_jobs(" AND j.repository_id = (SELECT id FR
 
 
 async def add(conn: Connection, new: Sequence[NewJob]) -> list[tuple[int, str]]:
-    """Add jobs, but for those that are there and unfinished; return (id, kind) of the added ones."""
+    """Add jobs, but for those that are there and unfinished; return (id, kind) of the added ones.
+
+    One that is running is noted as asked for again: it may have read what has changed since.
+    """
     columns = [list(column) for column in zip(*new, strict=True)] or [[], [], []]
     return [(row["id"], row["kind"]) for row in await conn.fetch(_ADD, *columns)]
 
@@ -133,9 +136,10 @@ async def tell(conn: Connection, job_id: int, *, total: int, progress: int) -> N
     await conn.execute(_TELL, job_id, total, progress)
 
 
-async def done(conn: Connection, job_id: int) -> None:
-    """Finish a job that has succeeded."""
-    await conn.execute(_DONE, job_id)
+async def done(conn: Connection, job_id: int) -> BegunJob | None:
+    """Finish a job that has succeeded, and return it where it was asked for again while it ran."""
+    row = await conn.fetchrow(_DONE, job_id)
+    return BegunJob(*row[:4]) if row is not None and row["is_asked_again"] else None
 
 
 async def failed(conn: Connection, job_id: int, error: str) -> None:

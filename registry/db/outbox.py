@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from mediatypes.oci import INDEX_TYPES
 from registry.db.pool import Connection
 
 MANIFEST_PUSHED: Final = "manifest-pushed"
@@ -29,6 +30,15 @@ SELECT digest FROM asked ORDER BY digest
 """
 
 
+_ADD: Final = "INSERT INTO outbox (kind, repository_id, digest) VALUES ($1, $2, $3)"
+_ASK_OF_INDEXES: Final = f"""
+INSERT INTO outbox (kind, repository_id, digest)
+SELECT '{DESCRIPTION_ASKED}', m.repository_id, m.digest
+FROM manifest_references f JOIN manifests m ON m.repository_id = f.repository_id AND m.digest = f.manifest
+WHERE f.digest = $2 AND f.repository_id = $1 AND m.media_type = ANY($3) AND m.digest IS DISTINCT FROM $4
+"""
+
+
 class OutboxRow(NamedTuple):
     """What has happened to which manifest; `digest` as Digest.to_bytes."""
 
@@ -45,6 +55,16 @@ def told(repository_id: str, digest: str) -> str:
 async def take(conn: Connection, *, limit: int) -> list[OutboxRow]:
     """Take up to `limit` rows out, of those that nobody else is taking just now; they are back where the transaction fails."""
     return [OutboxRow(*row) for row in await conn.fetch(_TAKE, limit)]
+
+
+async def add(conn: Connection, kind: str, *, repository_id: int, digest: bytes) -> None:
+    """Tell what has happened to a manifest."""
+    await conn.execute(_ADD, kind, repository_id, digest)
+
+
+async def ask_of_indexes(conn: Connection, *, repository_id: int, child: bytes, but: bytes | None) -> None:
+    """Ask for descriptions of the indexes that name a child in its repository; not of the one `but`."""
+    await conn.execute(_ASK_OF_INDEXES, repository_id, child, list(INDEX_TYPES), but)
 
 
 async def ask(

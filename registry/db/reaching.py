@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from registry.db.rights import reach
 
@@ -33,3 +33,14 @@ def seen(name: str) -> str:
         WHERE {path} = h.target OR (h.is_prefix AND starts_with({path}, h.target))
     ) AND {within(name)}
     """
+
+
+REACHED: Final = f"reached AS MATERIALIZED ({reach('$1::bigint')})"
+"""What a statement that goes through many repositories begins with: WITH this, the targets from which a Reach may pull, and"""
+
+_PATH: Final = "CASE WHEN strpos(r.name, '/') = 0 THEN 'library/' || r.name ELSE r.name END"
+SEEN_BY_REACHED: Final = f"""
+EXISTS (SELECT FROM reached h WHERE {_PATH} = h.target OR (h.is_prefix AND starts_with({_PATH}, h.target)))
+AND {within("r.name")}
+"""
+"""the condition that it may see the repository `r`."""

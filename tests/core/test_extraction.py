@@ -39,8 +39,8 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 
 
 @pytest.fixture
-def extraction(database: Database, store: BlobStore, sandbox: Sandbox) -> Extraction:
-    return Extraction(database, store, sandbox)
+def extraction(database: Database, store: BlobStore, sandbox: Sandbox, services: Services) -> Extraction:
+    return Extraction(database, store, sandbox, services.conformance)
 
 
 async def describe(extraction: Extraction, sql: Sql, digest: Digest) -> None:
@@ -207,7 +207,8 @@ async def test_a_blob_is_read_once_for_all_artifacts_and_again_by_newer_readers(
             reads.append(call)
 
     counted = WrappedStore(store, note)
-    services, extraction = create_services(settings, database, counted), Extraction(database, counted, sandbox)
+    services = create_services(settings, database, counted)
+    extraction = Extraction(database, counted, sandbox, services.conformance)
     first = await push(services, {"model.safetensors": WEIGHTS}, tag="v1")
     second = await push(services, {"model.safetensors": WEIGHTS}, tag="v2", annotations={"note": "another"})
     renamed = await push(services, {"model.txt": WEIGHTS}, tag="v3")
@@ -249,7 +250,7 @@ async def test_what_is_absent_of_a_sparse_manifest_is_said(
         {"mediaType": "x/y", "digest": str(absent), "size": 6, "annotations": {TITLE: "model.safetensors"}}
     )
     sparse = await push_manifest(services, json.dumps(manifest).encode(), "sparse")
-    await describe(Extraction(database, store, sandbox), sql, sparse)
+    await describe(Extraction(database, store, sandbox, services.conformance), sql, sparse)
     found = await artifact_of(sql, sparse)
     assert found["architecture"] == "LlamaForCausalLM"
     assert found["problem"] == "the file model.safetensors is not in the repository"
@@ -294,7 +295,7 @@ async def test_a_manifest_that_is_deleted_meanwhile_leaves_nothing(
     async def also(conn: Connection) -> None:
         finished.append(digest)
 
-    slow = Extraction(database, WrappedStore(store, delete), sandbox)
+    slow = Extraction(database, WrappedStore(store, delete), sandbox, services.conformance)
     await slow.describe(repository_id, digest.to_bytes(), tell=tell, also=also)
     await slow.describe(repository_id, digest.to_bytes(), tell=tell, also=also)
     assert finished == [digest] * 2

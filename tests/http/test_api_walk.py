@@ -86,6 +86,7 @@ FILTERED = (
     "artifacts_found",
     "artifacts_facets",
     "jobs_found",
+    "violations_found",
     "robots_listed",
     "organisations_listed",
     "grants_listed",

@@ -663,3 +663,36 @@ class JobFound(BaseModel):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+
+
+class NonconformingPaging(Asking):
+    """Which page is asked for: that which begins after the item `after`, of a repository and of a manifest's digest."""
+
+    repository: Text | None = None
+    digest: Text | None = None
+    after: Annotated[int, Field(ge=1, le=BIGGEST)] | None = None
+    limit: Annotated[int, Field(ge=1, le=LONGEST_PAGE)] = 100
+
+
+class NonconformingAt(BaseModel):
+    """What does not conform: where (RFC 6901), by which keyword of the schema, and why in words."""
+
+    pointer: str
+    rule: str
+    message: str
+
+
+class Nonconforming(BaseModel):
+    """A manifest that doesn't conform to a schema that was bound in a mode when it was judged.
+
+    `applies_to` says of what the schema speaks, and into what pointers lead.
+    """
+
+    id: int
+    repository: str
+    digest: str
+    applies_to: Literal["annotations", "config", "record"]
+    schema_name: str
+    mode: Literal["warn", "enforce"]
+    violations: list[NonconformingAt]
+    judged_at: datetime

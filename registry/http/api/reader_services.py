@@ -15,6 +15,7 @@ from registry.core.repositories import Repositories
 from registry.core.search import Search
 from registry.core.services import Services
 from registry.core.tensors import Tensors
+from registry.core.violations import Violations
 from registry.http.redirects import Redirects
 
 
@@ -31,10 +32,22 @@ class ReaderServices:
     repositories: Repositories
     search: Search
     tensors: Tensors
+    violations: Violations
     redirects: Redirects | None
 
 
 def readers(services: Services, redirects: Redirects | None) -> dict[str, Any]:
     """Return what ReaderServices is made of."""
-    names = ("artifacts", "comparisons", "files", "graphs", "history", "jobs", "repositories", "search", "tensors")
+    names = (
+        "artifacts",
+        "comparisons",
+        "files",
+        "graphs",
+        "history",
+        "jobs",
+        "repositories",
+        "search",
+        "tensors",
+        "violations",
+    )
     return {name: getattr(services, name) for name in names} | {"redirects": redirects}
