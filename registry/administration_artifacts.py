@@ -6,7 +6,8 @@ from mediatypes.digest import Digest, InvalidDigest
 from mediatypes.names import InvalidName, RepositoryName, parse_repository_name
 from registry.config import Settings
 from registry.core.descriptions import Descriptions, Target
-from registry.in_process import run
+from registry.core.publication import PublicationRules, PublicationTarget
+from registry.in_process import local_actor, run
 from registry.upkeep import UpkeepFailed
 
 
@@ -15,6 +16,16 @@ def ask_for_descriptions(settings: Settings, target: str | None) -> str:
     which = _parsed(target) if target is not None else Target()
     asked = run(settings, lambda db: Descriptions(db).ask(which))
     return f"{asked} manifest{'' if asked == 1 else 's'} will be described again"
+
+
+def decide_publication(settings: Settings, text: str, *, is_on: bool) -> str:
+    """Switch publication of derived data on or off for a repository or a pattern of names; say so. Raise UpkeepFailed."""
+    is_prefix = text.endswith("*")
+    target = PublicationTarget(text.removesuffix("*") if is_prefix else _name(text), is_prefix)
+    run(settings, lambda db: PublicationRules(db).decide(target, is_on=is_on, actor=local_actor()))
+    if is_on:
+        return f"tensor indexes of {target} will be published with what is described from now on"
+    return f"tensor indexes of {target} will not be published any more; those that were stay"
 
 
 def _parsed(text: str) -> Target:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
@@ -28,5 +28,25 @@ def describe(
 
         try:
             print(ask_for_descriptions(settings_of(config, data_dir=data_dir), target))
+        except UpkeepFailed as error:
+            raise Refused(str(error)) from error
+
+
+@artifacts.command
+def publish(
+    switch: Literal["on", "off"],
+    target: Annotated[str, Parameter(help="A repository or a pattern* of names; the most specific one decides.")],
+    /,
+    *,
+    data_dir: DataDir = None,
+    config: Config = None,
+) -> None:
+    """Publish the tensor indexes of artifacts beside them as referrers, or no more: off until it is switched on."""
+    with needing("server"):
+        from registry.administration_artifacts import decide_publication
+        from registry.upkeep import UpkeepFailed
+
+        try:
+            print(decide_publication(settings_of(config, data_dir=data_dir), target, is_on=switch == "on"))
         except UpkeepFailed as error:
             raise Refused(str(error)) from error

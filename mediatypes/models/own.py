@@ -16,11 +16,14 @@ from mediatypes.models.places import Place, extra, stated
 from mediatypes.record import Kind
 
 _PREFIX: Final = "application/vnd.blacklake."
+TENSOR_INDEX: Final = _PREFIX + "tensorindex.v1+json"
+"""The type of a tensor index, and of the one layer that holds it."""
+
 TYPES: Final = {
     _PREFIX + "dataset.manifest.v1+json": Kind.DATASET,
     _PREFIX + "experiment.manifest.v1+json": Kind.EXPERIMENT,
     _PREFIX + "lineage.v1+json": Kind.LINEAGE,
-    _PREFIX + "tensorindex.v1+json": Kind.TENSOR_INDEX,
+    TENSOR_INDEX: Kind.TENSOR_INDEX,
     _PREFIX + "scan.v1+json": Kind.SCAN,
 }
 CONFIGS: Final = {

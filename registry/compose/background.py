@@ -9,12 +9,14 @@ from typing import Final
 
 from registry.config import Settings
 from registry.core.extraction import Extraction
-from registry.core.jobs import DESCRIBE, KEPT, Jobs
+from registry.core.jobs import DESCRIBE, KEPT, PUBLISH, Jobs
 from registry.core.outbox import Outbox
+from registry.core.publication import Publication
 from registry.core.services import Services
 from registry.db.pool import Database
 from registry.db.queue import enqueue, forget_log
 from registry.jobs.describing import describing
+from registry.jobs.publishing import publishing
 from registry.jobs.relaying import care_forever, relay_forever
 from registry.jobs.turns import turn
 from registry.jobs.working import Worker
@@ -34,10 +36,15 @@ class Background:
         self._sandbox = Sandbox("registry.reading:read")
         self._jobs = Jobs(db)
         self._outbox = Outbox(db, enqueue)
+        extraction = Extraction(db, store, self._sandbox, services.conformance)
+        publication = Publication(db, extraction, services.blobs, services.uploads, services.manifests, enqueue)
         self._worker = Worker(
             db,
             self._jobs,
-            {DESCRIBE: describing(Extraction(db, store, self._sandbox, services.conformance), self._jobs)},
+            {
+                DESCRIBE: describing(extraction, publication, self._jobs),
+                PUBLISH: publishing(publication, self._jobs),
+            },
             at_once=_AT_ONCE,
         )
         self._running: asyncio.Task[None] | None = None

@@ -65,6 +65,7 @@ class Action(StrEnum):
     SCHEMA_REMOVE = "schema.remove"
     SCHEMA_BIND = "schema.bind"
     SCHEMA_UNBIND = "schema.unbind"
+    PUBLICATION_DECIDE = "publication.decide"
     LOGIN = "login"
     LOGOUT = "logout"
     TOKEN_GIVE = "token.give"  # noqa: S105 - an action, not a token
@@ -140,6 +141,9 @@ def actor_of(caller: Caller, *, address: str, request_id: str) -> Actor:
 
 REGISTRY: Final = Actor(None, "registry", CredentialKind.NONE)
 """The registry itself."""
+
+SYSTEM: Final = Actor(None, "system:blacklake", CredentialKind.NONE)
+"""The registry itself where it pushes what it has found out."""
 
 
 def target_of(name: str, reference: object) -> str:

@@ -120,11 +120,13 @@ class Manifests:
         extra_tags: Sequence[Tag],
         held: frozenset[Permission] = ALL,
         actor: Actor | None = None,
+        is_derived: bool = False,
     ) -> PushedManifest:
         """Store a manifest and point its tags at it, all or nothing (end-7).
 
         `held` is what the pusher may do: who may sign, but not push, stores referrers and signature tags only. An `actor` is
-        recorded in the audit log (`core.audit`), as with the other verbs. Raise
+        recorded in the audit log (`core.audit`), as with the other verbs. What the registry itself has derived (`is_derived`)
+        needs its subject to be there, else ManifestUnknown is raised, and no work follows it. Raise
         MediaTypeUnsupported, ManifestInvalid, ManifestNonconforming, DigestMismatch, ManifestBlobUnknown, AccessMissing or
         TagMoveDenied; nothing is stored then.
         """
@@ -158,7 +160,11 @@ class Manifests:
                 raise ManifestNonconforming(name, [asdict(one) for one in refused])
             repository_id = await repositories.find_or_create(conn, name)
             await self._require_content(conn, name, manifest, repository_id)
-            await manifests.put(conn, new, repository_id=repository_id)
+            if is_derived and not await manifests.held(
+                conn, [*filter(None, [new.subject])], repository_id=repository_id
+            ):
+                raise ManifestUnknown(name, str(new.subject))
+            await manifests.put(conn, new, repository_id=repository_id, is_told=not is_derived)
             await self._conformance.record(conn, digest, judgement, repository_id=repository_id)
             others = await tags.point(conn, names, repository_id=repository_id, digest=digest, by=by) if names else []
             denied = [] if Permission.TAG_MOVE in held else moving(others)

@@ -73,14 +73,14 @@ LEFT JOIN LATERAL (
 ORDER BY q.position
 """
 _CONTENT: Final = "SELECT content FROM manifests WHERE repository_id = $1 AND digest = $2"
-# In one statement, since each would cost a push a round trip.
-_PUT: Final = f"""
-WITH told AS ({told("$1", "$2")})
+_PUT_UNTOLD: Final = """
 INSERT INTO manifests (repository_id, digest, media_type, artifact_type, subject, referrer, size, content)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (repository_id, digest) DO UPDATE
     SET media_type = EXCLUDED.media_type, referrer = EXCLUDED.referrer, pushed_at = now()
 """
+# In one statement, since each would cost a push a round trip.
+_PUT: Final = f"WITH told AS ({told('$1', '$2')}) {_PUT_UNTOLD}"
 _REFER: Final = """
 INSERT INTO manifest_references (digest, repository_id, manifest)
 SELECT d, $2, $3 FROM unnest($1::bytea[]) AS d ON CONFLICT DO NOTHING
@@ -140,15 +140,15 @@ async def content(conn: Connection, *, repository_id: int, digest: bytes) -> byt
     return found
 
 
-async def put(conn: Connection, new: NewManifest, *, repository_id: int) -> None:
-    """Store a manifest and its references, lock it until the transaction ends, and say so in the outbox.
+async def put(conn: Connection, new: NewManifest, *, repository_id: int, is_told: bool = True) -> None:
+    """Store a manifest and its references, lock it until the transaction ends, and say so in the outbox where it `is_told`.
 
     The media type is that of the last push.
     """
     packed = new.digest.to_bytes()
     subject = new.subject.to_bytes() if new.subject else None
     await conn.execute(
-        _PUT,
+        _PUT if is_told else _PUT_UNTOLD,
         repository_id,
         packed,
         new.media_type,

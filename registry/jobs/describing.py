@@ -7,13 +7,15 @@ from typing import Final
 
 from registry.core.extraction import Extraction
 from registry.core.jobs import Jobs
+from registry.core.publication import Publication
 from registry.db.jobs import BegunJob
+from registry.db.pool import Connection
 from registry.jobs.working import Verb
 
 _INTERVAL: Final = 1.0  # seconds between words of progress
 
 
-def describing(extraction: Extraction, jobs: Jobs) -> Verb:
+def describing(extraction: Extraction, publication: Publication, jobs: Jobs) -> Verb:
     """Return what does such jobs."""
 
     async def describe(job_id: int, begun: BegunJob) -> None:
@@ -25,8 +27,10 @@ def describing(extraction: Extraction, jobs: Jobs) -> Verb:
                 told = time.monotonic()
                 await jobs.tell(job_id, total=total, progress=progress)
 
-        await extraction.describe(
-            begun.repository_id, begun.digest, tell=tell, also=lambda conn: jobs.finish(conn, job_id)
-        )
+        async def also(conn: Connection) -> None:
+            await publication.ask(conn, begun.repository_id, begun.digest)
+            await jobs.finish(conn, job_id)
+
+        await extraction.describe(begun.repository_id, begun.digest, tell=tell, also=also)
 
     return describe

@@ -19,12 +19,19 @@ from registry.compose.verbs import create_services
 from registry.config import Settings
 from registry.core import extraction as extraction_module
 from registry.core import tensor_index
+from registry.core.conformance import Mode
+from registry.core.described import newest
 from registry.core.extraction import Extraction
+from registry.core.identities import Identities
+from registry.core.schemas import Schemas
 from registry.core.services import Services
+from registry.db import outbox
 from registry.db.pool import Connection, Database
 from registry.sandbox import Sandbox
 from registry.storage.base import BlobStore
-from tests.core.support import WrappedStore, push_blob, push_manifest
+from tests.actors import OPERATOR
+from tests.core.support import NAME, WrappedStore, push_blob, push_manifest, read_blob
+from tests.schemas.making import written
 
 Sql = asyncpg.Connection
 EMPTY = "application/vnd.oci.empty.v1+json"
@@ -356,3 +363,132 @@ async def test_texts_that_the_database_cannot_hold_are_kept_as_it_can(
     found = await artifact_of(sql, digest)
     assert found["kind"] == "model"
     assert await sql.fetchval("SELECT count(*) FROM artifact_files") == 3
+
+
+def index_of(*children: Digest) -> bytes:
+    manifests = [{"mediaType": IMAGE_MANIFEST, "digest": str(child), "size": 1} for child in children]
+    return json.dumps({"schemaVersion": 2, "mediaType": IMAGE_INDEX, "manifests": manifests}).encode()
+
+
+async def asked_for(sql: Sql) -> list[bytes]:
+    """Return of which manifests a description was asked for, but for what was pushed, and forget that."""
+    rows = await sql.fetch("DELETE FROM outbox RETURNING kind, digest")
+    return [row["digest"] for row in rows if row["kind"] == outbox.DESCRIPTION_ASKED]
+
+
+async def test_an_index_is_described_again_when_a_child_that_was_absent_is_described(
+    database: Database, store: BlobStore, sandbox: Sandbox, database_url: str, sql: Sql
+) -> None:
+    services = create_services(Settings(database_url=database_url, sparse="index"), database, store)
+    extraction = Extraction(database, store, sandbox, services.conformance)
+    child = await push(services, {"model.safetensors": WEIGHTS}, tag="child")
+    content = await sql.fetchval("SELECT content FROM manifests WHERE digest = $1", child.to_bytes())
+    other = await push(services, {"README.md": CARD}, tag="other")
+    await services.manifests.delete(NAME, child)
+    index, outer = index_of(child, other), await push_manifest(services, index_of(other), "outer")
+    digest = await push_manifest(services, index, "all")
+    await describe(extraction, sql, outer)
+    await describe(extraction, sql, digest)
+    assert (await artifact_of(sql, digest))["problem"] == f"the manifest {child} is not in the repository"
+    await sql.execute("DELETE FROM outbox")
+    await push_manifest(services, content, "child")
+    await describe(extraction, sql, child)
+    assert await asked_for(sql) == [digest.to_bytes()]
+    await describe(extraction, sql, digest)
+    found = await artifact_of(sql, digest)
+    assert (found["parameters"], found["problem"]) == (808, None)
+    assert await asked_for(sql) == []  # no index names this one
+
+
+async def test_a_child_that_is_what_it_was_asks_for_nothing(
+    extraction: Extraction, services: Services, sql: Sql
+) -> None:
+    child = await push(services, {"config.json": CONFIG}, tag="child")
+    inner = await push_manifest(services, index_of(child), "inner")
+    outer = await push_manifest(services, index_of(inner), "outer")
+    await describe(extraction, sql, outer)  # and all below, which it has then
+    assert set(await asked_for(sql)) <= {inner.to_bytes()}
+    for digest in (child, inner, outer):
+        await describe(extraction, sql, digest)
+        assert await asked_for(sql) == []
+    await sql.execute("UPDATE artifacts SET record = '{}' WHERE digest = $1", child.to_bytes())
+    await describe(extraction, sql, child)
+    assert await asked_for(sql) == [inner.to_bytes()]
+
+
+async def test_a_config_of_an_older_version_of_its_schema_is_read_as_one_of_the_newest(
+    extraction: Extraction, services: Services, sql: Sql
+) -> None:
+    spec = {"run_id": "r1", "status": "FINISHED", "params": {"lr": 0.1}, "metrics": {"accuracy": 0.93}}
+    config = json.dumps({"schema": "blacklake/experiment", "schemaVersion": "1.0.0", "spec": spec}).encode()
+    digest = await push_experiment(services, config)
+    await describe(extraction, sql, digest)
+    found = await artifact_of(sql, digest)
+    assert found["kind"] == "experiment"
+    assert found["values"] == {
+        "run": "r1",
+        "status": "FINISHED",
+        "hyperparameters": {"lr": 0.1},
+        "metrics": [{"name": "accuracy", "value": 0.93}],
+    }
+    assert found["sources"]["run"] == [{"provenance": "config", "at": "config#/spec/run"}]
+    assert await read_blob(services, Digest.of(config)) == config
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"schema": "blacklake/experiment", "schemaVersion": "1.0.0", "spec": {"run_id": "r1", "metrics": [7]}},
+        {"schema": "blacklake/experiment", "schemaVersion": ["1"], "spec": {"run_id": "r1"}},
+        {"schema": "blacklake/experiment", "schemaVersion": "3.0.0", "spec": {"run_id": "r1"}},
+        {"schema": "acme/experiment", "schemaVersion": "1.0.0", "spec": {"run_id": "r1", "params": 5}},
+    ],
+)
+def test_a_config_that_is_of_no_older_version_is_read_as_it_stands(document: Any) -> None:
+    before = json.dumps(document)
+    found = newest(document)
+    assert json.dumps(document) == before
+    if document["schemaVersion"] == "1.0.0" and document["schema"].startswith("blacklake/"):
+        assert found["spec"] == {"run": "r1", "metrics": [7]}
+    else:
+        assert found == document
+
+
+async def push_experiment(services: Services, config: bytes) -> Digest:
+    digest = await push_blob(services, config)
+    media_type = "application/vnd.blacklake.experiment.config.v1+json"
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": IMAGE_MANIFEST,
+        "config": {"mediaType": media_type, "digest": str(digest), "size": len(config)},
+        "layers": [],
+    }
+    return await push_manifest(services, json.dumps(manifest).encode(), "run")
+
+
+async def test_a_record_is_judged_by_the_schemas_that_speak_of_records(
+    extraction: Extraction, services: Services, database: Database, sql: Sql
+) -> None:
+    asked = written(
+        "team/small", x_applies_to="record", properties={"parameters": {"maximum": 100}, "kind": {"const": "model"}}
+    )
+    await Identities(database).add_organisation("team", actor=OPERATOR)
+    await Schemas(database).add(asked, actor=OPERATOR)
+    await Schemas(database).bind(NAME, "team/small/1", Mode.ENFORCE, actor=OPERATOR)
+    large = await push(services, {"model.safetensors": WEIGHTS})
+    small = await push(services, {"model.safetensors": safetensors(a=("F32", [1]))}, tag="small")
+    subject = {"mediaType": IMAGE_MANIFEST, "digest": str(small), "size": 1}
+    attached = await push(services, {"model.safetensors": WEIGHTS}, tag="x", subject=subject)
+    await sql.execute("DELETE FROM tags WHERE name = 'x'")
+    for digest in (large, small, attached):
+        await describe(extraction, sql, digest)
+        await describe(extraction, sql, digest)
+    page = await services.violations.page(before=None, limit=10)
+    (found,) = page.items
+    assert (found.repository, found.digest, found.mode) == (NAME, large.to_bytes(), "enforce")
+    assert (found.applies_to, found.schema) == ("record", "urn:blacklake:schema:team/small:1.0.0")
+    (violation,) = found.violations
+    assert (violation["pointer"], violation["rule"]) == ("/parameters", "maximum")
+    await Schemas(database).unbind(NAME, "team/small/1", actor=OPERATOR)
+    await describe(extraction, sql, large)
+    assert (await services.violations.page(before=None, limit=10)).items == []

@@ -65,6 +65,29 @@ async def test_a_second_push_makes_no_second_job_while_the_first_is_to_be_done(
     assert await sql.fetchval("SELECT count(*) FROM pgqueuer") == 1
 
 
+async def test_what_is_asked_for_while_it_is_done_is_done_once_more(
+    services: Services, database: Database, sql: Sql
+) -> None:
+    outbox = Outbox(database, enqueue)
+    runs: list[bytes] = []
+
+    async def ask(begun: BegunJob) -> None:
+        if not runs:
+            for _ in range(3):
+                await pushed(services, "a")
+                assert await outbox.relay() == 1
+        runs.append(begun.digest)
+
+    (digest,) = await pushed(services, "a")
+    async with working(database, finishing(database, ask)) as worker:
+        await eventually(lambda: counted(sql, "SELECT count(*) = 1 FROM jobs WHERE state = 'done'"))
+        assert await outbox.relay() == 1
+        await worker.wake()
+        await eventually(lambda: counted(sql, "SELECT count(*) = 2 FROM jobs WHERE state = 'done'"))
+    assert runs == [digest.to_bytes()] * 2
+    assert await outbox.relay() == 0
+
+
 async def test_what_two_relays_take_at_once_becomes_each_job_once(
     services: Services, database: Database, other_database: Database, sql: Sql
 ) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from mediatypes.digest import Digest
 from registry.db.violations import NonconformingRow
-from registry.errors import schema_shown
 from registry.http.api.asked import Asked
 from registry.http.api.models import Nonconforming, NonconformingPaging, Page
 from registry.http.api.reader_services import ReaderServices
@@ -26,8 +25,7 @@ async def found(services: ReaderServices, asked: Asked, query_args: Nonconformin
 
 def _told(row: NonconformingRow) -> Nonconforming:
     told = row._asdict()
-    schema = schema_shown(told.pop("schema"))
-    return Nonconforming(**told | {"digest": str(Digest.from_bytes(row.digest)), "schema_name": schema})
+    return Nonconforming(**told | {"digest": str(Digest.from_bytes(row.digest)), "schema_name": told.pop("schema")})
 
 
 ROUTES = (

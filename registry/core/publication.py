@@ -1,0 +1,212 @@
+"""What was found out of an artifact, published beside it as a referrer: where its repository asks for that, and never else.
+
+A referrer is made by the verbs by which anybody pushes, as `system:blacklake`: outside all quotas, and no work follows it. The
+same findings give the same bytes, so it may be made any number of times; newer ones replace it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, Final, NamedTuple
+
+import structlog
+
+from mediatypes.digest import Digest
+from mediatypes.files.reading import Tensor
+from mediatypes.models.own import TENSOR_INDEX
+from mediatypes.names import RepositoryName
+from mediatypes.oci import IMAGE_MANIFEST
+from mediatypes.record import Kind
+from registry.core.audit import SYSTEM, Action, Actor, Event, record
+from registry.core.blobs import Blobs
+from registry.core.extraction import Also, Extraction
+from registry.core.jobs import PUBLISH
+from registry.core.manifests import Manifests
+from registry.core.outbox import Enqueue
+from registry.core.uploads import Uploads
+from registry.db import artifacts, jobs, publications
+from registry.db.artifacts import SubjectRow
+from registry.db.jobs import NewJob
+from registry.db.pool import Connection, Database
+from registry.errors import BlobUnknown, DeletionDisabled, ManifestUnknown, StillReferenced
+
+_MOST_TENSORS: Final = 200_000  # of an artifact: an index of so many has some 30 MB
+_EMPTY: Final = b"{}"
+_EMPTY_TYPE: Final = "application/vnd.oci.empty.v1+json"
+_TITLE: Final = "org.opencontainers.image.title"
+
+_log = structlog.get_logger("registry.publication")
+
+
+class PublicationTarget(NamedTuple):
+    """For what a rule is: the repository of this name, or all whose names begin so."""
+
+    text: str
+    is_prefix: bool
+
+    def __str__(self) -> str:
+        return f"{self.text}*" if self.is_prefix else self.text
+
+
+class PublicationRules:
+    """Where derived data is published: nowhere, until somebody says so. The most specific rule for a repository decides."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def decide(self, target: PublicationTarget, *, is_on: bool, actor: Actor) -> None:
+        """Switch publication on or off for what is described from now on; what was published stays."""
+
+        async def write(conn: Connection) -> None:
+            await publications.decide(conn, target.text, is_prefix=target.is_prefix, is_on=is_on)
+            await record(conn, Event(actor, Action.PUBLICATION_DECIDE, str(target), detail={"on": is_on}))
+
+        await self._db.transaction("decide_publication", write)
+
+
+class Publication:
+    """The verbs that publish."""
+
+    def __init__(
+        self,
+        db: Database,
+        extraction: Extraction,
+        blobs: Blobs,
+        uploads: Uploads,
+        manifests: Manifests,
+        enqueue: Enqueue,
+    ) -> None:
+        self._db = db
+        self._extraction = extraction
+        self._blobs = blobs
+        self._uploads = uploads
+        self._manifests = manifests
+        self._enqueue = enqueue
+
+    async def ask(self, conn: Connection, repository_id: int, digest: bytes) -> None:
+        """Ask for publication of what was found out of an artifact, where there is any and its repository wants it.
+
+        It is a job of its own, added in the transaction that keeps the description.
+        """
+        if await publications.is_on(conn, repository_id=repository_id) and await publications.has_tensors(
+            conn, repository_id=repository_id, digest=digest
+        ):
+            added = await jobs.add(conn, [NewJob(PUBLISH, repository_id, digest)])
+            await self._enqueue(conn, added, priority=0)
+
+    async def publish(self, repository_id: int, digest: bytes, *, also: Also) -> None:
+        """Publish the tensor index of an artifact; nothing of one that is gone. `also` is done in either case.
+
+        Raise Unavailable, StorageError, and ManifestNonconforming where a schema that is bound to tensor indexes refuses it.
+        """
+        subject = await self._wanted(repository_id, digest)
+        if subject is not None:
+            tensors = await self._extraction.tensors(repository_id, digest, most=_MOST_TENSORS)
+            if tensors:
+                await self._publish(repository_id, digest, subject, tensors)
+        await self._db.transaction("finish_publication", also)
+
+    async def _wanted(self, repository_id: int, digest: bytes) -> SubjectRow | None:
+        async def find(conn: Connection) -> SubjectRow | None:
+            if not await publications.is_on(conn, repository_id=repository_id):
+                return None
+            return await artifacts.subject(conn, repository_id=repository_id, digest=digest)
+
+        return await self._db.read("find_publication_subject", find)
+
+    async def _publish(
+        self, repository_id: int, subject: bytes, row: SubjectRow, tensors: Mapping[str, Sequence[Tensor]]
+    ) -> None:
+        name = RepositoryName(row.repository)
+        index = await asyncio.to_thread(_index, tensors)
+        content = _manifest(Digest.from_bytes(subject), row, index)
+        digest = Digest.of(content)
+        known = await self._db.read(
+            "find_publications", lambda conn: publications.of(conn, repository_id=repository_id, subject=subject)
+        )
+        if not await self._is_stored(repository_id, digest):
+            # Noted first: what was pushed and is not known as ours would never be replaced.
+            await self._db.transaction(
+                "note_publication",
+                lambda conn: publications.add(conn, digest.to_bytes(), repository_id=repository_id, subject=subject),
+            )
+            for blob in (_EMPTY, index):
+                await self._push_blob(name, blob)
+            try:
+                await self._manifests.push(
+                    name,
+                    content,
+                    media_type=IMAGE_MANIFEST,
+                    reference=digest,
+                    extra_tags=(),
+                    actor=SYSTEM,
+                    is_derived=True,
+                )
+            except ManifestUnknown:
+                return  # the subject is gone, and with it what was noted of it
+        for other in known:
+            if other != digest.to_bytes():
+                await self._withdraw(name, repository_id, subject, other)
+
+    async def _is_stored(self, repository_id: int, digest: Digest) -> bool:
+        packed = digest.to_bytes()
+        found = await self._db.read(
+            "find_subject", lambda conn: artifacts.subject(conn, repository_id=repository_id, digest=packed)
+        )
+        return found is not None
+
+    async def _push_blob(self, name: RepositoryName, content: bytes) -> None:
+        digest = Digest.of(content)
+        try:
+            await self._blobs.find(name, digest)
+        except BlobUnknown:
+            await self._uploads.push(name, digest, _body(content), length=len(content), actor=SYSTEM)
+
+    async def _withdraw(self, name: RepositoryName, repository_id: int, subject: bytes, digest: bytes) -> None:
+        """Delete a referrer of ours that a newer one replaces."""
+        old = Digest.from_bytes(digest)
+        try:
+            await self._manifests.delete(name, old, actor=SYSTEM)
+        except ManifestUnknown:
+            pass  # somebody has deleted it
+        except (StillReferenced, DeletionDisabled) as error:
+            _log.warning("an older tensor index stays", repository=name, digest=str(old), reason=str(error))
+            return
+        await self._db.transaction(
+            "forget_publication",
+            lambda conn: publications.remove(conn, digest, repository_id=repository_id, subject=subject),
+        )
+
+
+def _index(tensors: Mapping[str, Sequence[Tensor]]) -> bytes:
+    """Return the document of a tensor index: the same bytes for the same tensors."""
+    spec = {
+        "tensors": sum(map(len, tensors.values())),
+        "files": [{"path": path, "tensors": [asdict(one) for one in found]} for path, found in tensors.items()],
+    }
+    document = {"schema": f"blacklake/{Kind.TENSOR_INDEX}", "schemaVersion": "1.0.0", "spec": spec}
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _manifest(subject: Digest, row: SubjectRow, index: bytes) -> bytes:
+    layer = _descriptor(TENSOR_INDEX, index) | {"annotations": {_TITLE: "tensor-index.json"}}
+    document = {
+        "schemaVersion": 2,
+        "mediaType": IMAGE_MANIFEST,
+        "artifactType": TENSOR_INDEX,
+        "config": _descriptor(_EMPTY_TYPE, _EMPTY),
+        "layers": [layer],
+        "subject": {"mediaType": row.media_type, "digest": str(subject), "size": len(row.content)},
+    }
+    return json.dumps(document, separators=(",", ":")).encode()
+
+
+def _descriptor(media_type: str, content: bytes) -> dict[str, Any]:
+    return {"mediaType": media_type, "digest": str(Digest.of(content)), "size": len(content)}
+
+
+async def _body(content: bytes) -> AsyncIterator[bytes]:
+    yield content

@@ -1,0 +1,59 @@
+"""Where derived data is published, and which referrers the registry itself has made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from registry.db.pool import Connection
+
+_DECIDE: Final = """
+INSERT INTO publication_rules (target, is_prefix, is_on) VALUES ($1, $2, $3)
+ON CONFLICT (target, is_prefix) DO UPDATE SET is_on = EXCLUDED.is_on, decided_at = now()
+"""
+_IS_ON: Final = """
+SELECT p.is_on FROM repositories r, publication_rules p
+WHERE r.id = $1 AND (p.target = r.name OR (p.is_prefix AND starts_with(r.name, p.target)))
+ORDER BY p.is_prefix, length(p.target) DESC LIMIT 1
+"""
+_HAS_TENSORS: Final = """
+SELECT 1 FROM artifact_files f JOIN tensor_indexes t ON t.digest = f.blob
+WHERE f.repository_id = $1 AND f.digest = $2 LIMIT 1
+"""
+_ADD: Final = """
+INSERT INTO publications (repository_id, subject, digest)
+SELECT repository_id, digest, $3 FROM manifests WHERE repository_id = $1 AND digest = $2 FOR KEY SHARE
+ON CONFLICT DO NOTHING
+"""
+_OF: Final = "SELECT digest FROM publications WHERE repository_id = $1 AND subject = $2 ORDER BY digest"
+_REMOVE: Final = "DELETE FROM publications WHERE repository_id = $1 AND subject = $2 AND digest = $3"
+
+
+async def decide(conn: Connection, target: str, *, is_prefix: bool, is_on: bool) -> None:
+    """Switch publication on or off for a repository's name, or for all that begin so, instead of what was decided before."""
+    await conn.execute(_DECIDE, target, is_prefix, is_on)
+
+
+async def is_on(conn: Connection, *, repository_id: int) -> bool:
+    """Say whether a repository asks for publication: the rule for its name decides, else that of the longest prefix."""
+    return bool(await conn.fetchval(_IS_ON, repository_id))
+
+
+async def has_tensors(conn: Connection, *, repository_id: int, digest: bytes) -> bool:
+    """Say whether tensors were found in an artifact's files."""
+    return await conn.fetchval(_HAS_TENSORS, repository_id, digest) is not None
+
+
+async def add(conn: Connection, digest: bytes, *, repository_id: int, subject: bytes) -> None:
+    """Note that a referrer is the registry's own; nothing where its subject is gone."""
+    await conn.execute(_ADD, repository_id, subject, digest)
+
+
+async def of(conn: Connection, *, repository_id: int, subject: bytes) -> Sequence[bytes]:
+    """Return the digests of the registry's own referrers of a subject."""
+    return [row["digest"] for row in await conn.fetch(_OF, repository_id, subject)]
+
+
+async def remove(conn: Connection, digest: bytes, *, repository_id: int, subject: bytes) -> None:
+    """Forget a referrer that is no more."""
+    await conn.execute(_REMOVE, repository_id, subject, digest)
