@@ -6,7 +6,9 @@ from mediatypes.digest import Digest, InvalidDigest
 from mediatypes.names import InvalidName, RepositoryName, parse_repository_name
 from registry.config import Settings
 from registry.core.descriptions import Descriptions, Target
-from registry.core.publication import PublicationRules, PublicationTarget
+from registry.core.digests import DigestRequests
+from registry.core.switches import Switch, Switches, SwitchTarget
+from registry.db.pool import Database
 from registry.in_process import local_actor, run
 from registry.upkeep import UpkeepFailed
 
@@ -20,12 +22,35 @@ def ask_for_descriptions(settings: Settings, target: str | None) -> str:
 
 def decide_publication(settings: Settings, text: str, *, is_on: bool) -> str:
     """Switch publication of derived data on or off for a repository or a pattern of names; say so. Raise UpkeepFailed."""
-    is_prefix = text.endswith("*")
-    target = PublicationTarget(text.removesuffix("*") if is_prefix else _name(text), is_prefix)
-    run(settings, lambda db: PublicationRules(db).decide(target, is_on=is_on, actor=local_actor()))
+    target = _switched(text)
+    run(settings, lambda db: Switches(db).decide(Switch.PUBLISH, target, is_on=is_on, actor=local_actor()))
     if is_on:
         return f"tensor indexes of {target} will be published with what is described from now on"
     return f"tensor indexes of {target} will not be published any more; those that were stay"
+
+
+def decide_digests(settings: Settings, text: str, *, is_on: bool) -> str:
+    """Switch digests of tensors on or off for a repository or a pattern of names; say so. Raise UpkeepFailed.
+
+    Where they are on then, they are asked for of what is there.
+    """
+    target = _switched(text)
+
+    async def decide(db: Database) -> int:
+        await Switches(db).decide(Switch.DIGESTS, target, is_on=is_on, actor=local_actor())
+        return await DigestRequests(db).ask(target) if is_on else 0
+
+    asked = run(settings, decide)
+    if is_on:
+        there = f"{asked} artifact{'' if asked == 1 else 's'} that lack digests"
+        return f"tensors of {target} will be digested: of {there}, and of what is described from now on"
+    return f"tensors of {target} will not be digested any more; the digests that there are stay"
+
+
+def _switched(text: str) -> SwitchTarget:
+    """Return a target: a repository, or a pattern of names with `*` at its end."""
+    is_prefix = text.endswith("*")
+    return SwitchTarget(text.removesuffix("*") if is_prefix else _name(text), is_prefix)
 
 
 def _parsed(text: str) -> Target:

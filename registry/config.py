@@ -249,6 +249,11 @@ class Settings(BaseSettings):
         JobsMode.AUTO,
         description="auto: one worker of this server describes what is pushed; off: others do, and `blacklake work`.",
     )
+    digest_bytes_per_second: int = Field(
+        100_000_000,
+        ge=1_000_000,
+        description="Bytes a second that a node reads to digest tensors, at most, where repositories ask for that.",
+    )
     cache_bytes: int = Field(64 << 20, ge=0, description="Memory of each worker for immutable bytes of manifests.")
     redis_url: str | None = Field(
         None,

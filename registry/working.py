@@ -55,7 +55,9 @@ async def _work(settings: Settings, url: str) -> int:
     store = create_store(settings)
     # Of several nodes on a machine each has its own loops: they may have been started because one is not enough.
     services = create_services(settings, db, store)
-    background = Background(db, store, services, None, at_once=AT_ONCE)
+    background = Background(
+        db, store, services, digest_rate=settings.digest_bytes_per_second, place=None, at_once=AT_ONCE
+    )
     admin = create_admin_listener(settings, services) if settings.admin_listen is not None else None
     await db.open()
     try:

@@ -50,3 +50,23 @@ def publish(
             print(decide_publication(settings_of(config, data_dir=data_dir), target, is_on=switch == "on"))
         except UpkeepFailed as error:
             raise Refused(str(error)) from error
+
+
+@artifacts.command
+def digests(
+    switch: Literal["on", "off"],
+    target: Annotated[str, Parameter(help="A repository or a pattern* of names; the most specific one decides.")],
+    /,
+    *,
+    data_dir: DataDir = None,
+    config: Config = None,
+) -> None:
+    """Read all bytes of tensors and keep their digests, which a comparison goes by, or no more: off until it is switched on."""
+    with needing("server"):
+        from registry.administration_artifacts import decide_digests
+        from registry.upkeep import UpkeepFailed
+
+        try:
+            print(decide_digests(settings_of(config, data_dir=data_dir), target, is_on=switch == "on"))
+        except UpkeepFailed as error:
+            raise Refused(str(error)) from error

@@ -1,4 +1,4 @@
-"""Background work: the relay of the outbox, the worker of the queue, and the sandbox in which it reads."""
+"""Background work: the relay of the outbox, the workers of the queue, and the sandbox in which they read."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Final
 
 from registry.config import Settings
+from registry.core.digests import Digests
 from registry.core.extraction import Extraction
-from registry.core.jobs import DESCRIBE, KEPT, PUBLISH, Jobs
+from registry.core.jobs import DESCRIBE, DIGEST, KEPT, PUBLISH, Jobs
 from registry.core.outbox import Outbox
+from registry.core.pace import Pace
 from registry.core.publication import Publication
 from registry.core.services import Services
 from registry.db.pool import Database
 from registry.db.queue import enqueue, forget_log
 from registry.jobs.describing import describing
+from registry.jobs.digesting import digesting
 from registry.jobs.publishing import publishing
 from registry.jobs.relaying import care_forever, relay_forever
 from registry.jobs.turns import turn
@@ -29,6 +32,7 @@ AT_ONCE: Final = 16
 PgQueuer looks again 0.1 s after it found all of them busy, and small artifacts take less: it bounds how many are done a second.
 """
 
+_DIGESTS: Final = 4  # blobs that are read for digests, and share what may be read a second
 _BESIDE_REQUESTS: Final = 8  # jobs of a server: what they take, pushes wait for
 _BATCH: Final = 1000
 
@@ -36,10 +40,20 @@ _BATCH: Final = 1000
 class Background:
     """All of it, from `start` to `stop`, up to `at_once` jobs at a time.
 
-    `place` is the file by whose lock the processes of a node take turns, if they do.
+    `digest_rate` are the bytes a second that are read for digests; `place` is the file by whose lock the processes of a node
+    take turns, if they do.
     """
 
-    def __init__(self, db: Database, store: BlobStore, services: Services, place: Path | None, *, at_once: int) -> None:
+    def __init__(
+        self,
+        db: Database,
+        store: BlobStore,
+        services: Services,
+        *,
+        digest_rate: int,
+        place: Path | None,
+        at_once: int,
+    ) -> None:
         self._db = db
         self._place = place
         self._sandbox = Sandbox("registry.reading:read")
@@ -47,15 +61,17 @@ class Background:
         self._outbox = Outbox(db, enqueue)
         extraction = Extraction(db, store, self._sandbox, services.conformance)
         publication = Publication(db, extraction, services.blobs, services.uploads, services.manifests, enqueue)
-        self._worker = Worker(
-            db,
-            self._jobs,
-            {
-                DESCRIBE: describing(extraction, publication, self._jobs),
-                PUBLISH: publishing(publication, self._jobs),
-            },
-            at_once=at_once,
-        )
+        digests = Digests(db, store, enqueue, Pace(digest_rate))
+        quick = {
+            DESCRIBE: describing(extraction, publication, digests, self._jobs),
+            PUBLISH: publishing(publication, self._jobs),
+        }
+        # What may take hours has a worker of its own, so that nothing waits behind it.
+        slow = {DIGEST: digesting(digests, self._jobs)}
+        self._workers = [
+            Worker(db, self._jobs, quick, at_once=at_once),
+            Worker(db, self._jobs, slow, at_once=_DIGESTS),
+        ]
         self._running: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -66,9 +82,11 @@ class Background:
         """Take no more jobs, give those back that have not ended in `patience` seconds, and wait for the end of everything."""
         if self._running is None:
             return
-        self._worker.end()
+        for worker in self._workers:
+            worker.end()
         await asyncio.wait([self._running], timeout=patience)
-        self._worker.leave()
+        for worker in self._workers:
+            worker.leave()
         await asyncio.wait([self._running])
 
     async def _run(self) -> None:
@@ -77,11 +95,11 @@ class Background:
             if self._place is not None and not await self._has_turn(stack, self._place):
                 return
             loops = [
-                asyncio.create_task(relay_forever(self._outbox, self._worker.wake)),
+                asyncio.create_task(relay_forever(self._outbox, self._wake)),
                 asyncio.create_task(care_forever(self._outbox, self._jobs, self._forget_log)),
             ]
             try:
-                await self._worker.run()
+                await asyncio.gather(*(worker.run() for worker in self._workers))
             finally:
                 for loop in loops:
                     loop.cancel()
@@ -90,7 +108,7 @@ class Background:
     async def _has_turn(self, stack: contextlib.AsyncExitStack, place: Path) -> bool:
         """Wait for this process's turn; return False where the end comes first."""
         entering = asyncio.create_task(stack.enter_async_context(turn(place)))
-        ending = asyncio.create_task(self._worker.ending())
+        ending = asyncio.create_task(self._workers[0].ending())
         await asyncio.wait([entering, ending], return_when=asyncio.FIRST_COMPLETED)
         ending.cancel()
         if not entering.done():
@@ -100,10 +118,21 @@ class Background:
         entering.result()
         return True
 
+    async def _wake(self) -> None:
+        for worker in self._workers:
+            await worker.wake()
+
     async def _forget_log(self) -> int:
         return await self._db.transaction("forget_queue_log", lambda conn: forget_log(conn, after=KEPT, limit=_BATCH))
 
 
 def create_background(settings: Settings, db: Database, store: BlobStore, services: Services) -> Background:
     """Return the background work of a server, of whose workers one does it."""
-    return Background(db, store, services, settings.data_dir / "run" / "jobs.lock", at_once=_BESIDE_REQUESTS)
+    return Background(
+        db,
+        store,
+        services,
+        digest_rate=settings.digest_bytes_per_second,
+        place=settings.data_dir / "run" / "jobs.lock",
+        at_once=_BESIDE_REQUESTS,
+    )

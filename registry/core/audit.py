@@ -66,6 +66,7 @@ class Action(StrEnum):
     SCHEMA_BIND = "schema.bind"
     SCHEMA_UNBIND = "schema.unbind"
     PUBLICATION_DECIDE = "publication.decide"
+    DIGESTS_DECIDE = "digests.decide"
     LOGIN = "login"
     LOGOUT = "logout"
     TOKEN_GIVE = "token.give"  # noqa: S105 - an action, not a token

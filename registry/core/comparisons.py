@@ -70,5 +70,7 @@ def _compared(before: _Read, after: _Read, most: int) -> Comparison:
 
 
 def _side(read: _Read) -> Side:
-    tensors = [TensorAt(row.path, one) for row in read.tensors for one in tensor_index.unpacked(row.content)]
+    tensors = [
+        TensorAt(row.path, *one) for row in read.tensors for one in tensor_index.digested(row.content, row.digests)
+    ]
     return Side(read.described.record["values"], read.files, tensors)

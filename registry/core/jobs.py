@@ -21,7 +21,10 @@ DESCRIBE: Final = "describe"
 PUBLISH: Final = "publish"
 """The kind of job that publishes what was found out of an artifact (registry.core.publication)."""
 
-KINDS: Final = (DESCRIBE, PUBLISH)
+DIGEST: Final = "digest"
+"""The kind of job that digests the tensors of an artifact (registry.core.digests)."""
+
+KINDS: Final = (DESCRIBE, PUBLISH, DIGEST)
 STATES: Final = ("queued", "running", "done", "failed")
 MOST_ATTEMPTS: Final = 5
 """Attempts at a job; one that ends its worker counts, too."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Sequence
 from typing import Final, Protocol
 
-from registry.core.jobs import DESCRIBE
+from registry.core.jobs import DESCRIBE, DIGEST
 from registry.db import jobs, outbox
 from registry.db.jobs import NewJob
 from registry.db.pool import Connection, Database
@@ -17,6 +17,7 @@ BATCH: Final = 200
 _FOLLOWING: Final = {
     outbox.MANIFEST_PUSHED: (DESCRIBE, 1),
     outbox.DESCRIPTION_ASKED: (DESCRIBE, 0),  # of what was described before: what was pushed just now goes first
+    outbox.DIGESTS_ASKED: (DIGEST, 0),
 }
 
 

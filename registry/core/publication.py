@@ -10,7 +10,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import structlog
 
@@ -20,14 +20,15 @@ from mediatypes.models.own import TENSOR_INDEX
 from mediatypes.names import RepositoryName
 from mediatypes.oci import IMAGE_MANIFEST
 from mediatypes.record import Kind
-from registry.core.audit import SYSTEM, Action, Actor, Event, record
+from registry.core.audit import SYSTEM
 from registry.core.blobs import Blobs
 from registry.core.extraction import Also, Extraction
 from registry.core.jobs import PUBLISH
 from registry.core.manifests import Manifests
 from registry.core.outbox import Enqueue
+from registry.core.switches import Switch
 from registry.core.uploads import Uploads
-from registry.db import artifacts, jobs, publications
+from registry.db import artifacts, jobs, publications, switches
 from registry.db.artifacts import SubjectRow
 from registry.db.jobs import NewJob
 from registry.db.pool import Connection, Database
@@ -39,32 +40,6 @@ _EMPTY_TYPE: Final = "application/vnd.oci.empty.v1+json"
 _TITLE: Final = "org.opencontainers.image.title"
 
 _log = structlog.get_logger("registry.publication")
-
-
-class PublicationTarget(NamedTuple):
-    """For what a rule is: the repository of this name, or all whose names begin so."""
-
-    text: str
-    is_prefix: bool
-
-    def __str__(self) -> str:
-        return f"{self.text}*" if self.is_prefix else self.text
-
-
-class PublicationRules:
-    """Where derived data is published: nowhere, until somebody says so. The most specific rule for a repository decides."""
-
-    def __init__(self, db: Database) -> None:
-        self._db = db
-
-    async def decide(self, target: PublicationTarget, *, is_on: bool, actor: Actor) -> None:
-        """Switch publication on or off for what is described from now on; what was published stays."""
-
-        async def write(conn: Connection) -> None:
-            await publications.decide(conn, target.text, is_prefix=target.is_prefix, is_on=is_on)
-            await record(conn, Event(actor, Action.PUBLICATION_DECIDE, str(target), detail={"on": is_on}))
-
-        await self._db.transaction("decide_publication", write)
 
 
 class Publication:
@@ -91,7 +66,7 @@ class Publication:
 
         It is a job of its own, added in the transaction that keeps the description.
         """
-        if await publications.is_on(conn, repository_id=repository_id) and await publications.has_tensors(
+        if await switches.is_on(conn, Switch.PUBLISH, repository_id=repository_id) and await publications.has_tensors(
             conn, repository_id=repository_id, digest=digest
         ):
             added = await jobs.add(conn, [NewJob(PUBLISH, repository_id, digest)])
@@ -111,7 +86,7 @@ class Publication:
 
     async def _wanted(self, repository_id: int, digest: bytes) -> SubjectRow | None:
         async def find(conn: Connection) -> SubjectRow | None:
-            if not await publications.is_on(conn, repository_id=repository_id):
+            if not await switches.is_on(conn, Switch.PUBLISH, repository_id=repository_id):
                 return None
             return await artifacts.subject(conn, repository_id=repository_id, digest=digest)
 

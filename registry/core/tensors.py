@@ -16,6 +16,7 @@ from registry.core.access import Caller
 from registry.core.artifacts import described_one
 from registry.core.files import Content, Files
 from registry.core.pages import Page, after_of, place_of
+from registry.core.tensor_index import DigestedTensor
 from registry.db import described
 from registry.db.described import TensorsRow
 from registry.db.pool import Connection, Database
@@ -46,13 +47,13 @@ class Tensors:
 
     async def page(
         self, name: RepositoryName, reference: Tag | Digest, wanted: Wanted, *, after: str, limit: int, caller: Caller
-    ) -> Page[tuple[str, Tensor]]:
+    ) -> Page[tuple[str, DigestedTensor]]:
         """Return up to `limit` tensors, each with its file's path: by path, and as they stand in the file.
 
         Raise ManifestUnknown, NotDescribed, PageInvalid.
         """
         since, place = place_of(after, tuple[str, int]) if after else ("", -1)
-        found: list[tuple[str, int, Tensor]] = []
+        found: list[tuple[str, int, DigestedTensor]] = []
         while True:
             reference, rows = await self._rows(name, reference, since, wanted.path, caller)
             for row in rows:
@@ -99,7 +100,11 @@ class Tensors:
         return await self._db.read("list_tensors", find)
 
 
-def _chosen(row: TensorsRow, wanted: Wanted, after: int, limit: int) -> list[tuple[int, Tensor]]:
+def _chosen(row: TensorsRow, wanted: Wanted, after: int, limit: int) -> list[tuple[int, DigestedTensor]]:
     """Return up to `limit` of the wanted tensors of a file behind a position, each with its own."""
-    found = ((at, one) for at, one in enumerate(tensor_index.unpacked(row.content)) if at > after and wanted.has(one))
+    found = (
+        (at, one)
+        for at, one in enumerate(tensor_index.digested(row.content, row.digests))
+        if at > after and wanted.has(one.tensor)
+    )
     return [one for _, one in zip(range(limit), found, strict=False)]

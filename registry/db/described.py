@@ -63,11 +63,12 @@ class StoredFileRow(NamedTuple):
 
 
 class TensorsRow(NamedTuple):
-    """The tensors of a file: how many, and their index (registry.core.tensor_index)."""
+    """The tensors of a file: how many, their index, and the digests of their bytes (registry.core.tensor_index), if known."""
 
     path: str
     tensors: int
     content: bytes
+    digests: bytes | None
 
 
 class FindingRow(NamedTuple):
@@ -115,7 +116,7 @@ LEFT JOIN blobs b ON b.digest = l.digest
 WHERE f.repository_id = $1 AND f.digest = $2 AND f.path = $3
 """
 _TENSORS: Final = f"""
-SELECT f.path, x.tensors, x.content FROM artifact_files f JOIN {_TENSORS_OF}
+SELECT f.path, x.tensors, x.content, x.digests FROM artifact_files f JOIN {_TENSORS_OF}
 WHERE f.repository_id = $1 AND f.digest = $2 AND f.path >= $3 AND ($4::text IS NULL OR f.path = $4) ORDER BY f.path LIMIT $5
 """
 # A blob's files are looked through once, not once for each of them.

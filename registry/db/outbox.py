@@ -13,6 +13,9 @@ MANIFEST_PUSHED: Final = "manifest-pushed"
 DESCRIPTION_ASKED: Final = "description-asked"
 """The kind of a row by which somebody asks for a description again."""
 
+DIGESTS_ASKED: Final = "digests-asked"
+"""The kind of a row by which digests of an artifact's tensors are asked for."""
+
 _TAKE: Final = """
 DELETE FROM outbox WHERE id = ANY(ARRAY(SELECT id FROM outbox ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED))
 RETURNING kind, repository_id, digest

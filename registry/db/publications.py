@@ -1,4 +1,4 @@
-"""Where derived data is published, and which referrers the registry itself has made."""
+"""Which referrers the registry itself has made."""
 
 from __future__ import annotations
 
@@ -7,15 +7,6 @@ from typing import Final
 
 from registry.db.pool import Connection
 
-_DECIDE: Final = """
-INSERT INTO publication_rules (target, is_prefix, is_on) VALUES ($1, $2, $3)
-ON CONFLICT (target, is_prefix) DO UPDATE SET is_on = EXCLUDED.is_on, decided_at = now()
-"""
-_IS_ON: Final = """
-SELECT p.is_on FROM repositories r, publication_rules p
-WHERE r.id = $1 AND (p.target = r.name OR (p.is_prefix AND starts_with(r.name, p.target)))
-ORDER BY p.is_prefix, length(p.target) DESC LIMIT 1
-"""
 _HAS_TENSORS: Final = """
 SELECT 1 FROM artifact_files f JOIN tensor_indexes t ON t.digest = f.blob
 WHERE f.repository_id = $1 AND f.digest = $2 LIMIT 1
@@ -27,16 +18,6 @@ ON CONFLICT DO NOTHING
 """
 _OF: Final = "SELECT digest FROM publications WHERE repository_id = $1 AND subject = $2 ORDER BY digest"
 _REMOVE: Final = "DELETE FROM publications WHERE repository_id = $1 AND subject = $2 AND digest = $3"
-
-
-async def decide(conn: Connection, target: str, *, is_prefix: bool, is_on: bool) -> None:
-    """Switch publication on or off for a repository's name, or for all that begin so, instead of what was decided before."""
-    await conn.execute(_DECIDE, target, is_prefix, is_on)
-
-
-async def is_on(conn: Connection, *, repository_id: int) -> bool:
-    """Say whether a repository asks for publication: the rule for its name decides, else that of the longest prefix."""
-    return bool(await conn.fetchval(_IS_ON, repository_id))
 
 
 async def has_tensors(conn: Connection, *, repository_id: int, digest: bytes) -> bool:

@@ -53,10 +53,14 @@ SELECT digest, manner, path, content FROM (
 ) AS found
 WHERE total <= $3
 """
-_CLEAR: Final = "DELETE FROM tensor_indexes WHERE digest = $1 AND manner = $2"
+# What is the same as before keeps its digests, which took a full read; of an archive's file that doesn't say where it lies.
+_CLEAR: Final = """
+DELETE FROM tensor_indexes WHERE digest = $1 AND manner = $2 AND NOT (path = '' AND content = ANY($3::bytea[]))
+"""
 _PUT_TENSORS: Final = """
 INSERT INTO tensor_indexes (digest, manner, path, tensors, content)
 SELECT $1, $2, path, tensors, content FROM unnest($3::text[], $4::integer[], $5::bytea[]) AS t(path, tensors, content)
+ON CONFLICT DO NOTHING
 """
 
 
@@ -78,7 +82,7 @@ async def put(conn: Connection, row: ReadingRow, *, version: int, tensor_indexes
     content = json.dumps(row.reading, ensure_ascii=False)
     if await conn.fetchval(_PUT, row.digest, row.manner, version, content) is None:
         return
-    await conn.execute(_CLEAR, row.digest, row.manner)
+    await conn.execute(_CLEAR, row.digest, row.manner, [index.content for index in tensor_indexes.values()])
     if tensor_indexes:
         numbers, contents = zip(*tensor_indexes.values(), strict=True)
         await conn.execute(_PUT_TENSORS, row.digest, row.manner, list(tensor_indexes), list(numbers), list(contents))

@@ -15,11 +15,14 @@ from registry.compose.verbs import create_services
 from registry.config import Settings
 from registry.core import publication as publication_module
 from registry.core.audit import SYSTEM
+from registry.core.digests import Digests
 from registry.core.extraction import Extraction
 from registry.core.jobs import PUBLISH, Jobs
-from registry.core.publication import Publication, PublicationRules, PublicationTarget
+from registry.core.pace import Pace
+from registry.core.publication import Publication
 from registry.core.services import Services
-from registry.db import publications
+from registry.core.switches import Switch, Switches, SwitchTarget
+from registry.db import switches
 from registry.db.jobs import BegunJob
 from registry.db.pool import Database
 from registry.db.queue import enqueue
@@ -49,6 +52,7 @@ class Work:
         self._db = db
         self._jobs = Jobs(db)
         self._extraction = Extraction(db, store, sandbox, services.conformance)
+        self._digests = Digests(db, store, enqueue, Pace(1_000_000_000))
         self.publication = Publication(
             db, self._extraction, services.blobs, services.uploads, services.manifests, enqueue
         )
@@ -56,7 +60,7 @@ class Work:
     async def describe(self, sql: Sql, digest: Digest) -> None:
         await sql.execute("DELETE FROM outbox")
         job = await self._job(sql, "describe", digest)
-        await describing(self._extraction, self.publication, self._jobs)(*job)
+        await describing(self._extraction, self.publication, self._digests, self._jobs)(*job)
 
     async def publish(self, sql: Sql) -> int:
         """Do what is to be published, and return how many jobs that were."""
@@ -85,8 +89,8 @@ def work(database: Database, store: BlobStore, sandbox: Sandbox, services: Servi
 
 
 async def decide(db: Database, target: str, *, is_on: bool = True) -> None:
-    parsed = PublicationTarget(target.removesuffix("*"), target.endswith("*"))
-    await PublicationRules(db).decide(parsed, is_on=is_on, actor=OPERATOR)
+    parsed = SwitchTarget(target.removesuffix("*"), target.endswith("*"))
+    await Switches(db).decide(Switch.PUBLISH, parsed, is_on=is_on, actor=OPERATOR)
 
 
 async def referrers(services: Services, subject: Digest) -> list[dict[str, Any]]:
@@ -208,7 +212,7 @@ async def test_the_most_specific_rule_decides(
         await decide(database, target, is_on=is_on)
     await push_blob(services, b"{}")
     repository_id = await sql.fetchval("SELECT id FROM repositories")
-    found = await database.read("look", lambda conn: publications.is_on(conn, repository_id=repository_id))
+    found = await database.read("look", lambda conn: switches.is_on(conn, Switch.PUBLISH, repository_id=repository_id))
     assert found is expected
 
 

@@ -41,7 +41,7 @@ def test_oras_discovers_and_pulls_the_tensor_index_of_what_it_pushed(
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"tensor indexes of {repo}* will be published with what is described from now on\n"
     (tmp_path / "model.safetensors").write_bytes(WEIGHTS)
-    run("push", f"{reference}:v1", "model.safetensors")
+    run("push", f"{reference}:v1", "model.safetensors:application/octet-stream")
     eventually(lambda: bool(discovered()), "a referrer")
     (referrer,) = discovered()
     assert referrer["artifactType"] == TENSOR_INDEX

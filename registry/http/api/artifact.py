@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from mediatypes.digest import Digest
 from registry.core.audit import target_of
-from registry.core.comparison import TensorAt
+from registry.core.comparison import BytesCompared, TensorAt
 from registry.core.comparisons import Referenced
 from registry.core.tensors import Wanted
 from registry.db.described import FoundFileRow
@@ -42,9 +42,6 @@ from registry.http.parse import name_of, reference_of
 from registry.http.reply import Reply
 
 ARTIFACT: Final = f"{REPOSITORY}/-/artifacts/<reference>"
-_NOT_COMPARED: Final = (
-    "of tensors, names, dtypes and shapes are compared, not bytes: unchanged ones may hold other numbers"
-)
 
 
 async def show(services: ReaderServices, asked: Asked, name: str, reference: str) -> Artifact:
@@ -129,8 +126,16 @@ async def tensors(
         caller=asked.caller,
     )
     items = [
-        TensorFound(path=path, name=one.name, dtype=one.dtype, shape=list(one.shape), offset=one.offset, size=one.size)
-        for path, one in page.items
+        TensorFound(
+            path=path,
+            name=one.name,
+            dtype=one.dtype,
+            shape=list(one.shape),
+            offset=one.offset,
+            size=one.size,
+            digest=_digest(sha256),
+        )
+        for path, (one, sha256) in page.items
     ]
     return Page(items=items, next=page.next_after)
 
@@ -199,8 +204,8 @@ async def comparison(
             changed=[
                 TensorChanged(name=a.tensor.name, before=_tensor(a), after=_tensor(b)) for a, b in found.tensors.changed
             ],
-            bytes_compared=False,
-            note=_NOT_COMPARED,
+            bytes_compared=found.tensor_bytes.not_compared == 0,
+            note=_note(found.tensor_bytes),
             **_totals(found.tensors),
         ),
     )
@@ -215,7 +220,32 @@ def _file(row: FoundFileRow) -> FileCompared:
 
 
 def _tensor(at: TensorAt) -> TensorCompared:
-    return TensorCompared(path=at.path, name=at.tensor.name, dtype=at.tensor.dtype, shape=list(at.tensor.shape))
+    return TensorCompared(
+        path=at.path,
+        name=at.tensor.name,
+        dtype=at.tensor.dtype,
+        shape=list(at.tensor.shape),
+        digest=_digest(at.sha256),
+    )
+
+
+def _digest(sha256: bytes | None) -> str | None:
+    return f"sha256:{sha256.hex()}" if sha256 is not None else None
+
+
+def _note(found: BytesCompared) -> str:
+    """Say of what the bytes were compared, and of what not and why not."""
+    alike = found.compared + found.not_compared
+    if found.not_compared == 0:
+        return f"of {alike} tensors with the same name, dtype and shape in both, the bytes are compared, too"
+    note = (
+        f"of {alike} tensors with the same name, dtype and shape in both, the bytes of {found.not_compared} are not compared,"
+        " and unchanged ones may hold other numbers:"
+        f" {found.without_before} have no digest in `before`, {found.without_after} in `after`"
+    )
+    if found.impossible:
+        note += f"; {found.impossible} lie in compressed or other places where they are not digested"
+    return note
 
 
 ROUTES = (

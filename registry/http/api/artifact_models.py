@@ -149,7 +149,10 @@ class TensorQuery(FileQuery):
 
 
 class TensorFound(BaseModel):
-    """A tensor; `offset` is where its bytes begin in the file, null where they don't lie there as they are."""
+    """A tensor; `offset` is where its bytes begin in the file, null where they don't lie there as they are.
+
+    `digest` is that of its bytes, null where those were not read: nobody asks for it, or they don't lie as they are.
+    """
 
     path: str
     name: str
@@ -157,6 +160,7 @@ class TensorFound(BaseModel):
     shape: list[int]
     offset: int | None
     size: int
+    digest: str | None
 
 
 class GraphQuery(Asking):
@@ -254,16 +258,17 @@ class MetricChanged(BaseModel):
 
 
 class TensorCompared(BaseModel):
-    """A tensor of one of both artifacts."""
+    """A tensor of one of both artifacts; `digest` is that of its bytes, null where those were not read."""
 
     path: str
     name: str
     dtype: str
     shape: list[int]
+    digest: str | None
 
 
 class TensorChanged(BaseModel):
-    """A tensor whose dtype or shape is another one now."""
+    """A tensor whose dtype, shape or bytes are others now."""
 
     name: str
     before: TensorCompared
@@ -271,7 +276,10 @@ class TensorChanged(BaseModel):
 
 
 class TensorsCompared(Compared):
-    """What is different of the tensors: `bytes_compared` says whether those that are called unchanged have the same bytes."""
+    """What is different of the tensors: `bytes_compared` says whether those that are called unchanged have the same bytes.
+
+    `note` says in words of how many that isn't known, and why.
+    """
 
     added: list[TensorCompared]
     removed: list[TensorCompared]

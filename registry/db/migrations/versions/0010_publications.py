@@ -1,20 +1,24 @@
-"""Which derived data is published and what was, jobs that are asked for while they run, and an order of violations."""
+"""What repositories ask for, what was published, digests of tensors.
+
+Beside them: jobs that are asked for while they run, and an order of violations.
+"""
 
 from alembic import op
 
 revision = "0010"
 down_revision = "0009"
-LOSES = "where derived data is published, and which referrers are the registry's own"
+LOSES = "what repositories ask for, which referrers are the registry's own, and the digests of tensors"
 
 UP = (
     """
-    -- Where derived data is published as referrers: the most specific target decides, without any nothing is published.
-    CREATE TABLE publication_rules (
+    -- What repositories ask for (registry.core.switches): the most specific target decides, without any it is off.
+    CREATE TABLE repository_switches (
+        switch     text NOT NULL,
         target     text COLLATE "C" NOT NULL,
         is_prefix  boolean NOT NULL,
         is_on      boolean NOT NULL,
         decided_at timestamptz NOT NULL DEFAULT now(),
-        PRIMARY KEY (target, is_prefix)
+        PRIMARY KEY (switch, target, is_prefix)
     )
     """,
     """
@@ -26,6 +30,11 @@ UP = (
         PRIMARY KEY (repository_id, subject, digest),
         FOREIGN KEY (repository_id, subject) REFERENCES manifests ON DELETE CASCADE
     )
+    """,
+    """
+    -- The SHA-256 of each tensor's bytes in the index's order, as MessagePack: nil where they can't be digested. NULL until it
+    -- is asked for: that takes a full read of the blob.
+    ALTER TABLE tensor_indexes ADD COLUMN digests bytea, ALTER COLUMN digests SET STORAGE EXTERNAL
     """,
     """
     -- Whether something has happened since a job began that it may not have seen: then it is done once more.
@@ -45,10 +54,11 @@ UP = (
 DOWN = (
     "UPDATE schema_state SET version = 9",
     "ALTER TABLE schema_violations DROP COLUMN id",
-    "DELETE FROM pgqueuer WHERE entrypoint = 'publish'",
-    "DELETE FROM jobs WHERE kind = 'publish'",
+    "ALTER TABLE tensor_indexes DROP COLUMN digests",
+    "DELETE FROM pgqueuer WHERE entrypoint IN ('publish', 'digest')",
+    "DELETE FROM jobs WHERE kind IN ('publish', 'digest')",
     "ALTER TABLE jobs DROP COLUMN is_asked_again",
-    "DROP TABLE publications, publication_rules",
+    "DROP TABLE publications, repository_switches",
 )
 
 
