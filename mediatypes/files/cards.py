@@ -15,8 +15,8 @@ from mediatypes.files.plain import plain_object, plain_text
 from mediatypes.files.reading import Limits, Reading, Source
 from mediatypes.files.telling import Telling, listing, mapping, present, text_in
 from mediatypes.files.training import number
+from mediatypes.models.values import framework, license_name
 from mediatypes.record import Provenance
-from mediatypes.values import framework, license_name
 
 _OF_DATASETS: Final = frozenset(
     (

@@ -8,8 +8,8 @@ from mediatypes.files.documents import json_object
 from mediatypes.files.plain import plain_object
 from mediatypes.files.reading import Limits, Reading, Source, Unsupported
 from mediatypes.files.telling import Telling, listing, mapping, present
+from mediatypes.models.values import license_name
 from mediatypes.record import Provenance
-from mediatypes.values import license_name
 
 _NAMESPACE: Final = b"mlcommons.org/croissant"
 _DATASET: Final = ("Dataset", "sc:Dataset", "schema:Dataset", "http://schema.org/Dataset", "https://schema.org/Dataset")

@@ -13,8 +13,8 @@ from mediatypes.files.paths import base_name
 from mediatypes.files.plain import plain_object
 from mediatypes.files.reading import Limits, Reading, Source
 from mediatypes.files.telling import Telling, listing, mapping, natural, present
+from mediatypes.models.values import license_name
 from mediatypes.record import Provenance
-from mediatypes.values import license_name
 
 _WORD: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")  # A card says class_label for ClassLabel.
 _INNER: Final = 4  # levels of a feature's type that are written out

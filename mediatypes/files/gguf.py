@@ -15,8 +15,8 @@ from mediatypes.files.ranged import Cursor
 from mediatypes.files.reading import Limits, Malformed, Reading, Source, Tensor, TooMuch, Unsupported
 from mediatypes.files.telling import Telling
 from mediatypes.files.weights import checked_name, count_tensors, elements, weigh
+from mediatypes.models.values import license_name
 from mediatypes.record import Provenance
-from mediatypes.values import license_name
 
 _MAGIC: Final = b"GGUF"
 _SCALARS: Final = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}

@@ -14,8 +14,8 @@ from mediatypes.files.documents import text_of, whole
 from mediatypes.files.paths import base_name
 from mediatypes.files.reading import Limits, Reading, Source
 from mediatypes.files.telling import Telling
+from mediatypes.models.values import license_name
 from mediatypes.record import Provenance
-from mediatypes.values import license_name
 
 _FILE: Final = re.compile(r"(?:li[cs]en[cs]e|copying|unlicense)(?:[-_.][\w.+-]{1,60})?", re.IGNORECASE)
 _NOT_TEXT: Final = (".py", ".json", ".yaml", ".yml", ".html", ".js", ".pdf")

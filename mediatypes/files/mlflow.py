@@ -17,8 +17,8 @@ from mediatypes.files.paths import base_name
 from mediatypes.files.plain import plain_object
 from mediatypes.files.reading import Limits, Reading, Source, Unreadable
 from mediatypes.files.telling import Telling, listing, mapping, present, text_in
+from mediatypes.models.values import framework
 from mediatypes.record import Provenance
-from mediatypes.values import framework
 
 _PYTHON: Final = "python_function"  # the flavor that every model has
 _VERSIONS: Final = {"xgboost": "xgb_version", "lightgbm": "lgb_version", "sklearn": "sklearn_version"}

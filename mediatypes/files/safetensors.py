@@ -15,8 +15,8 @@ from mediatypes.files.plain import plain
 from mediatypes.files.reading import Limits, Malformed, Reading, Source, Tensor, TooMuch, Unsupported
 from mediatypes.files.telling import Telling
 from mediatypes.files.weights import checked_name, count_tensors, elements, weigh
+from mediatypes.models.values import license_name
 from mediatypes.record import Provenance
-from mediatypes.values import license_name
 
 _HEADER: Final = 100_000_000  # bytes of a header that the library reads
 _COLONS: Final = 8  # that a tensor's entry has at most: four, and as many in a name and in metadata

@@ -12,8 +12,8 @@ from mediatypes.files.paths import base_name
 from mediatypes.files.plain import plain_object
 from mediatypes.files.reading import Limits, Reading, Source
 from mediatypes.files.telling import Telling, mapping, natural
+from mediatypes.models.values import precision
 from mediatypes.record import Provenance
-from mediatypes.values import precision
 
 _NESTED: Final = ("text_config", "llm_config", "language_config", "thinker_config", "decoder")
 """Where models of several modalities have the config of the one that reads and writes text."""

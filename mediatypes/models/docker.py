@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from mediatypes import values
+from mediatypes.models import values
 from mediatypes.models.artifact import Artifact, Description, Descriptor, Layer, Packing, Role
 from mediatypes.models.layers import layer as layer_of
 from mediatypes.models.layers import path_of, role_of

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from mediatypes import values
-from mediatypes.models import manifest_annotations
+from mediatypes.models import manifest_annotations, values
 from mediatypes.models.artifact import Artifact, Description, Role
 from mediatypes.models.layers import layer, packing_of
 from mediatypes.models.places import Place, extra, stated

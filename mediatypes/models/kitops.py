@@ -8,9 +8,8 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from mediatypes import values
 from mediatypes.documents import at, objects, parsed, texts
-from mediatypes.models import modelpack
+from mediatypes.models import modelpack, values
 from mediatypes.models.artifact import Artifact, Description, Descriptor, Layer, Packing, Role
 from mediatypes.models.layers import clean_path, path_of, role_of
 from mediatypes.models.layers import layer as layer_of

@@ -10,8 +10,8 @@ import functools
 from collections.abc import Mapping
 from typing import Any, Final
 
-from mediatypes import values
 from mediatypes.documents import parsed
+from mediatypes.models import values
 from mediatypes.models.places import Place, annotated, extra, facts
 from mediatypes.record import FIELDS, Fact, Kind, Provenance, Shape
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from mediatypes import values
 from mediatypes.documents import at, parsed
+from mediatypes.models import values
 from mediatypes.models.artifact import Artifact, Description, Descriptor, Layer, Packing, Role
 from mediatypes.models.layers import clean_path, path_of, role_of
 from mediatypes.models.layers import layer as layer_of

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from mediatypes import values
 from mediatypes.documents import texts
+from mediatypes.models import values
 from mediatypes.models.artifact import Artifact, Description, Descriptor, Layer, Packing, Role
 from mediatypes.models.layers import clean_path
 from mediatypes.models.places import Place, extra, facts, stated

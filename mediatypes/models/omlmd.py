@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from mediatypes import values
 from mediatypes.documents import parsed, texts
+from mediatypes.models import values
 from mediatypes.models.artifact import Artifact, Description, Packing, Role
 from mediatypes.models.layers import layer
 from mediatypes.models.places import Place, annotated, extra, stated

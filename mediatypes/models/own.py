@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from mediatypes import values
 from mediatypes.documents import objects
+from mediatypes.models import values
 from mediatypes.models.artifact import Artifact, Description, Descriptor, Layer, Role
 from mediatypes.models.layers import layer, packing_of, path_of, role_of
 from mediatypes.models.places import Place, extra, stated

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from mediatypes import values
+from mediatypes.models import values
 from mediatypes.models.artifact import Artifact, Description, Packing, Role
 from mediatypes.models.layers import layer
 from mediatypes.models.places import Place, extra, stated

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mediatypes import values
+from mediatypes.models import values
 from mediatypes.models.layers import clean_path, packing_of, role_of
 
 
