@@ -65,9 +65,7 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
         part = found[f"{kind}s"]
         yield from (f"+ {kind} {one[name]} {_about(one)}" for one in part["added"])
         yield from (f"- {kind} {one[name]} {_about(one)}" for one in part["removed"])
-        yield from (
-            f"~ {kind} {one[name]} {_about(one['before'])} -> {_about(one['after'])}" for one in part["changed"]
-        )
+        yield from (f"~ {kind} {one[name]} {_change(one['before'], one['after'])}" for one in part["changed"])
         for how in ("added", "removed", "changed"):
             left = part[f"{how}_total"] - len(part[how])
             if left:
@@ -75,6 +73,13 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
         yield f"  {part['unchanged_total']} {kind}s unchanged"
     if found["tensors"]["unchanged_total"]:
         yield f"  {found['tensors']['note']}"
+
+
+def _change(before: dict[str, Any], after: dict[str, Any]) -> str:
+    old, new = _about(before), _about(after)
+    if old == new and before.get("digest") and after.get("digest"):  # a tensor that holds other numbers
+        return f"{old} {before['digest'][:19]} -> {after['digest'][:19]}"
+    return f"{old} -> {new}"
 
 
 def _about(one: dict[str, Any]) -> str:

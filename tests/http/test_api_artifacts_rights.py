@@ -1,31 +1,77 @@
-"""Artifacts by the API of a registry with users: to who may not pull them they are as if they weren't there."""
+"""Artifacts by the API of a registry with users: to who may not pull them they are as if they weren't there.
+
+The walk is made from the table of routes: a new one is asked, and fails where it takes an id that has no sample here.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import pytest
 
+from registry.http.api.reader_routes import READER_ROUTES
 from tests.http.admin import Api, Governed, problem, token
 from tests.http.artifacts import known, push, safetensors
 from tests.lifecycle.serving import eventually
 
 FILES = {"m.safetensors": safetensors(a=("F32", [2], b"\x01")), "config.json": b"{}"}
-PATHS: tuple[tuple[str, dict[str, str]], ...] = (
-    ("", {}),
-    ("/-/tags", {}),
-    ("/-/versions", {}),
-    ("/-/artifacts", {}),
-    ("/-/artifacts/v1", {}),
-    ("/-/artifacts/v1/metadata", {}),
-    ("/-/artifacts/v1/files", {}),
-    ("/-/artifacts/v1/files/content", {"path": "config.json"}),
-    ("/-/artifacts/v1/tensors", {}),
-    ("/-/artifacts/v1/tensors/content", {"path": "m.safetensors", "name": "a"}),
-    ("/-/artifacts/v1/graph", {}),
-    ("/-/artifacts/v1/comparison", {"other": "v1"}),
-)
+DIGEST = f"sha256:{'0' * 64}"
+# What is asked for beside the path, with the ids that stand in paths.
+QUERIES: dict[str, dict[str, str]] = {
+    "api.contents.file": {"path": "config.json"},
+    "api.contents.tensor": {"path": "m.safetensors", "name": "a"},
+    "api.artifact.comparison": {"other": "{reference}"},
+    "api.artifacts.found": {"q": "repo:{name}"},
+    "api.artifacts.facets": {"q": "repo:{name}"},
+    "api.jobs.found": {"repository": "{name}"},
+    "api.violations.found": {"repository": "{name}"},
+}
+
+
+class Ids(NamedTuple):
+    """All that has an id in the routes for readers: one that takes another has no sample, and fails."""
+
+    name: str
+    reference: str
+    job_id: str = "999999999"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request to each route for readers."""
+
+    label: str
+    path: str
+    query: dict[str, str]
+    is_list: bool
+
+
+def walk(ids: Ids) -> Iterator[Asked]:
+    """Yield a request to each route that shows what one may pull, with these ids."""
+    for route in READER_ROUTES:
+        path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", route.path)
+        query = {key: value.format(**ids._asdict()) for key, value in QUERIES.get(route.label, {}).items()}
+        yield Asked(route.label, path.format(**ids._asdict()), query, "{" not in path)
+
+
+def told(api: Api, asked: Asked, ids: Ids) -> tuple[int, str]:
+    """Return what is answered, without the ids that were asked for and the request's own."""
+    answer = api("GET", asked.path, params=asked.query)
+    text = answer.text.replace(answer.headers["X-Request-ID"], "")
+    for value in sorted(ids, key=len, reverse=True):
+        text = re.sub(rf"\b{re.escape(value)}\b", "…", text)
+    return answer.status_code, text
+
+
+def ids_of(governed: Governed, name: str) -> Ids:
+    """Return the ids of what is in a repository."""
+    root = governed.by("root")
+    job = root.get("/jobs", params={"repository": name})["items"][0]
+    return Ids(name, root.get(f"/repositories/{name}/-/artifacts/v1")["digest"], str(job["id"]))
 
 
 def pushed(governed: Governed, name: str, files: dict[str, bytes]) -> str:
@@ -45,33 +91,50 @@ def name(governed: Governed) -> str:
 
 @pytest.mark.parametrize("who", ["mallory", "otto", None])
 def test_who_may_not_pull_learns_nothing(governed: Governed, name: str, who: str | None) -> None:
-    api, nowhere = governed.by(who), f"acme/models/{uuid4().hex[:12]}"
-    for path, query in PATHS:
-        answers = [api("GET", f"/repositories/{one}{path}", params=query) for one in (name, nowhere)]
-        there, none = (
-            answer.text.replace(answer.headers["X-Request-ID"], "").replace(one, "…")
-            for answer, one in zip(answers, (name, nowhere), strict=True)
-        )
-        assert {answer.status_code for answer in answers} == {404}, path
-        assert there == none
+    theirs, nowhere = ids_of(governed, name), Ids(f"acme/models/{uuid4().hex[:12]}", DIGEST)
+    api = governed.by(who)
+    for there, none in zip(walk(theirs), walk(nowhere), strict=True):
+        answer = told(api, there, theirs)
+        assert answer == told(api, none, nowhere), there.label
+        assert answer[0] == (200 if there.is_list else 404), there.label
+        assert not there.is_list or theirs.reference not in api("GET", there.path).text, there.label
     assert name not in str(api.all("/repositories"))
 
 
+def test_in_a_repository_of_his_own_he_finds_no_ids_of_others(governed: Governed, name: str) -> None:
+    own = f"other/{uuid4().hex[:12]}"
+    pushed(governed, own, {"README.md": b"# otto's"})
+    theirs, nowhere = ids_of(governed, name)._replace(name=own), Ids(own, DIGEST)
+    otto = governed.by("otto")
+    assert otto("GET", f"/repositories/{own}").status_code == 200
+    for there, none in zip(walk(theirs), walk(nowhere), strict=True):
+        if there.path != none.path:
+            answer = told(otto, there, theirs)
+            assert answer == told(otto, none, nowhere), there.label
+            assert answer[0] == 404, there.label
+    asked = {"other": theirs.reference}
+    problem(otto("GET", f"/repositories/{own}/-/artifacts/v1/comparison", params=asked), 404, "MANIFEST_UNKNOWN")
+
+
 def test_who_may_pull_sees_all(governed: Governed, name: str) -> None:
+    ids = ids_of(governed, name)
     for who in ("root", "olga", "mary", "alice"):
         api = governed.by(who)
-        assert [api("GET", f"/repositories/{name}{path}", params=query).status_code for path, query in PATHS] == (
-            [200] * len(PATHS)
-        )
+        for asked in walk(ids):
+            assert api("GET", asked.path, params=asked.query).status_code == 200, (who, asked.label)
         assert name in {one["name"] for one in api.all("/repositories")}
 
 
 def test_a_token_shows_what_it_was_asked_for(governed: Governed, name: str) -> None:
+    ids = ids_of(governed, name)
     for scope, expected in ((f"repository:{name}:pull", 200), ("repository:acme/models/other:pull", 404)):
         access = token(governed.registry, "alice", scope).json()["token"]
         api = Api(governed.registry, {"Authorization": f"Bearer {access}"})
-        for path, query in PATHS:
-            assert api("GET", f"/repositories/{name}{path}", params=query).status_code == expected, path
+        for asked in walk(ids):
+            answer = api("GET", asked.path, params=asked.query)
+            assert answer.status_code == (200 if asked.is_list else expected), asked.label
+            if expected == 404 and asked.is_list:
+                assert ids.reference not in answer.text, asked.label
 
 
 def test_what_others_have_made_of_it_is_not_told(governed: Governed, name: str) -> None:
