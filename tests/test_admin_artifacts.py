@@ -52,3 +52,20 @@ async def test_what_is_not_there_is_said(target: str, said: str, digests: list[s
     done = run("admin", "artifacts", "describe", target, database_url=database_url)
     assert (done.returncode, done.stdout) == (1, "")
     assert said in done.stderr
+
+
+async def test_digests_are_switched_on_and_off_and_the_audit_log_has_it(database_url: str, sql: Sql) -> None:
+    for word, target, said in (
+        ("on", "team/*", "tensors of team/* will be digested: of 0 artifacts that lack digests, and of what"),
+        ("off", "team/model", "tensors of team/model will not be digested any more; the digests that there are stay"),
+    ):
+        done = run("admin", "artifacts", "digests", word, target, database_url=database_url)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith(said)
+    refused = run("admin", "artifacts", "digests", "on", "No", database_url=database_url)
+    assert refused.returncode == 1
+    assert "repository name “No”" in refused.stderr
+    kept = await sql.fetch("SELECT switch, target, is_prefix, is_on FROM repository_switches ORDER BY target")
+    assert [tuple(row) for row in kept] == [("digests", "team/", True, True), ("digests", "team/model", False, False)]
+    logged = await sql.fetch("SELECT target FROM audit_inbox WHERE action = 'digests.decide' ORDER BY id")
+    assert [row["target"] for row in logged] == ["team/*", "team/model"]
