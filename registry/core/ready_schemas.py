@@ -30,8 +30,8 @@ class ReadySchemas:
         for name in built_in.contents():
             built_in.schema(name)
 
-    async def of(self, row: CoveringRow) -> Schema:
-        """Return the schema that a binding means now."""
+    async def of(self, row: CoveringRow) -> Schema | None:
+        """Return the schema that a binding means; None where that was unbound meanwhile, and removed."""
         if row.is_built_in:
             version = Version(row.major, row.minor, row.patch or 0) if row.minor is not None else None
             found = built_in.find(SchemaReference("", row.name, row.major, version))
@@ -41,6 +41,8 @@ class ReadySchemas:
         ready = self._ready.get(row.urn)
         if ready is None:
             ready = await self._made(row.urn)
+            if ready is None:
+                return None
             self._ready[row.urn] = ready
             if len(self._ready) > _READY:
                 self._ready.popitem(last=False)
@@ -48,8 +50,10 @@ class ReadySchemas:
             self._ready.move_to_end(row.urn)
         return ready
 
-    async def _made(self, urn: str) -> Schema:
+    async def _made(self, urn: str) -> Schema | None:
         rows = await self._db.read("find_schemas", lambda conn: schemas.needed(conn, [urn]))
+        if urn not in [row.urn for row in rows]:
+            return None
         return await asyncio.to_thread(made, urn, {row.urn: row.content for row in rows})
 
 
