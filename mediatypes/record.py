@@ -7,9 +7,11 @@ another where the field holds a list. What nobody says is absent.
 from __future__ import annotations
 
 import enum
+import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final, TypeGuard
 
 
@@ -146,30 +148,45 @@ class Record:
 
 
 def recorded(kind: Kind, packed_as: str, facts: Iterable[Fact]) -> Record:
-    """Return what facts say together: of each field the best source's, of two as good the first's; objects are merged."""
+    """Return what facts say together: of each field the best source's, of two as good the first's; objects are merged.
+
+    Each value is one that its field can have: what is too many for a list or an object is left out.
+    """
     values: dict[str, Any] = {}
     sources: dict[str, list[dict[str, str]]] = {}
     best: dict[str, Provenance] = {}
+    there: dict[str, set[str]] = {}
     for fact in sorted(facts, key=lambda fact: fact.provenance):
         known: Any = values.get(fact.field)
         shape = FIELDS[fact.field]
         if known is None:
             values[fact.field] = _copied(fact.value)
             best[fact.field] = fact.provenance
+        elif shape in (Shape.OBJECT, Shape.TEXTS, Shape.OBJECTS) and len(known) >= MOST_ITEMS:
+            continue
         elif shape is Shape.OBJECT:
-            added = {name: value for name, value in fact.value.items() if name not in known}
+            others = ((name, value) for name, value in fact.value.items() if name not in known)
+            added = dict(islice(others, MOST_ITEMS - len(known)))
             if not added:
                 continue
             known.update(added)
         elif shape in (Shape.TEXTS, Shape.OBJECTS) and fact.provenance == best[fact.field]:
-            new = [item for item in fact.value if item not in known]
-            if not new:
+            # By their JSON: to compare each item with each would take minutes where many files have long lists.
+            seen = there.setdefault(fact.field, {_identity(item) for item in known})
+            found = {text: item for item in fact.value if (text := _identity(item)) not in seen}
+            if not found:
                 continue
-            known.extend(new)
+            new = dict(islice(found.items(), MOST_ITEMS - len(known)))
+            known.extend(new.values())
+            seen.update(new)
         else:
             continue
         sources.setdefault(fact.field, []).append({"provenance": fact.provenance.name.lower(), "at": fact.at})
     return Record(kind, packed_as, values, sources)
+
+
+def _identity(item: Any) -> str:
+    return item if isinstance(item, str) else json.dumps(item, sort_keys=True)
 
 
 def _copied(value: Any) -> Any:

@@ -7,6 +7,8 @@ import contextlib
 from pathlib import Path
 from typing import Final
 
+import structlog
+
 from registry.config import Settings
 from registry.core.digests import Digests
 from registry.core.extraction import Extraction
@@ -35,6 +37,8 @@ PgQueuer looks again 0.1 s after it found all of them busy, and small artifacts 
 _DIGESTS: Final = 4  # blobs that are read for digests, and share what may be read a second
 _BESIDE_REQUESTS: Final = 8  # jobs of a server: what they take, pushes wait for
 _BATCH: Final = 1000
+
+_log = structlog.get_logger("registry.jobs")
 
 
 class Background:
@@ -106,7 +110,10 @@ class Background:
                 await asyncio.wait(loops)
 
     async def _has_turn(self, stack: contextlib.AsyncExitStack, place: Path) -> bool:
-        """Wait for this process's turn; return False where the end comes first."""
+        """Wait for this process's turn; return False where the end comes first.
+
+        Where there can be no file to lock each process of the node works: that takes more, and harms nothing.
+        """
         entering = asyncio.create_task(stack.enter_async_context(turn(place)))
         ending = asyncio.create_task(self._workers[0].ending())
         await asyncio.wait([entering, ending], return_when=asyncio.FIRST_COMPLETED)
@@ -115,7 +122,10 @@ class Background:
             entering.cancel()
             await asyncio.wait([entering])
             return False
-        entering.result()
+        try:
+            entering.result()
+        except OSError as error:
+            _log.warning("the processes of this node can't take turns, and each does background work", error=str(error))
         return True
 
     async def _wake(self) -> None:

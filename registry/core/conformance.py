@@ -109,14 +109,14 @@ class Conformance:
     ) -> Judgement:
         """Return where a manifest and its config don't conform; `config` is read from the repository where it isn't given.
 
-        `is_attached` where it only speaks of another manifest.
+        `is_attached` where it only speaks of another manifest. Raise BindingsChanged where what is bound is no more.
         """
         judgement = Judgement()
         bound = deciding(covering, manifest.artifact_type, is_attached=is_attached)
         if not bound:
             return judgement
         documents: dict[AppliesTo, Any] = {AppliesTo.ANNOTATIONS: manifest.annotations}
-        for schema, mode in (await self._schemas(bound)).items():
+        for schema, mode in (await self._schemas(name, bound)).items():
             part = schema.applies_to
             if part is AppliesTo.RECORD or (part is AppliesTo.CONFIG and manifest.config is None):
                 continue
@@ -162,7 +162,7 @@ class Conformance:
         """
         judgement = Judgement({AppliesTo.RECORD})
         bound = deciding(await self.covered(name), artifact_type, is_attached=is_attached)
-        for schema, mode in (await self._schemas(bound)).items():
+        for schema, mode in (await self._schemas(name, bound)).items():
             if schema.applies_to is AppliesTo.RECORD:
                 await self._add(judgement, mode, schema, dict(record))
 
@@ -239,14 +239,16 @@ class Conformance:
         except Unreadable as error:
             return _Unread("config", f"the config {error}")
 
-    async def _schemas(self, bound: Sequence[CoveringRow]) -> dict[Schema, Mode]:
-        """Return what is bound, each schema once, in the stricter mode where it is bound twice."""
+    async def _schemas(self, name: RepositoryName, bound: Sequence[CoveringRow]) -> dict[Schema, Mode]:
+        """Return what is bound, each schema once, in the stricter mode where it is bound twice. Raise BindingsChanged."""
         found: dict[Schema, Mode] = {}
         if bound and self._ready is None:
             self._ready = await asyncio.to_thread(_ready_schemas, self._db)
         for row in bound:
             assert self._ready is not None
             schema = await self._ready.of(row)
+            if schema is None:
+                raise BindingsChanged(await self.covered(name))
             found[schema] = Mode.ENFORCE if found.get(schema) is Mode.ENFORCE else Mode(row.mode)
         return found
 

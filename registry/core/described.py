@@ -129,11 +129,17 @@ def newest(document: Any) -> Any:
 
 
 def _facts_of_files(files: Sequence[_File]) -> list[Fact]:
-    """Return what files say; what is counted of parts of one thing, such as a model's shards, is counted together."""
+    """Return what files say; what is counted of parts of one thing, such as a model's shards, is counted together.
+
+    The rows of files of which one doesn't tell its own are no number: that of the others would be too small.
+    """
     facts: list[Fact] = []
     firsts: dict[tuple[str, ...], int] = {}
+    uncounted = {str(file.get("format")) for _, file in files if not _has_rows(file)}
     for layer, file in files:
         for fact in _facts(file):
+            if fact.field == "rows" and fact.provenance is Provenance.HEADER and str(file.get("format")) in uncounted:
+                continue
             together = _together(fact, path_of(layer, file["path"]), str(file.get("format")))
             place = firsts.setdefault(together, len(facts)) if together is not None else len(facts)
             if place == len(facts):
@@ -142,6 +148,10 @@ def _facts_of_files(files: Sequence[_File]) -> list[Fact]:
                 first = facts[place]
                 facts[place] = replace(first, value=min(first.value + fact.value, (1 << 63) - 1))
     return facts
+
+
+def _has_rows(file: dict[str, Any]) -> bool:
+    return "rows" in file.get("raw", {}) or any(name == "rows" for name, *_ in file.get("facts", ()))
 
 
 def _facts(file: dict[str, Any]) -> Iterator[Fact]:
@@ -178,7 +188,10 @@ def _kind(kind: Kind, files: Sequence[_File], children: Sequence[_Child]) -> Kin
         return Kind.MODEL
     if formats & _OF_DATASETS:
         return Kind.DATASET
-    return Kind.DATASET if any(fact.field == "rows" for _, file in files for fact in _facts(file)) else kind
+    # Of a long file only the beginning is read, which tells no number of rows.
+    return (
+        Kind.DATASET if any(fact.field in ("features", "rows") for _, file in files for fact in _facts(file)) else kind
+    )
 
 
 def _listed(files: Sequence[_File]) -> list[FileRow]:

@@ -217,8 +217,8 @@ class Manifests:
         """
         covering = self._conformance.remembered(name)
         while True:
-            judgement = await self._conformance.judge(name, manifest, covering, is_attached=is_attached)
             try:
+                judgement = await self._conformance.judge(name, manifest, covering, is_attached=is_attached)
                 await self._db.transaction("push_manifest", partial(store, covering=covering, judgement=judgement))
                 return judgement
             except BindingsChanged as changed:

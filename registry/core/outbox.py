@@ -13,7 +13,7 @@ from registry.db.pool import Connection, Database
 BATCH: Final = 200
 """Rows that are taken at a time: where so many were found, there may be more."""
 
-# The kind of job that follows what has happened, and how urgent it is.
+# The kind of job that follows what has happened, and how urgent it is. What a newer node tells is left to it.
 _FOLLOWING: Final = {
     outbox.MANIFEST_PUSHED: (DESCRIBE, 1),
     outbox.DESCRIPTION_ASKED: (DESCRIBE, 0),  # of what was described before: what was pushed just now goes first
@@ -50,7 +50,7 @@ class Outbox:
         return await self._db.transaction("restore_jobs", put)
 
     async def _relay(self, conn: Connection) -> int:
-        rows = await outbox.take(conn, limit=BATCH)
+        rows = await outbox.take(conn, _FOLLOWING, limit=BATCH)
         by_priority: dict[int, list[NewJob]] = {}
         for row in rows:
             kind, priority = _FOLLOWING[row.kind]

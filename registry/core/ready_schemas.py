@@ -13,6 +13,7 @@ from typing import Final
 from registry.db import schemas
 from registry.db.pool import Database
 from registry.db.schema_bindings import CoveringRow
+from registry.errors import Unavailable
 from schemas import built_in
 from schemas.names import SchemaReference, Version
 from schemas.schema import Schema, read_schema
@@ -30,17 +31,21 @@ class ReadySchemas:
         for name in built_in.contents():
             built_in.schema(name)
 
-    async def of(self, row: CoveringRow) -> Schema:
-        """Return the schema that a binding means now."""
+    async def of(self, row: CoveringRow) -> Schema | None:
+        """Return the schema that a binding means; None where that was unbound meanwhile, and removed. Raise Unavailable."""
         if row.is_built_in:
             version = Version(row.major, row.minor, row.patch or 0) if row.minor is not None else None
-            found = built_in.find(SchemaReference("", row.name, row.major, version))
-            assert found is not None  # a release never takes a schema away
+            reference = SchemaReference("", row.name, row.major, version)
+            found = built_in.find(reference)
+            if found is None:  # a release never takes a schema away, so a newer one beside this has bound it
+                raise Unavailable(f"the schema {reference}, which this node's release doesn't have,")
             return built_in.schema(found)
         assert row.urn is not None  # what is bound is not removed
         ready = self._ready.get(row.urn)
         if ready is None:
             ready = await self._made(row.urn)
+            if ready is None:
+                return None
             self._ready[row.urn] = ready
             if len(self._ready) > _READY:
                 self._ready.popitem(last=False)
@@ -48,8 +53,10 @@ class ReadySchemas:
             self._ready.move_to_end(row.urn)
         return ready
 
-    async def _made(self, urn: str) -> Schema:
+    async def _made(self, urn: str) -> Schema | None:
         rows = await self._db.read("find_schemas", lambda conn: schemas.needed(conn, [urn]))
+        if urn not in [row.urn for row in rows]:
+            return None
         return await asyncio.to_thread(made, urn, {row.urn: row.content for row in rows})
 
 

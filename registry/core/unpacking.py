@@ -73,12 +73,14 @@ class Unpacking:
             self._free.release()
 
     async def _done(self, work: Callable[[], Result]) -> Result:
-        """Do a step in a thread; whoever is cancelled waits for its end, since it uses what is closed then."""
+        """Do a step in a thread; whoever is cancelled, however often, waits for its end, since it uses what is closed then."""
         step = asyncio.get_running_loop().run_in_executor(self._threads, work)
         try:
             return await asyncio.shield(step)
         except asyncio.CancelledError:
-            await asyncio.wait([step])
+            while not step.done():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.wait([step])
             raise
 
 

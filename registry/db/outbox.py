@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final, NamedTuple
 
 from mediatypes.oci import INDEX_TYPES
@@ -17,7 +18,8 @@ DIGESTS_ASKED: Final = "digests-asked"
 """The kind of a row by which digests of an artifact's tensors are asked for."""
 
 _TAKE: Final = """
-DELETE FROM outbox WHERE id = ANY(ARRAY(SELECT id FROM outbox ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED))
+DELETE FROM outbox WHERE id = ANY(ARRAY(
+    SELECT id FROM outbox WHERE kind = ANY($1::text[]) ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED))
 RETURNING kind, repository_id, digest
 """
 # The bytes of digests say in which order they are asked for, so that a long list is asked for in parts.
@@ -55,9 +57,12 @@ def told(repository_id: str, digest: str) -> str:
     return f"INSERT INTO outbox (kind, repository_id, digest) VALUES ('{MANIFEST_PUSHED}', {repository_id}, {digest})"
 
 
-async def take(conn: Connection, *, limit: int) -> list[OutboxRow]:
-    """Take up to `limit` rows out, of those that nobody else is taking just now; they are back where the transaction fails."""
-    return [OutboxRow(*row) for row in await conn.fetch(_TAKE, limit)]
+async def take(conn: Connection, kinds: Collection[str], *, limit: int) -> list[OutboxRow]:
+    """Take up to `limit` rows of `kinds` out, of those that nobody else is taking just now.
+
+    They are back where the transaction fails.
+    """
+    return [OutboxRow(*row) for row in await conn.fetch(_TAKE, list(kinds), limit)]
 
 
 async def add(conn: Connection, kind: str, *, repository_id: int, digest: bytes) -> None:

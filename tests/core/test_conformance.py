@@ -12,6 +12,7 @@ import pytest
 from mediatypes.digest import Digest
 from mediatypes.names import RepositoryName, parse_repository_name, parse_tag
 from mediatypes.oci import IMAGE_INDEX, IMAGE_MANIFEST
+from registry.core import ready_schemas
 from registry.core.access import CredentialKind
 from registry.core.audit import Actor
 from registry.core.conformance import Mode, deciding
@@ -21,7 +22,14 @@ from registry.core.schemas import Schemas
 from registry.core.services import Services
 from registry.db.pool import Database
 from registry.db.schema_bindings import CoveringRow
-from registry.errors import IdentityRefused, IdentityUnknown, ManifestNonconforming, ManifestUnknown, SchemaRefused
+from registry.errors import (
+    IdentityRefused,
+    IdentityUnknown,
+    ManifestNonconforming,
+    ManifestUnknown,
+    SchemaRefused,
+    Unavailable,
+)
 from tests.core.support import push_blob
 from tests.schemas.making import written
 
@@ -197,6 +205,25 @@ async def test_another_node_s_binding_is_in_force_at_once(
     await Schemas(other_database).bind(NAME, "acme/owned/1", Mode.ENFORCE, actor=ACTOR)
     await refused(services, tag="v2")
     await refused(other_services, tag="v2")
+
+
+async def test_pushes_go_on_where_what_was_bound_is_unbound_and_removed_elsewhere(
+    services: Services, schemas: Schemas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ready_schemas, "_READY", 0)  # this node has made others ready since
+    await schemas.bind("acme/models/*", "acme/owned/1.0.0", Mode.ENFORCE, actor=ACTOR)
+    await push(services, {"owner": "ada"})
+    await schemas.unbind("acme/models/*", "acme/owned/1.0.0", actor=ACTOR)
+    await schemas.remove("acme/owned/1.0.0", actor=ACTOR)
+    assert (await push(services, {})).warnings == ()
+
+
+async def test_a_built_in_schema_that_a_newer_release_has_bound_makes_pushes_wait_for_a_node_of_that(
+    database: Database,
+) -> None:
+    row = CoveringRow("", True, "", True, "model", 999, None, None, Mode.ENFORCE, None)
+    with pytest.raises(Unavailable, match="model/999"):
+        await ready_schemas.ReadySchemas(database).of(row)
 
 
 async def test_records_are_judged_afterwards_and_refuse_nothing(services: Services, schemas: Schemas) -> None:

@@ -341,6 +341,22 @@ model-index:
     assert rows[0]["dataset"] is not None
 
 
+async def test_a_dataset_has_a_number_of_rows_only_where_each_of_its_files_tells_its_own(
+    extraction: Extraction, services: Services, sql: Sql
+) -> None:
+    short, long = b"a,b\n" + b"1,2\n" * 10, b"a,b\n" + b"1,2\n" * 300_000  # of which only the beginning is read
+    files = {
+        "counted": {"a.csv": short, "b.csv": short},
+        "partly": {"a.csv": short, "b.csv": long},
+        "not": {"a.csv": long},
+    }
+    for tag, rows in {"counted": 20, "partly": None, "not": None}.items():
+        digest = await push(services, files[tag], tag=tag)
+        await describe(extraction, sql, digest)
+        found = await artifact_of(sql, digest)
+        assert (found["kind"], found["rows"], found["values"].get("rows")) == ("dataset", rows, rows), tag
+
+
 async def test_what_is_longer_than_an_index_takes_is_kept_all_the_same(
     extraction: Extraction, services: Services, sql: Sql
 ) -> None:

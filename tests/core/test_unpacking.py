@@ -14,6 +14,7 @@ from registry.core import unpacking as unpacking_module
 from registry.core.unpacking import AT_ONCE, Unpacking
 from registry.errors import FileUnreachable, Unavailable
 from registry.storage.base import BlobStore, StorageKey, new_key
+from tests.core.support import WrappedStore
 
 CONTENT = os.urandom(1 << 20)
 
@@ -65,6 +66,25 @@ async def test_who_is_cancelled_gives_his_turn_back(store: BlobStore) -> None:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     assert await taken() == CONTENT[:10]
+
+
+async def test_who_is_cancelled_twice_lets_the_storage_go(store: BlobStore) -> None:
+    key, size = await stored(store, gzip.compress(CONTENT))
+    waiting, going_on = asyncio.Event(), asyncio.Event()
+
+    async def on_call(_when: str, _what: str) -> None:
+        waiting.set()
+        await going_on.wait()
+
+    pieces = Unpacking(WrappedStore(store, on_call)).read("f", key, size, Packing.TAR_GZIP, ByteRange(0, 10))
+    task = asyncio.ensure_future(anext(pieces))
+    await waiting.wait()
+    for _ in range(2):
+        task.cancel()
+        await asyncio.sleep(0.01)
+    going_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 async def test_a_bomb_and_what_ends_too_early_are_refused(store: BlobStore) -> None:

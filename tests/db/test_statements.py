@@ -225,7 +225,7 @@ HOT: dict[str, tuple[Any, ...]] = {
     "digests._COPY": (packed(1),),
     "digests._NEXT": (packed(1), 100000),
     "digests._FILL": (packed(1), ["raw:model.safetensors"], [""], [b""], [b""]),
-    "outbox._TAKE": (200,),
+    "outbox._TAKE": (["manifest-pushed"], 200),
     "outbox._ASK": (REPOSITORY, b"", None, 500),
     "outbox._ADD": ("description-asked", REPOSITORY, packed(1)),
     "outbox._ASK_OF_INDEXES": (REPOSITORY, packed(20), ["type"], None),

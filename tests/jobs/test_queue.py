@@ -97,6 +97,16 @@ async def test_what_two_relays_take_at_once_becomes_each_job_once(
     assert await sql.fetchval("SELECT count(*) FROM pgqueuer") == 30
 
 
+async def test_what_a_newer_node_tells_is_left_to_it_and_keeps_nothing_from_being_done(
+    services: Services, database: Database, sql: Sql
+) -> None:
+    await sql.execute("INSERT INTO outbox (kind, repository_id, digest) VALUES ('something-new', 1, '\\x01')")
+    await pushed(services, "a")
+    assert await Outbox(database, enqueue).relay() == 1
+    assert await sql.fetchval("SELECT count(*) FROM jobs") == 1
+    assert await sql.fetchval("SELECT kind FROM outbox") == "something-new"
+
+
 async def test_what_fails_is_tried_again_and_left_at_last_with_its_reason_while_others_are_done(
     services: Services, database: Database, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:

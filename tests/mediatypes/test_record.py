@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mediatypes.record import FIELDS, Fact, InvalidFact, Kind, Provenance, Shape, recorded
+from mediatypes.record import FIELDS, MOST_ITEMS, Fact, InvalidFact, Kind, Provenance, Shape, recorded
 
 
 def fact(field: str, value: object, provenance: Provenance, at: str = "somewhere") -> Fact:
@@ -47,6 +47,26 @@ def test_objects_are_merged_and_the_better_source_wins_for_each_name() -> None:
     record = recorded(Kind.MODEL, "files", facts)
     assert record.values == {"hyperparameters": {"rate": 2, "epochs": 3}}
     assert facts[1].value == {"rate": 2}, "a fact stays what it is"
+
+
+def test_what_many_sources_say_together_is_a_value_that_its_field_can_have_and_the_first_of_it_counts() -> None:
+    tags = [[f"{part}-{number}" for number in range(600)] for part in "abc"]
+    rates = [{f"{part}-{number}": number for number in range(600)} for part in "abc"]
+    features = [{"name": f"{number}", "type": "int64"} for number in range(600)]
+    record = recorded(
+        Kind.MODEL,
+        "files",
+        [
+            *(fact("tags", found, Provenance.CARD) for found in tags),
+            *(fact("hyperparameters", found, Provenance.CONFIG) for found in rates),
+            *(fact("features", features, Provenance.HEADER) for _ in range(3)),
+        ],
+    )
+    assert record.values["tags"] == [*tags[0], *tags[1]][:MOST_ITEMS]
+    assert record.values["hyperparameters"] == dict([*rates[0].items(), *rates[1].items()][:MOST_ITEMS])
+    assert record.values["features"] == features
+    for field, value in record.values.items():  # as an index of such artifacts has it
+        assert fact(field, value, Provenance.CARD).value == value
 
 
 @pytest.mark.parametrize(
