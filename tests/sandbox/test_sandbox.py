@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import errno
 import os
+import resource
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -132,6 +134,22 @@ async def test_nobody_gets_a_signal_and_limits_stay(sandbox: Sandbox) -> None:
         "limits": told["limits"]
     }
     assert told["limits"] in ("PermissionError", "ValueError")
+
+
+async def test_no_limit_is_set_wherever_it_lies_in_memory(sandbox: Sandbox) -> None:
+    before = resource.getrlimit(resource.RLIMIT_CORE)
+    for pid in (0, os.getpid()):
+        assert await acted(sandbox, "limits_of_others", pid=pid) == [True, -1, errno.EPERM]
+    assert resource.getrlimit(resource.RLIMIT_CORE) == before
+
+
+async def test_nothing_is_made_that_outlives_a_reader_and_no_turns_are_taken_from_others(sandbox: Sandbox) -> None:
+    helpless = await asyncio.create_subprocess_exec("sleep", "60")
+    told = await acted(sandbox, "outliving", pid=helpless.pid)
+    helpless.kill()
+    await helpless.wait()
+    refused = {"turns": "PermissionError", "processors": "PermissionError"}
+    assert told == {"memory": False, "messages": False, **refused}
 
 
 async def test_no_credential_is_in_the_environment_and_no_descriptor_is_inherited(
