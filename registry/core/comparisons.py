@@ -11,7 +11,8 @@ from registry.core import tensor_index
 from registry.core.access import Caller
 from registry.core.artifacts import described_one
 from registry.core.comparison import Comparison, Side, TensorAt, compare
-from registry.db import described
+from registry.core.switches import Switch
+from registry.db import described, switches
 from registry.db.described import DescribedRow, FoundFileRow, TensorsRow
 from registry.db.pool import Connection, Database
 
@@ -58,7 +59,13 @@ class Comparisons:
                     conn, repository_id=row.repository_id, digest=row.digest, after="", limit=_MOST_FILES
                 ),
                 await described.tensors(
-                    conn, repository_id=row.repository_id, digest=row.digest, since="", path=None, limit=_MOST_INDEXES
+                    conn,
+                    repository_id=row.repository_id,
+                    digest=row.digest,
+                    since="",
+                    path=None,
+                    limit=_MOST_INDEXES,
+                    with_digests=await switches.is_on(conn, Switch.DIGESTS, repository_id=row.repository_id),
                 ),
             )
 
