@@ -152,6 +152,15 @@ def nonsense(task: dict[str, Any], source: Any) -> Any:
     time.sleep(600)
 
 
+def nested(task: dict[str, Any], source: Any) -> Any:
+    os.write(source._descriptor, (100_000).to_bytes(4, "big") + b"\x91" * 100_000)
+    time.sleep(600)
+
+
+def many_lists(task: dict[str, Any], source: Source) -> Any:
+    return [[number, [1]] for number in range(100_000)]
+
+
 def huge_frame(task: dict[str, Any], source: Any) -> Any:
     os.write(source._descriptor, b"\xff\xff\xff\xff")
     time.sleep(600)
