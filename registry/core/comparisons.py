@@ -15,9 +15,11 @@ from registry.core.switches import Switch
 from registry.db import described, switches
 from registry.db.described import DescribedRow, FoundFileRow, TensorsRow
 from registry.db.pool import Connection, Database
+from registry.errors import RequestInvalid
 
 _MOST_FILES: Final = 20_000  # as many as are kept of an artifact
 _MOST_INDEXES: Final = 1000  # files with tensors
+_MOST_TENSORS: Final = 1_000_000  # of an artifact, which take some 400 MB
 
 
 class Referenced(NamedTuple):
@@ -44,9 +46,15 @@ class Comparisons:
     async def compare(
         self, before: Referenced, after: Referenced, *, most: int, caller: Caller
     ) -> tuple[Digest, Digest, Comparison]:
-        """Return both digests and how `after` is different. Raise ManifestUnknown, NotDescribed."""
+        """Return both digests and how `after` is different.
+
+        Raise ManifestUnknown, NotDescribed, and RequestInvalid where one of them has too many tensors.
+        """
         async with self._free:
             old, new = await self._read(before, caller), await self._read(after, caller)
+            for read in (old, new):
+                if sum(row.tensors for row in read.tensors) > _MOST_TENSORS:
+                    raise RequestInvalid(f"{read.digest} has more than {_MOST_TENSORS} tensors: too many to compare")
             return old.digest, new.digest, await asyncio.to_thread(_compared, old, new, most)
 
     async def _read(self, one: Referenced, caller: Caller) -> _Read:

@@ -14,6 +14,7 @@ import pytest
 
 from mediatypes.digest import Digest
 from mediatypes.ranges import ByteRange
+from registry.core import comparisons as comparisons_module
 from registry.core import digests as digests_module
 from registry.core import extraction as extraction_module
 from registry.core import tensor_index
@@ -33,6 +34,7 @@ from registry.core.tensors import Tensors, Wanted
 from registry.db.jobs import BegunJob
 from registry.db.pool import Database
 from registry.db.queue import enqueue
+from registry.errors import RequestInvalid
 from registry.jobs.describing import describing
 from registry.jobs.digesting import digesting
 from registry.sandbox import Sandbox
@@ -209,6 +211,19 @@ async def test_digests_that_others_have_asked_for_are_not_told(work: Work, servi
         NAME, one, Wanted(), after="", limit=10, caller=EVERYONE
     )
     assert [found.sha256 for _, found in listed.items] == [None] * 3
+
+
+async def test_what_has_too_many_tensors_is_not_compared(
+    work: Work, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(comparisons_module, "_MOST_TENSORS", 3)
+    one = await push(services, {"model.safetensors": BASE}, tag="one")
+    two = await push(services, {"model.safetensors": BASE, "more.safetensors": model(more=b"m")}, tag="two")
+    await work.describe()
+    assert (await compared(work, one, one)).tensors.unchanged_total == 3
+    for before, after in ((one, two), (two, one)):
+        with pytest.raises(RequestInvalid, match=f"{two} has more than 3 tensors"):
+            await compared(work, before, after)
 
 
 async def test_the_same_file_has_the_same_tensors_without_any_digest(work: Work, services: Services) -> None:
