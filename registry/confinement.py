@@ -42,7 +42,8 @@ _X32: Final = 0x40000000
 _CALLS: Final = {
     "x86_64": (
         0xC000003E,
-        # sockets; processes; signals; files; privileges and namespaces; other processes' memory; keys, io_uring, the kernel
+        # sockets; processes; signals; files; privileges and namespaces; other processes' memory; keys, io_uring, the kernel;
+        # memory, semaphores and messages that outlive who makes them; the turns and the memory that other processes get
         (
             *(41, 42, 43, 44, 46, 49, 50, 53, 288, 307),
             *(57, 58, 59, 322),
@@ -78,6 +79,8 @@ _CALLS: Final = {
             *(105, 106, 117, 119, 126, 155, 160, 161, 165, 166, 272, 308),
             *(101, 310, 311, 438),
             *(248, 249, 250, 425, 426, 427, 169, 170, 171, 175, 246, 298, 313, 320, 321),
+            *(29, 30, 31, 64, 65, 66, 67, 68, 69, 70, 71, 220, 240, 241),
+            *(141, 142, 144, 203, 251, 256, 279, 314, 440),
         ),
         (435, 437),
         56,
@@ -94,6 +97,8 @@ _CALLS: Final = {
             *(39, 40, 41, 51, 97, 144, 146, 147, 149, 164, 268),
             *(117, 270, 271, 438),
             *(217, 218, 219, 425, 426, 427, 104, 105, 142, 161, 162, 241, 273, 280),
+            *(180, 181, 186, 187, 188, 189, 190, 191, 192, 193, 194, 195, 196, 197),
+            *(30, 118, 119, 122, 140, 238, 239, 274, 440),
         ),
         (435, 437),
         220,
@@ -196,8 +201,12 @@ def _program() -> Iterable[bytes]:
     yield _step(_ANY_BIT, _CLONE_THREAD, 1, 0)
     yield denied
     yield _step(_RETURN, _ALLOW)
-    yield _step(_EQUAL, prlimit, 0, 4)  # limits may be looked at, not changed: the third argument is none then
+    yield _step(
+        _EQUAL, prlimit, 0, 6
+    )  # limits may be looked at, not changed: the third argument, both halves, is 0 then
     yield _step(_LOAD, _ARGUMENTS + 8 * 2)
+    yield _step(_EQUAL, 0, 0, 2)
+    yield _step(_LOAD, _ARGUMENTS + 8 * 2 + 4)
     yield _step(_EQUAL, 0, 1, 0)
     yield denied
     yield _step(_RETURN, _ALLOW)

@@ -11,12 +11,15 @@ from registry.core import tensor_index
 from registry.core.access import Caller
 from registry.core.artifacts import described_one
 from registry.core.comparison import Comparison, Side, TensorAt, compare
-from registry.db import described
+from registry.core.switches import Switch
+from registry.db import described, switches
 from registry.db.described import DescribedRow, FoundFileRow, TensorsRow
 from registry.db.pool import Connection, Database
+from registry.errors import RequestInvalid
 
 _MOST_FILES: Final = 20_000  # as many as are kept of an artifact
 _MOST_INDEXES: Final = 1000  # files with tensors
+_MOST_TENSORS: Final = 1_000_000  # of an artifact, which take some 400 MB
 
 
 class Referenced(NamedTuple):
@@ -43,9 +46,15 @@ class Comparisons:
     async def compare(
         self, before: Referenced, after: Referenced, *, most: int, caller: Caller
     ) -> tuple[Digest, Digest, Comparison]:
-        """Return both digests and how `after` is different. Raise ManifestUnknown, NotDescribed."""
+        """Return both digests and how `after` is different.
+
+        Raise ManifestUnknown, NotDescribed, and RequestInvalid where one of them has too many tensors.
+        """
         async with self._free:
             old, new = await self._read(before, caller), await self._read(after, caller)
+            for read in (old, new):
+                if sum(row.tensors for row in read.tensors) > _MOST_TENSORS:
+                    raise RequestInvalid(f"{read.digest} has more than {_MOST_TENSORS} tensors: too many to compare")
             return old.digest, new.digest, await asyncio.to_thread(_compared, old, new, most)
 
     async def _read(self, one: Referenced, caller: Caller) -> _Read:
@@ -58,7 +67,13 @@ class Comparisons:
                     conn, repository_id=row.repository_id, digest=row.digest, after="", limit=_MOST_FILES
                 ),
                 await described.tensors(
-                    conn, repository_id=row.repository_id, digest=row.digest, since="", path=None, limit=_MOST_INDEXES
+                    conn,
+                    repository_id=row.repository_id,
+                    digest=row.digest,
+                    since="",
+                    path=None,
+                    limit=_MOST_INDEXES,
+                    with_digests=await switches.is_on(conn, Switch.DIGESTS, repository_id=row.repository_id),
                 ),
             )
 

@@ -102,10 +102,9 @@ class Extraction:
         if subject is None:
             return {}
         _, _, description = await self._recognised(repository_id, subject, [])
-        layers = {
-            (layer.digest, _manner(layer.layer)): layer
-            for layer in (_unread_layer(one) for one in _readable(description))
-        }
+        named = [_unread_layer(layer) for layer in _readable(description)]
+        held = await self._held(repository_id, [one.digest for one in named])  # of other blobs nothing is told
+        layers = {(one.digest, _manner(one.layer)): one for one in named if one.digest in held}
         rows = await self._db.read("find_tensors", lambda conn: readings.tensor_indexes(conn, [*layers], most=most))
         found = {
             path_of(layers[row.digest, row.manner], row.path): await asyncio.to_thread(

@@ -16,8 +16,9 @@ from registry.core.access import Caller
 from registry.core.artifacts import described_one
 from registry.core.files import Content, Files
 from registry.core.pages import Page, after_of, place_of
+from registry.core.switches import Switch
 from registry.core.tensor_index import DigestedTensor
-from registry.db import described
+from registry.db import described, switches
 from registry.db.described import TensorsRow
 from registry.db.pool import Connection, Database
 from registry.errors import TensorUnknown
@@ -94,6 +95,7 @@ class Tensors:
                 since=since.replace("\0", ""),
                 path=path,
                 limit=_FILES_AT_ONCE,
+                with_digests=await switches.is_on(conn, Switch.DIGESTS, repository_id=row.repository_id),
             )
             return Digest.from_bytes(row.digest), rows
 

@@ -116,7 +116,7 @@ LEFT JOIN blobs b ON b.digest = l.digest
 WHERE f.repository_id = $1 AND f.digest = $2 AND f.path = $3
 """
 _TENSORS: Final = f"""
-SELECT f.path, x.tensors, x.content, x.digests FROM artifact_files f JOIN {_TENSORS_OF}
+SELECT f.path, x.tensors, x.content, CASE WHEN $6 THEN x.digests END FROM artifact_files f JOIN {_TENSORS_OF}
 WHERE f.repository_id = $1 AND f.digest = $2 AND f.path >= $3 AND ($4::text IS NULL OR f.path = $4) ORDER BY f.path LIMIT $5
 """
 # A blob's files are looked through once, not once for each of them.
@@ -170,10 +170,14 @@ async def file(conn: Connection, path: str, *, repository_id: int, digest: bytes
 
 
 async def tensors(
-    conn: Connection, *, repository_id: int, digest: bytes, since: str, path: str | None, limit: int
+    conn: Connection, *, repository_id: int, digest: bytes, since: str, path: str | None, limit: int, with_digests: bool
 ) -> list[TensorsRow]:
-    """Return the tensors of up to `limit` files of an artifact, in byte order from `since` on, or of the one `path`."""
-    return [TensorsRow(*row) for row in await conn.fetch(_TENSORS, repository_id, digest, since, path, limit)]
+    """Return the tensors of up to `limit` files of an artifact, in byte order from `since` on, or of the one `path`.
+
+    Digests are a blob's, whoever has asked for them: they are for repositories that ask for them themselves.
+    """
+    rows = await conn.fetch(_TENSORS, repository_id, digest, since, path, limit, with_digests)
+    return [TensorsRow(*row) for row in rows]
 
 
 async def findings(conn: Connection, *, repository_id: int, digest: bytes, limit: int) -> list[FindingRow]:

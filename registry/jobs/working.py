@@ -159,7 +159,8 @@ class _Handler:
 
     async def _repeated(self, job_id: int, begun: BegunJob, error: BaseException) -> str:
         is_known = isinstance(error, (RegistryError, StorageError))
-        said = str(error) if is_known else f"a defect: {type(error).__name__}: {error}"
+        # Whoever may pull reads this; what a foreign exception says may name what is not his: the log has it.
+        said = str(error) if is_known else f"it fails at a defect of the registry ({type(error).__name__})"
         if not is_known:
             _log.error("a job failed", kind=self._kind, job=job_id, exc_info=error)
         if begun.attempts >= MOST_ATTEMPTS:

@@ -14,6 +14,7 @@ import pytest
 
 from mediatypes.digest import Digest
 from mediatypes.ranges import ByteRange
+from registry.core import comparisons as comparisons_module
 from registry.core import digests as digests_module
 from registry.core import extraction as extraction_module
 from registry.core import tensor_index
@@ -22,15 +23,18 @@ from registry.core.comparison import Comparison
 from registry.core.comparisons import Comparisons, Referenced
 from registry.core.digests import DigestRequests, Digests
 from registry.core.extraction import Extraction
+from registry.core.files import Files
 from registry.core.jobs import DIGEST, Jobs
 from registry.core.outbox import Outbox
 from registry.core.pace import Pace
 from registry.core.publication import Publication
 from registry.core.services import Services
 from registry.core.switches import Switch, Switches, SwitchTarget
+from registry.core.tensors import Tensors, Wanted
 from registry.db.jobs import BegunJob
 from registry.db.pool import Database
 from registry.db.queue import enqueue
+from registry.errors import RequestInvalid
 from registry.jobs.describing import describing
 from registry.jobs.digesting import digesting
 from registry.sandbox import Sandbox
@@ -191,6 +195,35 @@ async def test_nothing_is_read_where_nobody_asks_for_it_and_the_comparison_says_
     bytes_compared = found.tensor_bytes
     assert (bytes_compared.not_compared, bytes_compared.without_before, bytes_compared.without_after) == (3, 3, 0)
     assert bytes_compared.impossible == 0
+
+
+async def test_digests_that_others_have_asked_for_are_not_told(work: Work, services: Services) -> None:
+    """They would say that the same blob is somewhere else, too."""
+    await work.switch(NAME)
+    one = await push(services, {"model.safetensors": BASE}, tag="base")
+    two = await push(services, {"model.safetensors": model(**TUNED)}, tag="tuned")
+    await work.describe()
+    assert await work.digest() == 2
+    assert (await compared(work, one, two)).tensor_bytes.compared == 3
+    await work.switch(NAME, is_on=False)  # as it is in a repository that has never asked
+    assert (await compared(work, one, two)).tensor_bytes.not_compared == 3
+    listed = await Tensors(work.db, Files(work.db, work.store)).page(
+        NAME, one, Wanted(), after="", limit=10, caller=EVERYONE
+    )
+    assert [found.sha256 for _, found in listed.items] == [None] * 3
+
+
+async def test_what_has_too_many_tensors_is_not_compared(
+    work: Work, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(comparisons_module, "_MOST_TENSORS", 3)
+    one = await push(services, {"model.safetensors": BASE}, tag="one")
+    two = await push(services, {"model.safetensors": BASE, "more.safetensors": model(more=b"m")}, tag="two")
+    await work.describe()
+    assert (await compared(work, one, one)).tensors.unchanged_total == 3
+    for before, after in ((one, two), (two, one)):
+        with pytest.raises(RequestInvalid, match=f"{two} has more than 3 tensors"):
+            await compared(work, before, after)
 
 
 async def test_the_same_file_has_the_same_tensors_without_any_digest(work: Work, services: Services) -> None:

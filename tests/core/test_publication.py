@@ -263,6 +263,33 @@ async def test_files_in_archives_have_the_paths_that_they_have_in_the_artifact(
     assert [file["path"] for file in (await index_of(services, referrer))["files"]] == [path]
 
 
+async def test_nothing_is_published_of_a_blob_that_another_repository_holds(
+    work: Work, services: Services, sql: Sql, database: Database
+) -> None:
+    """A layer that need not be there may name the digest of anything."""
+    await decide(database, NAME)
+    theirs = tar(theirs__safetensors=safetensors(secret=("F32", [3])))
+    first = await push(services, {"theirs": theirs}, media_type="application/vnd.oci.image.layer.v1.tar")
+    await work.describe(sql, first)
+    await sql.execute("DELETE FROM repository_blobs WHERE digest = $1", Digest.of(theirs).to_bytes())
+    own = tar(model__safetensors=WEIGHTS)
+    await push_blob(services, own)
+    config = await push_blob(services, b"{}")
+    layers = [
+        {"mediaType": media_type, "digest": str(Digest.of(content)), "size": len(content)}
+        for media_type, content in (
+            ("application/vnd.oci.image.layer.v1.tar", own),
+            ("application/vnd.oci.image.layer.nondistributable.v1.tar", theirs),
+        )
+    ]
+    document = json.loads(image(config)) | {"layers": layers, "artifactType": "application/vnd.example.model"}
+    digest = await push_manifest(services, json.dumps(document).encode())
+    await work.describe(sql, digest)
+    await work.publish(sql)
+    (referrer,) = await referrers(services, digest)
+    assert "secret" not in json.dumps(await index_of(services, referrer))
+
+
 async def test_too_many_tensors_are_not_published(
     work: Work, services: Services, sql: Sql, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

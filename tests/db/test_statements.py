@@ -266,7 +266,7 @@ HOT: dict[str, tuple[Any, ...]] = {
     "described._FIND": (REPOSITORY, packed(1)),
     "described._FILES": (REPOSITORY, packed(1), "", 101),
     "described._FILE": (REPOSITORY, packed(1), "model.safetensors"),
-    "described._TENSORS": (REPOSITORY, packed(1), "", None, 20),
+    "described._TENSORS": (REPOSITORY, packed(1), "", None, 20, True),
     "described._FINDINGS": (REPOSITORY, packed(1), 100),
     "described._RAW": (REPOSITORY, packed(1), "", 101),
     "graph._EDGES": (None, None, None, [REPOSITORY], [packed(20)], 100),

@@ -126,6 +126,22 @@ async def test_what_fails_is_tried_again_and_left_at_last_with_its_reason_while_
     assert second == ("done", 1, None)
 
 
+async def test_what_a_defect_says_is_for_the_log_and_not_for_those_who_may_pull(
+    services: Services, database: Database, sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(working_module, "_FIRST_DELAY", 0.01)
+    monkeypatch.setattr(working_module, "_POLL", 0.05)
+    await pushed(services, "a")
+
+    async def do(_: BegunJob) -> None:
+        raise ValueError("postgresql://blacklake:secret@10.0.0.7/blacklake")
+
+    async with working(database, finishing(database, do)):
+        await eventually(lambda: counted(sql, "SELECT state = 'failed' FROM jobs"))
+    ((_, _, error),) = await states(sql)
+    assert error == "it fails at a defect of the registry (ValueError)"
+
+
 async def test_a_job_that_ends_its_workers_is_left(services: Services, database: Database, sql: Sql) -> None:
     await pushed(services, "a")
     await Outbox(database, enqueue).relay()

@@ -152,6 +152,15 @@ def nonsense(task: dict[str, Any], source: Any) -> Any:
     time.sleep(600)
 
 
+def nested(task: dict[str, Any], source: Any) -> Any:
+    os.write(source._descriptor, (100_000).to_bytes(4, "big") + b"\x91" * 100_000)
+    time.sleep(600)
+
+
+def many_lists(task: dict[str, Any], source: Source) -> Any:
+    return [[number, [1]] for number in range(100_000)]
+
+
 def huge_frame(task: dict[str, Any], source: Any) -> Any:
     os.write(source._descriptor, b"\xff\xff\xff\xff")
     time.sleep(600)
@@ -159,3 +168,31 @@ def huge_frame(task: dict[str, Any], source: Any) -> Any:
 
 def foreign_range(task: dict[str, Any], source: Any) -> Any:
     return source._fetched(-1, 10)
+
+
+def limits_of_others(task: dict[str, Any], source: Source) -> Any:
+    """Set a limit by way of an address whose lower half is zero, which a filter sees in two halves."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.mmap.restype = ctypes.c_void_p
+    libc.mmap.argtypes = (ctypes.c_void_p, *(ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long))
+    place = libc.mmap(1 << 32, 4096, 3, 0x22 | 0x10, -1, 0)  # private, anonymous, at this very address
+    ctypes.memmove(place, (b"\0" * 8 + b"\xff" * 8), 16)
+    libc.prlimit.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
+    made = libc.prlimit(task["pid"], 4, place, None)  # RLIMIT_CORE
+    return place == 1 << 32, made, ctypes.get_errno()
+
+
+def outliving(task: dict[str, Any], source: Source) -> Any:
+    """Make memory that stays when this process is gone, and take turns from the server."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    memory, messages = libc.shmget(0, ctypes.c_size_t(4096), 0o1600), libc.msgget(0, 0o1600)
+    if memory >= 0:
+        libc.shmctl(memory, 0, None)  # away with it
+    if messages >= 0:
+        libc.msgctl(messages, 0, None)
+    return {
+        "memory": memory >= 0,
+        "messages": messages >= 0,
+        "turns": tried(lambda: os.setpriority(os.PRIO_PROCESS, task["pid"], 19)),
+        "processors": tried(lambda: os.sched_setaffinity(task["pid"], {0})),
+    }

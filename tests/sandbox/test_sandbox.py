@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import errno
+import gc
 import os
+import resource
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -75,6 +78,7 @@ async def test_tasks_run_side_by_side(sandbox: Sandbox) -> None:
         ("crash", r"ended its reader \(SIGSEGV\)"),
         ("leave", r"ended its reader \(code 0\)"),
         ("nonsense", "made its reader say what makes no sense"),
+        ("nested", "made its reader say what makes no sense"),
         ("huge_frame", "made its reader say too much"),
         ("foreign_range", "made its reader say what makes no sense"),
     ],
@@ -83,6 +87,19 @@ async def test_a_reader_that(act: str, reason: str, sandbox: Sandbox) -> None:
     with pytest.raises(Refused, match=f"^(?:{reason})$"):
         await acted(sandbox, act)
     assert await acted(sandbox, "sum_of_bytes", start=0, stop=10) == 45  # the next one isn't concerned
+
+
+async def test_what_a_reader_says_is_taken_in_without_collections_of_garbage(sandbox: Sandbox) -> None:
+    collected: list[str] = []
+    gc.collect()
+    gc.callbacks.append(lambda phase, _: collected.append(phase))
+    try:
+        found = await acted(sandbox, "many_lists")
+    finally:
+        gc.callbacks.pop()
+    assert len(found) == 100_000
+    assert len(collected) < 50  # of which there would be hundreds
+    assert gc.isenabled()
 
 
 async def test_no_more_bytes_are_read_than_are_paid_for(sandbox: Sandbox) -> None:
@@ -132,6 +149,22 @@ async def test_nobody_gets_a_signal_and_limits_stay(sandbox: Sandbox) -> None:
         "limits": told["limits"]
     }
     assert told["limits"] in ("PermissionError", "ValueError")
+
+
+async def test_no_limit_is_set_wherever_it_lies_in_memory(sandbox: Sandbox) -> None:
+    before = resource.getrlimit(resource.RLIMIT_CORE)
+    for pid in (0, os.getpid()):
+        assert await acted(sandbox, "limits_of_others", pid=pid) == [True, -1, errno.EPERM]
+    assert resource.getrlimit(resource.RLIMIT_CORE) == before
+
+
+async def test_nothing_is_made_that_outlives_a_reader_and_no_turns_are_taken_from_others(sandbox: Sandbox) -> None:
+    helpless = await asyncio.create_subprocess_exec("sleep", "60")
+    told = await acted(sandbox, "outliving", pid=helpless.pid)
+    helpless.kill()
+    await helpless.wait()
+    refused = {"turns": "PermissionError", "processors": "PermissionError"}
+    assert told == {"memory": False, "messages": False, **refused}
 
 
 async def test_no_credential_is_in_the_environment_and_no_descriptor_is_inherited(
