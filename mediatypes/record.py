@@ -113,6 +113,7 @@ FIELDS: Final[dict[str, Shape]] = {
 LONGEST_TEXT: Final = 4096  # characters of one text
 MOST_ITEMS: Final = 1000  # of one list or object
 DEEPEST: Final = 8  # objects and lists inside one another in a value
+_LONGEST_PATH: Final = 1024  # bytes
 
 
 class InvalidFact(ValueError):
@@ -219,6 +220,16 @@ def is_plain(value: object, depth: int = DEEPEST) -> bool:
             )
         case _:
             return False
+
+
+def storable(text: str) -> str:
+    """Return a text as PostgreSQL can hold it: NUL and halves of surrogate pairs are written out."""
+    return text.replace("\0", "\\0").encode(errors="backslashreplace").decode()
+
+
+def storable_path(path: str) -> str:
+    """Return a file's path likewise, and no longer than an index of the database takes."""
+    return storable(path).encode()[:_LONGEST_PATH].decode(errors="ignore")
 
 
 def _is_storable(text: str) -> bool:

@@ -21,10 +21,10 @@ from mediatypes.models.artifact import Artifact, Description, Layer, Packing, pa
 from mediatypes.models.formats import recognise
 from mediatypes.names import RepositoryName
 from mediatypes.ranges import ByteRange
-from mediatypes.record import Kind
+from mediatypes.record import Kind, storable
 from registry.core import tensor_index
 from registry.core.conformance import Conformance, is_attached
-from registry.core.described import Described, ReadLayer, describe, newest, path_of, storable
+from registry.core.described import Described, ReadLayer, describe, newest, path_of
 from registry.db import artifacts, outbox, readings
 from registry.db.artifacts import HeldRow, SubjectRow
 from registry.db.pool import Connection, Database
