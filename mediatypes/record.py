@@ -183,7 +183,7 @@ def fits(shape: Shape, value: object) -> bool:
     """Say whether a field of a shape can have a value."""
     match shape:
         case Shape.TEXT:
-            return isinstance(value, str) and 0 < len(value) <= LONGEST_TEXT and _is_storable(value)
+            return isinstance(value, str) and 0 < len(value) <= LONGEST_TEXT and is_storable(value)
         case Shape.INTEGER:
             return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63
         case Shape.TEXTS:
@@ -208,7 +208,7 @@ def is_plain(value: object, depth: int = DEEPEST) -> bool:
         case float():
             return math.isfinite(value)
         case str():
-            return len(value) <= LONGEST_TEXT and _is_storable(value)
+            return len(value) <= LONGEST_TEXT and is_storable(value)
         case list():
             return depth > 0 and len(value) <= MOST_ITEMS and all(is_plain(item, depth - 1) for item in value)
         case dict():
@@ -232,6 +232,6 @@ def storable_path(path: str) -> str:
     return storable(path).encode()[:_LONGEST_PATH].decode(errors="ignore")
 
 
-def _is_storable(text: str) -> bool:
+def is_storable(text: str) -> bool:
     """Say whether PostgreSQL can hold a text: no NUL, no half of a surrogate pair."""
     return "\0" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
