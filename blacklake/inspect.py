@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from blacklake.admin.tables import show
+from blacklake.admin.tables import printable, show
 from blacklake.admin.words import Json
 from blacklake.references import Asked, Ref, asking, named
 
@@ -30,7 +30,7 @@ def diff(before: Ref, after: Ref, *, as_json: Json = False, asked: Asked | None 
         print(json.dumps(found))
         return
     for line in _lines(found):
-        print("".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in line))
+        print(printable(line))
 
 
 def files(

@@ -48,7 +48,7 @@ class Named(NamedTuple):
 class Asked:
     """Which registry is asked, and how."""
 
-    server: Annotated[str | None, Parameter(help="URL of the registry, where the reference names none.")] = None
+    server: Annotated[str | None, Parameter(help="URL of the registry, where no reference names one.")] = None
     api_key_file: Annotated[
         Path | None, Parameter(help="File with the API key to ask by, instead of BLACKLAKE_API_KEY or a login.")
     ] = None
@@ -73,14 +73,20 @@ def named(text: str) -> Named:
 def asking(asked: Asked | None, *refs: Named) -> Iterator[Connection]:
     """Yield a connection to the registry that has the artifacts, as who may pull them. Raise Refused."""
     asked = asked or Asked()
-    server = asked.server or _server_of(refs)
+    scope = " ".join(sorted({f"repository:{ref.repository}:pull" for ref in refs}))
+    with connecting(asked.server or _server_of(refs), asked, scope=scope) as connection:
+        yield connection
+
+
+@contextlib.contextmanager
+def connecting(server: str, asked: Asked, *, scope: str | None = None) -> Iterator[Connection]:
+    """Yield a connection to a registry, by a token of this scope, or of all that one may read. Raise Refused."""
     with needing("remote"):
         from blacklake.remote.connection import RemoteFailed, connected
-        from blacklake.remote.credentials import reader
+        from blacklake.remote.credentials import READING, reader
 
         try:
-            scope = " ".join(sorted({f"repository:{ref.repository}:pull" for ref in refs}))
-            auth = reader(server, key_file=asked.api_key_file, scope=scope)
+            auth = reader(server, key_file=asked.api_key_file, scope=scope or READING)
             with connected(server, auth, ca_file=asked.ca_file, insecure=asked.insecure) as connection:
                 yield connection
         except RemoteFailed as error:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 from cyclopts import Parameter
 
 from blacklake.admin.tables import show
 from blacklake.admin.words import Json
-from blacklake.settings import USAGE, Refused, needing
+from blacklake.references import Asked, connecting
+from blacklake.settings import USAGE, Refused
 
 _COLUMNS: Final = ("repository", "tags", "kind", "format", "parameters", "precision", "license", "size", "pushed")
 _LONGEST: Final = 1000
@@ -24,35 +24,21 @@ def search(
         str, Parameter(allow_leading_hyphen=True, help="What to look for, such as 'license:mit params:<8B'.")
     ],
     *,
-    server: Annotated[str, Parameter(help="URL of the registry.")],
     limit: Annotated[int, Parameter(help="Artifacts to list, at most.")] = 20,
     as_json: Json = False,
-    api_key_file: Annotated[
-        Path | None, Parameter(help="File with the API key to ask by, instead of BLACKLAKE_API_KEY or a login.")
-    ] = None,
-    ca_file: Annotated[
-        Path | None, Parameter(help="Certificates (PEM) to trust, instead of those that this machine does.")
-    ] = None,
-    insecure: Annotated[
-        bool,
-        Parameter(negative=(), help="Send credentials over http to another machine; whoever is between reads them."),
-    ] = False,
+    asked: Asked | None = None,
 ) -> None:
     """List artifacts: the newest first, or the best where the query has words. Log in by `blacklake login`."""
     if not 1 <= limit <= _LONGEST:
         raise Refused(f"a list has 1 to {_LONGEST} artifacts", USAGE)
-    with needing("remote"):
-        from blacklake.remote.connection import RemoteFailed, connected, member
-        from blacklake.remote.credentials import reader
+    if asked is None or asked.server is None:
+        raise Refused("no registry is named: say --server URL", USAGE)
+    with connecting(asked.server, asked) as connection:
+        from blacklake.remote.connection import member
 
-        try:
-            auth = reader(server, key_file=api_key_file)
-            with connected(server, auth, ca_file=ca_file, insecure=insecure) as connection:
-                page = connection.get("/api/v1/artifacts", q=query, limit=limit)
-            items, following = member(page, "items"), member(page, "next")
-            show(items if as_json else map(_row, items), _COLUMNS, as_json=as_json)
-        except RemoteFailed as error:
-            raise Refused(str(error)) from error
+        page = connection.get("/api/v1/artifacts", q=query, limit=limit)
+        items, following = member(page, "items"), member(page, "next")
+        show(items if as_json else map(_row, items), _COLUMNS, as_json=as_json)
     if following is not None:
         print(f"there are more than these {limit}: say more in the query, or --limit", file=sys.stderr)
 

@@ -115,6 +115,7 @@ FIELDS: Final[dict[str, Shape]] = {
 LONGEST_TEXT: Final = 4096  # characters of one text
 MOST_ITEMS: Final = 1000  # of one list or object
 DEEPEST: Final = 8  # objects and lists inside one another in a value
+_LONGEST_PATH: Final = 1024  # bytes
 
 
 class InvalidFact(ValueError):
@@ -199,7 +200,7 @@ def fits(shape: Shape, value: object) -> bool:
     """Say whether a field of a shape can have a value."""
     match shape:
         case Shape.TEXT:
-            return isinstance(value, str) and 0 < len(value) <= LONGEST_TEXT and _is_storable(value)
+            return isinstance(value, str) and 0 < len(value) <= LONGEST_TEXT and is_storable(value)
         case Shape.INTEGER:
             return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63
         case Shape.TEXTS:
@@ -224,7 +225,7 @@ def is_plain(value: object, depth: int = DEEPEST) -> bool:
         case float():
             return math.isfinite(value)
         case str():
-            return len(value) <= LONGEST_TEXT and _is_storable(value)
+            return len(value) <= LONGEST_TEXT and is_storable(value)
         case list():
             return depth > 0 and len(value) <= MOST_ITEMS and all(is_plain(item, depth - 1) for item in value)
         case dict():
@@ -238,6 +239,16 @@ def is_plain(value: object, depth: int = DEEPEST) -> bool:
             return False
 
 
-def _is_storable(text: str) -> bool:
+def storable(text: str) -> str:
+    """Return a text as PostgreSQL can hold it: NUL and halves of surrogate pairs are written out."""
+    return text.replace("\0", "\\0").encode(errors="backslashreplace").decode()
+
+
+def storable_path(path: str) -> str:
+    """Return a file's path likewise, and no longer than an index of the database takes."""
+    return storable(path).encode()[:_LONGEST_PATH].decode(errors="ignore")
+
+
+def is_storable(text: str) -> bool:
     """Say whether PostgreSQL can hold a text: no NUL, no half of a surrogate pair."""
     return "\0" not in text and not any("\ud800" <= char <= "\udfff" for char in text)

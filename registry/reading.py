@@ -8,10 +8,9 @@ from mediatypes.files.archives import Member, members
 from mediatypes.files.readers import reader_of
 from mediatypes.files.reading import HEAD, LIMITS, Reading, Source, Unreadable
 from mediatypes.models.artifact import Packing
-from mediatypes.record import is_plain
+from mediatypes.record import is_plain, storable, storable_path
 
 _MOST_FILES: Final = 20_000  # that are told of one blob
-_LONGEST_PATH: Final = 1024  # bytes
 
 
 def read(task: dict[str, Any], source: Source) -> dict[str, Any]:
@@ -30,18 +29,18 @@ def read(task: dict[str, Any], source: Source) -> dict[str, Any]:
             told = _told(member)
             files[told["path"]] = told  # whoever unpacks a path that comes twice has the last
     except Unreadable as error:
-        problem = _text(str(error))
+        problem = storable(str(error))
     return {"files": list(files.values()), "problem": problem}
 
 
 def _told(member: Member) -> dict[str, Any]:
-    told: dict[str, Any] = {"path": _storable(member.path), "size": member.size, "start": member.start}
+    told: dict[str, Any] = {"path": storable_path(member.path), "size": member.size, "start": member.start}
     if member.source is None:
         return told | {"problem": member.refused}
     try:
         found = _read(member.path, member.source)
     except Unreadable as error:
-        return told | {"problem": _text(str(error))}
+        return told | {"problem": storable(str(error))}
     except RecursionError:
         return told | {"problem": "is nested too deeply"}
     except MemoryError:
@@ -60,17 +59,11 @@ def _plain(reading: Reading) -> dict[str, Any]:
     return {
         "format": reading.format,
         "facts": [[fact.field, fact.value, int(fact.provenance), fact.at] for fact in reading.facts],
-        "tensors": [[_text(one.name), _text(one.dtype), one.shape, one.offset, one.size] for one in reading.tensors],
-        "findings": [{"level": one.level, "rule": one.rule, "message": _text(one.message)} for one in reading.findings],
+        "tensors": [
+            [storable(one.name), storable(one.dtype), one.shape, one.offset, one.size] for one in reading.tensors
+        ],
+        "findings": [
+            {"level": one.level, "rule": one.rule, "message": storable(one.message)} for one in reading.findings
+        ],
         "raw": reading.raw if is_plain(reading.raw) else {},
     }
-
-
-def _storable(path: str) -> str:
-    """Return a path as the database can hold it in an index; a long one is cut."""
-    return _text(path).encode()[:_LONGEST_PATH].decode(errors="ignore")
-
-
-def _text(text: str) -> str:
-    """Return a text as the database can hold it: without NUL and halves of surrogate pairs."""
-    return text.replace("\0", "\\0").encode(errors="backslashreplace").decode()

@@ -12,13 +12,12 @@ import socket
 import struct
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 import structlog
 
-LARGEST_FRAME: Final = 64 << 20  # bytes that a child may send at a time
-_LARGEST_READ: Final = 8 << 20  # bytes that it may ask for at a time
+from registry.sandboxed import LARGEST_FRAME, LARGEST_READ
 
 _log = structlog.get_logger("registry.sandbox")
 
@@ -162,7 +161,7 @@ class Sandbox:
         await _send(loop, child, task)
         while True:
             match await _receive(loop, child):
-                case ["read", int(start), int(stop)] if 0 <= start <= stop <= min(size, start + _LARGEST_READ):
+                case ["read", int(start), int(stop)] if 0 <= start <= stop <= min(size, start + LARGEST_READ):
                     budget -= stop - start
                     if budget < 0:
                         await _send(loop, child, ["spent", "needs more of its bytes read than a reader gets"])

@@ -6,6 +6,8 @@ import json
 import math
 from typing import Any, Final, NoReturn
 
+from mediatypes.documents import depth_of
+
 DEPTH: Final = 64
 """Objects and lists that may stand inside one another."""
 
@@ -40,21 +42,6 @@ def read_json(text: str | bytes, *, depth: int = DEPTH) -> Any:
     if depth_of(document) > depth:
         raise Unreadable(f"is nested deeper than {depth} levels")
     return document
-
-
-def depth_of(document: object) -> int:
-    """Return how many objects and lists stand inside one another."""
-    level = [document] if isinstance(document, dict | list) else []
-    depth = 0
-    while level:
-        depth += 1
-        level = [
-            child
-            for node in level
-            for child in (node.values() if isinstance(node, dict) else node)
-            if isinstance(child, dict | list)
-        ]
-    return depth
 
 
 def _require_unicode(document: object) -> None:

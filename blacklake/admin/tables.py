@@ -32,4 +32,9 @@ def _shown(value: object) -> str:
         return " ".join(f"{name}={_shown(one)}" for name, one in sorted(value.items()))
     if isinstance(value, (list, tuple)):
         return ",".join(map(_shown, value))
-    return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in str(value))
+    return printable(str(value))
+
+
+def printable(text: str) -> str:
+    """Return a text in which what would steer a terminal is spelled out."""
+    return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)

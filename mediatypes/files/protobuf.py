@@ -5,7 +5,6 @@ The library protobuf parses whole messages only, with their embedded weights.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -119,8 +118,3 @@ def varint(cursor: Cursor) -> int:
 def signed(value: int) -> int:
     """Return an int64 by its 64 bits."""
     return value - (1 << 64) if value >> 63 else value
-
-
-def float_of(bits: int) -> float:
-    """Return a float by its 32 bits."""
-    return float(struct.unpack("<f", struct.pack("<I", bits))[0])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from collections import OrderedDict
 from typing import Final
 
@@ -39,9 +38,9 @@ class SeekableFile(io.RawIOBase):
         """Return where the next byte is."""
         return self._position
 
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Go to a place, which may lie behind the end. Raise Malformed for one before the beginning."""
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._source.size}[whence]
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._source.size}[whence]
         if base + offset < 0:
             self.failure = Malformed(f"points to byte {base + offset}")
             raise self.failure

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from mediatypes.models.artifact import Descriptor, Layer, Packing, Role
+from mediatypes.record import is_storable
 
 TITLE: Final = "org.opencontainers.image.title"
 FILE_PATH: Final = ("org.cncf.model.filepath", "org.cnai.model.filepath", TITLE)
@@ -89,7 +90,7 @@ def role_of(path: str) -> Role:
 
 def clean_path(path: object) -> str:
     """Return a path relative to the artifact's root; "" for what is none, leaves the root or no file system would take."""
-    if not isinstance(path, str) or "\0" in path or any("\ud800" <= char <= "\udfff" for char in path):
+    if not isinstance(path, str) or not is_storable(path):
         return ""
     relative = posixpath.normpath(path.strip()).lstrip("/")
     if relative in ("", ".") or relative.split("/")[0] == ".." or len(relative) > _PATH_LIMIT:

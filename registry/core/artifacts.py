@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from mediatypes.digest import Digest, InvalidDigest
-from mediatypes.documents import parsed
+from mediatypes.documents import MAX_SIZE, parsed
 from mediatypes.models.artifact import parse_artifact
 from mediatypes.names import RepositoryName, Tag
 from mediatypes.ranges import ByteRange
@@ -24,7 +24,6 @@ from registry.storage.base import BlobStore, StorageKey
 
 _MOST_TAGS: Final = 100
 _MOST_FINDINGS: Final = 100
-_LARGEST_CONFIG: Final = 4 << 20  # bytes, as of a manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +123,13 @@ class Artifacts:
 
     async def _config(self, row: ReferencedRow, content: bytes) -> Any:
         config = (await asyncio.to_thread(parse_artifact, content, None)).config
-        if config is None or config.size > _LARGEST_CONFIG:
+        if config is None or config.size > MAX_SIZE:
             return None
         packed = Digest.parse(config.digest).to_bytes()
         held = await self._db.read(
             "find_config", lambda conn: artifacts.held(conn, [packed], repository_id=row.repository_id)
         )
-        if packed not in held or held[packed].size > _LARGEST_CONFIG:
+        if packed not in held or held[packed].size > MAX_SIZE:
             return None
         key, size = StorageKey(held[packed].storage_key), held[packed].size
         async with contextlib.aclosing(self._store.read(key, ByteRange(0, size))) as pieces:

@@ -21,12 +21,13 @@ from mediatypes.manifest import InvalidManifest, Manifest, parse_manifest
 from mediatypes.names import RepositoryName
 from mediatypes.oci import MANIFEST_TYPES
 from mediatypes.ranges import ByteRange
+from mediatypes.record import storable
 from registry.core.access import organisation_of, path_of
 from registry.core.blobs import Blobs
 from registry.core.delegation import oversee
 from registry.db import repositories, schema_bindings
 from registry.db.pool import Connection, Database
-from registry.db.schema_bindings import CoveringRow, Verdict, VerdictRow
+from registry.db.schema_bindings import CoveringRow, Verdict
 from registry.errors import BlobUnknown, ManifestInvalid, ManifestUnknown, MediaTypeUnsupported
 from schemas.parts import LARGEST_DOCUMENT, AppliesTo
 from schemas.reading import Unreadable, read_json
@@ -175,15 +176,6 @@ class Conformance:
         await self._db.transaction("record_violations", keep)
         return [violation for _, _, violation in judgement.found]
 
-    async def violations(self, name: RepositoryName, digest: Digest) -> list[VerdictRow]:
-        """Return what is recorded of a manifest that doesn't conform."""
-
-        async def find(conn: Connection) -> list[VerdictRow]:
-            repository_id = await repositories.find(conn, name)
-            return await schema_bindings.verdicts(conn, digest, repository_id=repository_id) if repository_id else []
-
-        return await self._db.read("find_violations", find)
-
     async def covered(self, name: RepositoryName) -> Covering:
         """Return what covers a repository now."""
 
@@ -297,8 +289,3 @@ def moving(names: Sequence[Name]) -> list[Name]:
 def is_attached(names: Sequence[str], *, has_subject: bool) -> bool:
     """Say whether a manifest with these tags only speaks of another one."""
     return not moving(names) and (bool(names) or has_subject)
-
-
-def storable(text: str) -> str:
-    """Return a text as PostgreSQL can hold it."""
-    return text.replace("\0", "\\u0000")

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 
 from mediatypes.digest import Digest
 from mediatypes.models.artifact import Artifact, Description, Layer, Packing
-from mediatypes.record import Fact, InvalidFact, Kind, Provenance, Record, recorded
+from mediatypes.record import Fact, InvalidFact, Kind, Provenance, Record, recorded, storable, storable_path
 from registry.db.artifacts import ArtifactRow, FileRow, MetricRow
 from schemas.migrations import MIGRATIONS, Unnamed, read_envelope
 from schemas.names import Version
@@ -23,7 +23,6 @@ RECORD_VERSION: Final = 2
 _LONGEST: Final = 255  # characters of a value that is looked for by an index
 _MOST: Final = 100  # values of a list likewise
 _MOST_FILES: Final = 20_000  # of an artifact
-_LONGEST_PATH: Final = 1024  # bytes
 _LONGEST_PROBLEM: Final = 2000  # characters
 _LEVELS: Final = ("dangerous", "suspicious")
 _SHARD: Final = re.compile(r"(?P<name>.*)-\d{5,6}-of-\d{5,6}(?P<suffix>\.[^/]+)")
@@ -209,13 +208,7 @@ def path_of(layer: ReadLayer, inner: str) -> str:
     """Return a file's path in the artifact, of its `inner` one in its layer; what nobody has named is called by its digest."""
     is_file = layer.layer.packing is Packing.RAW
     path = layer.layer.path if is_file else posixpath.join(layer.layer.path, inner)
-    text = storable(path or str(Digest.from_bytes(layer.digest)))
-    return text.encode()[:_LONGEST_PATH].decode(errors="ignore")
-
-
-def storable(text: str) -> str:
-    """Return a text as the database can hold it: without NUL and halves of surrogate pairs."""
-    return text.replace("\0", "\\0").encode(errors="backslashreplace").decode()
+    return storable_path(path or str(Digest.from_bytes(layer.digest)))
 
 
 def _problems(layers: Sequence[ReadLayer], files: Sequence[_File]) -> Iterator[str]:

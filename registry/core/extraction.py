@@ -16,15 +16,16 @@ from typing import Any, Final
 import structlog
 
 from mediatypes.digest import Digest
+from mediatypes.documents import MAX_SIZE
 from mediatypes.files.reading import Tensor
 from mediatypes.models.artifact import Artifact, Description, Layer, Packing, parse_artifact
 from mediatypes.models.formats import recognise
 from mediatypes.names import RepositoryName
 from mediatypes.ranges import ByteRange
-from mediatypes.record import Kind
+from mediatypes.record import Kind, storable
 from registry.core import tensor_index
 from registry.core.conformance import Conformance, is_attached
-from registry.core.described import Described, ReadLayer, describe, newest, path_of, storable
+from registry.core.described import Described, ReadLayer, describe, newest, path_of
 from registry.db import artifacts, outbox, readings
 from registry.db.artifacts import HeldRow, SubjectRow
 from registry.db.pool import Connection, Database
@@ -39,7 +40,6 @@ READERS_VERSION: Final = 2
 What they said at each version is noted in tests/core/test_readers_version.py.
 """
 
-_LARGEST_CONFIG: Final = 4 << 20  # bytes, as of a manifest
 _HEADERS: Final = 256 << 20  # bytes that are read of a file, at most
 _LARGEST_COMPRESSED: Final = 8 << 30  # bytes of a compressed archive, all of which are read
 _LONGEST_NAME: Final = 1000  # bytes of a file's path, of which the end says what is in it
@@ -156,14 +156,14 @@ class Extraction:
 
     async def _config(self, repository_id: int, artifact: Artifact, problems: list[str]) -> bytes | None:
         """Return the config's bytes; None where it is absent or large."""
-        if artifact.config is None or artifact.config.size > _LARGEST_CONFIG:
+        if artifact.config is None or artifact.config.size > MAX_SIZE:
             return None
         packed = Digest.parse(artifact.config.digest).to_bytes()
         held = await self._held(repository_id, [packed])
         if packed not in held:
             problems.append(f"the config {artifact.config.digest} is not in the repository")
             return None
-        if held[packed].size > _LARGEST_CONFIG:
+        if held[packed].size > MAX_SIZE:
             return None
         return await self._fetched(held[packed], 0, held[packed].size)
 

@@ -9,7 +9,7 @@ from typing import Final
 from mediatypes.digest import Digest
 from mediatypes.names import RepositoryName
 from registry.core.access import EVERYONE, Caller, reach_of
-from registry.core.pages import Page
+from registry.core.pages import Page, page_of
 from registry.db import jobs, outbox
 from registry.db.jobs import BegunJob, JobRow
 from registry.db.pool import Connection, Database
@@ -83,8 +83,7 @@ class Jobs:
                 conn, before=before, state=state, repository=repository, limit=limit + 1, reach=reach_of(caller)
             ),
         )
-        more = len(found) > limit
-        return Page([_job(row) for row in found[:limit]], str(found[limit - 1].id) if more else None)
+        return page_of([_job(row) for row in found], limit, key=lambda job: str(job.id))
 
     async def begin(self, job_id: int) -> BegunJob | None:
         """Count an attempt and return the job; None where there is nothing to do for it any more."""

@@ -16,6 +16,7 @@ import structlog
 
 from mediatypes.digest import Digest
 from mediatypes.files.reading import Tensor
+from mediatypes.models.layers import TITLE
 from mediatypes.models.own import TENSOR_INDEX
 from mediatypes.names import RepositoryName
 from mediatypes.oci import IMAGE_MANIFEST
@@ -37,7 +38,6 @@ from registry.errors import BlobUnknown, DeletionDisabled, ManifestUnknown, Stil
 _MOST_TENSORS: Final = 200_000  # of an artifact: an index of so many has some 30 MB
 _EMPTY: Final = b"{}"
 _EMPTY_TYPE: Final = "application/vnd.oci.empty.v1+json"
-_TITLE: Final = "org.opencontainers.image.title"
 
 _log = structlog.get_logger("registry.publication")
 
@@ -167,7 +167,7 @@ def _index(tensors: Mapping[str, Sequence[Tensor]]) -> bytes:
 
 
 def _manifest(subject: Digest, row: SubjectRow, index: bytes) -> bytes:
-    layer = _descriptor(TENSOR_INDEX, index) | {"annotations": {_TITLE: "tensor-index.json"}}
+    layer = _descriptor(TENSOR_INDEX, index) | {"annotations": {TITLE: "tensor-index.json"}}
     document = {
         "schemaVersion": 2,
         "mediaType": IMAGE_MANIFEST,

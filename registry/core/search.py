@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -15,7 +13,7 @@ import msgspec
 
 from mediatypes.digest import Digest
 from registry.core.access import PULL, Caller
-from registry.core.pages import Page, page_of
+from registry.core.pages import Page, after_of, page_of, place_of
 from registry.core.query.facets import FACETS, Shape
 from registry.core.query.parsing import parse
 from registry.core.query.terms import Interval, Item, Query, Text
@@ -226,7 +224,7 @@ def _highlight(field: str, text: str, marked: str) -> Highlight:
 
 class _AfterRank(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     id: Annotated[int, msgspec.Meta(ge=0, le=_BIGGEST)]
-    rank: float
+    rank: Annotated[float, msgspec.Meta(ge=0, le=_BIGGEST)]
     newest: Annotated[int, msgspec.Meta(ge=0, le=_BIGGEST)]
 
 
@@ -236,25 +234,18 @@ class _AfterMoment(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
 
 
 def _after(row: FoundRow) -> str:
-    """Return what a page says of where the next one begins. It is not signed: it shows nothing that the query wouldn't."""
-    place: object = _AfterMoment(row.id, row.pushed_at)
+    """Return what a page says of where the next one begins."""
     if row.rank is not None and row.newest is not None:
-        place = _AfterRank(row.id, row.rank, row.newest)
-    return base64.urlsafe_b64encode(msgspec.msgpack.encode(place)).rstrip(b"=").decode()
+        return after_of(row.id, row.rank, row.newest)
+    return after_of(row.id, row.pushed_at)
 
 
 def _place(after: str, query: Query) -> Place:
     """Return where a page begins. Raise PageInvalid."""
-    try:
-        content = base64.b64decode(after + "=" * (-len(after) % 4), altchars=b"-_", validate=True)
-        if query.is_ranked:
-            best = msgspec.msgpack.decode(content, type=_AfterRank)
-            if 0 <= best.rank <= _BIGGEST:
-                return Place(best.id, rank=best.rank, newest=best.newest)
-        else:
-            last = msgspec.msgpack.decode(content, type=_AfterMoment)
-            if last.pushed_at.utcoffset() == timedelta():
-                return Place(last.id, pushed_at=last.pushed_at)
-    except (binascii.Error, ValueError, msgspec.MsgspecError):
-        pass
-    raise PageInvalid("after", after, "is not what a page of this query has said; begin again without it")
+    if query.is_ranked:
+        best = place_of(after, _AfterRank)
+        return Place(best.id, rank=best.rank, newest=best.newest)
+    last = place_of(after, _AfterMoment)
+    if last.pushed_at.utcoffset() != timedelta():  # others may lie outside of what datetime can turn into UTC
+        raise PageInvalid("after", after, "is not what a page of this query has said; begin again without it")
+    return Place(last.id, pushed_at=last.pushed_at)

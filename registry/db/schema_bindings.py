@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from mediatypes.digest import Digest
 from registry.db.pool import Connection
@@ -70,16 +70,6 @@ class Verdict(NamedTuple):
     violations: Sequence[Mapping[str, str]]
 
 
-class VerdictRow(NamedTuple):
-    """A verdict that is recorded."""
-
-    applies_to: str
-    schema: str
-    mode: str
-    violations: Any
-    judged_at: datetime
-
-
 _COLUMNS: Final = "target, is_prefix, artifact_type, is_built_in, name, major, minor, patch"
 _BIND: Final = f"""
 INSERT INTO schema_bindings (organisation_id, {_COLUMNS}, mode, created_by)
@@ -132,10 +122,6 @@ ON CONFLICT (repository_id, digest, applies_to, schema) DO UPDATE
 SET mode = excluded.mode, violations = excluded.violations, judged_at = now()
 """
 _HOLD: Final = "SELECT digest FROM manifests WHERE repository_id = $1 AND digest = $2 FOR KEY SHARE"
-_VERDICTS: Final = """
-SELECT applies_to, schema, mode, violations, judged_at FROM schema_violations
-WHERE repository_id = $1 AND digest = $2 ORDER BY applies_to, schema
-"""
 
 
 async def bind(conn: Connection, key: BindingKey, mode: str, *, organisation_id: int, created_by: str) -> None:
@@ -190,9 +176,3 @@ async def record(
             told = [json.dumps([dict(one) for one in verdict.violations]) for verdict in found]
             schemas, modes = [verdict.schema for verdict in found], [verdict.mode for verdict in found]
             await conn.execute(_RECORD, repository_id, digest.to_bytes(), applies_to, schemas, modes, told)
-
-
-async def verdicts(conn: Connection, digest: Digest, *, repository_id: int) -> list[VerdictRow]:
-    """Return where a manifest doesn't conform."""
-    rows = await conn.fetch(_VERDICTS, repository_id, digest.to_bytes())
-    return [VerdictRow(row[0], row[1], row[2], json.loads(row[3]), row[4]) for row in rows]

@@ -141,7 +141,6 @@ HOT: dict[str, tuple[Any, ...]] = {
     "schema_bindings._FORGET": (REPOSITORY, packed(2), ["annotations"]),
     "schema_bindings._HOLD": (REPOSITORY, packed(2)),
     "schema_bindings._RECORD": (REPOSITORY, packed(1), "annotations", ["urn1:0"], ["warn"], ["[]"]),
-    "schema_bindings._VERDICTS": (REPOSITORY, packed(2)),
     "schemas._NEEDED": (["urn1:1"],),
     "violations._PAGE": (None, None, None, None, None, 100),
     "violations._PAGE of a reader": (7, None, None, 50, None, 20),

@@ -135,6 +135,11 @@ def searched(*arguments: str) -> None:
     app(["search", *arguments], exit_on_error=False, print_error=False)
 
 
+def test_a_terminal_that_names_no_registry_is_told_how() -> None:
+    with pytest.raises(Refused, match="--server"):
+        searched("license:mit")
+
+
 def test_a_terminal_finds_what_its_login_may_pull(
     filled: Governed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from mediatypes.record import FIELDS, MOST_ITEMS, Fact, InvalidFact, Kind, Provenance, Shape, recorded
+from mediatypes.record import (
+    FIELDS,
+    MOST_ITEMS,
+    Fact,
+    InvalidFact,
+    Kind,
+    Provenance,
+    Shape,
+    fits,
+    recorded,
+    storable,
+    storable_path,
+)
 
 
 def fact(field: str, value: object, provenance: Provenance, at: str = "somewhere") -> Fact:
@@ -97,3 +109,14 @@ def test_a_value_that_its_field_cannot_have_is_refused(field: str, value: object
 
 def test_every_shape_is_in_use() -> None:
     assert set(FIELDS.values()) == set(Shape)
+
+
+@pytest.mark.parametrize("text", ["plain", "a\0b", "half \udc80 of a pair", "\ud83d"])
+def test_whatever_a_text_holds_it_can_be_stored_and_told_from_others(text: str) -> None:
+    found = storable(text)
+    assert fits(Shape.TEXT, found)
+    assert (found == text) == fits(Shape.TEXT, text)
+
+
+def test_a_long_path_is_cut_between_letters() -> None:
+    assert storable_path("ä" * 600) == "ä" * 512

@@ -137,7 +137,7 @@ def document(app: Quart) -> Documentation:
         info=Info(
             title="Blacklake",
             version="1",
-            description="Who one is, and, for administrators, users, rights, keys and the audit log.",
+            description="Artifacts, who one is, and, for administrators, users, rights, keys, schemas and the audit log.",
         ),
         security_schemes={
             "key": HttpSecurityScheme(scheme="bearer"),

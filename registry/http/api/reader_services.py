@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from registry.core.artifacts import Artifacts
@@ -38,16 +38,5 @@ class ReaderServices:
 
 def readers(services: Services, redirects: Redirects | None) -> dict[str, Any]:
     """Return what ReaderServices is made of."""
-    names = (
-        "artifacts",
-        "comparisons",
-        "files",
-        "graphs",
-        "history",
-        "jobs",
-        "repositories",
-        "search",
-        "tensors",
-        "violations",
-    )
+    names = [field.name for field in fields(ReaderServices) if field.name != "redirects"]
     return {name: getattr(services, name) for name in names} | {"redirects": redirects}
