@@ -7,7 +7,8 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
@@ -32,6 +33,15 @@ def jwk(private: Any, kid: str, algorithm: str, **more: Any) -> dict[str, Any]:
     """Return a public key as its issuer publishes it."""
     members: dict[str, Any] = get_default_algorithms()[algorithm].to_jwk(private.public_key(), as_dict=True)
     return {**members, "kid": kid, "use": "sig", "alg": algorithm, **more}
+
+
+def dated(claims: Mapping[str, Any]) -> dict[str, Any]:
+    """Return claims in which what is said as so much from now on is a time, as it is now and not when tests were collected."""
+    now = int(time.time())
+    return {
+        name: now + int(value.total_seconds()) if isinstance(value, timedelta) else value
+        for name, value in claims.items()
+    }
 
 
 class Issuer:
