@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from registry.config import HttpServer, Settings, load_settings
 from registry.logs import configure_logging
-from registry.tls import server_context
+from registry.tls import CertificateUnusable, server_context
 
 if TYPE_CHECKING:
     from registry.http.lane import App
@@ -42,8 +42,8 @@ _LARGEST_HEAD: Final = (
     64 << 10
 )  # bytes; granian takes 100 headers and 408 KiB, which is not to be set apart from its buffer
 _KEEP_ALIVE: Final = 5.0  # seconds that hypercorn keeps an idle connection, and also one that the client has closed
-_RETRY_SECONDS: Final = 5.0  # until a worker that can't serve is followed by the next one
-_STABLE: Final = 5.0  # seconds that a worker must live to be replaced by this process, as in granian
+_STABLE: Final = 5.0  # seconds that a worker must live to be replaced by this process; with granian 5.5
+_RETRY_SECONDS: Final = 6.0  # until a worker that can't serve is followed by the next one: more than that
 
 _log = logging.getLogger("registry.servers")
 
@@ -86,7 +86,7 @@ def _reuse_memory() -> None:
         mallopt(_M_TRIM_THRESHOLD, _REUSED)
 
 
-def _application(parent: int) -> App:
+def _application(settings: Settings, parent: int) -> App:
     """Return the application of this worker, which was forked by `parent`."""
     _die_with(parent)
     # The parent's handler was inherited: it would swallow a SIGTERM that comes before the server sets its own.
@@ -96,8 +96,10 @@ def _application(parent: int) -> App:
     from registry.storage.base import StorageError
 
     try:
+        if settings.tls_cert_file is not None:
+            server_context(settings)  # whoever is just renewing the files may have written half of them
         return create_asgi()
-    except (StorageError, ValueError) as error:  # credentials or keys that can't be used
+    except (CertificateUnusable, StorageError, ValueError) as error:  # credentials or keys that can't be used
         _log.error("this worker can't serve: %s", error)
         time.sleep(_RETRY_SECONDS)
         sys.exit(1)
@@ -134,7 +136,7 @@ def _run_granian(settings: Settings) -> None:
         ssl_ca=settings.tls_client_ca_file,
         ssl_client_verify=settings.tls_client_ca_file is not None,
     )
-    server.serve(target_loader=partial(_application, os.getpid()), wrap_loader=False)
+    server.serve(target_loader=partial(_application, settings, os.getpid()), wrap_loader=False)
 
 
 def _run_hypercorn(settings: Settings) -> None:
@@ -160,7 +162,7 @@ def _fork_hypercorn(settings: Settings, listener: int, parent: int) -> ForkProce
 
 
 def _hypercorn_worker(settings: Settings, listener: int, parent: int) -> None:
-    application = _application(parent)
+    application = _application(settings, parent)
     import uvloop
     from hypercorn.asyncio import serve
     from hypercorn.config import Config

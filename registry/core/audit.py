@@ -34,9 +34,9 @@ _SECRET: Final = re.compile(
     r"|(\"\w*(?i:password|secret|token)\":\s*\")(?:[^\"\\]|\\.)+",
     re.ASCII,
 )
-_PLAIN: Final = re.compile(
-    r"[0-9A-Za-z/:@.,-]*"
-)  # without `eyJ` and `://` there is none of these in it: most values are such
+# Without `eyJ`, `://` and a member that is a text there is none of these in it: most values are such.
+_PLAIN: Final = re.compile(r"[0-9A-Za-z/:@.,\"{}\[\]-]*")
+_NOT_PLAIN: Final = ("eyJ", "://", '":"')
 _JSON: Final = json.JSONEncoder(separators=(",", ":"), sort_keys=True)
 
 
@@ -177,8 +177,6 @@ def row_of(event: Event) -> EventRow:
 
 
 def _kept(text: str) -> str:
-    if len(text) <= _LONGEST and _PLAIN.fullmatch(text) and "eyJ" not in text and "://" not in text:
-        return text
     if len(text) > _LONGEST:  # cut before it is looked at: a client may have sent megabytes
         text = text[:_LONGEST] + "…"
     return _without_secrets(text).encode(errors="backslashreplace").decode().replace("\0", "\\x00")
@@ -193,4 +191,6 @@ def _detail(detail: Mapping[str, Any]) -> str:
 
 
 def _without_secrets(text: str) -> str:
+    if _PLAIN.fullmatch(text) and not any(part in text for part in _NOT_PLAIN):
+        return text
     return _SECRET.sub(lambda found: f"{found[found.lastindex or 0]}***", text)

@@ -32,16 +32,17 @@ class Networks:
 
         An address of IPv4; of IPv6 the first of its network of 64 bits.
         """
+        if not self._trusted:
+            return _network_of_peer(call.peer)
         address = _parsed(call.peer)
         if address is None:
             return call.peer
-        if self._trusted:
-            hops = call.headers.get("x-forwarded-for", "").split(",")
-            while hops and self._is_trusted(address):
-                behind = _parsed(hops.pop().strip())
-                if behind is None:
-                    break
-                address = behind
+        hops = call.headers.get("x-forwarded-for", "").split(",")
+        while hops and self._is_trusted(address):
+            behind = _parsed(hops.pop().strip())
+            if behind is None:
+                break
+            address = behind
         return _network_of(address)
 
     def _is_trusted(self, address: Address) -> bool:
@@ -104,7 +105,12 @@ def _parsed(text: str) -> Address | None:
     return _read(text) if len(text) <= _LONGEST else None  # what clients send is kept only where it is short
 
 
-@lru_cache(4096)
+@lru_cache(4096)  # by the text: an address is slow to hash
+def _network_of_peer(peer: str) -> str:
+    address = _parsed(peer)
+    return _network_of(address) if address is not None else peer
+
+
 def _network_of(address: Address) -> str:
     return str(address if address.version == 4 else IPv6Address(int(address) >> _HOST_BITS << _HOST_BITS))
 

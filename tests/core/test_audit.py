@@ -108,6 +108,11 @@ def test_secrets_are_masked_wherever_they_turn_up() -> None:
     }
 
 
+def test_a_secret_of_letters_alone_is_masked_by_its_name() -> None:
+    detail = {"requests": ["a", "b"], "token": "hidden"}
+    assert json.loads(row_of(Event(ALICE, Action.PULL, "x", detail=detail)).detail) == {**detail, "token": "***"}
+
+
 @pytest.mark.parametrize(
     "target", ["team/model@sha256:" + 64 * "a", "my_team/token:v1", "acme/x*", "user:a.b-c_d", "team/eyJ:1"]
 )

@@ -10,6 +10,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
@@ -182,6 +183,37 @@ def test_a_renewed_certificate_is_taken_up_and_an_unfit_one_is_not(
     assert get(secured, "/v2/", trusting(authority)).status == 200
     secured.family()
     assert secured.stop() == 0
+
+
+def test_a_worker_that_finds_an_unfit_certificate_is_followed_by_one_that_finds_it_mended(
+    secured: Registry, authority: Authority, files: Files
+) -> None:
+    """Whoever renews files may have written half of them when a worker that died is being replaced."""
+    secured.configure(workers=2).start()
+    eventually(lambda: len(secured.workers()) == 2, "both workers")
+    server, (killed, left) = secured.http(), secured.workers()
+    eventually(lambda: time.time() - killed.create_time() > 6, "a worker that was good for a while")
+    good = files.key.read_text()
+    files.key.write_text("no key")
+    killed.kill()
+    eventually(lambda: "this worker can't serve: the certificate" in secured.log_text(), "the unfit key is told")
+    (unfit,) = set(secured.workers()) - {killed, left}
+    files.key.write_text(good)
+    assert get(secured, "/v2/", trusting(authority)).status == 200
+    eventually(lambda: not unfit.is_running() and len(secured.workers()) == 2, "another one in its place")
+    left.kill()
+    eventually(lambda: is_answered(secured, authority), "others answer")
+    assert secured.http() == server
+    assert secured.log_text().count("this worker can't serve") == 1
+    secured.family()
+    assert secured.stop() == 0
+
+
+def is_answered(registry: Registry, authority: Authority) -> bool:
+    try:
+        return get(registry, "/v2/", trusting(authority)).status == 200
+    except (OSError, HTTPException):
+        return False
 
 
 def test_a_certificate_that_can_t_be_used_is_told_at_the_start(secured: Registry, authority: Authority) -> None:
