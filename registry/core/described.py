@@ -22,7 +22,6 @@ RECORD_VERSION: Final = 2
 
 _LONGEST: Final = 255  # characters of a value that is looked for by an index
 _MOST: Final = 100  # values of a list likewise
-_MOST_FILES: Final = 20_000  # of an artifact
 _LONGEST_PROBLEM: Final = 2000  # characters
 _LEVELS: Final = ("dangerous", "suspicious")
 _SHARD: Final = re.compile(r"(?P<name>.*)-\d{5,6}-of-\d{5,6}(?P<suffix>\.[^/]+)")
@@ -195,7 +194,7 @@ def _kind(kind: Kind, files: Sequence[_File], children: Sequence[_Child]) -> Kin
 
 def _listed(files: Sequence[_File]) -> list[FileRow]:
     rows = {}
-    for layer, file in files[:_MOST_FILES]:
+    for layer, file in files:
         path = path_of(layer, file["path"])
         packing, role = layer.layer.packing, layer.layer.role
         rows[path] = FileRow(
@@ -220,8 +219,6 @@ def _problems(layers: Sequence[ReadLayer], files: Sequence[_File]) -> Iterator[s
     for layer, file in files:
         if file.get("problem"):
             yield f"the file {path_of(layer, file['path'])} {file['problem']}"
-    if len(files) > _MOST_FILES:
-        yield f"of {len(files)} files the first {_MOST_FILES} are listed"
 
 
 def _metrics(record: Record) -> list[MetricRow]:

@@ -26,10 +26,11 @@ from mediatypes.record import Kind, storable
 from registry.core import tensor_index
 from registry.core.conformance import Conformance, is_attached
 from registry.core.described import Described, ReadLayer, describe, newest, path_of
+from registry.core.room import MOST_BYTES, Room
 from registry.db import artifacts, outbox, readings
 from registry.db.artifacts import HeldRow, SubjectRow
 from registry.db.pool import Connection, Database
-from registry.db.readings import ReadingRow, TensorIndexRow
+from registry.db.readings import FoundReading, ReadingRow, TensorIndexRow
 from registry.errors import ManifestUnknown
 from registry.sandbox import Refused, Sandbox
 from registry.storage.base import BlobStore, StorageKey
@@ -126,7 +127,7 @@ class Extraction:
         artifact, packed_as, description = await self._recognised(repository_id, subject, problems)
         for problem in description.problems:
             _log.warning("a format failed", repository=subject.repository, problem=problem)
-        read = await self._read(repository_id, _readable(description), tell)
+        read = await self._read(repository_id, _readable(description), problems, tell)
         children = await self._children(repository_id, digest, artifact, problems, depth)
         return await asyncio.to_thread(
             describe, artifact, packed_as, description, read, children, problems, size=len(subject.content)
@@ -182,32 +183,44 @@ class Extraction:
         problems += [f"the manifest {name} is not in the repository" for name in packed if packed[name] not in known]
         return [(name, *known[child]) for name, child in packed.items() if child in known]
 
-    async def _read(self, repository_id: int, layers: Sequence[Layer], tell: Tell) -> list[ReadLayer]:
-        """Return what is in layers, of which those are read that nobody has read yet."""
+    async def _read(
+        self, repository_id: int, layers: Sequence[Layer], problems: list[str], tell: Tell
+    ) -> list[ReadLayer]:
+        """Return what is in layers, as far as there is room for it; those are read that nobody has read yet."""
         found = [_unread_layer(layer) for layer in layers]
         held = await self._held(repository_id, [one.digest for one in found])
         known = await self._known([one for one in found if one.digest in held])
         total = sum(row.size for row in held.values())
         progress = 0
+        room = Room()
         for one in found:
             blob = held.get(one.digest)
             if blob is None:
                 one.problem = "is not in the repository"
                 continue
+            if room.is_full:
+                room.leave_out(one)
+                continue
             key = one.digest, _manner(one.layer)
             if key not in known:
-                try:
-                    known[key] = await self._read_blob(one.layer, blob)
-                except Refused as refusal:
-                    known[key] = {"files": [_unread(one.layer, blob)], "problem": storable(str(refusal))}
-                    if refusal.is_final:  # so that it isn't tried at each push; the next version of the readers tries
-                        await self._keep(ReadingRow(*key, known[key]), {})
-            one.reading = known[key]
+                known[key] = await self._read_or_refused(one.layer, blob)
+            room.take(one, known[key])
             progress = min(total, progress + blob.size)
             await tell(total, progress)
+        problems += room.problems()
         return found
 
-    async def _read_blob(self, layer: Layer, blob: HeldRow) -> dict[str, Any]:
+    async def _read_or_refused(self, layer: Layer, blob: HeldRow) -> FoundReading:
+        """Read a blob; what can't be read is one file that has a problem."""
+        try:
+            return await self._read_blob(layer, blob)
+        except Refused as refusal:
+            reading = {"files": [_unread(layer, blob)], "problem": storable(str(refusal))}
+            if refusal.is_final:  # so that it isn't tried at each push; the next version of the readers tries
+                return await self._keep(ReadingRow(blob.digest, _manner(layer), reading), {})
+            return FoundReading(0, reading)
+
+    async def _read_blob(self, layer: Layer, blob: HeldRow) -> FoundReading:
         """Read a blob in the sandbox and keep what it says. Raise Refused."""
         is_compressed = layer.packing in (Packing.TAR_GZIP, Packing.TAR_ZSTD)
         if is_compressed and blob.size > _LARGEST_COMPRESSED:
@@ -228,19 +241,19 @@ class Extraction:
                 indexes[file["path"] if layer.packing is not Packing.RAW else ""] = TensorIndexRow(
                     len(tensors), content
                 )
-        await self._keep(ReadingRow(blob.digest, _manner(layer), reading), indexes)
-        return reading
+        return await self._keep(ReadingRow(blob.digest, _manner(layer), reading), indexes)
 
-    async def _keep(self, row: ReadingRow, indexes: dict[str, TensorIndexRow]) -> None:
-        await self._db.transaction(
+    async def _keep(self, row: ReadingRow, indexes: dict[str, TensorIndexRow]) -> FoundReading:
+        return await self._db.transaction(
             "keep_reading",
             lambda conn: readings.put(conn, row, version=READERS_VERSION, tensor_indexes=indexes),
         )
 
-    async def _known(self, layers: Sequence[ReadLayer]) -> dict[tuple[bytes, str], dict[str, Any]]:
-        wanted = [(one.digest, _manner(one.layer)) for one in layers]
-        rows = await self._db.read("find_readings", lambda conn: readings.find(conn, wanted, version=READERS_VERSION))
-        return {(row.digest, row.manner): row.reading for row in rows}
+    async def _known(self, layers: Sequence[ReadLayer]) -> dict[tuple[bytes, str], FoundReading]:
+        wanted = list(dict.fromkeys((one.digest, _manner(one.layer)) for one in layers))
+        return await self._db.read(
+            "find_readings", lambda conn: readings.find(conn, wanted, version=READERS_VERSION, most=MOST_BYTES)
+        )
 
     async def _held(self, repository_id: int, digests: Sequence[bytes]) -> dict[bytes, HeldRow]:
         return await self._db.read(

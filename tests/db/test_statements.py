@@ -241,7 +241,7 @@ HOT: dict[str, tuple[Any, ...]] = {
     "jobs._PAGE": (None, None, None, None, None, 100),
     "jobs._PAGE of a reader": (7, None, None, 50, None, 20),
     "jobs._PAGE_OF_REPOSITORY": (None, None, None, None, None, 100, ONE),
-    "readings._FIND": (DIGESTS, ["raw:model.safetensors"] * 128, 1),
+    "readings._FIND": (DIGESTS, ["raw:model.safetensors"] * 128, 1, 1 << 24),
     "readings._PUT": (packed(1), "raw:model.safetensors", 1, "{}"),
     "readings._TENSORS": (DIGESTS, ["raw:model.safetensors"] * 128, 1000),
     "readings._CLEAR": (packed(1), "raw:model.safetensors", [b""]),
