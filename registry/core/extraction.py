@@ -189,11 +189,13 @@ class Extraction:
         """Return what is in layers, as far as there is room for it; those are read that nobody has read yet."""
         found = [_unread_layer(layer) for layer in layers]
         held = await self._held(repository_id, [one.digest for one in found])
-        known = await self._known([one for one in found if one.digest in held])
+        room = Room()
+        keys = [(one.digest, _manner(one.layer)) for one in found]
+        admitted = dict.fromkeys(key for key in keys if key[0] in held and room.admits(*key))
+        known = await self._known(list(admitted))
         total = sum(row.size for row in held.values())
         progress = 0
-        room = Room()
-        for one in found:
+        for key, one in zip(keys, found, strict=True):
             blob = held.get(one.digest)
             if blob is None:
                 one.problem = "is not in the repository"
@@ -201,7 +203,9 @@ class Extraction:
             if room.is_full:
                 room.leave_out(one)
                 continue
-            key = one.digest, _manner(one.layer)
+            if key not in admitted:
+                room.list_unread(one, _unread(one.layer, blob))
+                continue
             if key not in known:
                 known[key] = await self._read_or_refused(one.layer, blob)
             room.take(one, known[key])
@@ -249,8 +253,7 @@ class Extraction:
             lambda conn: readings.put(conn, row, version=READERS_VERSION, tensor_indexes=indexes),
         )
 
-    async def _known(self, layers: Sequence[ReadLayer]) -> dict[tuple[bytes, str], FoundReading]:
-        wanted = list(dict.fromkeys((one.digest, _manner(one.layer)) for one in layers))
+    async def _known(self, wanted: Sequence[tuple[bytes, str]]) -> dict[tuple[bytes, str], FoundReading]:
         return await self._db.read(
             "find_readings", lambda conn: readings.find(conn, wanted, version=READERS_VERSION, most=MOST_BYTES)
         )

@@ -91,8 +91,8 @@ async def test_no_more_bytes_of_readings_are_looked_at_than_there_is_room_for_kn
     held: list[dict[Any, Any]] = []
     known = extraction._known
 
-    async def noted(layers: Any) -> Any:
-        found = await known(layers)
+    async def noted(wanted: Any) -> Any:
+        found = await known(wanted)
         held.append({**found})
         return found
 
@@ -106,3 +106,37 @@ async def test_no_more_bytes_of_readings_are_looked_at_than_there_is_room_for_kn
         assert (await artifact_of(sql, digest))["problem"].startswith(left_out)
         assert await sql.fetchval("SELECT count(*) FROM artifact_files") == 6
         await sql.execute("DELETE FROM readings")
+
+
+async def test_a_blob_is_read_by_a_few_of_its_names_and_the_others_are_listed_and_said(
+    extraction: Extraction, services: Services, sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extraction_module, "Room", partial(Room, names=2))
+    weights = safetensors(a=("F32", [1]))
+    names = ["a.safetensors", "b.safetensors", "c.safetensors", "d.safetensors"]
+    files = {**dict.fromkeys(names, weights), "config.json": b'{"model_type": "llama"}'}
+    digest = await push(services, files)
+    for _ in ("read", "known"):
+        await describe(extraction, sql, digest)
+        assert await sql.fetchval("SELECT count(*) FROM readings") == 2 + 1
+        rows = await sql.fetch("SELECT path, size, start, format FROM artifact_files ORDER BY path")
+        assert [row["path"] for row in rows] == sorted(files)
+        unread = rows[2:3] + rows[4:5]
+        assert [(row["path"], row["size"], row["start"], row["format"]) for row in unread] == [
+            (name, len(weights), 0, None) for name in ("c.safetensors", "d.safetensors")
+        ]
+        found = await artifact_of(sql, digest)
+        assert found["problem"].startswith("from c.safetensors on 2 files are listed and not read: ")
+        assert found["family"] == "llama"
+
+
+async def test_an_empty_file_may_have_any_number_of_names(
+    extraction: Extraction, services: Services, sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extraction_module, "Room", partial(Room, names=2))
+    digest = await push(services, {f"{name}/__init__.py": b"" for name in "abcd"})
+    await describe(extraction, sql, digest)
+    found = await artifact_of(sql, digest)
+    assert (found["is_complete"], found["problem"]) == (True, None)
+    assert await sql.fetchval("SELECT count(*) FROM artifact_files") == 4
+    assert await sql.fetchval("SELECT count(*) FROM readings") == 2
