@@ -70,6 +70,7 @@ def describe(
     problems: Iterable[str],
     *,
     size: int,
+    readers_version: int,
 ) -> Described:
     """Return what is kept of an artifact; `children` are an index's, `size` the manifest's own bytes."""
     files = [(layer, file) for layer in layers for file in (layer.reading or {}).get("files", ())]
@@ -100,6 +101,7 @@ def describe(
         finding=_worst(files),
         record=json.dumps({"values": values, "sources": record.sources}, ensure_ascii=False),
         record_version=RECORD_VERSION,
+        readers_version=readers_version,
         is_complete=not said,
         problem=storable("; ".join(said))[:_LONGEST_PROBLEM] if said else None,
     )

@@ -130,7 +130,15 @@ class Extraction:
         read = await self._read(repository_id, _readable(description), problems, tell)
         children = await self._children(repository_id, digest, artifact, problems, depth)
         return await asyncio.to_thread(
-            describe, artifact, packed_as, description, read, children, problems, size=len(subject.content)
+            describe,
+            artifact,
+            packed_as,
+            description,
+            read,
+            children,
+            problems,
+            size=len(subject.content),
+            readers_version=READERS_VERSION,
         )
 
     async def _recognised(

@@ -52,6 +52,7 @@ class ArtifactRow(NamedTuple):
     finding: str | None
     record: str
     record_version: int
+    readers_version: int
     is_complete: bool
     problem: str | None
 

@@ -226,6 +226,7 @@ HOT: dict[str, tuple[Any, ...]] = {
     "digests._FILL": (packed(1), ["raw:model.safetensors"], [""], [b""], [b""]),
     "outbox._TAKE": (["manifest-pushed"], 200),
     "outbox._ASK": (REPOSITORY, b"", None, 500),
+    "outbox._ASK_OF_OUTDATED": (REPOSITORY, b"", 2, 2, 1000),
     "outbox._ADD": ("description-asked", REPOSITORY, packed(1)),
     "outbox._ASK_OF_INDEXES": (REPOSITORY, packed(20), ["type"], None),
     "jobs._ADD": (["describe"] * 64, [REPOSITORY] * 64, DIGESTS[:64]),

@@ -72,7 +72,8 @@ UP = (
         finding        text,
         -- {"values": …, "sources": …} of mediatypes.record, and by which version of the code it was made.
         record         jsonb NOT NULL,
-        record_version integer NOT NULL,
+        record_version  integer NOT NULL,
+        readers_version integer NOT NULL,
         words          tsvector NOT NULL DEFAULT '',
         -- Whether all files were read; else why not, in words.
         is_complete    boolean NOT NULL,
