@@ -16,7 +16,8 @@ from typing import Any
 import psutil
 import pytest
 
-from registry.sandbox import Refused, Sandbox
+from registry.errors import Unavailable
+from registry.sandbox import Refused, Sandbox, _reason
 from tests.lifecycle.serving import eventually
 
 CONTENT = bytes(range(256)) * 4096  # a mebibyte
@@ -206,3 +207,34 @@ async def test_what_fetching_raises_is_no_refusal_of_the_file(sandbox: Sandbox) 
 
     with pytest.raises(ConnectionResetError):
         await sandbox.run({"act": "sum_of_bytes", "start": 0, "stop": 10}, fail, size=100, budget=1000)
+
+
+async def test_the_time_in_which_a_reader_waits_for_bytes_is_not_its_own() -> None:
+    sandbox = Sandbox(TARGET, seconds=1)
+
+    async def slow(start: int, stop: int) -> bytes:
+        await asyncio.sleep(0.6)
+        return CONTENT[start:stop]
+
+    try:  # five questions take longer than the reader might
+        assert len(await sandbox.run({"act": "in_order"}, slow, size=len(CONTENT), budget=1 << 30)) > 10_000
+    finally:
+        await sandbox.close()
+
+
+async def test_bytes_that_never_come_are_the_storages_fault_and_no_refusal() -> None:
+    sandbox = Sandbox(TARGET, seconds=1)
+
+    async def never(start: int, stop: int) -> bytes:
+        await asyncio.Event().wait()
+        return b""
+
+    try:
+        with pytest.raises(Unavailable, match="the storage"):
+            await sandbox.run({"act": "in_order"}, never, size=len(CONTENT), budget=1 << 30)
+    finally:
+        await sandbox.close()
+
+
+def test_a_signal_without_a_name_is_told_by_its_number() -> None:
+    assert _reason(-35, 2) == "ended its reader (signal 35)"
