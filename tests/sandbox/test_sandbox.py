@@ -132,6 +132,21 @@ async def test_no_file_of_the_machine_is_read_but_code(sandbox: Sandbox, tmp_pat
     assert await acted(sandbox, "read_file", place=os.__file__) is not None
 
 
+async def test_no_other_process_is_looked_into_even_where_there_is_no_landlock(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("read")
+    sandbox = Sandbox("tests.sandbox.unlocked:read", seconds=2)
+    helpless = await asyncio.create_subprocess_exec("sleep", "60")
+    try:
+        assert await acted(sandbox, "read_file", place=str(tmp_path / "file")) == "read"
+        for pid in (os.getpid(), helpless.pid):
+            assert psutil.Process(pid).environ()
+            assert await acted(sandbox, "read_file", place=f"/proc/{pid}/environ") is None
+    finally:
+        helpless.kill()
+        await helpless.wait()
+        await sandbox.close()
+
+
 async def test_no_process_is_begun_but_libraries_may_have_threads(sandbox: Sandbox) -> None:
     told = await acted(sandbox, "new_process")
     assert told.pop("thread") == "done"
