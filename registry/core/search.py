@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, TypeVar
 import msgspec
 
 from mediatypes.digest import Digest
-from registry.core.access import PULL, Caller
+from registry.core.access import Caller, reach_of
 from registry.core.pages import Page, after_of, page_of, place_of
 from registry.core.query.facets import FACETS, Shape
 from registry.core.query.parsing import parse
@@ -22,8 +22,8 @@ from registry.db import conditions, search
 from registry.db.conditions import Column, Condition, Span, Word
 from registry.db.pool import Connection, Database
 from registry.db.replicas import Replicas
-from registry.db.search import CountRow, FoundRow, Place, Reader
-from registry.errors import CatalogDenied, PageInvalid
+from registry.db.search import CountRow, FoundRow, Place
+from registry.errors import PageInvalid
 
 T = TypeVar("T")
 
@@ -90,25 +90,25 @@ class Search:
     ) -> Page[Found]:
         """Return up to `limit` artifacts that a query asks for, the newest first, or the best where it has words.
 
-        They may be `max_stale` seconds old. Raise QueryInvalid, PageInvalid, CatalogDenied.
+        They may be `max_stale` seconds old. Raise QueryInvalid, PageInvalid.
         """
-        query, reader = parse(text, datetime.now(UTC)), reader_of(caller)
+        query = parse(text, datetime.now(UTC))
         wanted, place = conditions_of(query), _place(after, query) if after else None
         limit = min(limit, LONGEST)
 
         async def find(conn: Connection) -> list[FoundRow]:
-            return await search.page(conn, wanted, reader=reader, after=place, limit=limit + 1)
+            return await search.page(conn, wanted, reach=reach_of(caller), after=place, limit=limit + 1)
 
         rows, age = await self._read("search_artifacts", find, caller, max_stale)
         found = page_of(rows, limit, key=_after, age=age)
         return Page([_found(row) for row in found.items], found.next_after, age)
 
     async def facets(self, text: str, *, caller: Caller, max_stale: float = 0.0) -> Counts:
-        """Return the most frequent values of facets among what a query asks for. Raise QueryInvalid, CatalogDenied."""
-        wanted, reader = conditions_of(parse(text, datetime.now(UTC))), reader_of(caller)
+        """Return the most frequent values of facets among what a query asks for. Raise QueryInvalid."""
+        wanted = conditions_of(parse(text, datetime.now(UTC)))
 
         async def count(conn: Connection) -> tuple[int, list[CountRow]]:
-            return await search.facets(conn, wanted, reader=reader, names=_COUNTED, most=_VALUES)
+            return await search.facets(conn, wanted, reach=reach_of(caller), names=_COUNTED, most=_VALUES)
 
         (counted, rows), age = await self._read("count_facets", count, caller, max_stale)
         facets: dict[str, list[CountRow]] = {name: [] for name in _COUNTED}
@@ -122,19 +122,6 @@ class Search:
         if max_stale and caller.principal_id is None:  # rights are never stale
             return await self._replicas.stale(name, work, within=max_stale)
         return await self._db.read(name, work), 0.0
-
-
-def reader_of(caller: Caller) -> Reader:
-    """Return who reads: what a credential doesn't permit he doesn't see. Raise CatalogDenied where it permits nothing."""
-    bound = caller.bound
-    if bound is None or bound.catalog:
-        return Reader(caller.principal_id)
-    names: list[Word] = []
-    for named, is_prefix in ((bound.repositories, False), (bound.prefixes, True)):
-        names += [Word(name, is_prefix) for name, permitted in named.items() if permitted & PULL]
-    if not names:
-        raise CatalogDenied
-    return Reader(caller.principal_id, tuple(names))
 
 
 def conditions_of(query: Query) -> list[Condition]:
