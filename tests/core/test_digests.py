@@ -29,7 +29,8 @@ from registry.core.outbox import Outbox
 from registry.core.pace import Pace
 from registry.core.publication import Publication
 from registry.core.services import Services
-from registry.core.switches import Switch, Switches, SwitchTarget
+from registry.core.subjects import parse_target
+from registry.core.switches import Switch, Switches
 from registry.core.tensors import Tensors, Wanted
 from registry.db.jobs import BegunJob
 from registry.db.pool import Database
@@ -102,8 +103,7 @@ class Work:
         }
 
     async def switch(self, target: str, *, is_on: bool = True) -> None:
-        parsed = SwitchTarget(target.removesuffix("*"), target.endswith("*"))
-        await Switches(self.db).decide(Switch.DIGESTS, parsed, is_on=is_on, actor=OPERATOR)
+        await Switches(self.db).decide(Switch.DIGESTS, target, is_on=is_on, actor=OPERATOR)
 
     async def describe(self) -> None:
         """Describe what was pushed."""
@@ -239,16 +239,16 @@ async def test_switching_on_asks_for_what_is_there_and_lacks_digests(work: Work,
     await push(services, {"model.safetensors": BASE}, tag="base")
     await work.describe()
     requests = DigestRequests(work.db)
-    assert await requests.ask(SwitchTarget(NAME, is_prefix=False)) == 0
+    assert await requests.ask(parse_target(NAME)) == 0
     await work.switch("team/*")
-    assert await requests.ask(SwitchTarget("team/", is_prefix=True)) == 1
+    assert await requests.ask(parse_target("team")) == 1
     await Outbox(work.db, enqueue).relay()
     assert await work.digest() == 1
     assert await work.digests() == [expected(TENSORS)]
-    assert await requests.ask(SwitchTarget("", is_prefix=True)) == 0
+    assert await requests.ask(parse_target("team/*")) == 0
     await work.switch(NAME, is_on=False)
     await sql.execute("UPDATE tensor_indexes SET digests = NULL")
-    assert await requests.ask(SwitchTarget("", is_prefix=True)) == 0
+    assert await requests.ask(parse_target("team/*")) == 0
 
 
 async def test_more_artifacts_than_are_looked_at_in_one_go_are_asked_for(
@@ -259,7 +259,7 @@ async def test_more_artifacts_than_are_looked_at_in_one_go_are_asked_for(
         await push(services, {"model.safetensors": model(a=bytes([number]))}, tag=f"v{number}")
     await work.describe()
     await work.switch(NAME)
-    assert await DigestRequests(work.db).ask(SwitchTarget(NAME, is_prefix=False)) == 4
+    assert await DigestRequests(work.db).ask(parse_target(NAME)) == 4
 
 
 async def test_what_was_switched_off_meanwhile_is_not_read(work: Work, services: Services) -> None:
@@ -372,7 +372,7 @@ async def test_tensors_that_overlap_are_digested_unless_too_many_do(
     known = {"all": BASE[begin : begin + 10], "part": BASE[begin + 3 : begin + 8]} if most == 2 else {}
     assert await work.digests() == [dict.fromkeys(("all", "part", "gone", "beyond")) | expected(known)]
     assert len(work.store.reads) == most - 1
-    assert await DigestRequests(work.db).ask(SwitchTarget(NAME, is_prefix=False)) == 0  # not again and again
+    assert await DigestRequests(work.db).ask(parse_target(NAME)) == 0  # not again and again
 
 
 async def test_an_index_that_was_replaced_meanwhile_keeps_no_digests_of_the_one_before(
