@@ -18,6 +18,7 @@ from registry.core import comparisons as comparisons_module
 from registry.core import digests as digests_module
 from registry.core import extraction as extraction_module
 from registry.core import tensor_index
+from registry.core import tensors as tensors_module
 from registry.core.access import EVERYONE
 from registry.core.comparison import Comparison
 from registry.core.comparisons import Comparisons, Referenced
@@ -211,6 +212,39 @@ async def test_digests_that_others_have_asked_for_are_not_told(work: Work, servi
         NAME, one, Wanted(), after="", limit=10, caller=EVERYONE
     )
     assert [found.sha256 for _, found in listed.items] == [None] * 3
+
+
+async def test_what_has_too_many_files_with_tensors_is_not_compared(
+    work: Work, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(comparisons_module, "_MOST_INDEXES", 1)
+    one = await push(services, {"model.safetensors": BASE, "README.md": b"# one"}, tag="one")
+    two = await push(services, {"model.safetensors": BASE, "more.safetensors": model(more=b"m")}, tag="two")
+    await work.describe()
+    assert (await compared(work, one, one)).tensors.unchanged_total == 3
+    for before, after in ((one, two), (two, one)):
+        with pytest.raises(RequestInvalid, match=f"{two} has more than 1 files with tensors"):
+            await compared(work, before, after)
+
+
+@pytest.mark.parametrize("most", [1, 3, 5])
+async def test_a_page_of_tensors_ends_where_many_were_looked_through_and_the_next_goes_on_there(
+    work: Work, services: Services, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(tensors_module, "_LOOKED_THROUGH", most)
+    monkeypatch.setattr(tensors_module, "_FILES_AT_ONCE", 2)
+    files = {f"{name}.safetensors": BASE for name in "abcd"} | {"e.safetensors": model(last=b"l")}
+    one = await push(services, files, tag="one")
+    await work.describe()
+    found, after, pages = [], "", 0
+    while pages == 0 or after:
+        page = await Tensors(work.db, Files(work.db, work.store)).page(
+            NAME, one, Wanted(prefix="last"), after=after, limit=10, caller=EVERYONE
+        )
+        found += [(path, one.tensor.name) for path, one in page.items]
+        after, pages = page.next_after or "", pages + 1
+    assert found == [("e.safetensors", "last")]
+    assert pages == {1: 5, 3: 3, 5: 3}[most]
 
 
 async def test_what_has_too_many_tensors_is_not_compared(
