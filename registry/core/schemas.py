@@ -23,11 +23,10 @@ from schemas.names import (
     URN,
     InvalidName,
     SchemaName,
-    SchemaReference,
-    Version,
     parse_id,
     parse_name,
     parse_reference,
+    reference_to,
 )
 from schemas.schema import Schema, read_schema, references
 from schemas.violations import InvalidSchema
@@ -235,9 +234,8 @@ class Schemas:
 
 
 async def _is_there(conn: Connection, schema: Bound, *, organisation_id: int) -> bool:
-    version = Version(schema.major, schema.minor, schema.patch or 0) if schema.minor is not None else None
     if schema.is_built_in:
-        return built_in.find(SchemaReference("", schema.name, schema.major, version)) is not None
+        return built_in.find(reference_to("", schema.name, schema.major, schema.minor, schema.patch)) is not None
     return await schemas.is_there(
         conn, schema.name, (schema.major, schema.minor, schema.patch), organisation_id=organisation_id
     )
@@ -274,8 +272,7 @@ def _key(target: str, schema: str, artifact_type: str | None) -> tuple[Target, B
 
 
 def _written(organisation: str, row: BindingRow) -> str:
-    version = Version(row.major, row.minor, row.patch or 0) if row.minor is not None else None
-    return str(SchemaReference("" if row.is_built_in else organisation, row.name, row.major, version))
+    return str(reference_to("" if row.is_built_in else organisation, row.name, row.major, row.minor, row.patch))
 
 
 def _detail(schema: str, artifact_type: str | None) -> dict[str, str]:

@@ -14,7 +14,7 @@ import msgspec
 from mediatypes.digest import Digest
 from registry.core.access import Caller, reach_of
 from registry.core.pages import Page, after_of, page_of, place_of
-from registry.core.query.facets import FACETS, Shape
+from registry.core.query.facets import FACETS, FacetType
 from registry.core.query.parsing import parse
 from registry.core.query.terms import Interval, Item, Query, Text
 from registry.core.query.terms import Word as Words
@@ -126,17 +126,17 @@ class Search:
 
 def conditions_of(query: Query) -> list[Condition]:
     """Return what a query asks for, as the database has it."""
-    return [Condition(_asked(item), item.is_negated) for item in query.items]
+    return [Condition(_predicate(item), item.is_negated) for item in query.items]
 
 
-def _asked(item: Item) -> conditions.Asked:
+def _predicate(item: Item) -> conditions.Predicate:
     asked = item.asked
     if isinstance(asked, Words):
         return conditions.HasWords(asked.text, asked.is_quoted, asked.is_prefix)
     facet = FACETS[asked.facet]
-    if facet.shape is Shape.METRIC:
+    if facet.type is FacetType.METRIC:
         return conditions.MetricIs(asked.metric, tuple(_span(value) for value in asked.values))
-    if facet.shape is not Shape.TEXT:
+    if facet.type is not FacetType.TEXT:
         column = _COLUMNS[asked.facet]
         read = _span if column is Column.PUSHED_AT else _whole
         return conditions.NumberIs(column, tuple(read(value) for value in asked.values))
