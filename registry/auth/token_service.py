@@ -26,8 +26,7 @@ _ACTIONS: Final = {
     "push": (Permission.PUSH, Permission.SIGN),  # either: which of both shows with what is pushed
     "delete": (Permission.DELETE,),
 }
-EVERYTHING: Final = "*"
-"""The name that stands for all repositories, in a scope for `pull` and in no other."""
+_EVERYTHING: Final = "*"  # the name that stands for all repositories, in a scope for `pull` and in no other
 
 # Of no use for tokens of the admin API: a token hides by what it was got, and what it makes there would outlive that.
 _NO_ADMIN: Final = (CredentialKind.KEY, CredentialKind.PROXY, CredentialKind.SESSION)
@@ -168,7 +167,7 @@ class TokenService:
             return wanted._replace(actions=frozenset("*")) if is_permitted and "*" in wanted.actions else None
         if wanted.type != "repository":
             return None
-        if wanted.name == EVERYTHING:
+        if wanted.name == _EVERYTHING:
             # Which that is, is decided with each request; here it is only that this token doesn't narrow it.
             is_permitted = "pull" in wanted.actions and (caller.bound is None or bool(caller.bound.permits("") & PULL))
             return wanted._replace(actions=frozenset(("pull",))) if is_permitted else None

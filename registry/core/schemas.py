@@ -15,7 +15,7 @@ from registry.core.ready_schemas import made
 from registry.core.subjects import Target, parse_target
 from registry.db import schema_bindings, schemas
 from registry.db.pool import Connection, Database
-from registry.db.schema_bindings import BindingKey, BindingRow, Bound
+from registry.db.schema_bindings import BindingKey, BindingRow, BoundSchema
 from registry.db.schemas import NewSchema, SchemaRow
 from registry.errors import IdentityRefused, IdentityUnknown, SchemaRefused
 from schemas import built_in
@@ -233,7 +233,7 @@ class Schemas:
             raise SchemaRefused(error.pointer, error.reason) from None
 
 
-async def _is_there(conn: Connection, schema: Bound, *, organisation_id: int) -> bool:
+async def _is_there(conn: Connection, schema: BoundSchema, *, organisation_id: int) -> bool:
     if schema.is_built_in:
         return built_in.find(reference_to("", schema.name, schema.major, schema.minor, schema.patch)) is not None
     return await schemas.is_there(
@@ -267,7 +267,7 @@ def _key(target: str, schema: str, artifact_type: str | None) -> tuple[Target, B
     if artifact_type is not None and _ARTIFACT_TYPE.fullmatch(artifact_type) is None:
         raise IdentityRefused(f"“{artifact_type[:128]}” is no media type")
     minor, patch = meant.version[1:] if meant.version is not None else (None, None)
-    bound = Bound(not meant.organisation, meant.name, meant.major, minor, patch)
+    bound = BoundSchema(not meant.organisation, meant.name, meant.major, minor, patch)
     return on, BindingKey(on.path, on.is_prefix, artifact_type or "", bound)
 
 
