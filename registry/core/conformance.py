@@ -30,7 +30,7 @@ from registry.db.pool import Connection, Database
 from registry.db.schema_bindings import CoveringRow, Verdict
 from registry.errors import BlobUnknown, ManifestInvalid, ManifestUnknown, MediaTypeUnsupported
 from schemas.parts import LARGEST_DOCUMENT, AppliesTo
-from schemas.reading import Unreadable, read_json
+from schemas.reading import InvalidJson, read_json
 from schemas.violations import LIMIT_RULE, TooMuch, Violation
 
 if TYPE_CHECKING:
@@ -228,7 +228,7 @@ class Conformance:
             return _Unread(LIMIT_RULE, f"the config has {len(given)} bytes; up to {LARGEST_DOCUMENT} are judged")
         try:
             return read_json(given)
-        except Unreadable as error:
+        except InvalidJson as error:
             return _Unread("config", f"the config {error}")
 
     async def _schemas(self, name: RepositoryName, bound: Sequence[CoveringRow]) -> dict[Schema, Mode]:

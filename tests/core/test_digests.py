@@ -18,6 +18,7 @@ from registry.core import comparisons as comparisons_module
 from registry.core import digests as digests_module
 from registry.core import extraction as extraction_module
 from registry.core import tensor_index
+from registry.core import tensors as tensors_module
 from registry.core.access import EVERYONE
 from registry.core.comparison import Comparison
 from registry.core.comparisons import Comparisons, Referenced
@@ -29,7 +30,8 @@ from registry.core.outbox import Outbox
 from registry.core.pace import Pace
 from registry.core.publication import Publication
 from registry.core.services import Services
-from registry.core.switches import Switch, Switches, SwitchTarget
+from registry.core.subjects import parse_target
+from registry.core.switches import Switch, Switches
 from registry.core.tensors import Tensors, Wanted
 from registry.db.jobs import BegunJob
 from registry.db.pool import Database
@@ -102,8 +104,7 @@ class Work:
         }
 
     async def switch(self, target: str, *, is_on: bool = True) -> None:
-        parsed = SwitchTarget(target.removesuffix("*"), target.endswith("*"))
-        await Switches(self.db).decide(Switch.DIGESTS, parsed, is_on=is_on, actor=OPERATOR)
+        await Switches(self.db).decide(Switch.DIGESTS, target, is_on=is_on, actor=OPERATOR)
 
     async def describe(self) -> None:
         """Describe what was pushed."""
@@ -213,6 +214,39 @@ async def test_digests_that_others_have_asked_for_are_not_told(work: Work, servi
     assert [found.sha256 for _, found in listed.items] == [None] * 3
 
 
+async def test_what_has_too_many_files_with_tensors_is_not_compared(
+    work: Work, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(comparisons_module, "_MOST_INDEXES", 1)
+    one = await push(services, {"model.safetensors": BASE, "README.md": b"# one"}, tag="one")
+    two = await push(services, {"model.safetensors": BASE, "more.safetensors": model(more=b"m")}, tag="two")
+    await work.describe()
+    assert (await compared(work, one, one)).tensors.unchanged_total == 3
+    for before, after in ((one, two), (two, one)):
+        with pytest.raises(RequestInvalid, match=f"{two} has more than 1 files with tensors"):
+            await compared(work, before, after)
+
+
+@pytest.mark.parametrize("most", [1, 3, 5])
+async def test_a_page_of_tensors_ends_where_many_were_looked_through_and_the_next_goes_on_there(
+    work: Work, services: Services, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(tensors_module, "_LOOKED_THROUGH", most)
+    monkeypatch.setattr(tensors_module, "_FILES_AT_ONCE", 2)
+    files = {f"{name}.safetensors": BASE for name in "abcd"} | {"e.safetensors": model(last=b"l")}
+    one = await push(services, files, tag="one")
+    await work.describe()
+    found, after, pages = [], "", 0
+    while pages == 0 or after:
+        page = await Tensors(work.db, Files(work.db, work.store)).page(
+            NAME, one, Wanted(prefix="last"), after=after, limit=10, caller=EVERYONE
+        )
+        found += [(path, one.tensor.name) for path, one in page.items]
+        after, pages = page.next_after or "", pages + 1
+    assert found == [("e.safetensors", "last")]
+    assert pages == {1: 5, 3: 3, 5: 3}[most]
+
+
 async def test_what_has_too_many_tensors_is_not_compared(
     work: Work, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -239,16 +273,16 @@ async def test_switching_on_asks_for_what_is_there_and_lacks_digests(work: Work,
     await push(services, {"model.safetensors": BASE}, tag="base")
     await work.describe()
     requests = DigestRequests(work.db)
-    assert await requests.ask(SwitchTarget(NAME, is_prefix=False)) == 0
+    assert await requests.ask(parse_target(NAME)) == 0
     await work.switch("team/*")
-    assert await requests.ask(SwitchTarget("team/", is_prefix=True)) == 1
+    assert await requests.ask(parse_target("team")) == 1
     await Outbox(work.db, enqueue).relay()
     assert await work.digest() == 1
     assert await work.digests() == [expected(TENSORS)]
-    assert await requests.ask(SwitchTarget("", is_prefix=True)) == 0
+    assert await requests.ask(parse_target("team/*")) == 0
     await work.switch(NAME, is_on=False)
     await sql.execute("UPDATE tensor_indexes SET digests = NULL")
-    assert await requests.ask(SwitchTarget("", is_prefix=True)) == 0
+    assert await requests.ask(parse_target("team/*")) == 0
 
 
 async def test_more_artifacts_than_are_looked_at_in_one_go_are_asked_for(
@@ -259,7 +293,7 @@ async def test_more_artifacts_than_are_looked_at_in_one_go_are_asked_for(
         await push(services, {"model.safetensors": model(a=bytes([number]))}, tag=f"v{number}")
     await work.describe()
     await work.switch(NAME)
-    assert await DigestRequests(work.db).ask(SwitchTarget(NAME, is_prefix=False)) == 4
+    assert await DigestRequests(work.db).ask(parse_target(NAME)) == 4
 
 
 async def test_what_was_switched_off_meanwhile_is_not_read(work: Work, services: Services) -> None:
@@ -372,7 +406,7 @@ async def test_tensors_that_overlap_are_digested_unless_too_many_do(
     known = {"all": BASE[begin : begin + 10], "part": BASE[begin + 3 : begin + 8]} if most == 2 else {}
     assert await work.digests() == [dict.fromkeys(("all", "part", "gone", "beyond")) | expected(known)]
     assert len(work.store.reads) == most - 1
-    assert await DigestRequests(work.db).ask(SwitchTarget(NAME, is_prefix=False)) == 0  # not again and again
+    assert await DigestRequests(work.db).ask(parse_target(NAME)) == 0  # not again and again
 
 
 async def test_an_index_that_was_replaced_meanwhile_keeps_no_digests_of_the_one_before(

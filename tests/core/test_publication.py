@@ -21,7 +21,7 @@ from registry.core.jobs import PUBLISH, Jobs
 from registry.core.pace import Pace
 from registry.core.publication import Publication
 from registry.core.services import Services
-from registry.core.switches import Switch, Switches, SwitchTarget
+from registry.core.switches import Switch, Switches
 from registry.db import switches
 from registry.db.jobs import BegunJob
 from registry.db.pool import Database
@@ -89,8 +89,7 @@ def work(database: Database, store: BlobStore, sandbox: Sandbox, services: Servi
 
 
 async def decide(db: Database, target: str, *, is_on: bool = True) -> None:
-    parsed = SwitchTarget(target.removesuffix("*"), target.endswith("*"))
-    await Switches(db).decide(Switch.PUBLISH, parsed, is_on=is_on, actor=OPERATOR)
+    await Switches(db).decide(Switch.PUBLISH, target, is_on=is_on, actor=OPERATOR)
 
 
 async def referrers(services: Services, subject: Digest) -> list[dict[str, Any]]:
@@ -198,10 +197,12 @@ async def test_nothing_is_published_of_what_is_gone(
     [
         ((), False),
         ((("team/*", True), ("team/model", False)), False),
-        ((("*", False), ("team/*", True)), True),
+        ((("team", False), ("team/m*", True)), True),
         ((("team/model*", True), ("team/*", False)), True),
         ((("team/model*", False), ("team/model", True)), True),
         ((("team/model", True), ("team/model", False)), False),
+        ((("team", True),), True),
+        ((("library/model", True), ("other", True)), False),
         ((("team/mod", True), ("team/model/more*", True)), False),
     ],
 )

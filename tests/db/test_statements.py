@@ -469,6 +469,7 @@ def test_every_statement_that_a_request_runs_is_among_the_hot_ones() -> None:
         "schemas._REMOVE",
         "schemas._USERS",
         "switches._DECIDE",  # an operator's
+        "switches._LISTED",
         "schema_bindings._BIND",
         "schema_bindings._COUNT",
         "schema_bindings._LISTED",
