@@ -25,7 +25,7 @@ REVISIONS = [
     "0007 What artifacts are: outbox, records with files and metrics, what was read of blobs, tensor indexes, tag histories.",
     "0008 Background work: jobs as people see them, and PgQueuer's queue of them (docs/decisions/0009).",
     "0009 Organisations' own schemas of artifacts, where schemas are bound, and what did not conform.",
-    "0010 Which derived data is published and what was, jobs that are asked for while they run, and an order of violations.",
+    "0010 What repositories ask for, what was published, digests of tensors.",
 ]
 
 

@@ -65,7 +65,7 @@ async def test_who_is_cancelled_gives_his_turn_back(store: BlobStore) -> None:
         span = ByteRange(16 << 20, (16 << 20) + 10)
         return b"".join([piece async for piece in unpacking.read("f", key, size, Packing.TAR_GZIP, span)])
 
-    for _ in range(AT_ONCE + 1):
+    for _ in range(AT_ONCE):
         begun.clear()
         task = asyncio.create_task(taken())
         await begun.wait()
