@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import hashlib
 import json
@@ -45,6 +46,7 @@ from tests.actors import OPERATOR
 from tests.core.support import NAME, WrappedStore
 from tests.core.test_extraction import push, tar
 from tests.core.test_pace import Clock
+from tests.jobs.support import eventually, someone_waits
 
 Sql = asyncpg.Connection
 TAR = "application/vnd.oci.image.layer.v1.tar"
@@ -98,7 +100,7 @@ class Work:
         extraction = Extraction(db, store, sandbox, services.conformance)
         publication = Publication(db, extraction, services.blobs, services.uploads, services.manifests, enqueue)
         digests = Digests(db, self.store, enqueue, Pace(1000, clock=self.clock, sleep=self.clock.sleep))
-        self._verbs = {
+        self.verbs = {
             "describe": describing(extraction, publication, digests, self.jobs),
             DIGEST: digesting(digests, self.jobs),
         }
@@ -120,7 +122,7 @@ class Work:
         for row in rows:
             begun = await self.jobs.begin(row["id"])
             assert begun is not None
-            await self._verbs[kind](row["id"], begun)
+            await self.verbs[kind](begun)
         return len(rows)
 
     async def attempt(self) -> BegunJob:
@@ -128,7 +130,7 @@ class Work:
         job_id = await self.sql.fetchval("SELECT id FROM jobs WHERE kind = $1", DIGEST)
         begun = await self.jobs.begin(job_id)
         assert begun is not None
-        await self._verbs[DIGEST](job_id, begun)
+        await self.verbs[DIGEST](begun)
         return begun
 
     async def digests(self) -> list[dict[str, str | None]]:
@@ -358,6 +360,27 @@ async def test_a_blob_that_has_gone_meanwhile_is_let_be(work: Work, services: Se
     assert (await work.attempt()).attempts == 2
     assert await sql.fetchval("SELECT state FROM jobs WHERE kind = $1", DIGEST) == "done"
     assert await work.digests() == []
+
+
+async def test_a_description_locks_its_own_job_before_those_that_follow_it_as_relays_do(
+    work: Work, services: Services, sql: Sql
+) -> None:
+    await work.switch("team/*")
+    await push(services, {"model.safetensors": BASE})
+    await Outbox(work.db, enqueue).relay()
+    await sql.execute(
+        "INSERT INTO jobs (kind, repository_id, digest, state) SELECT $1, repository_id, digest, 'running' FROM jobs",
+        DIGEST,
+    )
+    async with sql.transaction():
+        begun = await work.jobs.begin(await sql.fetchval("SELECT id FROM jobs WHERE kind = 'describe'"))
+        assert begun is not None
+        await sql.execute("SELECT FROM jobs WHERE kind = 'describe' FOR UPDATE")
+        description = asyncio.create_task(work.verbs["describe"](begun))
+        await eventually(lambda: someone_waits(sql))
+        await sql.execute("SELECT FROM jobs WHERE kind = $1 FOR UPDATE NOWAIT", DIGEST)
+    await description
+    assert await sql.fetchval("SELECT is_asked_again FROM jobs WHERE kind = $1", DIGEST)
 
 
 async def test_what_is_read_counts_against_the_rate(work: Work, services: Services) -> None:

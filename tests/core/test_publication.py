@@ -60,7 +60,7 @@ class Work:
     async def describe(self, sql: Sql, digest: Digest) -> None:
         await sql.execute("DELETE FROM outbox")
         job = await self._job(sql, "describe", digest)
-        await describing(self._extraction, self.publication, self._digests, self._jobs)(*job)
+        await describing(self._extraction, self.publication, self._digests, self._jobs)(job)
 
     async def publish(self, sql: Sql) -> int:
         """Do what is to be published, and return how many jobs that were."""
@@ -68,10 +68,10 @@ class Work:
         for row in rows:
             begun = await self._jobs.begin(row["id"])
             assert begun is not None
-            await publishing(self.publication, self._jobs)(row["id"], begun)
+            await publishing(self.publication, self._jobs)(begun)
         return len(rows)
 
-    async def _job(self, sql: Sql, kind: str, digest: Digest) -> tuple[int, BegunJob]:
+    async def _job(self, sql: Sql, kind: str, digest: Digest) -> BegunJob:
         job_id = await sql.fetchval(
             "INSERT INTO jobs (kind, repository_id, digest) SELECT $1, repository_id, digest FROM manifests"
             " WHERE digest = $2 RETURNING id",
@@ -80,7 +80,7 @@ class Work:
         )
         begun = await self._jobs.begin(job_id)
         assert begun is not None
-        return job_id, begun
+        return begun
 
 
 @pytest.fixture

@@ -103,7 +103,12 @@ async def test_who_takes_it_too_slowly_loses_his_turn(store: BlobStore, monkeypa
 
 async def test_who_is_cancelled_gives_his_turn_back(store: BlobStore) -> None:
     key, size = await stored(store, gzip.compress(bytes(16 << 20) + CONTENT))
-    unpacking = Unpacking(store)
+    begun = asyncio.Event()
+
+    async def on_call(_when: str, _what: str) -> None:
+        begun.set()
+
+    unpacking = Unpacking(WrappedStore(store, on_call))
 
     async def taken() -> bytes:
         span = ByteRange(16 << 20, (16 << 20) + 10)
@@ -111,11 +116,13 @@ async def test_who_is_cancelled_gives_his_turn_back(store: BlobStore) -> None:
             [piece async for piece in unpacking.read("f", key, size, Packing.TAR_GZIP, span, caller=EVERYONE)]
         )
 
-    for _ in range(AT_ONCE + 1):
+    for _ in range(AT_ONCE):
+        begun.clear()
         task = asyncio.create_task(taken())
-        await asyncio.sleep(0.001)
+        await begun.wait()
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        with pytest.raises(asyncio.CancelledError):
+            await task
     assert await taken() == CONTENT[:10]
 
 

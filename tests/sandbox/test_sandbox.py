@@ -161,10 +161,8 @@ async def test_nobody_is_called(sandbox: Sandbox) -> None:
 
 async def test_nobody_gets_a_signal_and_limits_stay(sandbox: Sandbox) -> None:
     told = await acted(sandbox, "signals", pid=os.getpid())
-    assert told == {"server": "PermissionError", "template": "PermissionError", "limits": "PermissionError"} | {
-        "limits": told["limits"]
-    }
-    assert told["limits"] in ("PermissionError", "ValueError")
+    assert told.pop("limits") in ("PermissionError", "ValueError")
+    assert told == {"server": "PermissionError", "template": "PermissionError"}
 
 
 async def test_no_limit_is_set_wherever_it_lies_in_memory(sandbox: Sandbox) -> None:
