@@ -66,7 +66,7 @@ class Background:
         self._outbox = Outbox(db, enqueue)
         self._outdated = Outdated(db)
         extraction = Extraction(db, store, self._sandbox, services.conformance)
-        publication = Publication(db, extraction, services.blobs, services.uploads, services.manifests, enqueue)
+        publication = Publication(db, services.blobs, services.uploads, services.manifests, enqueue)
         digests = Digests(db, store, enqueue, Pace(digest_rate))
         quick = {
             DESCRIBE: describing(extraction, publication, digests, self._jobs),

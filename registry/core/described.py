@@ -39,6 +39,8 @@ class ReadLayer:
 
     layer: Layer
     digest: bytes
+    manner: str
+    """How its blob is read, by which the reading is kept: by its packing, and by its name where the blob is one file."""
     reading: dict[str, Any] | None
     problem: str | None = None
 
@@ -198,17 +200,29 @@ def _listed(files: Sequence[_File]) -> list[FileRow]:
     rows = {}
     for layer, file in files:
         path = path_of(layer, file["path"])
-        packing, role = layer.layer.packing, layer.layer.role
         rows[path] = FileRow(
-            path, layer.digest, str(packing), file.get("start"), file["size"], str(role), file.get("format")
+            path,
+            layer.digest,
+            str(layer.layer.packing),
+            layer.manner,
+            inner_path(layer.layer, file["path"]),
+            file.get("start"),
+            file["size"],
+            str(layer.layer.role),
+            file.get("format"),
         )
     return list(rows.values())
 
 
-def path_of(layer: ReadLayer, inner: str) -> str:
-    """Return a file's path in the artifact, of its `inner` one in its layer; what nobody has named is called by its digest."""
-    is_file = layer.layer.packing is Packing.RAW
-    path = layer.layer.path if is_file else posixpath.join(layer.layer.path, inner)
+def inner_path(layer: Layer, path: str) -> str:
+    """Return by what path a file is known in its layer, of which a reading says it: what is the whole layer has none."""
+    return "" if layer.packing is Packing.RAW else path
+
+
+def path_of(layer: ReadLayer, path: str) -> str:
+    """Return a file's path in the artifact, of that in its layer; what nobody has named is called by its digest."""
+    inner = inner_path(layer.layer, path)
+    path = posixpath.join(layer.layer.path, inner) if inner else layer.layer.path
     return storable_path(path or str(Digest.from_bytes(layer.digest)))
 
 

@@ -17,7 +17,6 @@ import structlog
 
 from mediatypes.digest import Digest
 from mediatypes.documents import MAX_SIZE
-from mediatypes.files.reading import Tensor
 from mediatypes.models.artifact import Artifact, Description, Layer, Packing, parse_artifact
 from mediatypes.models.formats import recognise
 from mediatypes.names import RepositoryName
@@ -25,7 +24,7 @@ from mediatypes.ranges import ByteRange
 from mediatypes.record import Kind, storable
 from registry.core import tensor_index
 from registry.core.conformance import Conformance, is_attached
-from registry.core.described import Described, ReadLayer, describe, newest, path_of
+from registry.core.described import Described, ReadLayer, describe, inner_path, newest
 from registry.core.room import MOST_BYTES, Room
 from registry.db import artifacts, outbox, readings
 from registry.db.artifacts import HeldRow, SubjectRow
@@ -96,24 +95,6 @@ class Extraction:
             await also(conn)
 
         await self._db.transaction("write_artifact", write)
-
-    async def tensors(self, repository_id: int, digest: bytes, *, most: int) -> dict[str, list[Tensor]]:
-        """Return the tensors of an artifact's files, by path, as far as they were read; none where they exceed `most`."""
-        subject = await self._subject(repository_id, digest)
-        if subject is None:
-            return {}
-        _, _, description = await self._recognised(repository_id, subject, [])
-        named = [_unread_layer(layer) for layer in _readable(description)]
-        held = await self._held(repository_id, [one.digest for one in named])  # of other blobs nothing is told
-        layers = {(one.digest, _manner(one.layer)): one for one in named if one.digest in held}
-        rows = await self._db.read("find_tensors", lambda conn: readings.tensor_indexes(conn, [*layers], most=most))
-        found = {
-            path_of(layers[row.digest, row.manner], row.path): await asyncio.to_thread(
-                tensor_index.unpacked, row.content
-            )
-            for row in rows
-        }
-        return dict(sorted(found.items()))
 
     async def _subject(self, repository_id: int, digest: bytes) -> SubjectRow | None:
         return await self._db.read(
@@ -198,7 +179,7 @@ class Extraction:
         found = [_unread_layer(layer) for layer in layers]
         held = await self._held(repository_id, [one.digest for one in found])
         room = Room()
-        keys = [(one.digest, _manner(one.layer)) for one in found]
+        keys = [(one.digest, one.manner) for one in found]
         admitted = dict.fromkeys(key for key in keys if key[0] in held and room.admits(*key))
         known = await self._known(list(admitted))
         total = sum(row.size for row in held.values())
@@ -215,25 +196,26 @@ class Extraction:
                 room.list_unread(one, _unread(one.layer, blob))
                 continue
             if key not in known:
-                known[key] = await self._read_or_refused(one.layer, blob)
+                known[key] = await self._read_or_refused(one, blob)
             room.take(one, known[key])
             progress = min(total, progress + blob.size)
             await tell(total, progress)
         problems += room.problems()
         return found
 
-    async def _read_or_refused(self, layer: Layer, blob: HeldRow) -> FoundReading:
+    async def _read_or_refused(self, layer: ReadLayer, blob: HeldRow) -> FoundReading:
         """Read a blob; what can't be read is one file that has a problem."""
         try:
             return await self._read_blob(layer, blob)
         except Refused as refusal:
-            reading = {"files": [_unread(layer, blob)], "problem": storable(str(refusal))}
+            reading = {"files": [_unread(layer.layer, blob)], "problem": storable(str(refusal))}
             if refusal.is_final:  # so that it isn't tried at each push; the next version of the readers tries
-                return await self._keep(ReadingRow(blob.digest, _manner(layer), reading), {})
+                return await self._keep(ReadingRow(blob.digest, layer.manner, reading), {})
             return FoundReading(0, reading)
 
-    async def _read_blob(self, layer: Layer, blob: HeldRow) -> FoundReading:
+    async def _read_blob(self, read: ReadLayer, blob: HeldRow) -> FoundReading:
         """Read a blob in the sandbox and keep what it says. Raise Refused."""
+        layer = read.layer
         is_compressed = layer.packing in (Packing.TAR_GZIP, Packing.TAR_ZSTD)
         if is_compressed and blob.size > _LARGEST_COMPRESSED:
             raise Refused(f"is a compressed archive of more than {_LARGEST_COMPRESSED} bytes")
@@ -250,10 +232,8 @@ class Extraction:
             if tensors:
                 file["tensors"] = len(tensors)
                 content = await asyncio.to_thread(tensor_index.packed, tensors)
-                indexes[file["path"] if layer.packing is not Packing.RAW else ""] = TensorIndexRow(
-                    len(tensors), content
-                )
-        return await self._keep(ReadingRow(blob.digest, _manner(layer), reading), indexes)
+                indexes[inner_path(layer, file["path"])] = TensorIndexRow(len(tensors), content)
+        return await self._keep(ReadingRow(blob.digest, read.manner, reading), indexes)
 
     async def _keep(self, row: ReadingRow, indexes: dict[str, TensorIndexRow]) -> FoundReading:
         return await self._db.transaction(
@@ -289,15 +269,10 @@ def _readable(description: Description) -> Sequence[Layer]:
 
 
 def _unread_layer(layer: Layer) -> ReadLayer:
-    return ReadLayer(layer, Digest.parse(layer.descriptor.digest).to_bytes(), None)
-
-
-def _manner(layer: Layer) -> str:
-    """Return how a blob is read: what is one file is read by its name, too."""
-    if layer.packing is not Packing.RAW:
-        return str(layer.packing)
-    name = storable(layer.path).encode()[-_LONGEST_NAME:].decode(errors="ignore")
-    return f"{layer.packing}:{name}"
+    manner = str(layer.packing)
+    if layer.packing is Packing.RAW:  # readers go by the name, too
+        manner += ":" + storable(layer.path).encode()[-_LONGEST_NAME:].decode(errors="ignore")
+    return ReadLayer(layer, Digest.parse(layer.descriptor.digest).to_bytes(), manner, None)
 
 
 def _unread(layer: Layer, blob: HeldRow) -> dict[str, Any]:

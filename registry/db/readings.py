@@ -31,15 +31,6 @@ class TensorIndexRow(NamedTuple):
     content: bytes
 
 
-class FileTensorsRow(NamedTuple):
-    """The tensors of a file: which blob's, read in which manner, and the file's path in it, "" where the blob is the file."""
-
-    digest: bytes
-    manner: str
-    path: str
-    content: bytes
-
-
 _FIND: Final = """
 SELECT digest, manner, size, CASE WHEN total <= $4 THEN reading END FROM (
     SELECT q.digest, q.manner, s.size, r.reading, sum(s.size) OVER (ORDER BY q.place) AS total
@@ -55,14 +46,6 @@ SELECT digest, $2, $3, $4::jsonb FROM blobs WHERE digest = $1 FOR KEY SHARE
 ON CONFLICT (digest, manner) DO UPDATE SET version = EXCLUDED.version, reading = EXCLUDED.reading, read_at = now()
 RETURNING octet_length(reading::text)
 """
-_TENSORS: Final = """
-SELECT digest, manner, path, content FROM (
-    SELECT t.digest, t.manner, t.path, t.content, sum(t.tensors) OVER () AS total
-    FROM (SELECT DISTINCT digest, manner FROM unnest($1::bytea[], $2::text[]) AS q(digest, manner)) q
-    JOIN tensor_indexes t ON t.digest = q.digest AND t.manner = q.manner
-) AS found
-WHERE total <= $3
-"""
 # What is the same as before keeps its digests, which took a full read; of an archive's file that doesn't say where it lies.
 _CLEAR: Final = """
 DELETE FROM tensor_indexes WHERE digest = $1 AND manner = $2 AND NOT (path = '' AND content = ANY($3::bytea[]))
@@ -72,12 +55,6 @@ INSERT INTO tensor_indexes (digest, manner, path, tensors, content)
 SELECT $1, $2, path, tensors, content FROM unnest($3::text[], $4::integer[], $5::bytea[]) AS t(path, tensors, content)
 ON CONFLICT DO NOTHING
 """
-
-
-async def tensor_indexes(conn: Connection, wanted: Sequence[tuple[bytes, str]], *, most: int) -> list[FileTensorsRow]:
-    """Return the tensors of the files of blobs, by (digest, manner); none where they are more than `most` together."""
-    digests, manners = [digest for digest, _ in wanted], [manner for _, manner in wanted]
-    return [FileTensorsRow(*row) for row in await conn.fetch(_TENSORS, digests, manners, most)]
 
 
 async def find(

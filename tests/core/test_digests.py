@@ -98,7 +98,7 @@ class Work:
         self.clock = Clock()
         self.jobs = Jobs(db)
         extraction = Extraction(db, store, sandbox, services.conformance)
-        publication = Publication(db, extraction, services.blobs, services.uploads, services.manifests, enqueue)
+        publication = Publication(db, services.blobs, services.uploads, services.manifests, enqueue)
         digests = Digests(db, self.store, enqueue, Pace(1000, clock=self.clock, sleep=self.clock.sleep))
         self.verbs = {
             "describe": describing(extraction, publication, digests, self.jobs),

@@ -22,9 +22,9 @@ from registry.core.pace import Pace
 from registry.core.publication import Publication
 from registry.core.services import Services
 from registry.core.switches import Switch, Switches
-from registry.db import switches
+from registry.db import publications, switches
 from registry.db.jobs import BegunJob
-from registry.db.pool import Database
+from registry.db.pool import Connection, Database
 from registry.db.queue import enqueue
 from registry.jobs.describing import describing
 from registry.jobs.publishing import publishing
@@ -53,9 +53,7 @@ class Work:
         self._jobs = Jobs(db)
         self._extraction = Extraction(db, store, sandbox, services.conformance)
         self._digests = Digests(db, store, enqueue, Pace(1_000_000_000))
-        self.publication = Publication(
-            db, self._extraction, services.blobs, services.uploads, services.manifests, enqueue
-        )
+        self.publication = Publication(db, services.blobs, services.uploads, services.manifests, enqueue)
 
     async def describe(self, sql: Sql, digest: Digest) -> None:
         await sql.execute("DELETE FROM outbox")
@@ -178,14 +176,14 @@ async def test_nothing_is_published_of_what_is_gone(
     await decide(database, NAME)
     digest = await push(services, {"model.safetensors": WEIGHTS})
     await work.describe(sql, digest)
-    read = Extraction.tensors
+    read = publications.tensors
 
-    async def delete(self: Extraction, *place: Any, **more: Any) -> Any:
-        found = await read(self, *place, **more)
+    async def delete(conn: Connection, **more: Any) -> Any:
+        found = await read(conn, **more)
         await services.manifests.delete(NAME, digest)
         return found
 
-    monkeypatch.setattr(Extraction, "tensors", delete)
+    monkeypatch.setattr(publications, "tensors", delete)
     assert await work.publish(sql) == 1
     assert await sql.fetchval("SELECT count(*) FROM manifests") == 0
     assert await sql.fetchval("SELECT count(*) FROM publications") == 0
@@ -262,6 +260,20 @@ async def test_files_in_archives_have_the_paths_that_they_have_in_the_artifact(
     (referrer,) = await referrers(services, digest)
     path = await sql.fetchval("SELECT path FROM artifact_files")
     assert [file["path"] for file in (await index_of(services, referrer))["files"]] == [path]
+
+
+async def test_nothing_is_asked_for_where_a_blob_has_tensors_only_as_another_artifact_reads_it(
+    work: Work, services: Services, sql: Sql, database: Database
+) -> None:
+    await decide(database, NAME)
+    await Switches(database).decide(Switch.DIGESTS, NAME, is_on=True, actor=OPERATOR)
+    layer = tar(model__safetensors=WEIGHTS)
+    unpacked = await push(services, {"all": layer}, media_type="application/vnd.oci.image.layer.v1.tar")
+    as_it_is = await push(services, {"all.tar": layer}, tag="file")
+    for digest, asked in ((unpacked, ["digest", "publish"]), (as_it_is, [])):
+        await work.describe(sql, digest)
+        rows = await sql.fetch("DELETE FROM jobs WHERE kind <> 'describe' RETURNING kind")
+        assert sorted(row["kind"] for row in rows) == asked
 
 
 async def test_nothing_is_published_of_a_blob_that_another_repository_holds(

@@ -151,6 +151,9 @@ UP = (
         path          text COLLATE "C" NOT NULL,
         blob          bytea NOT NULL,
         packing       text NOT NULL,
+        -- Of which reading of the blob it is, and by what path it is known in there: "" where the blob is the file.
+        manner        text NOT NULL,
+        inner_path    text COLLATE "C" NOT NULL,
         start         bigint,
         size          bigint NOT NULL,
         role          text NOT NULL,
