@@ -84,21 +84,21 @@ def _validation(scale: Scale, directory: Path) -> tuple[str, bool]:
     """Return the section on schemas; a smoke run's few pushes say nothing of how long one takes."""
     if scale is FULL:
         return validation(VALIDATION_ROUNDS, PUSHES, directory)
-    return validation(1, 20, directory)[0], True
+    return validation(1, 5, directory)[0], True
 
 
 def _descriptions(scale: Scale, directory: Path) -> tuple[str, bool]:
     """Return the section on descriptions, which has no bound."""
     if scale is FULL:
         return descriptions(DESCRIPTIONS_ROUNDS, ARTIFACTS, directory), True
-    return descriptions(1, 20, directory), True
+    return descriptions(1, 5, directory), True
 
 
 def _search(scale: Scale, directory: Path) -> tuple[str, bool]:
     """Return the section on search; a smoke run's few artifacts say nothing of how long it takes."""
     if scale is FULL:
         return search(ROUNDS, 100_000, directory)
-    return search(1, 2000, directory)[0], True
+    return search(1, 300, directory)[0], True
 
 
 # Parts of the page that are measured alone, too: each says what it found, and whether that is as it must be.

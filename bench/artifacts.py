@@ -165,8 +165,8 @@ _STAGING = f"""
 CREATE TEMP TABLE made AS SELECT {", ".join(_COLUMNS)} FROM artifacts LIMIT 0
 """
 _TAKE = f"""
-INSERT INTO artifacts ({", ".join(_COLUMNS)}, record_version, is_complete, words) OVERRIDING SYSTEM VALUE
-SELECT {", ".join(f"m.{name}" for name in _COLUMNS)}, 1, true, artifact_words(r.name, m.record)
+INSERT INTO artifacts ({", ".join(_COLUMNS)}, record_version, readers_version, is_complete, words) OVERRIDING SYSTEM VALUE
+SELECT {", ".join(f"m.{name}" for name in _COLUMNS)}, 1000, 1000, true, artifact_words(r.name, m.record)
 FROM made m JOIN repositories r ON r.id = m.repository_id ORDER BY m.id
 """
 

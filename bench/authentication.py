@@ -30,7 +30,7 @@ def authentication(seconds: int, directory: Path) -> tuple[str, bool]:
     asking = replace(open_kind, environment={"BLACKLAKE_AUTH": "token"})
     rates: dict[str, list[float]] = {"open": [], "token": []}
     with running(open_kind, directory) as everybody, running(asking, directory) as guarded:
-        admin(guarded, "org", "add", REPOSITORY.partition("/")[0])
+        admin(guarded, ["org", "add", REPOSITORY.partition("/")[0]])
         content, _ = seed(everybody.port, REPOSITORY)
         seed(guarded.port, REPOSITORY, _authorization(guarded, "pull,push"))
         for number in range(ROUNDS):

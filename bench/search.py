@@ -126,9 +126,12 @@ def _high(times: list[float]) -> float:
 
 def _readers(server: Server) -> dict[str, Mapping[str, str]]:
     """Return the headers by which each asks."""
-    admin(server, "user", "add", artifacts.READER)
-    keys = {who: admin(server, "apikey", "create", who, "--name", "bench") for who in ("admin", artifacts.READER)}
-    found: dict[str, Mapping[str, str]] = {who: {"Authorization": f"Bearer {key}"} for who, key in keys.items()}
+    owners = ("admin", artifacts.READER)
+    creations = [["apikey", "create", who, "--name", "bench"] for who in owners]
+    _, *keys = admin(server, ["user", "add", artifacts.READER], *creations)
+    found: dict[str, Mapping[str, str]] = {
+        who: {"Authorization": f"Bearer {key}"} for who, key in zip(owners, keys, strict=True)
+    }
     return found | {"anonymous": {}}
 
 

@@ -116,13 +116,16 @@ def validation(rounds: int, pushes: int, directory: Path) -> tuple[str, bool]:
 
 def _bind(server: Server, directory: Path) -> None:
     """Add the schemas and bind them, and the built-in ones."""
-    for number, document in enumerate((_CARD, _MODELPACK)):
-        file = directory / f"schema{number}.json"
+    files = [directory / f"schema{number}.json" for number in range(2)]
+    for file, document in zip(files, (_CARD, _MODELPACK), strict=True):
         file.write_text(json.dumps(document))
-        admin(server, "schema", "add", str(file))
-    for name, own in _REPOSITORIES.items():
-        for schema in ["model/1", "annotations/1", *(_reference(document) for document in own)] if own else []:
-            admin(server, "schema", "bind", f"{ORGANISATION}/{name}", schema, "--mode", "enforce")
+    bound = [
+        ["schema", "bind", f"{ORGANISATION}/{name}", schema, "--mode", "enforce"]
+        for name, own in _REPOSITORIES.items()
+        if own
+        for schema in ("model/1", "annotations/1", *map(_reference, own))
+    ]
+    admin(server, *(["schema", "add", str(file)] for file in files), *bound)
 
 
 def _reference(document: dict[str, object]) -> str:

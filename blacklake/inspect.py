@@ -11,20 +11,20 @@ from cyclopts import Parameter
 
 from blacklake.admin.tables import printable, show
 from blacklake.admin.words import Json
-from blacklake.references import Asked, Ref, asking, named
+from blacklake.references import ConnectionOptions, Ref, asking, named
 
 
-def inspect(ref: Ref, *, asked: Asked | None = None) -> None:
+def inspect(ref: Ref, *, options: ConnectionOptions | None = None) -> None:
     """Print what is known of an artifact as JSON: its metadata, whence each field is, and what was found in its files."""
     one = named(ref)
-    with asking(asked, one) as connection:
+    with asking(options, one) as connection:
         print(json.dumps(connection.get(one.path), indent=2))
 
 
-def diff(before: Ref, after: Ref, *, as_json: Json = False, asked: Asked | None = None) -> None:
+def diff(before: Ref, after: Ref, *, as_json: Json = False, options: ConnectionOptions | None = None) -> None:
     """Tell what is different in a second artifact: files, metadata, metrics and tensors."""
     old, new = named(before), named(after)
-    with asking(asked, old, new) as connection:
+    with asking(options, old, new) as connection:
         found = connection.get(f"{old.path}/comparison", other=new.reference, repository=new.repository)
     if as_json:
         print(json.dumps(found))
@@ -39,11 +39,11 @@ def files(
     /,
     *,
     as_json: Json = False,
-    asked: Asked | None = None,
+    options: ConnectionOptions | None = None,
 ) -> None:
     """List an artifact's files, or print one: its bytes, and not its layer's."""
     one = named(ref)
-    with asking(asked, one) as connection:
+    with asking(options, one) as connection:
         if path is None:
             columns = ("path", "size", "role", "format", "packing", "tensors")
             show(connection.pages(f"{one.path}/files"), columns, as_json=as_json)

@@ -45,7 +45,7 @@ class Named(NamedTuple):
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class ConnectionOptions:
     """Which registry is asked, and how."""
 
     server: Annotated[str | None, Parameter(help="URL of the registry, where no reference names one.")] = None
@@ -70,24 +70,24 @@ def named(text: str) -> Named:
 
 
 @contextlib.contextmanager
-def asking(asked: Asked | None, *refs: Named) -> Iterator[Connection]:
+def asking(options: ConnectionOptions | None, *refs: Named) -> Iterator[Connection]:
     """Yield a connection to the registry that has the artifacts, as who may pull them. Raise Refused."""
-    asked = asked or Asked()
+    options = options or ConnectionOptions()
     scope = " ".join(sorted({f"repository:{ref.repository}:pull" for ref in refs}))
-    with connecting(asked.server or _server_of(refs), asked, scope=scope) as connection:
+    with connecting(options.server or _server_of(refs), options, scope=scope) as connection:
         yield connection
 
 
 @contextlib.contextmanager
-def connecting(server: str, asked: Asked, *, scope: str | None = None) -> Iterator[Connection]:
+def connecting(server: str, options: ConnectionOptions, *, scope: str | None = None) -> Iterator[Connection]:
     """Yield a connection to a registry, by a token of this scope, or of all that one may read. Raise Refused."""
     with needing("remote"):
         from blacklake.remote.connection import RemoteFailed, connected
         from blacklake.remote.credentials import READING, reader
 
         try:
-            auth = reader(server, key_file=asked.api_key_file, scope=scope or READING)
-            with connected(server, auth, ca_file=asked.ca_file, insecure=asked.insecure) as connection:
+            auth = reader(server, key_file=options.api_key_file, scope=scope or READING)
+            with connected(server, auth, ca_file=options.ca_file, insecure=options.insecure) as connection:
                 yield connection
         except RemoteFailed as error:
             raise Refused(str(error)) from error

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from blacklake.admin.tables import show
 from blacklake.admin.words import Json
-from blacklake.references import Asked, connecting
+from blacklake.references import ConnectionOptions, connecting
 from blacklake.settings import USAGE, Refused
 
 _COLUMNS: Final = ("repository", "tags", "kind", "format", "parameters", "precision", "license", "size", "pushed")
@@ -26,14 +26,14 @@ def search(
     *,
     limit: Annotated[int, Parameter(help="Artifacts to list, at most.")] = 20,
     as_json: Json = False,
-    asked: Asked | None = None,
+    options: ConnectionOptions | None = None,
 ) -> None:
     """List artifacts: the newest first, or the best where the query has words. Log in by `blacklake login`."""
     if not 1 <= limit <= _LONGEST:
         raise Refused(f"a list has 1 to {_LONGEST} artifacts", USAGE)
-    if asked is None or asked.server is None:
+    if options is None or options.server is None:
         raise Refused("no registry is named: say --server URL", USAGE)
-    with connecting(asked.server, asked) as connection:
+    with connecting(options.server, options) as connection:
         from blacklake.remote.connection import member
 
         page = connection.get("/api/v1/artifacts", q=query, limit=limit)

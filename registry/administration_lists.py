@@ -1,4 +1,4 @@
-"""What there is, told in process in the very words of the API (registry.http.api.models)."""
+"""What there is, told in process in the very words of the API (registry.http.api)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ from registry.core.subjects import Target
 from registry.db.directory import GrantRow, PrincipalRow
 from registry.db.pool import Database
 from registry.db.sessions import SessionRow
-from registry.http.api import models
+from registry.http.api.credential_models import Key, Session, SigningKey
+from registry.http.api.grant_models import Grant, Role
+from registry.http.api.issuer_models import Issuer, TrustRule
+from registry.http.api.organisation_models import Member, Organisation
+from registry.http.api.principal_models import Robot, Service, ServiceKey, User
 from registry.in_process import run
 
 Rows = list[dict[str, Any]]
@@ -27,28 +31,28 @@ Rows = list[dict[str, Any]]
 
 def users(settings: Settings) -> Rows:
     """Return all users, by name. Raise UpkeepFailed."""
-    return _principals(settings, "user", models.User)
+    return _principals(settings, "user", User)
 
 
 def robots(settings: Settings) -> Rows:
     """Return all robots, by name. Raise UpkeepFailed."""
-    return _principals(settings, "robot", models.Robot)
+    return _principals(settings, "robot", Robot)
 
 
 def services(settings: Settings) -> Rows:
     """Return all services, by name. Raise UpkeepFailed."""
-    return _principals(settings, "service", models.Service)
+    return _principals(settings, "service", Service)
 
 
 def service_keys(settings: Settings, name: str) -> Rows:
     """Return the keys of a service, valid or not. Raise UpkeepFailed."""
-    return _told(models.ServiceKey, run(settings, lambda db: ServiceKeys(db).listed(name, by=None)))
+    return _told(ServiceKey, run(settings, lambda db: ServiceKeys(db).listed(name, by=None)))
 
 
 def organisations(settings: Settings) -> Rows:
     """Return all organisations, by name. Raise UpkeepFailed."""
     return _told(
-        models.Organisation,
+        Organisation,
         _all(settings, lambda db, after: Directory(db).organisations(by=None, after=after)),
     )
 
@@ -65,14 +69,14 @@ def members(settings: Settings, team: str) -> Rows:
     """Return who is of a team, by name. Raise UpkeepFailed."""
     organisation, _, name = team.partition("/")
     return _told(
-        models.Member,
+        Member,
         _all(settings, lambda db, after: Directory(db).members(organisation, name, by=None, after=after)),
     )
 
 
 def roles(settings: Settings, organisation: str) -> Rows:
     """Return the roles that may be granted in an organisation, by name. Raise UpkeepFailed."""
-    return _told(models.Role, _all(settings, lambda db, after: Directory(db).roles(organisation, by=None, after=after)))
+    return _told(Role, _all(settings, lambda db, after: Directory(db).roles(organisation, by=None, after=after)))
 
 
 def grants(settings: Settings, *, subject: str | None, target: str | None) -> Rows:
@@ -82,7 +86,7 @@ def grants(settings: Settings, *, subject: str | None, target: str | None) -> Ro
         return Directory(db).grants(by=None, subject=subject, target=target, after=int(after or 0))
 
     return [
-        models.Grant(
+        Grant(
             subject=row.subject,
             role=row.role,
             target=str(Target(row.organisation, row.target, row.is_prefix)),
@@ -95,7 +99,7 @@ def grants(settings: Settings, *, subject: str | None, target: str | None) -> Ro
 def api_keys(settings: Settings, owner: str) -> Rows:
     """Return the API keys of a user or a robot, the oldest first. Raise UpkeepFailed."""
     return _told(
-        models.Key,
+        Key,
         _all(
             settings,
             lambda db, after: ApiKeys(db).page(owner, by=None, after=int(after or 0), limit=LONGEST),
@@ -110,13 +114,13 @@ def sessions(settings: Settings, name: str) -> Rows:
         user = await Directory(db).principal("user", name, by=None)
         return await create_sessions(settings, db).listed(user.id)
 
-    return _told(models.Session, run(settings, act))
+    return _told(Session, run(settings, act))
 
 
 def signing_keys(settings: Settings) -> Rows:
     """Return the keys that sign or verify tokens, in the order in which they begin to sign. Raise UpkeepFailed."""
     return [
-        models.SigningKey(
+        SigningKey(
             kid=key.kid, algorithm=key.algorithm, signs_from=datetime.fromtimestamp(key.signs_from, UTC)
         ).model_dump(mode="json")
         for key in run(settings, lambda db: create_keyring(settings, db).listed())
@@ -125,13 +129,13 @@ def signing_keys(settings: Settings) -> Rows:
 
 def issuers(settings: Settings) -> Rows:
     """Return all issuers, by URL. Raise UpkeepFailed."""
-    return _told(models.Issuer, run(settings, lambda db: Trusted(db).issuers()))
+    return _told(Issuer, run(settings, lambda db: Trusted(db).issuers()))
 
 
 def trust_rules(settings: Settings) -> Rows:
     """Return all rules of trust, by name. Raise UpkeepFailed."""
     rules = run(settings, lambda db: Trusted(db).rules())
-    return _told(models.TrustRule, (row._asdict() | {"actions": sorted(row.actions)} for row in rules))
+    return _told(TrustRule, (row._asdict() | {"actions": sorted(row.actions)} for row in rules))
 
 
 def _principals(settings: Settings, kind: str, model: type[BaseModel]) -> Rows:

@@ -14,7 +14,7 @@ from registry.core.schemas import Schemas
 from registry.core.subjects import parse_target
 from registry.db.pool import Database
 from registry.errors import IdentityUnknown
-from registry.http.api import models
+from registry.http.api.schema_models import Binding, Schema
 from registry.http.api.schemas import judged
 from registry.in_process import local_actor, run
 from registry.upkeep import UpkeepFailed
@@ -51,7 +51,7 @@ def schema_content(settings: Settings, schema: str) -> str:
 def schemas(settings: Settings, organisation: str) -> Rows:
     """Return the schemas that may be bound in an organisation. Raise UpkeepFailed."""
     found = run(settings, lambda db: Schemas(db).listed(organisation, by=None))
-    return [models.Schema(**one._asdict()).model_dump(mode="json") for one in found]
+    return [Schema(**one._asdict()).model_dump(mode="json") for one in found]
 
 
 def bind_schema(settings: Settings, target: str, schema: str, mode: str, *, artifact_type: str | None) -> None:
@@ -72,7 +72,7 @@ def unbind_schema(settings: Settings, target: str, schema: str, *, artifact_type
 def schema_bindings(settings: Settings, organisation: str) -> Rows:
     """Return where schemas are bound in an organisation. Raise UpkeepFailed."""
     found = run(settings, lambda db: Schemas(db).bindings(organisation, by=None))
-    return [models.Binding(**one._asdict()).model_dump(mode="json") for one in found]
+    return [Binding(**one._asdict()).model_dump(mode="json") for one in found]
 
 
 def check_manifest(

@@ -2,7 +2,8 @@
 
 The kernel enforces it, whatever code comes to run: no memory, time and open files beyond limits (setrlimit(2)); of files only
 code, and that only to be read (landlock(7), where the kernel has it); no new process, no network, no signal to others
-(seccomp(2), on x86-64 and 64-bit ARM); no privilege that a program could give (prctl(2)).
+(seccomp(2), on x86-64 and 64-bit ARM); no look into other processes (user_namespaces(7), where they are allowed); no privilege
+that a program could give (prctl(2)).
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446
 _FS_RIGHTS: Final = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1, 5: (1 << 16) - 1}
 _NET_RIGHTS: Final = 3  # bind and connect of TCP, from version 4 on
 _READ: Final = 1 << 2 | 1 << 3  # files and directories
+
+# linux/sched.h, linux/capability.h
+_CLONE_NEWUSER, _CAPABILITY_VERSION_3 = 0x10000000, 0x20080522
 
 # linux/filter.h, linux/seccomp.h, linux/audit.h
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
@@ -114,11 +118,23 @@ def confine(*, memory: int, seconds: int) -> None:
     What the kernel lacks of Landlock is left out; limits, and the filter where the machine is known, are not.
     """
     libc = ctypes.CDLL(None, use_errno=True)
+    _apart(libc)  # first: a process that has other rights than before has no signal of its parent's death any more
     _call(libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "prctl(PR_SET_PDEATHSIG)")
     _call(libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl(PR_SET_NO_NEW_PRIVS)")
     _limit(memory=memory, seconds=seconds)
     _read_only(libc)
     _refuse_calls(libc)
+
+
+def _apart(libc: ctypes.CDLL) -> None:
+    """Give up all capabilities, and leave the user namespace where that is allowed.
+
+    Who is in another one may not look into processes of the same user, such as the server: at its environment, its memory
+    (ptrace(2), access mode checking). That holds where there is no Landlock, too.
+    """
+    libc.unshare(_CLONE_NEWUSER)
+    nothing = struct.pack("6I", *[0] * 6)
+    _call(libc.capset(struct.pack("Ii", _CAPABILITY_VERSION_3, 0), nothing), "capset")
 
 
 def _limit(*, memory: int, seconds: int) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from registry.errors import Unavailable
 from registry.sandboxed import LARGEST_FRAME, LARGEST_READ
 
 _log = structlog.get_logger("registry.sandbox")
@@ -63,7 +64,8 @@ class Sandbox:
     async def run(self, task: dict[str, Any], fetch: Fetch, *, size: int, budget: int) -> Any:
         """Return what the function makes of a task and of the blob of `size` bytes, of which it may read `budget`.
 
-        Raise Refused where it refuses, fails, hangs, takes too much, or ends its process; and whatever `fetch` raises.
+        Raise Refused where it refuses, fails, hangs, takes too much, or ends its process; and whatever `fetch` raises, or
+        Unavailable where that takes longer than `seconds`: the time in which it waits for bytes is not the function's.
         """
         async with self._free:
             return await self._run(task, fetch, size, budget)
@@ -78,8 +80,8 @@ class Sandbox:
             try:
                 socket.send_fds(control, [f"run {number}".encode()], [theirs.fileno()])
                 theirs.close()
-                async with asyncio.timeout(self._seconds * 2):  # as much again for the bytes to come
-                    return await self._answered(ours, {**task, "size": size}, fetch, size, budget)
+                async with asyncio.timeout(self._seconds * 2) as limit:  # as much again where others need the processor
+                    return await self._answered(ours, {**task, "size": size}, fetch, size, budget, limit)
             except _NotFetched as error:
                 raise error.cause from None
             except TimeoutError:
@@ -156,7 +158,15 @@ class Sandbox:
         except TimeoutError:
             return -signal.SIGKILL
 
-    async def _answered(self, child: socket.socket, task: dict[str, Any], fetch: Fetch, size: int, budget: int) -> Any:
+    async def _answered(
+        self,
+        child: socket.socket,
+        task: dict[str, Any],
+        fetch: Fetch,
+        size: int,
+        budget: int,
+        limit: asyncio.Timeout,
+    ) -> Any:
         loop = asyncio.get_running_loop()
         await _send(loop, child, task)
         while True:
@@ -166,7 +176,7 @@ class Sandbox:
                     if budget < 0:
                         await _send(loop, child, ["spent", "needs more of its bytes read than a reader gets"])
                     else:
-                        await _send(loop, child, ["bytes", await _fetched(fetch, start, stop)])
+                        await _send(loop, child, ["bytes", await self._fetched(fetch, start, stop, limit)])
                 case ["done", result]:
                     return result
                 case ["refused", str(reason)]:
@@ -176,6 +186,22 @@ class Sandbox:
                     raise Refused(f"is one that its reader fails at ({reason})")
                 case _:
                     raise Refused("made its reader say what makes no sense")
+
+    async def _fetched(self, fetch: Fetch, start: int, stop: int, limit: asyncio.Timeout) -> bytes:
+        """Return bytes for a child, whose time stands still meanwhile. Raise _NotFetched."""
+        clock = asyncio.get_running_loop().time
+        began, deadline = clock(), limit.when()
+        assert deadline is not None
+        limit.reschedule(None)
+        try:
+            async with asyncio.timeout(self._seconds):
+                found = await fetch(start, stop)
+        except TimeoutError:
+            raise _NotFetched(Unavailable("the storage")) from None
+        except Exception as error:
+            raise _NotFetched(error) from error
+        limit.reschedule(deadline + clock() - began)
+        return found
 
 
 def _environment() -> dict[str, str]:
@@ -189,15 +215,9 @@ def _reason(status: int, seconds: int) -> str:
     if status == -signal.SIGXCPU:
         return f"keeps its reader busy for more than {seconds} s"
     if status < 0:
-        return f"ended its reader ({signal.Signals(-status).name})"
+        known = {int(one): one.name for one in signal.Signals}  # not those of real time
+        return f"ended its reader ({known.get(-status, f'signal {-status}')})"
     return f"ended its reader (code {status})"
-
-
-async def _fetched(fetch: Fetch, start: int, stop: int) -> bytes:
-    try:
-        return await fetch(start, stop)
-    except Exception as error:
-        raise _NotFetched(error) from error
 
 
 async def _send(loop: asyncio.AbstractEventLoop, child: socket.socket, message: object) -> None:

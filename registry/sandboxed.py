@@ -40,7 +40,7 @@ _LEAST: Final = 64 << 10  # bytes that are fetched at a time, doubled as long as
 _MOST: Final = 1 << 20
 _KEPT: Final = 8  # pieces
 
-Target = Callable[[dict[str, Any], "RemoteSource"], Any]
+Function = Callable[[dict[str, Any], "RemoteSource"], Any]
 
 
 class RemoteSource:
@@ -111,7 +111,7 @@ def main() -> None:
     descriptor, place, seconds, memory = sys.argv[1:5]
     control = socket.socket(fileno=int(descriptor))
     module, _, function = place.partition(":")
-    target: Target = getattr(importlib.import_module(module), function)
+    target: Function = getattr(importlib.import_module(module), function)
     gc.collect()
     gc.freeze()  # so that a child's collections leave the pages shared
     wakened, wakener = os.pipe()
@@ -161,7 +161,7 @@ def _kill(pid: int) -> None:
             kill(pid, signal.SIGKILL)
 
 
-def _child(descriptor: int, target: Target, *, seconds: int, memory: int) -> None:
+def _child(descriptor: int, target: Function, *, seconds: int, memory: int) -> None:
     """Do one task, whatever comes of it, and end."""
     code = 1
     try:
@@ -177,7 +177,7 @@ def _child(descriptor: int, target: Target, *, seconds: int, memory: int) -> Non
         os._exit(code)
 
 
-def _answer(target: Target, task: dict[str, Any], source: RemoteSource) -> list[Any]:
+def _answer(target: Function, task: dict[str, Any], source: RemoteSource) -> list[Any]:
     try:
         return ["done", target(task, source)]
     except Unreadable as error:

@@ -69,6 +69,12 @@ class SchemaReference(NamedTuple):
         return f"{path}/{self.version or self.major}"
 
 
+def reference_to(organisation: str, name: str, major: int, minor: int | None, patch: int | None) -> SchemaReference:
+    """Return the reference whose version is kept as numbers: without `minor` and `patch` the newest of a major one."""
+    version = Version(major, minor, patch) if minor is not None and patch is not None else None
+    return SchemaReference(organisation, name, major, version)
+
+
 def parse_reference(text: str) -> SchemaReference:
     """Return what NAME/1, NAME/1.0.0, ORG/NAME/1 or ORG/NAME/1.0.0 means. Raise InvalidName."""
     found = _SCHEMA.fullmatch(text) if len(text) <= _LONGEST else None

@@ -14,12 +14,12 @@ DEPTH: Final = 64
 _DIGITS: Final = 300  # of a whole number: any is smaller than the largest double
 
 
-class Unreadable(ValueError):
+class InvalidJson(ValueError):
     """A text that is no JSON, or that two readers could read differently; the message completes “it …”."""
 
 
 def read_json(text: str | bytes, *, depth: int = DEPTH) -> Any:
-    """Return what a JSON text holds. Raise Unreadable.
+    """Return what a JSON text holds. Raise InvalidJson.
 
     Refused are keys that stand twice in an object, numbers that no double can hold, and text that is no Unicode.
     """
@@ -30,17 +30,17 @@ def read_json(text: str | bytes, *, depth: int = DEPTH) -> Any:
             text, object_pairs_hook=_unique, parse_constant=_constant, parse_float=_float, parse_int=_int
         )
     except UnicodeDecodeError:
-        raise Unreadable("is not UTF-8") from None
+        raise InvalidJson("is not UTF-8") from None
     except RecursionError:
-        raise Unreadable(f"is nested deeper than {depth} levels") from None
-    except Unreadable:
+        raise InvalidJson(f"is nested deeper than {depth} levels") from None
+    except InvalidJson:
         raise
     except ValueError as error:
-        raise Unreadable(f"is not JSON: {str(error)[:200]}") from None
+        raise InvalidJson(f"is not JSON: {str(error)[:200]}") from None
     if "\\u" in text:
         _require_unicode(document)
     if depth_of(document) > depth:
-        raise Unreadable(f"is nested deeper than {depth} levels")
+        raise InvalidJson(f"is nested deeper than {depth} levels")
     return document
 
 
@@ -48,30 +48,30 @@ def _require_unicode(document: object) -> None:
     try:
         json.dumps(document, ensure_ascii=False).encode()
     except UnicodeEncodeError:
-        raise Unreadable("holds half a surrogate pair, which is no Unicode text") from None
+        raise InvalidJson("holds half a surrogate pair, which is no Unicode text") from None
     except RecursionError:
-        raise Unreadable("is nested too deep") from None
+        raise InvalidJson("is nested too deep") from None
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise Unreadable("has a key twice in one object")
+        raise InvalidJson("has a key twice in one object")
     return found
 
 
 def _constant(name: str) -> NoReturn:
-    raise Unreadable(f"is not JSON: it holds {name}")
+    raise InvalidJson(f"is not JSON: it holds {name}")
 
 
 def _float(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise Unreadable(f"holds {text[:40]}, which is larger than any double")
+        raise InvalidJson(f"holds {text[:40]}, which is larger than any double")
     return number
 
 
 def _int(text: str) -> int:
     if len(text) > _DIGITS:
-        raise Unreadable(f"holds a number of {len(text)} digits")
+        raise InvalidJson(f"holds a number of {len(text)} digits")
     return int(text)

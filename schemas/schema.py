@@ -18,7 +18,7 @@ from schemas.keywords import BoundedValidator, Budget, budget
 from schemas.messages import message_of
 from schemas.names import InvalidName, SchemaName, parse_id
 from schemas.parts import APPLIES_TO, LARGEST_DOCUMENT, AppliesTo
-from schemas.reading import Unreadable, read_json
+from schemas.reading import InvalidJson, read_json
 from schemas.types import AnnotationTypes
 from schemas.violations import LIMIT_RULE, MOST, InvalidSchema, TooMuch, Violation, escaped
 
@@ -110,7 +110,7 @@ def read_schema(content: bytes) -> tuple[SchemaName, dict[str, Any]]:
         raise InvalidSchema("", f"has {len(content)} bytes; {LARGEST} are the most")
     try:
         document = read_json(content, depth=DEPTH)
-    except Unreadable as error:
+    except InvalidJson as error:
         raise InvalidSchema("", str(error)) from None
     check_form(document)
     try:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from schemas.checks import subschemas
 from schemas.patterns import compiled, is_in
-from schemas.reading import Unreadable, read_json
+from schemas.reading import InvalidJson, read_json
 
 DEPTH: Final = 32
 """Objects and lists that may stand inside one another in an annotation that is read as JSON."""
@@ -47,7 +47,7 @@ class AnnotationTypes:
             return text
         try:
             value = read_json(text, depth=DEPTH)
-        except Unreadable:
+        except InvalidJson:
             return text
         return value if types_of(value) & types else text
 

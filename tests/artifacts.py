@@ -19,9 +19,9 @@ _MANIFEST = "INSERT INTO manifests (repository_id, digest, media_type, size, con
 _ARTIFACT = f"""
 INSERT INTO artifacts (repository_id, digest, kind, format, artifact_type, size, framework, weights_format, architecture,
     family, parameters, precision, quantization, context_length, rows, licenses, languages, tasks, base_models, datasets,
-    labels, finding, record, record_version, is_complete, pushed_at, words)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, 1, true,
-    $24, {words("$25::text", "$23::jsonb")})
+    labels, finding, record, record_version, readers_version, is_complete, pushed_at, words)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, 1000, 1000,
+    true, $24, {words("$25::text", "$23::jsonb")})
 RETURNING id
 """
 _METRIC = "INSERT INTO artifact_metrics (repository_id, digest, name, value, dataset) VALUES ($1, $2, $3, $4, $5)"

@@ -25,7 +25,7 @@ REVISIONS = [
     "0007 What artifacts are: outbox, records with files and metrics, what was read of blobs, tensor indexes, tag histories.",
     "0008 Background work: jobs as people see them, and PgQueuer's queue of them (docs/decisions/0009).",
     "0009 Organisations' own schemas of artifacts, where schemas are bound, and what did not conform.",
-    "0010 Which derived data is published and what was, jobs that are asked for while they run, and an order of violations.",
+    "0010 What repositories ask for, what was published, digests of tensors.",
 ]
 
 
@@ -197,7 +197,7 @@ def test_going_back_that_loses_data_is_refused_until_it_is_said(database_url: st
 def test_going_back_without_a_terminal_to_ask_at_needs_yes(database_url: str) -> None:
     said = refused("migrate", "down", "base", "--lose-data", code=2, BLACKLAKE_DATABASE_URL=database_url)
     assert said.startswith(
-        f"This undoes {', '.join(one[:4] for one in reversed(REVISIONS))}; where derived data is published"
+        f"This undoes {', '.join(one[:4] for one in reversed(REVISIONS))}; what repositories ask for"
     )
     assert "say --yes" in said
     assert printed("migrate", "status", BLACKLAKE_DATABASE_URL=database_url) == CURRENT

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
+from blacklake.admin.tables import show
+from blacklake.admin.words import Json, Target
 from blacklake.settings import Config, DataDir, Refused, needing, settings_of
 
 artifacts = App(name="artifacts", help="Look after what is known of artifacts.")
@@ -14,7 +16,8 @@ artifacts = App(name="artifacts", help="Look after what is known of artifacts.")
 @artifacts.command
 def describe(
     target: Annotated[
-        str | None, Parameter(help="A repository, a pattern* of names or REPOSITORY@DIGEST; everything without it.")
+        str | None,
+        Parameter(help="An organisation, ORG/pattern*, a repository or REPOSITORY@DIGEST; everything without it."),
     ] = None,
     /,
     *,
@@ -35,13 +38,16 @@ def describe(
 @artifacts.command
 def publish(
     switch: Literal["on", "off"],
-    target: Annotated[str, Parameter(help="A repository or a pattern* of names; the most specific one decides.")],
+    target: Target,
     /,
     *,
     data_dir: DataDir = None,
     config: Config = None,
 ) -> None:
-    """Publish the tensor indexes of artifacts beside them as referrers, or no more: off until it is switched on."""
+    """Publish the tensor indexes of artifacts beside them as referrers, or no more: off until it is switched on.
+
+    The most specific target decides.
+    """
     with needing("server"):
         from registry.administration_artifacts import decide_publication
         from registry.upkeep import UpkeepFailed
@@ -55,13 +61,16 @@ def publish(
 @artifacts.command
 def digests(
     switch: Literal["on", "off"],
-    target: Annotated[str, Parameter(help="A repository or a pattern* of names; the most specific one decides.")],
+    target: Target,
     /,
     *,
     data_dir: DataDir = None,
     config: Config = None,
 ) -> None:
-    """Read all bytes of tensors and keep their digests, which a comparison goes by, or no more: off until it is switched on."""
+    """Read all bytes of tensors and keep their digests, which a comparison goes by, or no more: off until it is switched on.
+
+    The most specific target decides.
+    """
     with needing("server"):
         from registry.administration_artifacts import decide_digests
         from registry.upkeep import UpkeepFailed
@@ -70,3 +79,17 @@ def digests(
             print(decide_digests(settings_of(config, data_dir=data_dir), target, is_on=switch == "on"))
         except UpkeepFailed as error:
             raise Refused(str(error)) from error
+
+
+@artifacts.command(name="switches")
+def list_switches(*, as_json: Json = False, data_dir: DataDir = None, config: Config = None) -> None:
+    """List what `publish` and `digests` have switched on and off, and for which targets."""
+    with needing("server"):
+        from registry.administration_artifacts import switches
+        from registry.upkeep import UpkeepFailed
+
+        try:
+            rows = switches(settings_of(config, data_dir=data_dir))
+        except UpkeepFailed as error:
+            raise Refused(str(error)) from error
+    show(rows, ("switch", "target", "is_on", "decided_at"), as_json=as_json)

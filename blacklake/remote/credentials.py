@@ -26,7 +26,7 @@ from blacklake.remote.connection import RemoteFailed, member, refusal
 SCOPE: Final = "registry:admin:*"
 """What a token must permit, so that the API takes it."""
 
-READING: Final = "registry:catalog:*"
+READING: Final = "repository:*:pull"
 """What a token must permit, so that all is found that its owner may pull."""
 
 _KEY: Final = "BLACKLAKE_API_KEY"

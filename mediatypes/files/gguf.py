@@ -188,8 +188,10 @@ def _tell_keys(telling: Telling, keys: dict[str, Any]) -> None:
     telling.tell("family", keys.get("general.architecture"), "/general.architecture")
     licenses = keys.get("general.license")
     telling.tell("licenses", license_name(licenses) if isinstance(licenses, str) else None, "/general.license")
-    if keys.get("general.file_type") in FILE_TYPES:
-        telling.tell("quantization", FILE_TYPES[keys["general.file_type"]], "/general.file_type")
+    file_type = keys.get("general.file_type")
+    telling.tell(
+        "quantization", FILE_TYPES.get(file_type) if isinstance(file_type, int) else None, "/general.file_type"
+    )
     key = f"{keys.get('general.architecture')}.context_length"
     telling.tell("context_length", keys.get(key), f"/{key}")
     tokens = keys.get("tokenizer.ggml.tokens")

@@ -55,11 +55,11 @@ class Hdf5Reader:
         """Return the datasets as tensors, by their paths in the file. Raise Unreadable."""
         contents = contents_of(source, limits)
         said = contents.attributes
-        reading = Reading("h5" if "keras_version" in said or path.lower().endswith(".weights.h5") else "hdf5")
+        reading = Reading("hdf5")
         telling = Telling(path, Provenance.HEADER, reading.facts)
         telling.tell("format", reading.format)
         reading.tensors = contents.tensors
-        if reading.format == "h5":
+        if "keras_version" in said or path.lower().endswith(".weights.h5"):
             telling.tell("framework", "keras")
             telling.tell("framework_version", said.get("keras_version"), "/keras_version")
         if "model_config" in said:

@@ -11,9 +11,4 @@ from registry.core.access import Bound
 
 def bound_of_key(scopes: Iterable[str]) -> Bound:
     """Return the most that a key with these scopes permits."""
-    found = bound_of([one._asdict() for one in parse_scopes(scopes)])
-    names = found.repositories
-    return found._replace(
-        repositories={name: permitted for name, permitted in names.items() if not name.endswith("*")},
-        prefixes={name[:-1]: permitted for name, permitted in names.items() if name.endswith("*")},
-    )
+    return bound_of([one._asdict() for one in parse_scopes(scopes)])

@@ -15,7 +15,7 @@ from registry.auth.secrets import API_KEY, is_secret
 from registry.auth.sessions import Sessions
 from registry.auth.throttle import LoginThrottle
 from registry.auth.tokens import AccessTokens, Issued
-from registry.core.access import ANONYMOUS, ANONYMOUS_ID, Access, Caller, CredentialKind, Permission
+from registry.core.access import ANONYMOUS, ANONYMOUS_ID, PULL, Access, Caller, CredentialKind, Permission
 from registry.core.audit import Action, Event, Outcome, actor_of, record
 from registry.core.subjects import OIDC_USER
 from registry.db.pool import Database
@@ -26,6 +26,8 @@ _ACTIONS: Final = {
     "push": (Permission.PUSH, Permission.SIGN),  # either: which of both shows with what is pushed
     "delete": (Permission.DELETE,),
 }
+_EVERYTHING: Final = "*"  # the name that stands for all repositories, in a scope for `pull` and in no other
+
 # Of no use for tokens of the admin API: a token hides by what it was got, and what it makes there would outlive that.
 _NO_ADMIN: Final = (CredentialKind.KEY, CredentialKind.PROXY, CredentialKind.SESSION)
 
@@ -165,6 +167,10 @@ class TokenService:
             return wanted._replace(actions=frozenset("*")) if is_permitted and "*" in wanted.actions else None
         if wanted.type != "repository":
             return None
+        if wanted.name == _EVERYTHING:
+            # Which that is, is decided with each request; here it is only that this token doesn't narrow it.
+            is_permitted = "pull" in wanted.actions and (caller.bound is None or bool(caller.bound.permits("") & PULL))
+            return wanted._replace(actions=frozenset(("pull",))) if is_permitted else None
         try:
             name = parse_repository_name(wanted.name)
         except InvalidName:

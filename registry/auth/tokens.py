@@ -117,16 +117,22 @@ class AccessTokens:
 
 
 def bound_of(access: Any) -> Bound:
-    """Return what an `access` claim permits. Raise KeyError, TypeError where it is none."""
+    """Return what an `access` claim permits; a name with `*` at its end is all that begin so.
+
+    Raise KeyError, TypeError where it is none.
+    """
     repositories: dict[str, frozenset[Permission]] = {}
+    prefixes: dict[str, frozenset[Permission]] = {}
     catalog = admin = False
     for entry in access:
         actions = entry["actions"]
         if entry["type"] == "repository":
             permitted = frozenset[Permission]().union(*(_PERMITTED.get(action, ()) for action in actions))
-            repositories[entry["name"]] = repositories.get(entry["name"], frozenset()) | permitted
+            name = str(entry["name"])
+            named, text = (prefixes, name[:-1]) if name.endswith("*") else (repositories, name)
+            named[text] = named.get(text, frozenset()) | permitted
         elif entry["type"] == "registry" and entry["name"] == "catalog":
             catalog = catalog or "*" in actions
         elif entry["type"] == "registry" and entry["name"] == "admin":
             admin = admin or "*" in actions
-    return Bound(repositories, catalog, admin)
+    return Bound(repositories, catalog, admin, prefixes)

@@ -14,6 +14,7 @@ from registry.core.digests import Digests
 from registry.core.extraction import Extraction
 from registry.core.jobs import DESCRIBE, DIGEST, KEPT, PUBLISH, Jobs
 from registry.core.outbox import Outbox
+from registry.core.outdated import Outdated
 from registry.core.pace import Pace
 from registry.core.publication import Publication
 from registry.core.services import Services
@@ -63,8 +64,9 @@ class Background:
         self._sandbox = Sandbox("registry.reading:read")
         self._jobs = Jobs(db)
         self._outbox = Outbox(db, enqueue)
+        self._outdated = Outdated(db)
         extraction = Extraction(db, store, self._sandbox, services.conformance)
-        publication = Publication(db, extraction, services.blobs, services.uploads, services.manifests, enqueue)
+        publication = Publication(db, services.blobs, services.uploads, services.manifests, enqueue)
         digests = Digests(db, store, enqueue, Pace(digest_rate))
         quick = {
             DESCRIBE: describing(extraction, publication, digests, self._jobs),
@@ -100,7 +102,7 @@ class Background:
                 return
             loops = [
                 asyncio.create_task(relay_forever(self._outbox, self._wake)),
-                asyncio.create_task(care_forever(self._outbox, self._jobs, self._forget_log)),
+                asyncio.create_task(care_forever(self._outbox, self._jobs, self._outdated, self._forget_log)),
             ]
             try:
                 await asyncio.gather(*(worker.run() for worker in self._workers))

@@ -133,9 +133,13 @@ def path_of(name: RepositoryName) -> str:
 
 
 def reach_of(caller: Caller) -> Reach:
-    """Return what of repositories a caller may see: those that it may pull from."""
+    """Return what of repositories a caller may see: those that it may pull from, by its rights and by its credential.
+
+    It is the one answer to that for whatever is told of what repositories hold. That a credential permits the catalog means
+    their names and no more (registry.core.repositories).
+    """
     bound = caller.bound
-    if bound is None:
+    if bound is None or bound.permits("") & PULL:
         return Reach(caller.principal_id)
     return Reach(
         caller.principal_id,

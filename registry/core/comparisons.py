@@ -48,11 +48,16 @@ class Comparisons:
     ) -> tuple[Digest, Digest, Comparison]:
         """Return both digests and how `after` is different.
 
-        Raise ManifestUnknown, NotDescribed, and RequestInvalid where one of them has too many tensors.
+        Raise ManifestUnknown, NotDescribed, and RequestInvalid where one of them has too many tensors, or too many files with
+        tensors: what is left out would be told as added or removed.
         """
         async with self._free:
             old, new = await self._read(before, caller), await self._read(after, caller)
             for read in (old, new):
+                if len(read.tensors) > _MOST_INDEXES:
+                    raise RequestInvalid(
+                        f"{read.digest} has more than {_MOST_INDEXES} files with tensors: too many to compare"
+                    )
                 if sum(row.tensors for row in read.tensors) > _MOST_TENSORS:
                     raise RequestInvalid(f"{read.digest} has more than {_MOST_TENSORS} tensors: too many to compare")
             return old.digest, new.digest, await asyncio.to_thread(_compared, old, new, most)
@@ -72,7 +77,7 @@ class Comparisons:
                     digest=row.digest,
                     since="",
                     path=None,
-                    limit=_MOST_INDEXES,
+                    limit=_MOST_INDEXES + 1,
                     with_digests=await switches.is_on(conn, Switch.DIGESTS, repository_id=row.repository_id),
                 ),
             )

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -30,7 +30,7 @@ from registry.db.pool import Connection, Database
 from registry.db.schema_bindings import CoveringRow, Verdict
 from registry.errors import BlobUnknown, ManifestInvalid, ManifestUnknown, MediaTypeUnsupported
 from schemas.parts import LARGEST_DOCUMENT, AppliesTo
-from schemas.reading import Unreadable, read_json
+from schemas.reading import InvalidJson, read_json
 from schemas.violations import LIMIT_RULE, TooMuch, Violation
 
 if TYPE_CHECKING:
@@ -146,7 +146,9 @@ class Conformance:
 
         covering = await self._db.read("find_bindings", find)
         manifest = await asyncio.to_thread(read_manifest, content, media_type)
-        return await self.judge(name, manifest, covering, is_attached=False, config=config)
+        return await by_present(
+            covering, lambda present: self.judge(name, manifest, present, is_attached=False, config=config)
+        )
 
     async def judge_record(
         self,
@@ -161,11 +163,16 @@ class Conformance:
 
         `record` are the values by field, with `kind`. Nothing is refused any more. Raise ManifestUnknown.
         """
-        judgement = Judgement({AppliesTo.RECORD})
-        bound = deciding(await self.covered(name), artifact_type, is_attached=is_attached)
-        for schema, mode in (await self._schemas(name, bound)).items():
-            if schema.applies_to is AppliesTo.RECORD:
-                await self._add(judgement, mode, schema, dict(record))
+
+        async def judge(covering: Covering) -> Judgement:
+            judgement = Judgement({AppliesTo.RECORD})
+            bound = deciding(covering, artifact_type, is_attached=is_attached)
+            for schema, mode in (await self._schemas(name, bound)).items():
+                if schema.applies_to is AppliesTo.RECORD:
+                    await self._add(judgement, mode, schema, dict(record))
+            return judgement
+
+        judgement = await by_present(await self.covered(name), judge)
 
         async def keep(conn: Connection) -> None:
             repository_id = await repositories.find(conn, name)
@@ -228,7 +235,7 @@ class Conformance:
             return _Unread(LIMIT_RULE, f"the config has {len(given)} bytes; up to {LARGEST_DOCUMENT} are judged")
         try:
             return read_json(given)
-        except Unreadable as error:
+        except InvalidJson as error:
             return _Unread("config", f"the config {error}")
 
     async def _schemas(self, name: RepositoryName, bound: Sequence[CoveringRow]) -> dict[Schema, Mode]:
@@ -258,6 +265,15 @@ def _ready_schemas(db: Database) -> ReadySchemas:
     from registry.core.ready_schemas import ReadySchemas
 
     return ReadySchemas(db)
+
+
+async def by_present(covering: Covering, judge: Callable[[Covering], Awaitable[Judgement]]) -> Judgement:
+    """Return what `judge` says by what is bound: by `covering`, and once more where that is not what there is."""
+    while True:
+        try:
+            return await judge(covering)
+        except BindingsChanged as changed:
+            covering = changed.covering
 
 
 def read_manifest(content: bytes, media_type: str) -> Manifest:

@@ -22,7 +22,6 @@ RECORD_VERSION: Final = 2
 
 _LONGEST: Final = 255  # characters of a value that is looked for by an index
 _MOST: Final = 100  # values of a list likewise
-_MOST_FILES: Final = 20_000  # of an artifact
 _LONGEST_PROBLEM: Final = 2000  # characters
 _LEVELS: Final = ("dangerous", "suspicious")
 _SHARD: Final = re.compile(r"(?P<name>.*)-\d{5,6}-of-\d{5,6}(?P<suffix>\.[^/]+)")
@@ -40,6 +39,8 @@ class ReadLayer:
 
     layer: Layer
     digest: bytes
+    manner: str
+    """How its blob is read, by which the reading is kept: by its packing, and by its name where the blob is one file."""
     reading: dict[str, Any] | None
     problem: str | None = None
 
@@ -71,6 +72,7 @@ def describe(
     problems: Iterable[str],
     *,
     size: int,
+    readers_version: int,
 ) -> Described:
     """Return what is kept of an artifact; `children` are an index's, `size` the manifest's own bytes."""
     files = [(layer, file) for layer in layers for file in (layer.reading or {}).get("files", ())]
@@ -101,6 +103,7 @@ def describe(
         finding=_worst(files),
         record=json.dumps({"values": values, "sources": record.sources}, ensure_ascii=False),
         record_version=RECORD_VERSION,
+        readers_version=readers_version,
         is_complete=not said,
         problem=storable("; ".join(said))[:_LONGEST_PROBLEM] if said else None,
     )
@@ -195,19 +198,31 @@ def _kind(kind: Kind, files: Sequence[_File], children: Sequence[_Child]) -> Kin
 
 def _listed(files: Sequence[_File]) -> list[FileRow]:
     rows = {}
-    for layer, file in files[:_MOST_FILES]:
+    for layer, file in files:
         path = path_of(layer, file["path"])
-        packing, role = layer.layer.packing, layer.layer.role
         rows[path] = FileRow(
-            path, layer.digest, str(packing), file.get("start"), file["size"], str(role), file.get("format")
+            path,
+            layer.digest,
+            str(layer.layer.packing),
+            layer.manner,
+            inner_path(layer.layer, file["path"]),
+            file.get("start"),
+            file["size"],
+            str(layer.layer.role),
+            file.get("format"),
         )
     return list(rows.values())
 
 
-def path_of(layer: ReadLayer, inner: str) -> str:
-    """Return a file's path in the artifact, of its `inner` one in its layer; what nobody has named is called by its digest."""
-    is_file = layer.layer.packing is Packing.RAW
-    path = layer.layer.path if is_file else posixpath.join(layer.layer.path, inner)
+def inner_path(layer: Layer, path: str) -> str:
+    """Return by what path a file is known in its layer, of which a reading says it: what is the whole layer has none."""
+    return "" if layer.packing is Packing.RAW else path
+
+
+def path_of(layer: ReadLayer, path: str) -> str:
+    """Return a file's path in the artifact, of that in its layer; what nobody has named is called by its digest."""
+    inner = inner_path(layer.layer, path)
+    path = posixpath.join(layer.layer.path, inner) if inner else layer.layer.path
     return storable_path(path or str(Digest.from_bytes(layer.digest)))
 
 
@@ -220,8 +235,6 @@ def _problems(layers: Sequence[ReadLayer], files: Sequence[_File]) -> Iterator[s
     for layer, file in files:
         if file.get("problem"):
             yield f"the file {path_of(layer, file['path'])} {file['problem']}"
-    if len(files) > _MOST_FILES:
-        yield f"of {len(files)} files the first {_MOST_FILES} are listed"
 
 
 def _metrics(record: Record) -> list[MetricRow]:

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from mediatypes.digest import Digest
 from mediatypes.names import RepositoryName
+from registry.core.subjects import Target
 from registry.db import outbox, repositories
 from registry.db.pool import Connection, Database
 from registry.errors import ManifestUnknown, NameUnknown
 
 _BATCH: Final = 1000  # manifests that are asked for in one transaction
-
-
-class Target(NamedTuple):
-    """Of what: the repository `name` or one manifest of it, repositories whose names begin with `prefix`, or all of them."""
-
-    name: RepositoryName | None = None
-    prefix: str = ""
-    digest: Digest | None = None
 
 
 class Descriptions:
@@ -27,19 +20,21 @@ class Descriptions:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    async def ask(self, target: Target) -> int:
-        """Ask, and return for how many manifests. Raise NameUnknown, ManifestUnknown where one is named that isn't there."""
+    async def ask(self, target: Target | None, digest: Digest | None = None) -> int:
+        """Ask for those of a target, or for that of one manifest of it, or for all, and return for how many manifests.
+
+        Raise NameUnknown, ManifestUnknown where a repository or a manifest is named that isn't there.
+        """
+        path, is_prefix = (target.path, target.is_prefix) if target is not None else ("", True)
         found = await self._db.read(
-            "find_repositories", lambda conn: repositories.matching(conn, name=target.name, prefix=target.prefix)
+            "find_repositories", lambda conn: repositories.matching(conn, path, is_prefix=is_prefix)
         )
-        if target.name is not None and not found:
-            raise NameUnknown(target.name)
-        digest = target.digest.to_bytes() if target.digest is not None else None
-        total = 0
-        for repository_id in found:
-            total += await self._ask_of(repository_id, digest)
-        if target.name is not None and target.digest is not None and total == 0:
-            raise ManifestUnknown(target.name, str(target.digest))
+        if not is_prefix and not found:
+            raise NameUnknown(RepositoryName(path))
+        packed = digest.to_bytes() if digest is not None else None
+        total = sum([await self._ask_of(repository_id, packed) for repository_id in found])
+        if digest is not None and total == 0:
+            raise ManifestUnknown(RepositoryName(path), str(digest))
         return total
 
     async def _ask_of(self, repository_id: int, digest: bytes | None) -> int:

@@ -14,14 +14,14 @@ from typing import Final
 
 import structlog
 
-from mediatypes.names import RepositoryName
 from registry.core import tensor_index
 from registry.core.extraction import Also, Tell
 from registry.core.jobs import DIGEST
 from registry.core.outbox import Enqueue
 from registry.core.pace import Pace
 from registry.core.range_hashing import Range, RangeHashing, deepest
-from registry.core.switches import Switch, SwitchTarget
+from registry.core.subjects import Target
+from registry.core.switches import Switch
 from registry.db import digests, jobs, repositories, switches
 from registry.db.artifacts import HeldRow
 from registry.db.digests import DigestedRow, UndigestedRow
@@ -44,11 +44,11 @@ class DigestRequests:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    async def ask(self, target: SwitchTarget) -> int:
+    async def ask(self, target: Target) -> int:
         """Ask in those repositories of a target that want digests, and return for how many artifacts."""
-        name, prefix = (None, target.text) if target.is_prefix else (RepositoryName(target.text), "")
         found = await self._db.read(
-            "find_repositories", lambda conn: repositories.matching(conn, name=name, prefix=prefix)
+            "find_repositories",
+            lambda conn: repositories.matching(conn, target.path, is_prefix=target.is_prefix),
         )
         return sum([await self._ask_of(repository_id) for repository_id in found])
 

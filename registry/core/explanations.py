@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from mediatypes.names import RepositoryName
 from registry.core.access import ANONYMOUS_ID, PUSH, Permission, organisation_of, path_of
 from registry.core.delegation import oversee
-from registry.core.subjects import Subject, Target, find_subject
+from registry.core.subjects import Subject, find_subject, target_at
 from registry.db import explaining, organisations, principals, rights
 from registry.db.explaining import GrantRow, HolderRow
 from registry.db.pool import Connection, Database
@@ -173,7 +173,7 @@ def _near(grant: GrantRow, subject: Subject) -> str:
 
 
 def _shown(grant: GrantRow, subject: Subject) -> str:
-    target = _target(grant.target, is_prefix=grant.is_prefix)
+    target = target_at(grant.target, is_prefix=grant.is_prefix)
     if grant.is_public:
         whom = "everybody"
     elif grant.team is not None:
@@ -187,11 +187,7 @@ def _holder(row: HolderRow) -> Holder:
     shown = row.name or "everybody"
     if row.role is None or row.target is None:
         return Holder(row.name, shown, "may do everything here")
-    target = _target(row.target, is_prefix=bool(row.is_prefix))
+    target = target_at(row.target, is_prefix=bool(row.is_prefix))
     return Holder(
         row.name, shown, f"role {row.role} on {target}" + (f", by team {row.team}" if row.team is not None else "")
     )
-
-
-def _target(path: str, *, is_prefix: bool) -> Target:
-    return Target(path.partition("/")[0], path, is_prefix)

@@ -17,7 +17,6 @@ import structlog
 
 from mediatypes.digest import Digest
 from mediatypes.documents import MAX_SIZE
-from mediatypes.files.reading import Tensor
 from mediatypes.models.artifact import Artifact, Description, Layer, Packing, parse_artifact
 from mediatypes.models.formats import recognise
 from mediatypes.names import RepositoryName
@@ -25,11 +24,12 @@ from mediatypes.ranges import ByteRange
 from mediatypes.record import Kind, storable
 from registry.core import tensor_index
 from registry.core.conformance import Conformance, is_attached
-from registry.core.described import Described, ReadLayer, describe, newest, path_of
+from registry.core.described import Described, ReadLayer, describe, inner_path, newest
+from registry.core.room import MOST_BYTES, Room
 from registry.db import artifacts, outbox, readings
 from registry.db.artifacts import HeldRow, SubjectRow
 from registry.db.pool import Connection, Database
-from registry.db.readings import ReadingRow, TensorIndexRow
+from registry.db.readings import FoundReading, ReadingRow, TensorIndexRow
 from registry.errors import ManifestUnknown
 from registry.sandbox import Refused, Sandbox
 from registry.storage.base import BlobStore, StorageKey
@@ -96,24 +96,6 @@ class Extraction:
 
         await self._db.transaction("write_artifact", write)
 
-    async def tensors(self, repository_id: int, digest: bytes, *, most: int) -> dict[str, list[Tensor]]:
-        """Return the tensors of an artifact's files, by path, as far as they were read; none where they exceed `most`."""
-        subject = await self._subject(repository_id, digest)
-        if subject is None:
-            return {}
-        _, _, description = await self._recognised(repository_id, subject, [])
-        named = [_unread_layer(layer) for layer in _readable(description)]
-        held = await self._held(repository_id, [one.digest for one in named])  # of other blobs nothing is told
-        layers = {(one.digest, _manner(one.layer)): one for one in named if one.digest in held}
-        rows = await self._db.read("find_tensors", lambda conn: readings.tensor_indexes(conn, [*layers], most=most))
-        found = {
-            path_of(layers[row.digest, row.manner], row.path): await asyncio.to_thread(
-                tensor_index.unpacked, row.content
-            )
-            for row in rows
-        }
-        return dict(sorted(found.items()))
-
     async def _subject(self, repository_id: int, digest: bytes) -> SubjectRow | None:
         return await self._db.read(
             "find_subject", lambda conn: artifacts.subject(conn, repository_id=repository_id, digest=digest)
@@ -126,10 +108,18 @@ class Extraction:
         artifact, packed_as, description = await self._recognised(repository_id, subject, problems)
         for problem in description.problems:
             _log.warning("a format failed", repository=subject.repository, problem=problem)
-        read = await self._read(repository_id, _readable(description), tell)
+        read = await self._read(repository_id, _readable(description), problems, tell)
         children = await self._children(repository_id, digest, artifact, problems, depth)
         return await asyncio.to_thread(
-            describe, artifact, packed_as, description, read, children, problems, size=len(subject.content)
+            describe,
+            artifact,
+            packed_as,
+            description,
+            read,
+            children,
+            problems,
+            size=len(subject.content),
+            readers_version=READERS_VERSION,
         )
 
     async def _recognised(
@@ -182,33 +172,50 @@ class Extraction:
         problems += [f"the manifest {name} is not in the repository" for name in packed if packed[name] not in known]
         return [(name, *known[child]) for name, child in packed.items() if child in known]
 
-    async def _read(self, repository_id: int, layers: Sequence[Layer], tell: Tell) -> list[ReadLayer]:
-        """Return what is in layers, of which those are read that nobody has read yet."""
+    async def _read(
+        self, repository_id: int, layers: Sequence[Layer], problems: list[str], tell: Tell
+    ) -> list[ReadLayer]:
+        """Return what is in layers, as far as there is room for it; those are read that nobody has read yet."""
         found = [_unread_layer(layer) for layer in layers]
         held = await self._held(repository_id, [one.digest for one in found])
-        known = await self._known([one for one in found if one.digest in held])
+        room = Room()
+        keys = [(one.digest, one.manner) for one in found]
+        admitted = dict.fromkeys(key for key in keys if key[0] in held and room.admits(*key))
+        known = await self._known(list(admitted))
         total = sum(row.size for row in held.values())
         progress = 0
-        for one in found:
+        for key, one in zip(keys, found, strict=True):
             blob = held.get(one.digest)
             if blob is None:
                 one.problem = "is not in the repository"
                 continue
-            key = one.digest, _manner(one.layer)
+            if room.is_full:
+                room.leave_out(one)
+                continue
+            if key not in admitted:
+                room.list_unread(one, _unread(one.layer, blob))
+                continue
             if key not in known:
-                try:
-                    known[key] = await self._read_blob(one.layer, blob)
-                except Refused as refusal:
-                    known[key] = {"files": [_unread(one.layer, blob)], "problem": storable(str(refusal))}
-                    if refusal.is_final:  # so that it isn't tried at each push; the next version of the readers tries
-                        await self._keep(ReadingRow(*key, known[key]), {})
-            one.reading = known[key]
+                known[key] = await self._read_or_refused(one, blob)
+            room.take(one, known[key])
             progress = min(total, progress + blob.size)
             await tell(total, progress)
+        problems += room.problems()
         return found
 
-    async def _read_blob(self, layer: Layer, blob: HeldRow) -> dict[str, Any]:
+    async def _read_or_refused(self, layer: ReadLayer, blob: HeldRow) -> FoundReading:
+        """Read a blob; what can't be read is one file that has a problem."""
+        try:
+            return await self._read_blob(layer, blob)
+        except Refused as refusal:
+            reading = {"files": [_unread(layer.layer, blob)], "problem": storable(str(refusal))}
+            if refusal.is_final:  # so that it isn't tried at each push; the next version of the readers tries
+                return await self._keep(ReadingRow(blob.digest, layer.manner, reading), {})
+            return FoundReading(0, reading)
+
+    async def _read_blob(self, read: ReadLayer, blob: HeldRow) -> FoundReading:
         """Read a blob in the sandbox and keep what it says. Raise Refused."""
+        layer = read.layer
         is_compressed = layer.packing in (Packing.TAR_GZIP, Packing.TAR_ZSTD)
         if is_compressed and blob.size > _LARGEST_COMPRESSED:
             raise Refused(f"is a compressed archive of more than {_LARGEST_COMPRESSED} bytes")
@@ -225,22 +232,19 @@ class Extraction:
             if tensors:
                 file["tensors"] = len(tensors)
                 content = await asyncio.to_thread(tensor_index.packed, tensors)
-                indexes[file["path"] if layer.packing is not Packing.RAW else ""] = TensorIndexRow(
-                    len(tensors), content
-                )
-        await self._keep(ReadingRow(blob.digest, _manner(layer), reading), indexes)
-        return reading
+                indexes[inner_path(layer, file["path"])] = TensorIndexRow(len(tensors), content)
+        return await self._keep(ReadingRow(blob.digest, read.manner, reading), indexes)
 
-    async def _keep(self, row: ReadingRow, indexes: dict[str, TensorIndexRow]) -> None:
-        await self._db.transaction(
+    async def _keep(self, row: ReadingRow, indexes: dict[str, TensorIndexRow]) -> FoundReading:
+        return await self._db.transaction(
             "keep_reading",
             lambda conn: readings.put(conn, row, version=READERS_VERSION, tensor_indexes=indexes),
         )
 
-    async def _known(self, layers: Sequence[ReadLayer]) -> dict[tuple[bytes, str], dict[str, Any]]:
-        wanted = [(one.digest, _manner(one.layer)) for one in layers]
-        rows = await self._db.read("find_readings", lambda conn: readings.find(conn, wanted, version=READERS_VERSION))
-        return {(row.digest, row.manner): row.reading for row in rows}
+    async def _known(self, wanted: Sequence[tuple[bytes, str]]) -> dict[tuple[bytes, str], FoundReading]:
+        return await self._db.read(
+            "find_readings", lambda conn: readings.find(conn, wanted, version=READERS_VERSION, most=MOST_BYTES)
+        )
 
     async def _held(self, repository_id: int, digests: Sequence[bytes]) -> dict[bytes, HeldRow]:
         return await self._db.read(
@@ -265,15 +269,10 @@ def _readable(description: Description) -> Sequence[Layer]:
 
 
 def _unread_layer(layer: Layer) -> ReadLayer:
-    return ReadLayer(layer, Digest.parse(layer.descriptor.digest).to_bytes(), None)
-
-
-def _manner(layer: Layer) -> str:
-    """Return how a blob is read: what is one file is read by its name, too."""
-    if layer.packing is not Packing.RAW:
-        return str(layer.packing)
-    name = storable(layer.path).encode()[-_LONGEST_NAME:].decode(errors="ignore")
-    return f"{layer.packing}:{name}"
+    manner = str(layer.packing)
+    if layer.packing is Packing.RAW:  # readers go by the name, too
+        manner += ":" + storable(layer.path).encode()[-_LONGEST_NAME:].decode(errors="ignore")
+    return ReadLayer(layer, Digest.parse(layer.descriptor.digest).to_bytes(), manner, None)
 
 
 def _unread(layer: Layer, blob: HeldRow) -> dict[str, Any]:

@@ -84,12 +84,12 @@ class Files:
             ByteRange(file.start, file.start + file.size),
         )
 
-    def read(self, content: Content, part: ByteRange) -> AsyncGenerator[bytes, None]:
-        """Yield the bytes `part`, counted from the content's first."""
+    def read(self, content: Content, part: ByteRange, caller: Caller) -> AsyncGenerator[bytes, None]:
+        """Yield the bytes `part`, counted from the content's first. Raise what Unpacking.read does."""
         span = ByteRange(content.span.start + part.start, content.span.start + part.stop)
         if content.packing in (Packing.RAW, Packing.TAR):
             return self._store.read(content.key, span)
-        return self._unpacking.read(content.path, content.key, content.blob_size, content.packing, span)
+        return self._unpacking.read(content.path, content.key, content.blob_size, content.packing, span, caller=caller)
 
     def local_path(self, content: Content) -> Path | None:
         """Return the file that holds exactly the content, where the storage has one."""

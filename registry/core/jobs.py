@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -54,6 +55,10 @@ class Job:
     finished_at: datetime | None
 
 
+class JobTaken(Exception):
+    """A job is not this attempt's any more: another worker has begun it, or it is gone with its repository."""
+
+
 class Jobs:
     """What is told of jobs, and the steps that their workers take."""
 
@@ -89,32 +94,35 @@ class Jobs:
         """Count an attempt and return the job; None where there is nothing to do for it any more."""
         return await self._db.transaction("begin_job", lambda conn: jobs.begin(conn, job_id))
 
-    async def tell(self, job_id: int, *, total: int, progress: int) -> None:
+    async def tell(self, begun: BegunJob, *, total: int, progress: int) -> None:
         """Tell how far a job is, in bytes."""
-        await self._db.statement("tell_job", lambda conn: jobs.tell(conn, job_id, total=total, progress=progress))
+        await self._db.statement("tell_job", lambda conn: jobs.tell(conn, begun, total=total, progress=progress))
 
-    async def finish(self, conn: Connection, job_id: int) -> None:
+    async def finish(self, conn: Connection, begun: BegunJob) -> None:
         """Finish a job in the transaction that keeps its result: what is asked for after it makes a new one.
 
         What was asked for since the job began is asked for again, beginning with the description, which leads to all else.
+        Raise JobTaken: another keeps a result that may be newer.
         """
-        missed = await jobs.done(conn, job_id)
-        if missed is not None:
-            await outbox.add(conn, outbox.DESCRIPTION_ASKED, repository_id=missed.repository_id, digest=missed.digest)
+        is_asked_again = await jobs.done(conn, begun)
+        if is_asked_again is None:
+            raise JobTaken
+        if is_asked_again:
+            await outbox.add(conn, outbox.DESCRIPTION_ASKED, repository_id=begun.repository_id, digest=begun.digest)
 
-    async def fail(self, job_id: int, error: str) -> None:
-        """Finish a job that is not tried again, and say why."""
+    async def fail(self, begun: BegunJob, error: str) -> None:
+        """Finish a job that is not tried again, and say why. Raise JobTaken."""
         error = error[:_LONGEST_ERROR]
-        await self._db.statement("fail_job", lambda conn: jobs.failed(conn, job_id, error))
+        await self._noted("fail_job", lambda conn: jobs.failed(conn, begun, error))
 
-    async def again(self, job_id: int, error: str) -> None:
-        """Let a job wait for its next attempt, and say why the last one failed."""
+    async def again(self, begun: BegunJob, error: str) -> None:
+        """Let a job wait for its next attempt, and say why this one failed. Raise JobTaken."""
         error = error[:_LONGEST_ERROR]
-        await self._db.statement("repeat_job", lambda conn: jobs.again(conn, job_id, error))
+        await self._noted("repeat_job", lambda conn: jobs.again(conn, begun, error))
 
-    async def back(self, job_id: int) -> None:
-        """Let a job wait for another worker, since this one ends."""
-        await self._db.statement("give_job_back", lambda conn: jobs.back(conn, job_id))
+    async def back(self, begun: BegunJob) -> None:
+        """Let a job wait for another worker, since this one ends. Raise JobTaken."""
+        await self._noted("give_job_back", lambda conn: jobs.back(conn, begun))
 
     async def forget(self) -> int:
         """Forget jobs that were finished long ago, up to a batch of them; return how many."""
@@ -124,6 +132,10 @@ class Jobs:
         """Return how many jobs are queued and running, by kind and state."""
         counted = await self._db.read("count_jobs", jobs.unfinished)
         return {(kind, state): counted.get((kind, state), 0) for kind in KINDS for state in ("queued", "running")}
+
+    async def _noted(self, name: str, note: Callable[[Connection], Awaitable[bool]]) -> None:
+        if not await self._db.statement(name, note):
+            raise JobTaken
 
 
 def _job(row: JobRow) -> Job:

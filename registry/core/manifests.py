@@ -15,11 +15,11 @@ from mediatypes.names import RepositoryName, Tag
 from registry.core.access import ALL, EVERYONE, PULL, Access, Caller, Permission
 from registry.core.audit import Action, Actor, Event, record, target_of
 from registry.core.conformance import (
-    BindingsChanged,
     Conformance,
     Covering,
     Judgement,
     Mode,
+    by_present,
     is_attached,
     moving,
     read_manifest,
@@ -215,14 +215,13 @@ class Manifests:
         It is judged before the transaction, which may take as long as the storage does to tell the config; where something
         else is bound by then, once more.
         """
-        covering = self._conformance.remembered(name)
-        while True:
-            try:
-                judgement = await self._conformance.judge(name, manifest, covering, is_attached=is_attached)
-                await self._db.transaction("push_manifest", partial(store, covering=covering, judgement=judgement))
-                return judgement
-            except BindingsChanged as changed:
-                covering = changed.covering
+
+        async def judge(covering: Covering) -> Judgement:
+            judgement = await self._conformance.judge(name, manifest, covering, is_attached=is_attached)
+            await self._db.transaction("push_manifest", partial(store, covering=covering, judgement=judgement))
+            return judgement
+
+        return await by_present(self._conformance.remembered(name), judge)
 
     async def _require_content(
         self, conn: Connection, name: RepositoryName, manifest: Manifest, repository_id: int

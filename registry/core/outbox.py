@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
+from functools import partial
 from typing import Final, Protocol
 
 from registry.core.jobs import DESCRIBE, DIGEST
@@ -13,11 +14,11 @@ from registry.db.pool import Connection, Database
 BATCH: Final = 200
 """Rows that are taken at a time: where so many were found, there may be more."""
 
-# The kind of job that follows what has happened, and how urgent it is. What a newer node tells is left to it.
+# By priority the kind of job that follows what has happened: what was pushed just now goes before what was described before.
+# What a newer node tells is left to it.
 _FOLLOWING: Final = {
-    outbox.MANIFEST_PUSHED: (DESCRIBE, 1),
-    outbox.DESCRIPTION_ASKED: (DESCRIBE, 0),  # of what was described before: what was pushed just now goes first
-    outbox.DIGESTS_ASKED: (DIGEST, 0),
+    1: {outbox.MANIFEST_PUSHED: DESCRIBE},
+    0: {outbox.DESCRIPTION_ASKED: DESCRIBE, outbox.DIGESTS_ASKED: DIGEST},
 }
 
 
@@ -36,8 +37,14 @@ class Outbox:
         self._enqueue = enqueue
 
     async def relay(self) -> int:
-        """Make jobs of up to a batch of rows, each once while it is unfinished; return how many rows that were."""
-        return await self._db.transaction("relay_outbox", self._relay)
+        """Make jobs of up to a batch of rows of each priority, each once while it is unfinished; return of how many rows.
+
+        Each priority has a transaction of its own, which locks jobs in the one order that all have (registry.db.jobs).
+        """
+        moved = 0
+        for priority in _FOLLOWING:
+            moved += await self._db.transaction("relay_outbox", partial(self._relay, priority=priority))
+        return moved
 
     async def restore(self) -> int:
         """Put those jobs into the queue again that it has lost: its answer to a database that went away. Return how many."""
@@ -49,12 +56,9 @@ class Outbox:
 
         return await self._db.transaction("restore_jobs", put)
 
-    async def _relay(self, conn: Connection) -> int:
-        rows = await outbox.take(conn, _FOLLOWING, limit=BATCH)
-        by_priority: dict[int, list[NewJob]] = {}
-        for row in rows:
-            kind, priority = _FOLLOWING[row.kind]
-            by_priority.setdefault(priority, []).append(NewJob(kind, row.repository_id, row.digest))
-        for priority, new in by_priority.items():
-            await self._enqueue(conn, await jobs.add(conn, new), priority=priority)
+    async def _relay(self, conn: Connection, *, priority: int) -> int:
+        following = _FOLLOWING[priority]
+        rows = await outbox.take(conn, following, limit=BATCH)
+        new = [NewJob(following[row.kind], row.repository_id, row.digest) for row in rows]
+        await self._enqueue(conn, await jobs.add(conn, new), priority=priority)
         return len(rows)

@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
 import structlog
 
 from mediatypes.digest import Digest
-from mediatypes.files.reading import Tensor
 from mediatypes.models.layers import TITLE
 from mediatypes.models.own import TENSOR_INDEX
 from mediatypes.names import RepositoryName
 from mediatypes.oci import IMAGE_MANIFEST
 from mediatypes.record import Kind
+from registry.core import tensor_index
 from registry.core.audit import SYSTEM
 from registry.core.blobs import Blobs
-from registry.core.extraction import Also, Extraction
+from registry.core.extraction import Also
 from registry.core.jobs import PUBLISH
 from registry.core.manifests import Manifests
 from registry.core.outbox import Enqueue
@@ -48,14 +48,12 @@ class Publication:
     def __init__(
         self,
         db: Database,
-        extraction: Extraction,
         blobs: Blobs,
         uploads: Uploads,
         manifests: Manifests,
         enqueue: Enqueue,
     ) -> None:
         self._db = db
-        self._extraction = extraction
         self._blobs = blobs
         self._uploads = uploads
         self._manifests = manifests
@@ -79,9 +77,12 @@ class Publication:
         """
         subject = await self._wanted(repository_id, digest)
         if subject is not None:
-            tensors = await self._extraction.tensors(repository_id, digest, most=_MOST_TENSORS)
-            if tensors:
-                await self._publish(repository_id, digest, subject, tensors)
+            _, rows = await self._db.read(
+                "find_tensors",
+                lambda conn: publications.tensors(conn, repository_id=repository_id, digest=digest, most=_MOST_TENSORS),
+            )
+            if rows:
+                await self._publish(repository_id, digest, subject, rows)
         await self._db.transaction("finish_publication", also)
 
     async def _wanted(self, repository_id: int, digest: bytes) -> SubjectRow | None:
@@ -93,7 +94,7 @@ class Publication:
         return await self._db.read("find_publication_subject", find)
 
     async def _publish(
-        self, repository_id: int, subject: bytes, row: SubjectRow, tensors: Mapping[str, Sequence[Tensor]]
+        self, repository_id: int, subject: bytes, row: SubjectRow, tensors: Sequence[tuple[str, bytes]]
     ) -> None:
         name = RepositoryName(row.repository)
         index = await asyncio.to_thread(_index, tensors)
@@ -156,12 +157,12 @@ class Publication:
         )
 
 
-def _index(tensors: Mapping[str, Sequence[Tensor]]) -> bytes:
-    """Return the document of a tensor index: the same bytes for the same tensors."""
-    spec = {
-        "tensors": sum(map(len, tensors.values())),
-        "files": [{"path": path, "tensors": [asdict(one) for one in found]} for path, found in tensors.items()],
-    }
+def _index(packed: Sequence[tuple[str, bytes]]) -> bytes:
+    """Return the document of a tensor index, of packed ones by path: the same bytes for the same tensors."""
+    files = [
+        {"path": path, "tensors": [asdict(one) for one in tensor_index.unpacked(content)]} for path, content in packed
+    ]
+    spec = {"tensors": sum(len(file["tensors"]) for file in files), "files": files}
     document = {"schema": f"blacklake/{Kind.TENSOR_INDEX}", "schemaVersion": "1.0.0", "spec": spec}
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 

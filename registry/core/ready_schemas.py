@@ -15,7 +15,7 @@ from registry.db.pool import Database
 from registry.db.schema_bindings import CoveringRow
 from registry.errors import Unavailable
 from schemas import built_in
-from schemas.names import SchemaReference, Version
+from schemas.names import reference_to
 from schemas.schema import Schema, read_schema
 
 _READY: Final = 64  # schemas of organisations, each with those that it refers to
@@ -34,8 +34,7 @@ class ReadySchemas:
     async def of(self, row: CoveringRow) -> Schema | None:
         """Return the schema that a binding means; None where that was unbound meanwhile, and removed. Raise Unavailable."""
         if row.is_built_in:
-            version = Version(row.major, row.minor, row.patch or 0) if row.minor is not None else None
-            reference = SchemaReference("", row.name, row.major, version)
+            reference = reference_to("", row.name, row.major, row.minor, row.patch)
             found = built_in.find(reference)
             if found is None:  # a release never takes a schema away, so a newer one beside this has bound it
                 raise Unavailable(f"the schema {reference}, which this node's release doesn't have,")

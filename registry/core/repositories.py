@@ -7,7 +7,6 @@ from registry.core.access import EVERYONE, Caller, reach_of
 from registry.core.pages import MAX_PAGE, Page, page_of
 from registry.db import references, repositories
 from registry.db.pool import Connection, Database
-from registry.db.reaching import Reach
 from registry.db.replicas import Replicas
 from registry.db.repositories import SummaryRow
 from registry.errors import CatalogDenied, NameUnknown
@@ -39,11 +38,9 @@ class Repositories:
 
     async def summaries(self, *, after: str, limit: int, caller: Caller) -> Page[SummaryRow]:
         """Return up to `limit` repositories that hold a manifest, by name; those that the caller may pull from."""
-        sees_all = caller.bound is not None and caller.bound.catalog
-        reach = Reach(caller.principal_id) if sees_all else reach_of(caller)
         found = await self._db.read(
             "summarise_repositories",
-            lambda conn: repositories.summaries(conn, after=after, limit=limit + 1, reach=reach),
+            lambda conn: repositories.summaries(conn, after=after, limit=limit + 1, reach=reach_of(caller)),
         )
         return page_of(found, limit, key=lambda row: row.name)
 

@@ -15,7 +15,7 @@ from registry.core.ready_schemas import made
 from registry.core.subjects import Target, parse_target
 from registry.db import schema_bindings, schemas
 from registry.db.pool import Connection, Database
-from registry.db.schema_bindings import BindingKey, BindingRow, Bound
+from registry.db.schema_bindings import BindingKey, BindingRow, BoundSchema
 from registry.db.schemas import NewSchema, SchemaRow
 from registry.errors import IdentityRefused, IdentityUnknown, SchemaRefused
 from schemas import built_in
@@ -23,11 +23,10 @@ from schemas.names import (
     URN,
     InvalidName,
     SchemaName,
-    SchemaReference,
-    Version,
     parse_id,
     parse_name,
     parse_reference,
+    reference_to,
 )
 from schemas.schema import Schema, read_schema, references
 from schemas.violations import InvalidSchema
@@ -234,10 +233,9 @@ class Schemas:
             raise SchemaRefused(error.pointer, error.reason) from None
 
 
-async def _is_there(conn: Connection, schema: Bound, *, organisation_id: int) -> bool:
-    version = Version(schema.major, schema.minor, schema.patch or 0) if schema.minor is not None else None
+async def _is_there(conn: Connection, schema: BoundSchema, *, organisation_id: int) -> bool:
     if schema.is_built_in:
-        return built_in.find(SchemaReference("", schema.name, schema.major, version)) is not None
+        return built_in.find(reference_to("", schema.name, schema.major, schema.minor, schema.patch)) is not None
     return await schemas.is_there(
         conn, schema.name, (schema.major, schema.minor, schema.patch), organisation_id=organisation_id
     )
@@ -269,13 +267,12 @@ def _key(target: str, schema: str, artifact_type: str | None) -> tuple[Target, B
     if artifact_type is not None and _ARTIFACT_TYPE.fullmatch(artifact_type) is None:
         raise IdentityRefused(f"“{artifact_type[:128]}” is no media type")
     minor, patch = meant.version[1:] if meant.version is not None else (None, None)
-    bound = Bound(not meant.organisation, meant.name, meant.major, minor, patch)
+    bound = BoundSchema(not meant.organisation, meant.name, meant.major, minor, patch)
     return on, BindingKey(on.path, on.is_prefix, artifact_type or "", bound)
 
 
 def _written(organisation: str, row: BindingRow) -> str:
-    version = Version(row.major, row.minor, row.patch or 0) if row.minor is not None else None
-    return str(SchemaReference("" if row.is_built_in else organisation, row.name, row.major, version))
+    return str(reference_to("" if row.is_built_in else organisation, row.name, row.major, row.minor, row.patch))
 
 
 def _detail(schema: str, artifact_type: str | None) -> dict[str, str]:

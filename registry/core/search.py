@@ -12,9 +12,9 @@ from typing import Annotated, Any, Final, TypeVar
 import msgspec
 
 from mediatypes.digest import Digest
-from registry.core.access import PULL, Caller
+from registry.core.access import Caller, reach_of
 from registry.core.pages import Page, after_of, page_of, place_of
-from registry.core.query.facets import FACETS, Shape
+from registry.core.query.facets import FACETS, FacetType
 from registry.core.query.parsing import parse
 from registry.core.query.terms import Interval, Item, Query, Text
 from registry.core.query.terms import Word as Words
@@ -22,8 +22,8 @@ from registry.db import conditions, search
 from registry.db.conditions import Column, Condition, Span, Word
 from registry.db.pool import Connection, Database
 from registry.db.replicas import Replicas
-from registry.db.search import CountRow, FoundRow, Place, Reader
-from registry.errors import CatalogDenied, PageInvalid
+from registry.db.search import CountRow, FoundRow, Place
+from registry.errors import PageInvalid
 
 T = TypeVar("T")
 
@@ -90,25 +90,25 @@ class Search:
     ) -> Page[Found]:
         """Return up to `limit` artifacts that a query asks for, the newest first, or the best where it has words.
 
-        They may be `max_stale` seconds old. Raise QueryInvalid, PageInvalid, CatalogDenied.
+        They may be `max_stale` seconds old. Raise QueryInvalid, PageInvalid.
         """
-        query, reader = parse(text, datetime.now(UTC)), reader_of(caller)
+        query = parse(text, datetime.now(UTC))
         wanted, place = conditions_of(query), _place(after, query) if after else None
         limit = min(limit, LONGEST)
 
         async def find(conn: Connection) -> list[FoundRow]:
-            return await search.page(conn, wanted, reader=reader, after=place, limit=limit + 1)
+            return await search.page(conn, wanted, reach=reach_of(caller), after=place, limit=limit + 1)
 
         rows, age = await self._read("search_artifacts", find, caller, max_stale)
         found = page_of(rows, limit, key=_after, age=age)
         return Page([_found(row) for row in found.items], found.next_after, age)
 
     async def facets(self, text: str, *, caller: Caller, max_stale: float = 0.0) -> Counts:
-        """Return the most frequent values of facets among what a query asks for. Raise QueryInvalid, CatalogDenied."""
-        wanted, reader = conditions_of(parse(text, datetime.now(UTC))), reader_of(caller)
+        """Return the most frequent values of facets among what a query asks for. Raise QueryInvalid."""
+        wanted = conditions_of(parse(text, datetime.now(UTC)))
 
         async def count(conn: Connection) -> tuple[int, list[CountRow]]:
-            return await search.facets(conn, wanted, reader=reader, names=_COUNTED, most=_VALUES)
+            return await search.facets(conn, wanted, reach=reach_of(caller), names=_COUNTED, most=_VALUES)
 
         (counted, rows), age = await self._read("count_facets", count, caller, max_stale)
         facets: dict[str, list[CountRow]] = {name: [] for name in _COUNTED}
@@ -124,32 +124,19 @@ class Search:
         return await self._db.read(name, work), 0.0
 
 
-def reader_of(caller: Caller) -> Reader:
-    """Return who reads: what a credential doesn't permit he doesn't see. Raise CatalogDenied where it permits nothing."""
-    bound = caller.bound
-    if bound is None or bound.catalog:
-        return Reader(caller.principal_id)
-    names: list[Word] = []
-    for named, is_prefix in ((bound.repositories, False), (bound.prefixes, True)):
-        names += [Word(name, is_prefix) for name, permitted in named.items() if permitted & PULL]
-    if not names:
-        raise CatalogDenied
-    return Reader(caller.principal_id, tuple(names))
-
-
 def conditions_of(query: Query) -> list[Condition]:
     """Return what a query asks for, as the database has it."""
-    return [Condition(_asked(item), item.is_negated) for item in query.items]
+    return [Condition(_predicate(item), item.is_negated) for item in query.items]
 
 
-def _asked(item: Item) -> conditions.Asked:
+def _predicate(item: Item) -> conditions.Predicate:
     asked = item.asked
     if isinstance(asked, Words):
         return conditions.HasWords(asked.text, asked.is_quoted, asked.is_prefix)
     facet = FACETS[asked.facet]
-    if facet.shape is Shape.METRIC:
+    if facet.type is FacetType.METRIC:
         return conditions.MetricIs(asked.metric, tuple(_span(value) for value in asked.values))
-    if facet.shape is not Shape.TEXT:
+    if facet.type is not FacetType.TEXT:
         column = _COLUMNS[asked.facet]
         read = _span if column is Column.PUSHED_AT else _whole
         return conditions.NumberIs(column, tuple(read(value) for value in asked.values))

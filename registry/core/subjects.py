@@ -73,6 +73,11 @@ def parse_target(text: str) -> Target:
         raise IdentityRefused(f"target “{text[:128]}” {error}") from None
 
 
+def target_at(path: str, *, is_prefix: bool) -> Target:
+    """Return the target that is kept as a path."""
+    return Target(path.partition("/")[0], path, is_prefix)
+
+
 async def find_subject(conn: Connection, text: str) -> Subject:
     """Return a subject, which is not deleted before the transaction ends.
 

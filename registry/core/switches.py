@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
 
 from registry.core.audit import Action, Actor, Event, record
+from registry.core.subjects import Target, parse_target, target_at
 from registry.db import switches
 from registry.db.pool import Connection, Database
 
@@ -22,27 +24,36 @@ class Switch(StrEnum):
 _ACTIONS: Final = {Switch.PUBLISH: Action.PUBLICATION_DECIDE, Switch.DIGESTS: Action.DIGESTS_DECIDE}
 
 
-class SwitchTarget(NamedTuple):
-    """For what is decided: the repository of this name, or all whose names begin so."""
+class Decision(NamedTuple):
+    """What was decided for a target, and when."""
 
-    text: str
-    is_prefix: bool
-
-    def __str__(self) -> str:
-        return f"{self.text}*" if self.is_prefix else self.text
+    switch: str
+    target: str
+    is_on: bool
+    decided_at: datetime
 
 
 class Switches:
-    """The verb that decides. The most specific decision for a repository holds."""
+    """The verbs of who decides. Targets are as for grants, and the most specific decision for a repository holds."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    async def decide(self, switch: Switch, target: SwitchTarget, *, is_on: bool, actor: Actor) -> None:
-        """Switch on or off for what is described from now on."""
+    async def decide(self, switch: Switch, text: str, *, is_on: bool, actor: Actor) -> Target:
+        """Switch on or off for what is described from now on, and return for what that is. Raise IdentityRefused."""
+        target = parse_target(text)
 
         async def write(conn: Connection) -> None:
-            await switches.decide(conn, switch, target.text, is_prefix=target.is_prefix, is_on=is_on)
+            await switches.decide(conn, switch, target.path, is_prefix=target.is_prefix, is_on=is_on)
             await record(conn, Event(actor, _ACTIONS[switch], str(target), detail={"on": is_on}))
 
         await self._db.transaction("decide_switch", write)
+        return target
+
+    async def listed(self) -> list[Decision]:
+        """Return all that was decided, by switch and target."""
+        rows = await self._db.read("list_switches", switches.listed)
+        return [
+            Decision(row.switch, str(target_at(row.target, is_prefix=row.is_prefix)), row.is_on, row.decided_at)
+            for row in rows
+        ]

@@ -24,6 +24,7 @@ from registry.db.pool import Connection, Database
 from registry.errors import TensorUnknown
 
 _FILES_AT_ONCE: Final = 20  # whose indexes are looked through for one page before the next are read
+_LOOKED_THROUGH: Final = 500_000  # tensors, of which few may be wanted, for one page
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +52,24 @@ class Tensors:
     ) -> Page[tuple[str, DigestedTensor]]:
         """Return up to `limit` tensors, each with its file's path: by path, and as they stand in the file.
 
-        Raise ManifestUnknown, NotDescribed, PageInvalid.
+        Where many had to be looked through a page has fewer, or none, and a next one. Raise ManifestUnknown, NotDescribed,
+        PageInvalid.
         """
         since, place = place_of(after, tuple[str, int]) if after else ("", -1)
         found: list[tuple[str, int, DigestedTensor]] = []
+        looked_through = 0
         while True:
             reference, rows = await self._rows(name, reference, since, wanted.path, caller)
             for row in rows:
-                known = await asyncio.to_thread(_chosen, row, wanted, place if row.path == since else -1, limit + 1)
+                begun = place if row.path == since else -1
+                known = await asyncio.to_thread(_chosen, row, wanted, begun, limit + 1)
                 found += [(row.path, position, tensor) for position, tensor in known]
                 if len(found) > limit:
                     path, position, _ = found[limit - 1]
                     return Page([(path, one) for path, _, one in found[:limit]], after_of(path, position))
+                looked_through += max(row.tensors - 1 - begun, 0)
+                if looked_through > _LOOKED_THROUGH:
+                    return Page([(path, one) for path, _, one in found], after_of(row.path, row.tensors))
             if len(rows) < _FILES_AT_ONCE:
                 return Page([(path, one) for path, _, one in found], None)
             since, place = rows[-1].path, rows[-1].tensors

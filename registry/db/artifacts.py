@@ -52,6 +52,7 @@ class ArtifactRow(NamedTuple):
     finding: str | None
     record: str
     record_version: int
+    readers_version: int
     is_complete: bool
     problem: str | None
 
@@ -68,12 +69,15 @@ class MetricRow(NamedTuple):
 class FileRow(NamedTuple):
     """A file of an artifact; `start` is where its bytes begin in its blob, or in what that becomes where it is compressed.
 
-    It is None where they don't lie there in one piece.
+    It is None where they don't lie there in one piece. What was read of it stands in the blob's reading of this `manner`, its
+    tensors there by the `inner_path`: that in an archive, "" where the blob is the file.
     """
 
     path: str
     blob: bytes
     packing: str
+    manner: str
+    inner_path: str
     start: int | None
     size: int
     role: str
@@ -116,10 +120,10 @@ SELECT $1, $2, name, value, dataset, split
 FROM unnest($3::text[], $4::float8[], $5::text[], $6::text[]) AS m(name, value, dataset, split)
 """
 _PUT_FILES: Final = """
-INSERT INTO artifact_files (repository_id, digest, path, blob, packing, start, size, role, format)
-SELECT $1, $2, path, blob, packing, start, size, role, format
-FROM unnest($3::text[], $4::bytea[], $5::text[], $6::bigint[], $7::bigint[], $8::text[], $9::text[])
-    AS f(path, blob, packing, start, size, role, format)
+INSERT INTO artifact_files (repository_id, digest, path, blob, packing, manner, inner_path, start, size, role, format)
+SELECT $1, $2, path, blob, packing, manner, inner_path, start, size, role, format
+FROM unnest($3::text[], $4::bytea[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::bigint[], $10::text[], $11::text[])
+    AS f(path, blob, packing, manner, inner_path, start, size, role, format)
 """
 _RECORDS: Final = """
 SELECT digest, kind, record FROM artifacts WHERE repository_id = $1 AND digest = ANY($2::bytea[])

@@ -95,13 +95,13 @@ class HasWords:
     is_prefix: bool
 
 
-Asked: TypeAlias = FacetIs | NumberIs | MetricIs | RepositoryIs | TagIs | HasWords
+Predicate: TypeAlias = FacetIs | NumberIs | MetricIs | RepositoryIs | TagIs | HasWords
 
 
 class Condition(NamedTuple):
     """What must be so, or with `is_negated` must not."""
 
-    asked: Asked
+    predicate: Predicate
     is_negated: bool = False
 
 
@@ -120,26 +120,26 @@ class Statement:
 
     def add(self, conditions: Sequence[Condition]) -> None:
         """Add what is asked for."""
-        facets = [_lexemes(asked, negated) for asked, negated in conditions if isinstance(asked, FacetIs)]
+        facets = [_lexemes(predicate, negated) for predicate, negated in conditions if isinstance(predicate, FacetIs)]
         if facets:
             # As many facets as there may be are one search of one index.
             self.conditions.append(f"a.facets @@ lower({self.value(' & '.join(facets), 'text')})::tsquery")
-        for asked, is_negated in conditions:
-            if isinstance(asked, HasWords):
-                self._add_words(asked, is_negated)
-            elif not isinstance(asked, FacetIs):
-                self.conditions.append(self._of(asked, is_negated))
+        for predicate, is_negated in conditions:
+            if isinstance(predicate, HasWords):
+                self._add_words(predicate, is_negated)
+            elif not isinstance(predicate, FacetIs):
+                self.conditions.append(self._of(predicate, is_negated))
 
-    def _add_words(self, asked: HasWords, is_negated: bool) -> None:
-        query = _tsquery(self.value(asked.text, "text"), asked)
+    def _add_words(self, predicate: HasWords, is_negated: bool) -> None:
+        query = _tsquery(self.value(predicate.text, "text"), predicate)
         if is_negated:
             self.conditions.append(f"NOT a.words @@ {query}")
         else:
             self.ranked.append(query)
 
-    def _of(self, asked: NumberIs | MetricIs | RepositoryIs | TagIs, is_negated: bool) -> str:
+    def _of(self, predicate: NumberIs | MetricIs | RepositoryIs | TagIs, is_negated: bool) -> str:
         there = "NOT EXISTS" if is_negated else "EXISTS"
-        match asked:
+        match predicate:
             case NumberIs(column, spans):
                 kind = "timestamptz" if column is Column.PUSHED_AT else "bigint"
                 found = f"({self._within(f'a.{column}', spans, kind)})"
@@ -181,9 +181,9 @@ class Statement:
         return f"({' AND '.join(sides[1:] or sides)})"
 
 
-def _lexemes(asked: FacetIs, is_negated: bool) -> str:
+def _lexemes(predicate: FacetIs, is_negated: bool) -> str:
     """Return what an artifact's facets must match, as tsquery has it."""
-    found = " | ".join(_lexeme(asked.facet, value) for value in asked.values)
+    found = " | ".join(_lexeme(predicate.facet, value) for value in predicate.values)
     return f"!({found})" if is_negated else f"({found})"
 
 
@@ -192,12 +192,12 @@ def _lexeme(facet: str, value: Word) -> str:
     return f"'{text}'{':*' if value.is_prefix else ''}"
 
 
-def _tsquery(text: str, asked: HasWords) -> str:
+def _tsquery(text: str, predicate: HasWords) -> str:
     """Return the query for words: as they are, or by their stems, which the description has; `text` is SQL."""
     plain = f"phraseto_tsquery('pg_catalog.simple', plain_words({text}))"
-    if asked.is_prefix:
+    if predicate.is_prefix:
         return f"CASE WHEN numnode({plain}) = 0 THEN {plain} ELSE ({plain}::text || ':*')::tsquery END"
     stems = f"phraseto_tsquery('pg_catalog.english', plain_words({text}))"
     # The same twice would count twice where PostgreSQL estimates how many rows have it.
     both = f"CASE WHEN {plain} = {stems} THEN {plain} ELSE {plain} || {stems} END"
-    return both if asked.is_quoted else f"CASE WHEN numnode({stems}) = 0 THEN {stems} ELSE {both} END"
+    return both if predicate.is_quoted else f"CASE WHEN numnode({stems}) = 0 THEN {stems} ELSE {both} END"

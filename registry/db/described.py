@@ -80,14 +80,6 @@ class FindingRow(NamedTuple):
     message: str
 
 
-def _manner(file: str) -> str:
-    """Return how the blob of a file was read, and by what path it is known there; both SQL: what nobody named has none."""
-    return f"""
-    CASE WHEN {file}.packing <> 'raw' THEN {file}.packing WHEN {file}.path LIKE 'sha___:%' THEN 'raw:'
-        ELSE 'raw:' || {file}.path END
-    """
-
-
 _TAGS: Final = 100  # of one manifest
 _PAGE: Final = f"""
 SELECT m.digest, m.media_type, m.artifact_type, m.pushed_at, coalesce(a.size, m.size), a.kind, a.format, a.is_complete, ARRAY(
@@ -99,10 +91,7 @@ _FIND: Final = """
 SELECT kind, format, size, finding, record, is_complete, problem, described_at FROM artifacts
 WHERE repository_id = $1 AND digest = $2
 """
-_TENSORS_OF: Final = f"""
-tensor_indexes x ON x.digest = f.blob AND x.manner = {_manner("f")}
-    AND x.path = CASE f.packing WHEN 'raw' THEN '' ELSE f.path END
-"""
+_TENSORS_OF: Final = "tensor_indexes x ON x.digest = f.blob AND x.manner = f.manner AND x.path = f.inner_path"
 _FILES: Final = f"""
 SELECT f.path, f.blob, f.packing, f.start, f.size, f.role, f.format, x.tensors
 FROM artifact_files f LEFT JOIN {_TENSORS_OF}
@@ -120,26 +109,30 @@ SELECT f.path, x.tensors, x.content, CASE WHEN $6 THEN x.digests END FROM artifa
 WHERE f.repository_id = $1 AND f.digest = $2 AND f.path >= $3 AND ($4::text IS NULL OR f.path = $4) ORDER BY f.path LIMIT $5
 """
 # A blob's files are looked through once, not once for each of them.
-_FINDINGS: Final = f"""
-SELECT coalesce(l.path, e ->> 'path'), x ->> 'level', x ->> 'rule', x ->> 'message'
-FROM (
-    SELECT DISTINCT f.blob, {_manner("f")} AS manner, CASE f.packing WHEN 'raw' THEN f.path END AS path
-    FROM artifact_files f WHERE f.repository_id = $1 AND f.digest = $2
-) l
-JOIN readings r ON r.digest = l.blob AND r.manner = l.manner,
-    jsonb_array_elements(r.reading -> 'files') e, jsonb_array_elements(e -> 'findings') x
+_FINDINGS: Final = """
+WITH listed AS MATERIALIZED (
+    SELECT path, blob, packing, manner, inner_path FROM artifact_files WHERE repository_id = $1 AND digest = $2
+), read AS MATERIALIZED (
+    SELECT r.digest AS blob, r.manner, e ->> 'path' AS path, e -> 'findings' AS findings
+    FROM (SELECT DISTINCT blob, manner FROM listed) l JOIN readings r ON r.digest = l.blob AND r.manner = l.manner,
+        jsonb_array_elements(r.reading -> 'files') e
+    WHERE jsonb_array_length(e -> 'findings') > 0
+)
+SELECT l.path, x ->> 'level', x ->> 'rule', x ->> 'message'
+FROM read r JOIN listed l ON l.blob = r.blob AND l.manner = r.manner AND (l.packing = 'raw' OR l.inner_path = r.path),
+    jsonb_array_elements(r.findings) x
 ORDER BY x ->> 'level', 1 LIMIT $3
 """
-_RAW: Final = f"""
+_RAW: Final = """
 WITH page AS (
-    SELECT f.path, f.blob, f.packing, {_manner("f")} AS manner FROM artifact_files f
+    SELECT f.path, f.blob, f.packing, f.manner, f.inner_path FROM artifact_files f
     WHERE f.repository_id = $1 AND f.digest = $2 AND f.path > $3 ORDER BY f.path LIMIT $4
 ), blobs AS (SELECT DISTINCT blob, manner FROM page), read AS (
     SELECT b.blob, b.manner, e ->> 'path' AS path, e AS file
     FROM blobs b JOIN readings r ON r.digest = b.blob AND r.manner = b.manner, jsonb_array_elements(r.reading -> 'files') e
 )
 SELECT p.path, r.file FROM page p
-LEFT JOIN read r ON r.blob = p.blob AND r.manner = p.manner AND (p.packing = 'raw' OR r.path = p.path)
+LEFT JOIN read r ON r.blob = p.blob AND r.manner = p.manner AND (p.packing = 'raw' OR r.path = p.inner_path)
 ORDER BY p.path
 """
 

@@ -39,11 +39,11 @@ def _undigested(repository: str, digest: str) -> str:
     """Return what yields the blobs of an artifact that have an index without digests; both are SQL."""
     return f"""
     SELECT f.blob FROM (
-        SELECT DISTINCT blob, packing FROM artifact_files
+        SELECT DISTINCT blob, manner FROM artifact_files
         WHERE repository_id = {repository} AND digest = {digest} AND packing IN ('raw', 'tar')
     ) f WHERE EXISTS (
         SELECT FROM tensor_indexes t
-        WHERE t.digest = f.blob AND split_part(t.manner, ':', 1) = f.packing AND t.digests IS NULL)
+        WHERE t.digest = f.blob AND t.manner = f.manner AND t.digests IS NULL)
     """
 
 

@@ -19,8 +19,12 @@ class NewJob(NamedTuple):
 
 
 class BegunJob(NamedTuple):
-    """A job at its attempt of the number `attempts`, the first being 1."""
+    """A job at its attempt of the number `attempts`, the first being 1.
 
+    Whoever has begun it may go on with it until another begins it: the number is then greater.
+    """
+
+    id: int
     kind: str
     repository_id: int
     digest: bytes
@@ -44,7 +48,7 @@ class JobRow(NamedTuple):
     finished_at: datetime | None
 
 
-# In an order, since rows that are there are locked.
+# In the order of kinds, since rows that are there are locked: so does whoever adds one by one.
 _ADD: Final = """
 WITH asked AS (
     INSERT INTO jobs (kind, repository_id, digest)
@@ -62,18 +66,16 @@ _BEGIN: Final = """
 UPDATE jobs SET state = 'running', attempts = attempts + 1, total = NULL, progress = NULL, started_at = now(),
     is_asked_again = false
 WHERE id = $1 AND state IN ('queued', 'running')
-RETURNING kind, repository_id, digest, attempts
+RETURNING id, kind, repository_id, digest, attempts
 """
-_TELL: Final = "UPDATE jobs SET total = $2, progress = $3 WHERE id = $1 AND state = 'running'"
-_DONE: Final = """
-UPDATE jobs SET state = 'done', error = NULL, progress = total, finished_at = now() WHERE id = $1 AND state = 'running'
-RETURNING kind, repository_id, digest, attempts, is_asked_again
+_HELD: Final = "WHERE id = $1 AND attempts = $2 AND state = 'running'"
+_TELL: Final = f"UPDATE jobs SET total = $3, progress = $4 {_HELD}"
+_DONE: Final = f"""
+UPDATE jobs SET state = 'done', error = NULL, progress = total, finished_at = now() {_HELD} RETURNING is_asked_again
 """
-_FAILED: Final = "UPDATE jobs SET state = 'failed', error = $2, finished_at = now() WHERE id = $1 AND state = 'running'"
-_AGAIN: Final = "UPDATE jobs SET state = 'queued', error = coalesce($2, error) WHERE id = $1 AND state = 'running'"
-_BACK: Final = """
-UPDATE jobs SET state = 'queued', attempts = greatest(attempts - 1, 0) WHERE id = $1 AND state = 'running'
-"""
+_FAILED: Final = f"UPDATE jobs SET state = 'failed', error = $3, finished_at = now() {_HELD}"
+_AGAIN: Final = f"UPDATE jobs SET state = 'queued', error = $3 {_HELD}"
+_BACK: Final = f"UPDATE jobs SET state = 'queued', attempts = attempts - 1 {_HELD}"
 _FORGET: Final = """
 DELETE FROM jobs WHERE id = ANY(ARRAY(
     SELECT id FROM jobs WHERE finished_at < now() - make_interval(secs => $1) ORDER BY finished_at LIMIT $2
@@ -131,30 +133,30 @@ async def begin(conn: Connection, job_id: int) -> BegunJob | None:
     return BegunJob(*row) if row is not None else None
 
 
-async def tell(conn: Connection, job_id: int, *, total: int, progress: int) -> None:
+async def tell(conn: Connection, begun: BegunJob, *, total: int, progress: int) -> None:
     """Tell how many bytes are to be read for a job, and how many were."""
-    await conn.execute(_TELL, job_id, total, progress)
+    await conn.execute(_TELL, begun.id, begun.attempts, total, progress)
 
 
-async def done(conn: Connection, job_id: int) -> BegunJob | None:
-    """Finish a job that has succeeded, and return it where it was asked for again while it ran."""
-    row = await conn.fetchrow(_DONE, job_id)
-    return BegunJob(*row[:4]) if row is not None and row["is_asked_again"] else None
+async def done(conn: Connection, begun: BegunJob) -> bool | None:
+    """Finish a job that has succeeded; return whether it was asked for again while it ran, None where it is another's."""
+    found: bool | None = await conn.fetchval(_DONE, begun.id, begun.attempts)
+    return found
 
 
-async def failed(conn: Connection, job_id: int, error: str) -> None:
-    """Finish a job that is not tried again."""
-    await conn.execute(_FAILED, job_id, error)
+async def failed(conn: Connection, begun: BegunJob, error: str) -> bool:
+    """Finish a job that is not tried again; return False where it is another's."""
+    return await conn.execute(_FAILED, begun.id, begun.attempts, error) == "UPDATE 1"
 
 
-async def again(conn: Connection, job_id: int, error: str | None) -> None:
-    """Let a job wait for its next attempt; `error` says what became of the last one."""
-    await conn.execute(_AGAIN, job_id, error)
+async def again(conn: Connection, begun: BegunJob, error: str) -> bool:
+    """Let a job wait for its next attempt; `error` says what became of this one. Return False where it is another's."""
+    return await conn.execute(_AGAIN, begun.id, begun.attempts, error) == "UPDATE 1"
 
 
-async def back(conn: Connection, job_id: int) -> None:
-    """Let a job wait whose worker ends; what it had begun was no attempt."""
-    await conn.execute(_BACK, job_id)
+async def back(conn: Connection, begun: BegunJob) -> bool:
+    """Let a job wait whose worker ends; what it had begun was no attempt. Return False where it is another's."""
+    return await conn.execute(_BACK, begun.id, begun.attempts) == "UPDATE 1"
 
 
 async def forget(conn: Connection, *, after: float, limit: int) -> int:

@@ -42,6 +42,22 @@ SELECT '{DESCRIPTION_ASKED}', m.repository_id, m.digest
 FROM manifest_references f JOIN manifests m ON m.repository_id = f.repository_id AND m.digest = f.manifest
 WHERE f.digest = $2 AND f.repository_id = $1 AND m.media_type = ANY($3) AND m.digest IS DISTINCT FROM $4
 """
+# What was pushed just now has a job of its own; what was so before anybody described has none.
+_ASK_OF_OUTDATED: Final = f"""
+WITH page AS MATERIALIZED (
+    SELECT repository_id, digest, pushed_at FROM manifests WHERE (repository_id, digest) > ($1, $2)
+    ORDER BY repository_id, digest LIMIT $5
+), asked AS (
+    SELECT p.repository_id, p.digest
+    FROM page p LEFT JOIN artifacts a ON a.repository_id = p.repository_id AND a.digest = p.digest
+    WHERE a.record_version < $3 OR a.readers_version < $4
+        OR (a.digest IS NULL AND p.pushed_at < now() - interval '1 hour')
+), told AS (
+    INSERT INTO outbox (kind, repository_id, digest)
+    SELECT '{DESCRIPTION_ASKED}', repository_id, digest FROM asked
+)
+SELECT repository_id, digest, (SELECT count(*) FROM asked) FROM page ORDER BY repository_id DESC, digest DESC LIMIT 1
+"""
 
 
 class OutboxRow(NamedTuple):
@@ -80,3 +96,14 @@ async def ask(
 ) -> list[bytes]:
     """Ask for descriptions of up to `limit` manifests of a repository, those after `after`, or of one; return of which."""
     return [row["digest"] for row in await conn.fetch(_ASK, repository_id, after, digest, limit)]
+
+
+async def ask_of_outdated(
+    conn: Connection, after: tuple[int, bytes], *, record_version: int, readers_version: int, limit: int
+) -> tuple[int, tuple[int, bytes]] | None:
+    """Ask for descriptions of those of the next `limit` manifests, of all repositories, that a lower version has described.
+
+    And of those that nobody has. Return of how many, and the (repository, digest) that was looked at last; None behind the end.
+    """
+    row = await conn.fetchrow(_ASK_OF_OUTDATED, *after, record_version, readers_version, limit)
+    return (row[2], (row[0], row[1])) if row is not None else None

@@ -7,10 +7,13 @@ from typing import Final
 
 from registry.db.pool import Connection
 
-_HAS_TENSORS: Final = """
-SELECT 1 FROM artifact_files f JOIN tensor_indexes t ON t.digest = f.blob
-WHERE f.repository_id = $1 AND f.digest = $2 LIMIT 1
+_OF_FILES: Final = """
+FROM artifact_files f JOIN tensor_indexes t ON t.digest = f.blob AND t.manner = f.manner AND t.path = f.inner_path
+WHERE f.repository_id = $1 AND f.digest = $2
 """
+_HAS_TENSORS: Final = f"SELECT 1 {_OF_FILES} LIMIT 1"
+_COUNT: Final = f"SELECT coalesce(sum(t.tensors), 0)::bigint {_OF_FILES}"
+_TENSORS: Final = f"SELECT f.path, t.content {_OF_FILES} ORDER BY f.path"
 _ADD: Final = """
 INSERT INTO publications (repository_id, subject, digest)
 SELECT repository_id, digest, $3 FROM manifests WHERE repository_id = $1 AND digest = $2 FOR KEY SHARE
@@ -23,6 +26,15 @@ _REMOVE: Final = "DELETE FROM publications WHERE repository_id = $1 AND subject 
 async def has_tensors(conn: Connection, *, repository_id: int, digest: bytes) -> bool:
     """Say whether tensors were found in an artifact's files."""
     return await conn.fetchval(_HAS_TENSORS, repository_id, digest) is not None
+
+
+async def tensors(
+    conn: Connection, *, repository_id: int, digest: bytes, most: int
+) -> tuple[int, Sequence[tuple[str, bytes]]]:
+    """Return how many tensors an artifact's files have, and by path their indexes; none where they are more than `most`."""
+    count: int = await conn.fetchval(_COUNT, repository_id, digest)
+    rows = await conn.fetch(_TENSORS, repository_id, digest) if 0 < count <= most else []
+    return count, [(row["path"], row["content"]) for row in rows]
 
 
 async def add(conn: Connection, digest: bytes, *, repository_id: int, subject: bytes) -> None:

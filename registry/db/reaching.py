@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from registry.db.rights import reach
+from registry.db.rights import on, path_of, reach
 
 
 class Reach(NamedTuple):
@@ -26,21 +26,11 @@ def seen(name: str) -> str:
 
     A one-segment name is granted below `library/`, and a credential's patterns are compared with names as they are.
     """
-    path = f"(CASE WHEN strpos({name}, '/') = 0 THEN 'library/' || {name} ELSE {name} END)"
-    return f"""
-    EXISTS (
-        SELECT FROM ({reach("$1::bigint")}) h
-        WHERE {path} = h.target OR (h.is_prefix AND starts_with({path}, h.target))
-    ) AND {within(name)}
-    """
+    return f"EXISTS (SELECT FROM ({reach('$1::bigint')}) e WHERE {on(path_of(name))}) AND {within(name)}"
 
 
 REACHED: Final = f"reached AS MATERIALIZED ({reach('$1::bigint')})"
 """What a statement that goes through many repositories begins with: WITH this, the targets from which a Reach may pull, and"""
 
-_PATH: Final = "CASE WHEN strpos(r.name, '/') = 0 THEN 'library/' || r.name ELSE r.name END"
-SEEN_BY_REACHED: Final = f"""
-EXISTS (SELECT FROM reached h WHERE {_PATH} = h.target OR (h.is_prefix AND starts_with({_PATH}, h.target)))
-AND {within("r.name")}
-"""
+SEEN_BY_REACHED: Final = f"EXISTS (SELECT FROM reached e WHERE {on(path_of('r.name'))}) AND {within('r.name')}"
 """the condition that it may see the repository `r`."""

@@ -17,6 +17,13 @@ class ReadingRow(NamedTuple):
     reading: dict[str, Any]
 
 
+class FoundReading(NamedTuple):
+    """What is kept of a blob, and its `size` in bytes as JSON; `reading` is None where more was kept than was asked for."""
+
+    size: int
+    reading: dict[str, Any] | None
+
+
 class TensorIndexRow(NamedTuple):
     """The tensors of a file of a blob: their number, and zstd-compressed MessagePack (registry.core.tensor_index)."""
 
@@ -24,34 +31,20 @@ class TensorIndexRow(NamedTuple):
     content: bytes
 
 
-class FileTensorsRow(NamedTuple):
-    """The tensors of a file: which blob's, read in which manner, and the file's path in it, "" where the blob is the file."""
-
-    digest: bytes
-    manner: str
-    path: str
-    content: bytes
-
-
 _FIND: Final = """
-SELECT r.digest, r.manner, r.reading
-FROM unnest($1::bytea[], $2::text[]) AS q(digest, manner)
-JOIN readings r ON r.digest = q.digest AND r.manner = q.manner AND r.version = $3
+SELECT digest, manner, size, CASE WHEN total <= $4 THEN reading END FROM (
+    SELECT q.digest, q.manner, s.size, r.reading, sum(s.size) OVER (ORDER BY q.place) AS total
+    FROM unnest($1::bytea[], $2::text[]) WITH ORDINALITY AS q(digest, manner, place)
+    JOIN readings r ON r.digest = q.digest AND r.manner = q.manner AND r.version = $3,
+    LATERAL (SELECT octet_length(r.reading::text)) AS s(size)
+) AS found
 """
 # A blob that was collected meanwhile is not there to be read, and nobody needs to know what was in it.
 _PUT: Final = """
 INSERT INTO readings (digest, manner, version, reading)
 SELECT digest, $2, $3, $4::jsonb FROM blobs WHERE digest = $1 FOR KEY SHARE
 ON CONFLICT (digest, manner) DO UPDATE SET version = EXCLUDED.version, reading = EXCLUDED.reading, read_at = now()
-RETURNING 1
-"""
-_TENSORS: Final = """
-SELECT digest, manner, path, content FROM (
-    SELECT t.digest, t.manner, t.path, t.content, sum(t.tensors) OVER () AS total
-    FROM (SELECT DISTINCT digest, manner FROM unnest($1::bytea[], $2::text[]) AS q(digest, manner)) q
-    JOIN tensor_indexes t ON t.digest = q.digest AND t.manner = q.manner
-) AS found
-WHERE total <= $3
+RETURNING octet_length(reading::text)
 """
 # What is the same as before keeps its digests, which took a full read; of an archive's file that doesn't say where it lies.
 _CLEAR: Final = """
@@ -64,25 +57,25 @@ ON CONFLICT DO NOTHING
 """
 
 
-async def tensor_indexes(conn: Connection, wanted: Sequence[tuple[bytes, str]], *, most: int) -> list[FileTensorsRow]:
-    """Return the tensors of the files of blobs, by (digest, manner); none where they are more than `most` together."""
+async def find(
+    conn: Connection, wanted: Sequence[tuple[bytes, str]], *, version: int, most: int
+) -> dict[tuple[bytes, str], FoundReading]:
+    """Return those of (digest, manner) that readers of `version` have read: in this order, the first `most` bytes of them."""
     digests, manners = [digest for digest, _ in wanted], [manner for _, manner in wanted]
-    return [FileTensorsRow(*row) for row in await conn.fetch(_TENSORS, digests, manners, most)]
+    rows = await conn.fetch(_FIND, digests, manners, version, most)
+    return {(row[0], row[1]): FoundReading(row[2], row[3] and json.loads(row[3])) for row in rows}
 
 
-async def find(conn: Connection, wanted: Sequence[tuple[bytes, str]], *, version: int) -> list[ReadingRow]:
-    """Return those of (digest, manner) that readers of `version` have read."""
-    digests, manners = [digest for digest, _ in wanted], [manner for _, manner in wanted]
-    rows = await conn.fetch(_FIND, digests, manners, version)
-    return [ReadingRow(row[0], row[1], json.loads(row[2])) for row in rows]
-
-
-async def put(conn: Connection, row: ReadingRow, *, version: int, tensor_indexes: Mapping[str, TensorIndexRow]) -> None:
-    """Keep what was read of a blob, and the tensors of its files by path, instead of what was kept before."""
+async def put(
+    conn: Connection, row: ReadingRow, *, version: int, tensor_indexes: Mapping[str, TensorIndexRow]
+) -> FoundReading:
+    """Keep what was read of a blob, and the tensors of its files by path, instead of what was kept before; return it."""
     content = json.dumps(row.reading, ensure_ascii=False)
-    if await conn.fetchval(_PUT, row.digest, row.manner, version, content) is None:
-        return
+    size = await conn.fetchval(_PUT, row.digest, row.manner, version, content)
+    if size is None:
+        return FoundReading(len(content.encode()), row.reading)
     await conn.execute(_CLEAR, row.digest, row.manner, [index.content for index in tensor_indexes.values()])
     if tensor_indexes:
         numbers, contents = zip(*tensor_indexes.values(), strict=True)
         await conn.execute(_PUT_TENSORS, row.digest, row.manner, list(tensor_indexes), list(numbers), list(contents))
+    return FoundReading(size, row.reading)

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from mediatypes.names import RepositoryName
 from registry.db.pool import Connection
 from registry.db.reaching import Reach, within
-from registry.db.rights import reach
+from registry.db.rights import on, path_of, reach
 
 
 class SummaryRow(NamedTuple):
@@ -49,9 +49,10 @@ SELECT name FROM (
 ) AS named
 ORDER BY name LIMIT $2
 """
-_MATCHING: Final = (
-    "SELECT id FROM repositories WHERE ($1::text IS NULL OR name = $1) AND starts_with(name, $2) ORDER BY id"
-)
+_MATCHING: Final = f"""
+SELECT r.id FROM repositories r, (SELECT $1::text AS target, $2::boolean AS is_prefix) e
+WHERE {on(path_of("r.name"))} ORDER BY r.id
+"""
 
 _SUMMARY: Final = """
 SELECT r.name, r.created_at, held.pushed_at, held.manifests,
@@ -123,6 +124,6 @@ async def summary(conn: Connection, *, repository_id: int) -> SummaryRow | None:
     return SummaryRow(*row) if row is not None else None
 
 
-async def matching(conn: Connection, *, name: RepositoryName | None, prefix: str) -> list[int]:
-    """Return the ids of the repository `name`, or of all whose names begin with `prefix`."""
-    return [row["id"] for row in await conn.fetch(_MATCHING, name, prefix)]
+async def matching(conn: Connection, target: str, *, is_prefix: bool) -> list[int]:
+    """Return the ids of the repositories that a target names, as of grants; all begin with the prefix ""."""
+    return [row["id"] for row in await conn.fetch(_MATCHING, target, is_prefix)]

@@ -54,8 +54,13 @@ LEFT JOIN LATERAL (SELECT id, rights_epoch FROM organisations WHERE name = q.org
 """from where: its questions `q` have a `principal_id` and an `organisation`."""
 
 
+def path_of(name: str) -> str:
+    """Return the path by which targets name a repository, always below an organisation; both are SQL."""
+    return f"(CASE WHEN strpos({name}, '/') = 0 THEN 'library/' || {name} ELSE {name} END)"
+
+
 def on(path: str) -> str:
-    """Return the condition that a grant `e` is on a path; both are SQL."""
+    """Return the condition that what has a target, `e`, is on a path; both are SQL."""
     return f"(e.target = {path} OR (e.is_prefix AND starts_with({path}, e.target)))"
 
 
@@ -114,12 +119,11 @@ _IS_ADMINISTRATOR: Final = "SELECT is_admin FROM principals WHERE id = $1 AND di
 
 def visible(name: str, principal_id: str) -> str:
     """Return the condition that a principal may pull from the repository of a name; both are SQL."""
-    path = f"CASE WHEN strpos({name}, '/') = 0 THEN 'library/' || {name} ELSE {name} END"
     return f"""
     EXISTS (
         SELECT FROM principals p
         WHERE p.id = {principal_id} AND p.disabled_at IS NULL AND (p.is_admin OR EXISTS (
-            SELECT FROM ({held_by(principal_id)}) e WHERE 'pull' = ANY(e.permissions) AND {on(path)})))
+            SELECT FROM ({held_by(principal_id)}) e WHERE 'pull' = ANY(e.permissions) AND {on(path_of(name))})))
     """
 
 

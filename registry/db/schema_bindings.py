@@ -12,7 +12,7 @@ from registry.db.pool import Connection
 from registry.db.rights import on
 
 
-class Bound(NamedTuple):
+class BoundSchema(NamedTuple):
     """The schema that is meant: without `minor` and `patch` the newest of a major version."""
 
     is_built_in: bool
@@ -28,7 +28,7 @@ class BindingKey(NamedTuple):
     target: str
     is_prefix: bool
     artifact_type: str
-    schema: Bound
+    schema: BoundSchema
 
 
 class BindingRow(NamedTuple):

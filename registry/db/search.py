@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
+from registry.db import rights
 from registry.db.conditions import LAST, Condition, RepositoryIs, Statement, Word
 from registry.db.pool import Connection
-from registry.db.rights import reach
+from registry.db.reaching import Reach
 
 RANKED: Final = 1000
 """Artifacts that have the words, of which the best are looked for: the newest so many."""
@@ -23,13 +24,6 @@ COUNTED: Final = 2000
 _FEW: Final = 200  # repositories, up to which it is cheaper to look each up than to ask of each artifact whose it is
 _LARGE: Final = 32 << 10  # bytes of a record, as it is stored, above which a list has only its plain fields
 _TAGS: Final = 100  # of an artifact, in a list
-
-
-class Reader(NamedTuple):
-    """Who asks: a principal, None for whoever may see all; of what he may see only what `within` names, where that is given."""
-
-    principal_id: int | None
-    within: tuple[Word, ...] | None = None
 
 
 class Place(NamedTuple):
@@ -83,7 +77,7 @@ def _reached(within: str = "true") -> str:
 
 
 _HOW_MUCH: Final = f"""
-WITH reach AS ({reach("$1::bigint")})
+WITH reach AS ({rights.reach("$1::bigint")})
 SELECT CASE WHEN EXISTS (SELECT FROM reach WHERE target = '' AND is_prefix) THEN -1
     ELSE (SELECT count(*) FROM ({_reached()} LIMIT {_FEW + 1}) AS found) END
 """
@@ -100,7 +94,7 @@ def words(repository: str, record: str) -> str:
 
 
 class _Visible(NamedTuple):
-    """What stands before a statement, and the conditions by which it finds nothing but what its reader may see.
+    """What stands before a statement, and the conditions by which it finds nothing but what its asker may see.
 
     `are_few`: it is by these that rows are to be looked up, and not in their order.
     """
@@ -110,21 +104,27 @@ class _Visible(NamedTuple):
     are_few: bool = False
 
 
-async def _visible(conn: Connection, statement: Statement, reader: Reader) -> _Visible:
-    """Return what a reader's statement has for that."""
-    if reader.principal_id is None and reader.within is None:
+async def _visible(conn: Connection, statement: Statement, reach: Reach) -> _Visible:
+    """Return what a statement has for that."""
+    if reach.principal_id is None and reach.names is None:
         return _Visible("", [])
-    within = statement.named("r.name", reader.within) if reader.within is not None else "true"
-    if reader.principal_id is None:
+    within = statement.named("r.name", _named(reach)) if reach.names is not None else "true"
+    if reach.principal_id is None:
         return _Visible("", [f"a.repository_id = ANY(ARRAY(SELECT r.id FROM repositories r WHERE {within}))"], True)
-    before = f"WITH reach AS MATERIALIZED ({reach(statement.value(reader.principal_id, 'bigint'))})"
-    much: int = await conn.fetchval(_HOW_MUCH, reader.principal_id)
-    if much < 0 and reader.within is None:
+    before = f"WITH reach AS MATERIALIZED ({rights.reach(statement.value(reach.principal_id, 'bigint'))})"
+    much: int = await conn.fetchval(_HOW_MUCH, reach.principal_id)
+    if much < 0 and reach.names is None:
         return _Visible(before, ["EXISTS (SELECT FROM reach WHERE target = '' AND is_prefix)"])
     ids = _reached(within)
     if much > _FEW:
         return _Visible(before, [f"(a.repository_id IN ({ids})) IS TRUE"])  # not a join: a set, made once
     return _Visible(before, [f"a.repository_id = ANY(ARRAY({ids}))"], True)
+
+
+def _named(reach: Reach) -> list[Word]:
+    """Return what a credential names."""
+    names = [Word(name, False) for name in reach.names or ()]
+    return names + [Word(prefix, True) for prefix in reach.prefixes or ()]
 
 
 def _are_in_few_repositories(conditions: Sequence[Condition]) -> bool:
@@ -141,14 +141,14 @@ def _newest(are_few: bool) -> str:
 
 
 async def page(
-    conn: Connection, conditions: Sequence[Condition], *, reader: Reader, after: Place | None, limit: int
+    conn: Connection, conditions: Sequence[Condition], *, reach: Reach, after: Place | None, limit: int
 ) -> list[FoundRow]:
     """Return up to `limit` artifacts that meet all conditions, those after a place: the newest first, or the best.
 
     Where words are asked for the best comes first, and of two as good the newer: of the newest RANKED that have them.
     """
     statement = Statement()
-    visible = await _visible(conn, statement, reader)
+    visible = await _visible(conn, statement, reach)
     statement.add(conditions)
     wanted = [*statement.conditions, *visible.conditions]
     order = _newest(visible.are_few or _are_in_few_repositories(conditions))
@@ -211,7 +211,7 @@ def _row(row: Any) -> FoundRow:
 
 
 async def facets(
-    conn: Connection, conditions: Sequence[Condition], *, reader: Reader, names: Sequence[str], most: int
+    conn: Connection, conditions: Sequence[Condition], *, reach: Reach, names: Sequence[str], most: int
 ) -> tuple[int, list[CountRow]]:
     """Return how many artifacts meet all conditions, and of each facet the `most` frequent values.
 
@@ -219,7 +219,7 @@ async def facets(
     list and group them; it wants a statement, in the same snapshot.
     """
     statement = Statement()
-    visible = await _visible(conn, statement, reader)
+    visible = await _visible(conn, statement, reach)
     statement.add(conditions)
     order = _newest(visible.are_few or _are_in_few_repositories(conditions))
     wanted = [*statement.conditions, *visible.conditions, *(f"a.words @@ ({query})" for query in statement.ranked)]

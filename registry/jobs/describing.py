@@ -15,12 +15,13 @@ from registry.jobs.working import Verb
 def describing(extraction: Extraction, publication: Publication, digests: Digests, jobs: Jobs) -> Verb:
     """Return what does such jobs."""
 
-    async def describe(job_id: int, begun: BegunJob) -> None:
+    async def describe(begun: BegunJob) -> None:
         async def also(conn: Connection) -> None:
-            await publication.ask(conn, begun.repository_id, begun.digest)
+            # In the order of kinds, in which the relay locks jobs, too.
+            await jobs.finish(conn, begun)
             await digests.ask(conn, begun.repository_id, begun.digest)
-            await jobs.finish(conn, job_id)
+            await publication.ask(conn, begun.repository_id, begun.digest)
 
-        await extraction.describe(begun.repository_id, begun.digest, tell=telling(jobs, job_id), also=also)
+        await extraction.describe(begun.repository_id, begun.digest, tell=telling(jobs, begun), also=also)
 
     return describe

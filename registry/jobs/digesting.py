@@ -12,12 +12,12 @@ from registry.jobs.working import Verb
 def digesting(digests: Digests, jobs: Jobs) -> Verb:
     """Return what does such jobs."""
 
-    async def digest(job_id: int, begun: BegunJob) -> None:
+    async def digest(begun: BegunJob) -> None:
         await digests.fill(
             begun.repository_id,
             begun.digest,
-            tell=telling(jobs, job_id),
-            also=lambda conn: jobs.finish(conn, job_id),
+            tell=telling(jobs, begun),
+            also=lambda conn: jobs.finish(conn, begun),
         )
 
     return digest

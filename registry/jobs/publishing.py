@@ -11,7 +11,7 @@ from registry.jobs.working import Verb
 def publishing(publication: Publication, jobs: Jobs) -> Verb:
     """Return what does such jobs."""
 
-    async def publish(job_id: int, begun: BegunJob) -> None:
-        await publication.publish(begun.repository_id, begun.digest, also=lambda conn: jobs.finish(conn, job_id))
+    async def publish(begun: BegunJob) -> None:
+        await publication.publish(begun.repository_id, begun.digest, also=lambda conn: jobs.finish(conn, begun))
 
     return publish

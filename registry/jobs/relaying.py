@@ -12,10 +12,13 @@ import structlog
 from registry import metrics
 from registry.core.jobs import Jobs
 from registry.core.outbox import BATCH, Outbox
+from registry.core.outdated import Outdated
 from registry.errors import RegistryError
 
 _INTERVAL: Final = 0.8  # seconds, with jitter less than the one that is promised
 _CARE: Final = 60.0  # seconds between looks at what the queue has lost and at what may be forgotten
+
+_PAGES: Final = 10  # of manifests that are looked through at a look, as long as none of them is outdated
 
 _log = structlog.get_logger("registry.jobs")
 
@@ -36,8 +39,13 @@ async def relay_forever(outbox: Outbox, wake: Callable[[], Awaitable[None]]) -> 
             await asyncio.sleep(_INTERVAL * random.uniform(0.75, 1.25))
 
 
-async def care_forever(outbox: Outbox, jobs: Jobs, forget_log: Callable[[], Awaitable[int]]) -> None:
-    """Until cancelled, put back what the queue has lost, count what is to be done, and forget what was done long ago."""
+async def care_forever(
+    outbox: Outbox, jobs: Jobs, outdated: Outdated, forget_log: Callable[[], Awaitable[int]]
+) -> None:
+    """Until cancelled, put back what the queue has lost, count what is to be done, and forget what was done long ago.
+
+    And ask for what an older version has described: of one batch of those at a time, so that no queue becomes long by it.
+    """
     while True:
         try:
             restored = await outbox.restore()
@@ -45,6 +53,9 @@ async def care_forever(outbox: Outbox, jobs: Jobs, forget_log: Callable[[], Awai
                 _log.warning("jobs were not in the queue any more and are put back", jobs=restored)
             for (kind, state), count in (await jobs.unfinished()).items():
                 metrics.set_jobs_unfinished(kind, state, count)
+            for _ in range(_PAGES):
+                if await outdated.ask() != 0:
+                    break
             while await jobs.forget():
                 pass
             while await forget_log():

@@ -7,11 +7,12 @@ from typing import Final
 
 from registry.core.extraction import Tell
 from registry.core.jobs import Jobs
+from registry.db.jobs import BegunJob
 
 _INTERVAL: Final = 1.0  # seconds between words of progress
 
 
-def telling(jobs: Jobs, job_id: int) -> Tell:
+def telling(jobs: Jobs, begun: BegunJob) -> Tell:
     """Return what a job's verb tells, however often; a word of it in a second is passed on."""
     told = time.monotonic()
 
@@ -19,6 +20,6 @@ def telling(jobs: Jobs, job_id: int) -> Tell:
         nonlocal told
         if time.monotonic() - told >= _INTERVAL:
             told = time.monotonic()
-            await jobs.tell(job_id, total=total, progress=progress)
+            await jobs.tell(begun, total=total, progress=progress)
 
     return tell

@@ -21,7 +21,7 @@ from pgqueuer.domain.errors import RetryRequested
 from pgqueuer.domain.models import Job
 
 from registry import metrics
-from registry.core.jobs import MOST_ATTEMPTS, Jobs
+from registry.core.jobs import MOST_ATTEMPTS, Jobs, JobTaken
 from registry.db.jobs import BegunJob
 from registry.db.pool import Database
 from registry.db.queue import QueueDriver, queries
@@ -38,8 +38,8 @@ _RESTART: Final = 2.0  # seconds after the queue could not be read
 
 _log = structlog.get_logger("registry.jobs")
 
-Verb = Callable[[int, BegunJob], Awaitable[None]]
-"""Does a job, by its id, and finishes it in the transaction that keeps the result."""
+Verb = Callable[[BegunJob], Awaitable[None]]
+"""Does a job, and finishes it in the transaction that keeps the result."""
 
 
 class Worker:
@@ -120,29 +120,38 @@ class _Handler:
 
     async def __call__(self, queued: Job) -> None:
         """Do a job, once more if need be."""
-        job_id = int(queued.payload or b"0")
         started = time.perf_counter()
         try:
-            begun = await self._jobs.begin(job_id)
+            begun = await self._jobs.begin(int(queued.payload or b"0"))
             if begun is None:
                 return
-            outcome = await self._outcome(job_id, begun)
+            outcome = await self._outcome(begun)
         except RegistryError as error:
             raise RetryRequested(timedelta(seconds=_RESTART), str(error)) from error
         metrics.observe_job(self._kind, outcome, time.perf_counter() - started)
         if outcome == "back":
             raise RetryRequested(timedelta(0), "the worker ends")
+        if outcome == "taken":
+            # PgQueuer strikes off what has ended, whoever does it now: put off, it is there for others if that one ends, too.
+            raise RetryRequested(timedelta(seconds=_LAST_DELAY), "another worker does it")
         if outcome == "again":
             delay = min(_FIRST_DELAY * 2 ** (begun.attempts - 1), _LAST_DELAY)
             raise RetryRequested(timedelta(seconds=delay * random.uniform(0.75, 1.25)), "it failed")
 
-    async def _outcome(self, job_id: int, begun: BegunJob) -> str:
+    async def _outcome(self, begun: BegunJob) -> str:
         """Do a job, and note what became of it."""
+        try:
+            return await self._noted(begun)
+        except JobTaken:
+            _log.warning("a job was taken over by another worker while it was done", kind=self._kind, job=begun.id)
+            return "taken"
+
+    async def _noted(self, begun: BegunJob) -> str:
         if begun.attempts > MOST_ATTEMPTS:
-            _log.error("a job has ended its worker too often", kind=self._kind, job=job_id)
-            await self._jobs.fail(job_id, f"its worker ended without a word, {MOST_ATTEMPTS} times")
+            _log.error("a job has ended its worker too often", kind=self._kind, job=begun.id)
+            await self._jobs.fail(begun, f"its worker ended without a word, {MOST_ATTEMPTS} times")
             return "failed"
-        work = asyncio.ensure_future(self._verb(job_id, begun))
+        work = asyncio.ensure_future(self._verb(begun))
         leaving = asyncio.ensure_future(self._leaving.wait())
         try:
             await asyncio.wait([work, leaving], return_when=asyncio.FIRST_COMPLETED)
@@ -152,22 +161,24 @@ class _Handler:
                 work.cancel()
                 await asyncio.wait([work])
         if work.cancelled():
-            await self._jobs.back(job_id)
+            await self._jobs.back(begun)
             return "back"
         error = work.exception()
-        return "done" if error is None else await self._repeated(job_id, begun, error)
+        return "done" if error is None else await self._repeated(begun, error)
 
-    async def _repeated(self, job_id: int, begun: BegunJob, error: BaseException) -> str:
+    async def _repeated(self, begun: BegunJob, error: BaseException) -> str:
+        if isinstance(error, JobTaken):
+            raise error
         is_known = isinstance(error, (RegistryError, StorageError))
         # Whoever may pull reads this; what a foreign exception says may name what is not his: the log has it.
         said = str(error) if is_known else f"it fails at a defect of the registry ({type(error).__name__})"
         if not is_known:
-            _log.error("a job failed", kind=self._kind, job=job_id, exc_info=error)
+            _log.error("a job failed", kind=self._kind, job=begun.id, exc_info=error)
         if begun.attempts >= MOST_ATTEMPTS:
-            _log.warning("a job failed and is left", kind=self._kind, job=job_id, error=said)
-            await self._jobs.fail(job_id, said)
+            _log.warning("a job failed and is left", kind=self._kind, job=begun.id, error=said)
+            await self._jobs.fail(begun, said)
             return "failed"
-        await self._jobs.again(job_id, said)
+        await self._jobs.again(begun, said)
         return "again"
 
 

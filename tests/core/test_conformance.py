@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 import asyncpg
 import pytest
@@ -15,12 +16,12 @@ from mediatypes.oci import IMAGE_INDEX, IMAGE_MANIFEST
 from registry.core import ready_schemas
 from registry.core.access import CredentialKind
 from registry.core.audit import Actor
-from registry.core.conformance import Mode, deciding
+from registry.core.conformance import Conformance, Mode, deciding
 from registry.core.identities import Identities
 from registry.core.manifests import PushedManifest
 from registry.core.schemas import Schemas
 from registry.core.services import Services
-from registry.db.pool import Database
+from registry.db.pool import Connection, Database
 from registry.db.schema_bindings import CoveringRow
 from registry.db.violations import NonconformingRow
 from registry.errors import (
@@ -33,6 +34,8 @@ from registry.errors import (
 )
 from tests.core.support import push_blob
 from tests.schemas.making import written
+
+T = TypeVar("T")
 
 ACTOR = Actor(None, "local:tester", CredentialKind.LOCAL)
 NAME = RepositoryName("acme/models/bert")
@@ -245,6 +248,41 @@ async def test_records_are_judged_afterwards_and_refuse_nothing(services: Servic
     assert await recorded(services, pushed.digest) == []
     with pytest.raises(ManifestUnknown):
         await services.conformance.judge_record(NAME, Digest.of(b"none"), fine, artifact_type=TYPE)
+
+
+class Unbinding(Database):
+    """Unbinds and removes a schema just before it is looked up."""
+
+    def __init__(self, url: str, schemas: Schemas) -> None:
+        super().__init__(url, size=2, timeout=10)
+        self._schemas = schemas
+
+    async def read(self, name: str, work: Callable[[Connection], Awaitable[T]]) -> T:
+        if name == "find_schemas":
+            await self._schemas.unbind(NAME, "acme/recorded/1.0.0", actor=ACTOR)
+            await self._schemas.remove("acme/recorded/1.0.0", actor=ACTOR)
+        return await super().read(name, work)
+
+
+@pytest.mark.parametrize("judged", ["a record", "a sample"])
+async def test_what_is_unbound_and_removed_while_something_is_judged_judges_nothing(
+    services: Services, schemas: Schemas, database_url: str, judged: str
+) -> None:
+    part = "record" if judged == "a record" else "annotations"
+    await schemas.add(written("acme/recorded", x_applies_to=part, required=["owner"]), actor=ACTOR)
+    digest = (await push(services)).digest
+    content = (await services.manifests.resolve(NAME, digest)).content
+    await schemas.bind(NAME, "acme/recorded/1.0.0", Mode.ENFORCE, actor=ACTOR)
+    db = Unbinding(database_url, schemas)
+    await db.open()
+    conformance = Conformance(db, services.blobs)
+    try:
+        if judged == "a record":
+            assert await conformance.judge_record(NAME, digest, {"kind": "model"}, artifact_type=TYPE) == []
+        else:
+            assert (await conformance.sample(NAME, content, media_type=IMAGE_MANIFEST, by=None)).found == []
+    finally:
+        await db.close()
 
 
 def row(target: str, *, is_prefix: bool = True, artifact_type: str = "", mode: str = "enforce") -> CoveringRow:

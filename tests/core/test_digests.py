@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import hashlib
 import json
@@ -18,6 +19,7 @@ from registry.core import comparisons as comparisons_module
 from registry.core import digests as digests_module
 from registry.core import extraction as extraction_module
 from registry.core import tensor_index
+from registry.core import tensors as tensors_module
 from registry.core.access import EVERYONE
 from registry.core.comparison import Comparison
 from registry.core.comparisons import Comparisons, Referenced
@@ -29,7 +31,8 @@ from registry.core.outbox import Outbox
 from registry.core.pace import Pace
 from registry.core.publication import Publication
 from registry.core.services import Services
-from registry.core.switches import Switch, Switches, SwitchTarget
+from registry.core.subjects import parse_target
+from registry.core.switches import Switch, Switches
 from registry.core.tensors import Tensors, Wanted
 from registry.db.jobs import BegunJob
 from registry.db.pool import Database
@@ -43,6 +46,7 @@ from tests.actors import OPERATOR
 from tests.core.support import NAME, WrappedStore
 from tests.core.test_extraction import push, tar
 from tests.core.test_pace import Clock
+from tests.jobs.support import eventually, someone_waits
 
 Sql = asyncpg.Connection
 TAR = "application/vnd.oci.image.layer.v1.tar"
@@ -94,16 +98,15 @@ class Work:
         self.clock = Clock()
         self.jobs = Jobs(db)
         extraction = Extraction(db, store, sandbox, services.conformance)
-        publication = Publication(db, extraction, services.blobs, services.uploads, services.manifests, enqueue)
+        publication = Publication(db, services.blobs, services.uploads, services.manifests, enqueue)
         digests = Digests(db, self.store, enqueue, Pace(1000, clock=self.clock, sleep=self.clock.sleep))
-        self._verbs = {
+        self.verbs = {
             "describe": describing(extraction, publication, digests, self.jobs),
             DIGEST: digesting(digests, self.jobs),
         }
 
     async def switch(self, target: str, *, is_on: bool = True) -> None:
-        parsed = SwitchTarget(target.removesuffix("*"), target.endswith("*"))
-        await Switches(self.db).decide(Switch.DIGESTS, parsed, is_on=is_on, actor=OPERATOR)
+        await Switches(self.db).decide(Switch.DIGESTS, target, is_on=is_on, actor=OPERATOR)
 
     async def describe(self) -> None:
         """Describe what was pushed."""
@@ -119,7 +122,7 @@ class Work:
         for row in rows:
             begun = await self.jobs.begin(row["id"])
             assert begun is not None
-            await self._verbs[kind](row["id"], begun)
+            await self.verbs[kind](begun)
         return len(rows)
 
     async def attempt(self) -> BegunJob:
@@ -127,7 +130,7 @@ class Work:
         job_id = await self.sql.fetchval("SELECT id FROM jobs WHERE kind = $1", DIGEST)
         begun = await self.jobs.begin(job_id)
         assert begun is not None
-        await self._verbs[DIGEST](job_id, begun)
+        await self.verbs[DIGEST](begun)
         return begun
 
     async def digests(self) -> list[dict[str, str | None]]:
@@ -213,6 +216,39 @@ async def test_digests_that_others_have_asked_for_are_not_told(work: Work, servi
     assert [found.sha256 for _, found in listed.items] == [None] * 3
 
 
+async def test_what_has_too_many_files_with_tensors_is_not_compared(
+    work: Work, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(comparisons_module, "_MOST_INDEXES", 1)
+    one = await push(services, {"model.safetensors": BASE, "README.md": b"# one"}, tag="one")
+    two = await push(services, {"model.safetensors": BASE, "more.safetensors": model(more=b"m")}, tag="two")
+    await work.describe()
+    assert (await compared(work, one, one)).tensors.unchanged_total == 3
+    for before, after in ((one, two), (two, one)):
+        with pytest.raises(RequestInvalid, match=f"{two} has more than 1 files with tensors"):
+            await compared(work, before, after)
+
+
+@pytest.mark.parametrize("most", [1, 3, 5])
+async def test_a_page_of_tensors_ends_where_many_were_looked_through_and_the_next_goes_on_there(
+    work: Work, services: Services, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(tensors_module, "_LOOKED_THROUGH", most)
+    monkeypatch.setattr(tensors_module, "_FILES_AT_ONCE", 2)
+    files = {f"{name}.safetensors": BASE for name in "abcd"} | {"e.safetensors": model(last=b"l")}
+    one = await push(services, files, tag="one")
+    await work.describe()
+    found, after, pages = [], "", 0
+    while pages == 0 or after:
+        page = await Tensors(work.db, Files(work.db, work.store)).page(
+            NAME, one, Wanted(prefix="last"), after=after, limit=10, caller=EVERYONE
+        )
+        found += [(path, one.tensor.name) for path, one in page.items]
+        after, pages = page.next_after or "", pages + 1
+    assert found == [("e.safetensors", "last")]
+    assert pages == {1: 5, 3: 3, 5: 3}[most]
+
+
 async def test_what_has_too_many_tensors_is_not_compared(
     work: Work, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -239,16 +275,16 @@ async def test_switching_on_asks_for_what_is_there_and_lacks_digests(work: Work,
     await push(services, {"model.safetensors": BASE}, tag="base")
     await work.describe()
     requests = DigestRequests(work.db)
-    assert await requests.ask(SwitchTarget(NAME, is_prefix=False)) == 0
+    assert await requests.ask(parse_target(NAME)) == 0
     await work.switch("team/*")
-    assert await requests.ask(SwitchTarget("team/", is_prefix=True)) == 1
+    assert await requests.ask(parse_target("team")) == 1
     await Outbox(work.db, enqueue).relay()
     assert await work.digest() == 1
     assert await work.digests() == [expected(TENSORS)]
-    assert await requests.ask(SwitchTarget("", is_prefix=True)) == 0
+    assert await requests.ask(parse_target("team/*")) == 0
     await work.switch(NAME, is_on=False)
     await sql.execute("UPDATE tensor_indexes SET digests = NULL")
-    assert await requests.ask(SwitchTarget("", is_prefix=True)) == 0
+    assert await requests.ask(parse_target("team/*")) == 0
 
 
 async def test_more_artifacts_than_are_looked_at_in_one_go_are_asked_for(
@@ -259,7 +295,7 @@ async def test_more_artifacts_than_are_looked_at_in_one_go_are_asked_for(
         await push(services, {"model.safetensors": model(a=bytes([number]))}, tag=f"v{number}")
     await work.describe()
     await work.switch(NAME)
-    assert await DigestRequests(work.db).ask(SwitchTarget(NAME, is_prefix=False)) == 4
+    assert await DigestRequests(work.db).ask(parse_target(NAME)) == 4
 
 
 async def test_what_was_switched_off_meanwhile_is_not_read(work: Work, services: Services) -> None:
@@ -326,6 +362,27 @@ async def test_a_blob_that_has_gone_meanwhile_is_let_be(work: Work, services: Se
     assert await work.digests() == []
 
 
+async def test_a_description_locks_its_own_job_before_those_that_follow_it_as_relays_do(
+    work: Work, services: Services, sql: Sql
+) -> None:
+    await work.switch("team/*")
+    await push(services, {"model.safetensors": BASE})
+    await Outbox(work.db, enqueue).relay()
+    await sql.execute(
+        "INSERT INTO jobs (kind, repository_id, digest, state) SELECT $1, repository_id, digest, 'running' FROM jobs",
+        DIGEST,
+    )
+    async with sql.transaction():
+        begun = await work.jobs.begin(await sql.fetchval("SELECT id FROM jobs WHERE kind = 'describe'"))
+        assert begun is not None
+        await sql.execute("SELECT FROM jobs WHERE kind = 'describe' FOR UPDATE")
+        description = asyncio.create_task(work.verbs["describe"](begun))
+        await eventually(lambda: someone_waits(sql))
+        await sql.execute("SELECT FROM jobs WHERE kind = $1 FOR UPDATE NOWAIT", DIGEST)
+    await description
+    assert await sql.fetchval("SELECT is_asked_again FROM jobs WHERE kind = $1", DIGEST)
+
+
 async def test_what_is_read_counts_against_the_rate(work: Work, services: Services) -> None:
     await work.switch(NAME)
     await push(services, {"model.safetensors": BASE})
@@ -372,7 +429,7 @@ async def test_tensors_that_overlap_are_digested_unless_too_many_do(
     known = {"all": BASE[begin : begin + 10], "part": BASE[begin + 3 : begin + 8]} if most == 2 else {}
     assert await work.digests() == [dict.fromkeys(("all", "part", "gone", "beyond")) | expected(known)]
     assert len(work.store.reads) == most - 1
-    assert await DigestRequests(work.db).ask(SwitchTarget(NAME, is_prefix=False)) == 0  # not again and again
+    assert await DigestRequests(work.db).ask(parse_target(NAME)) == 0  # not again and again
 
 
 async def test_an_index_that_was_replaced_meanwhile_keeps_no_digests_of_the_one_before(

@@ -5,15 +5,19 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import posixpath
 import struct
 import tarfile
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
 import pytest
 
 from mediatypes.digest import Digest
+from mediatypes.models.artifact import Artifact, Description
+from mediatypes.models.formats import recognise
 from mediatypes.oci import IMAGE_INDEX, IMAGE_MANIFEST
 from registry.compose.verbs import create_services
 from registry.config import Settings
@@ -25,7 +29,7 @@ from registry.core.extraction import Extraction
 from registry.core.identities import Identities
 from registry.core.schemas import Schemas
 from registry.core.services import Services
-from registry.db import outbox
+from registry.db import described, outbox
 from registry.db.pool import Connection, Database
 from registry.sandbox import Sandbox
 from registry.storage.base import BlobStore
@@ -121,6 +125,7 @@ async def push(
     return await push_manifest(services, json.dumps(manifest).encode(), tag)
 
 
+HARMFUL = b"cos\nsystem\n(S'true'\ntR."  # a pickle that runs a command when it is loaded
 WEIGHTS = safetensors(embed=("BF16", [100, 8]), norm=("F32", [8]))
 CONFIG = json.dumps(
     {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "max_position_embeddings": 4096}
@@ -185,6 +190,49 @@ async def test_files_in_archives_are_read_where_they_are(
     expanded = layer if packing == "tar" else gzip.decompress(layer)
     assert expanded[start : start + rows[1]["size"]] == WEIGHTS
     assert await sql.fetchval("SELECT path FROM tensor_indexes") == "model.safetensors"
+
+
+@pytest.mark.parametrize("directory", ["", "models/first"])
+async def test_what_was_read_of_a_file_is_found_by_its_path_in_the_artifact_wherever_it_lies(
+    directory: str,
+    extraction: Extraction,
+    services: Services,
+    sql: Sql,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def recognised(artifact: Artifact) -> tuple[Any, Description]:
+        """Return what a format says of an artifact whose archives lie in a directory."""
+        form, found = recognise(artifact)
+        layers = [replace(one, path=one.path or directory) for one in found.layers]
+        return form, replace(found, layers=layers)
+
+    monkeypatch.setattr(extraction_module, "recognise", recognised)
+    archive = tar(model__safetensors=WEIGHTS, first__pkl=HARMFUL)
+    long = f"{'d' * 1020}.pkl"
+    layers = []
+    for name, content in (("", archive), (long, HARMFUL), ("own.safetensors", WEIGHTS)):
+        blob = await push_blob(services, content)
+        packing = "application/octet-stream" if name else "application/vnd.oci.image.layer.v1.tar"
+        layers.append({"mediaType": packing, "digest": str(blob), "size": len(content), "annotations": {TITLE: name}})
+    digest = await push(services, {}, layers=layers)
+    await describe(extraction, sql, digest)
+    place = {"repository_id": await sql.fetchval("SELECT id FROM repositories"), "digest": digest.to_bytes()}
+    inside = [posixpath.join(directory, name) for name in ("first.pkl", "model.safetensors")]
+    tensors = await database.read(
+        "look",
+        lambda conn: described.tensors(conn, since="", path=None, limit=9, with_digests=False, **place),
+    )
+    assert [(row.path, row.tensors) for row in tensors] == [(inside[1], 2), ("own.safetensors", 2)]
+    findings = await database.read("look", lambda conn: described.findings(conn, limit=9, **place))
+    assert {(one.path, one.level) for one in findings} == {(inside[0], "dangerous"), (long, "dangerous")}
+    read = await database.read("look", lambda conn: described.read_of_files(conn, after="", limit=9, **place))
+    assert {path: (file or {}).get("format") for path, file in read} == {
+        inside[0]: "pickle",
+        inside[1]: "safetensors",
+        long: "pickle",
+        "own.safetensors": "safetensors",
+    }
 
 
 async def test_shards_of_a_model_are_counted_together(extraction: Extraction, services: Services, sql: Sql) -> None:

@@ -21,10 +21,10 @@ from registry.core.jobs import PUBLISH, Jobs
 from registry.core.pace import Pace
 from registry.core.publication import Publication
 from registry.core.services import Services
-from registry.core.switches import Switch, Switches, SwitchTarget
-from registry.db import switches
+from registry.core.switches import Switch, Switches
+from registry.db import publications, switches
 from registry.db.jobs import BegunJob
-from registry.db.pool import Database
+from registry.db.pool import Connection, Database
 from registry.db.queue import enqueue
 from registry.jobs.describing import describing
 from registry.jobs.publishing import publishing
@@ -53,14 +53,12 @@ class Work:
         self._jobs = Jobs(db)
         self._extraction = Extraction(db, store, sandbox, services.conformance)
         self._digests = Digests(db, store, enqueue, Pace(1_000_000_000))
-        self.publication = Publication(
-            db, self._extraction, services.blobs, services.uploads, services.manifests, enqueue
-        )
+        self.publication = Publication(db, services.blobs, services.uploads, services.manifests, enqueue)
 
     async def describe(self, sql: Sql, digest: Digest) -> None:
         await sql.execute("DELETE FROM outbox")
         job = await self._job(sql, "describe", digest)
-        await describing(self._extraction, self.publication, self._digests, self._jobs)(*job)
+        await describing(self._extraction, self.publication, self._digests, self._jobs)(job)
 
     async def publish(self, sql: Sql) -> int:
         """Do what is to be published, and return how many jobs that were."""
@@ -68,10 +66,10 @@ class Work:
         for row in rows:
             begun = await self._jobs.begin(row["id"])
             assert begun is not None
-            await publishing(self.publication, self._jobs)(row["id"], begun)
+            await publishing(self.publication, self._jobs)(begun)
         return len(rows)
 
-    async def _job(self, sql: Sql, kind: str, digest: Digest) -> tuple[int, BegunJob]:
+    async def _job(self, sql: Sql, kind: str, digest: Digest) -> BegunJob:
         job_id = await sql.fetchval(
             "INSERT INTO jobs (kind, repository_id, digest) SELECT $1, repository_id, digest FROM manifests"
             " WHERE digest = $2 RETURNING id",
@@ -80,7 +78,7 @@ class Work:
         )
         begun = await self._jobs.begin(job_id)
         assert begun is not None
-        return job_id, begun
+        return begun
 
 
 @pytest.fixture
@@ -89,8 +87,7 @@ def work(database: Database, store: BlobStore, sandbox: Sandbox, services: Servi
 
 
 async def decide(db: Database, target: str, *, is_on: bool = True) -> None:
-    parsed = SwitchTarget(target.removesuffix("*"), target.endswith("*"))
-    await Switches(db).decide(Switch.PUBLISH, parsed, is_on=is_on, actor=OPERATOR)
+    await Switches(db).decide(Switch.PUBLISH, target, is_on=is_on, actor=OPERATOR)
 
 
 async def referrers(services: Services, subject: Digest) -> list[dict[str, Any]]:
@@ -179,14 +176,14 @@ async def test_nothing_is_published_of_what_is_gone(
     await decide(database, NAME)
     digest = await push(services, {"model.safetensors": WEIGHTS})
     await work.describe(sql, digest)
-    read = Extraction.tensors
+    read = publications.tensors
 
-    async def delete(self: Extraction, *place: Any, **more: Any) -> Any:
-        found = await read(self, *place, **more)
+    async def delete(conn: Connection, **more: Any) -> Any:
+        found = await read(conn, **more)
         await services.manifests.delete(NAME, digest)
         return found
 
-    monkeypatch.setattr(Extraction, "tensors", delete)
+    monkeypatch.setattr(publications, "tensors", delete)
     assert await work.publish(sql) == 1
     assert await sql.fetchval("SELECT count(*) FROM manifests") == 0
     assert await sql.fetchval("SELECT count(*) FROM publications") == 0
@@ -198,10 +195,12 @@ async def test_nothing_is_published_of_what_is_gone(
     [
         ((), False),
         ((("team/*", True), ("team/model", False)), False),
-        ((("*", False), ("team/*", True)), True),
+        ((("team", False), ("team/m*", True)), True),
         ((("team/model*", True), ("team/*", False)), True),
         ((("team/model*", False), ("team/model", True)), True),
         ((("team/model", True), ("team/model", False)), False),
+        ((("team", True),), True),
+        ((("library/model", True), ("other", True)), False),
         ((("team/mod", True), ("team/model/more*", True)), False),
     ],
 )
@@ -261,6 +260,20 @@ async def test_files_in_archives_have_the_paths_that_they_have_in_the_artifact(
     (referrer,) = await referrers(services, digest)
     path = await sql.fetchval("SELECT path FROM artifact_files")
     assert [file["path"] for file in (await index_of(services, referrer))["files"]] == [path]
+
+
+async def test_nothing_is_asked_for_where_a_blob_has_tensors_only_as_another_artifact_reads_it(
+    work: Work, services: Services, sql: Sql, database: Database
+) -> None:
+    await decide(database, NAME)
+    await Switches(database).decide(Switch.DIGESTS, NAME, is_on=True, actor=OPERATOR)
+    layer = tar(model__safetensors=WEIGHTS)
+    unpacked = await push(services, {"all": layer}, media_type="application/vnd.oci.image.layer.v1.tar")
+    as_it_is = await push(services, {"all.tar": layer}, tag="file")
+    for digest, asked in ((unpacked, ["digest", "publish"]), (as_it_is, [])):
+        await work.describe(sql, digest)
+        rows = await sql.fetch("DELETE FROM jobs WHERE kind <> 'describe' RETURNING kind")
+        assert sorted(row["kind"] for row in rows) == asked
 
 
 async def test_nothing_is_published_of_a_blob_that_another_repository_holds(

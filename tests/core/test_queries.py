@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.core.query.facets import FACETS, Shape
+from registry.core.query.facets import FACETS, FacetType
 from registry.core.query.parsing import LONGEST, parse
 from registry.core.query.terms import Anything, Interval, Item, Term, Text, Word
 from registry.errors import QueryInvalid
@@ -152,7 +152,7 @@ def test_what_can_not_be_read_is_told_with_its_place_and_what_to_do(
 
 @pytest.mark.parametrize("facet", FACETS.values(), ids=lambda facet: facet.name)
 def test_the_example_of_a_facet_is_a_value_of_it(facet: Any) -> None:
-    name = "metric.accuracy" if facet.shape is Shape.METRIC else facet.name
+    name = "metric.accuracy" if facet.type is FacetType.METRIC else facet.name
     assert items(f"{name}:{facet.example}")
 
 

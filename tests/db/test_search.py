@@ -14,14 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from registry.core.access import ANONYMOUS, EVERYONE, PULL, Bound, Caller
+from registry.core.access import ANONYMOUS, DELETE, EVERYONE, PULL, Bound, Caller
 from registry.core.query.parsing import parse
 from registry.core.search import Search, conditions_of
 from registry.db import search
 from registry.db.pool import Database
+from registry.db.reaching import Reach
 from registry.db.replicas import Replicas
-from registry.db.search import Reader
-from registry.errors import CatalogDenied, PageInvalid, QueryInvalid
+from registry.errors import PageInvalid, QueryInvalid
 from tests.artifacts import Made, add
 from tests.cluster import Cluster
 from tests.db import naive_search
@@ -91,7 +91,7 @@ class Filled:
     def search(self) -> Search:
         return Search(self.db, Replicas(self.db))
 
-    def ids(self, query: str, reader: Reader, limit: int = 1000) -> list[int]:
+    def ids(self, query: str, reach: Reach, limit: int = 1000) -> list[int]:
         """Return what is found, asked for page by page."""
         conditions = conditions_of(parse(query, NOW))
 
@@ -99,7 +99,7 @@ class Filled:
             found: list[int] = []
             after = None
             while True:
-                find = partial(search.page, conditions=conditions, reader=reader, after=after, limit=limit)
+                find = partial(search.page, conditions=conditions, reach=reach, after=after, limit=limit)
                 rows = await self.db.read("search", find)
                 found += [row.id for row in rows]
                 if len(rows) < limit:
@@ -250,11 +250,11 @@ QUERIES = st.lists(st.builds(lambda sign, item: sign + item, one_of("", "", "", 
 def test_postgresql_finds_what_python_does(filled: Filled, query: str, who: str, looked_up: bool) -> None:
     seen = filled.made if who in ("all", "root") else [one for one in filled.made if may_see(who, one.repository)]
     expected = [one.id for one in naive_search.found(parse(query, NOW), seen)]
-    reader = Reader(None) if who == "all" else Reader(filled.users[who])
+    reach = Reach(None) if who == "all" else Reach(filled.users[who])
     before = search._FEW
     try:
         search._FEW = before if looked_up else -1
-        found = filled.ids(query, reader)
+        found = filled.ids(query, reach)
     finally:
         search._FEW = before
     if parse(query, NOW).is_ranked:
@@ -266,8 +266,8 @@ def test_postgresql_finds_what_python_does(filled: Filled, query: str, who: str,
 @settings(max_examples=30, deadline=None)
 @given(QUERIES)
 def test_pages_have_each_artifact_once(filled: Filled, query: str) -> None:
-    whole = filled.ids(query, Reader(None))
-    assert filled.ids(query, Reader(None), limit=3) == whole
+    whole = filled.ids(query, Reach(None))
+    assert filled.ids(query, Reach(None), limit=3) == whole
     digests = filled.pages(query, EVERYONE, 3)
     assert digests == filled.pages(query, EVERYONE, 1000)
     assert len(set(digests)) == len(digests)
@@ -280,7 +280,7 @@ def test_pages_have_each_artifact_once(filled: Filled, query: str) -> None:
 )
 def test_whatever_can_be_read_can_be_asked(filled: Filled, text: str, facet: str) -> None:
     with contextlib.suppress(QueryInvalid):
-        filled.ids(f"{facet}{text}", Reader(None))
+        filled.ids(f"{facet}{text}", Reach(None))
         filled.runner.run(filled.search.facets(f"{facet}{text}", caller=EVERYONE))
 
 
@@ -288,12 +288,12 @@ def test_whatever_can_be_read_can_be_asked(filled: Filled, text: str, facet: str
     "query", ["a" * 900, "label:" + "ß" * 900, '"' + "a b " * 200 + '"', "label:'\\:*", "1'*", "repo:a'*"]
 )
 def test_odd_queries_can_be_asked(filled: Filled, query: str) -> None:
-    assert filled.ids(query, Reader(None)) == []
+    assert filled.ids(query, Reach(None)) == []
 
 
 def test_the_random_queries_find_something(filled: Filled) -> None:
-    assert len(filled.ids("llama", Reader(None))) > 10
-    assert 0 < len(filled.ids("framework:pytorch params:7B", Reader(None))) < 40
+    assert len(filled.ids("llama", Reach(None))) > 10
+    assert 0 < len(filled.ids("framework:pytorch params:7B", Reach(None))) < 40
 
 
 def test_a_credential_that_is_limited_finds_what_it_names(filled: Filled) -> None:
@@ -304,10 +304,15 @@ def test_a_credential_that_is_limited_finds_what_it_names(filled: Filled) -> Non
         "repo:acme/bert", EVERYONE, 100
     )
     assert filled.pages("", Caller(None, "elsewhere", bound), 100) == found
-    with pytest.raises(CatalogDenied):
-        filled.pages("", Caller(filled.users["root"], "root", Bound({}, catalog=False)), 100)
-    everything = Caller(filled.users["root"], "root", Bound({}, catalog=True))
-    assert len(filled.pages("", everything, 100)) == len(filled.made)
+    everything = Bound({}, catalog=False, prefixes={"": PULL})
+    assert len(filled.pages("", Caller(filled.users["root"], "root", everything), 100)) == len(filled.made)
+
+
+@pytest.mark.parametrize("bound", [Bound({}, False), Bound({}, True), Bound({"acme/bert": DELETE}, True)])
+def test_a_credential_that_permits_no_pull_finds_nothing(filled: Filled, bound: Bound) -> None:
+    for caller in (Caller(filled.users["root"], "root", bound), Caller(None, "elsewhere", bound)):
+        assert filled.pages("", caller, 100) == []
+        assert filled.runner.run(filled.search.facets("", caller=caller)).counted == 0
 
 
 def test_the_anonymous_find_what_is_public(filled: Filled) -> None:

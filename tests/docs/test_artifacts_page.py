@@ -5,18 +5,15 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
-import pytest
-
+from conformance.tools import path_of
 from tests.docs.commands import ROOT, blocks, environment, listening
-from tests.docs.test_commands import BIN, oras, run
+from tests.docs.test_commands import BIN, run
+from tests.tools import needed
 
 
 def test_an_artifact_is_looked_into(tmp_path: Path) -> None:
-    program = oras()
-    if program is None:
-        pytest.skip("oras is not here: `python -m conformance tools oras` builds it")
     env = environment(BLACKLAKE_PORT=0, BLACKLAKE_DATA_DIR=tmp_path / "data", HOME=tmp_path)
-    env["PATH"] = f"{program.parent}:{BIN}:{env['PATH']}"
+    env["PATH"] = f"{needed(path_of, 'oras').parent}:{BIN}:{env['PATH']}"
     with listening(f"exec {BIN}/blacklake serve", tmp_path, env, tmp_path / "log") as port:
         commands = [block.text for block in blocks("sh client", [ROOT / "docs" / "artifacts.md"])]
         pushed, looked, taken, compared = (

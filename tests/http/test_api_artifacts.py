@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -16,6 +17,7 @@ import pytest
 import requests
 import zstandard
 
+from registry.core.unpacking import AT_ONCE
 from tests.http.admin import Api, problem
 from tests.http.artifacts import LAYER, MANIFEST, known, push, push_manifest, safetensors, tar
 from tests.http.server import Registry
@@ -188,6 +190,22 @@ def test_a_layer_that_is_broken_gives_what_lies_before(registry: Registry, repo:
     with pytest.raises(requests.exceptions.RequestException):
         download(found, "cut")
     problem(download(found, "lost"), 404, "UNSUPPORTED")
+
+
+def test_who_finds_all_turns_taken_is_told_so_before_anything_is_sent(registry: Registry, repo: str) -> None:
+    whole = tar({"large": os.urandom(32 << 20), "small": b"small"}, is_compressed=True)
+    push(registry, repo, {"all": whole}, types={"all": f"{LAYER}tar+gzip"})
+    api = Api(registry, {})
+    found = Pushed(api, repo, known(api, repo)["digest"])
+    url = f"{registry.url}/api/v1{found.path}/files/content"
+    with contextlib.ExitStack() as stack:
+        for _ in range(AT_ONCE):
+            waiting = stack.enter_context(requests.get(url, params={"path": "large"}, stream=True, timeout=60))
+            assert waiting.status_code == 200
+        refused = download(found, "small")
+        problem(refused, 503, "UNAVAILABLE")
+        assert refused.headers["Retry-After"] == "10"
+    assert download(found, "small").content == b"small"
 
 
 def kept_at(registry: Registry, content: bytes) -> Path:

@@ -6,13 +6,14 @@ The walk is made from the table of routes: a new one is asked, and fails where i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import uuid4
 
 import pytest
 
+from registry import administration
 from registry.http.api.reader_routes import READER_ROUTES
 from tests.http.admin import Api, Governed, problem, token
 from tests.http.artifacts import known, push, safetensors
@@ -82,6 +83,18 @@ def pushed(governed: Governed, name: str, files: dict[str, bytes]) -> str:
     return digest
 
 
+def limited(governed: Governed, *scopes: str) -> Api:
+    """Return the API as it is called by a key of alice's with these scopes."""
+    key = administration.create_key(governed.settings, "alice", uuid4().hex, lifetime=None, scopes=scopes)
+    return Api(governed.registry, {"Authorization": f"Bearer {key}"})
+
+
+def by_token(governed: Governed, scope: str) -> Api:
+    """Return the API as it is called by a token of alice's."""
+    access = token(governed.registry, "alice", scope).json()["token"]
+    return Api(governed.registry, {"Authorization": f"Bearer {access}"})
+
+
 @pytest.fixture
 def name(governed: Governed) -> str:
     found = f"acme/models/{uuid4().hex[:12]}"
@@ -89,10 +102,24 @@ def name(governed: Governed) -> str:
     return found
 
 
-@pytest.mark.parametrize("who", ["mallory", "otto", None])
-def test_who_may_not_pull_learns_nothing(governed: Governed, name: str, who: str | None) -> None:
+STRANGERS: dict[str, Callable[[Governed], Api]] = {
+    "without rights": lambda governed: governed.by("mallory"),
+    "of another organisation": lambda governed: governed.by("otto"),
+    "anonymous": lambda governed: governed.by(None),
+    "a key for the catalog": lambda governed: limited(governed, "registry:catalog:*"),
+    "a key for the catalog and the admin API": lambda governed: limited(
+        governed, "registry:catalog:*", "registry:admin:*"
+    ),
+    "a key for other repositories": lambda governed: limited(governed, "repository:acme/data*:*", "registry:catalog:*"),
+    "a key that pushes": lambda governed: limited(governed, "repository:acme/models/*:push,delete"),
+    "a token for the catalog": lambda governed: by_token(governed, "registry:catalog:*"),
+}
+
+
+@pytest.mark.parametrize("who", STRANGERS)
+def test_who_may_not_pull_learns_nothing(governed: Governed, name: str, who: str) -> None:
     theirs, nowhere = ids_of(governed, name), Ids(f"acme/models/{uuid4().hex[:12]}", DIGEST)
-    api = governed.by(who)
+    api = STRANGERS[who](governed)
     for there, none in zip(walk(theirs), walk(nowhere), strict=True):
         answer = told(api, there, theirs)
         assert answer == told(api, none, nowhere), there.label
@@ -125,11 +152,26 @@ def test_who_may_pull_sees_all(governed: Governed, name: str) -> None:
         assert name in {one["name"] for one in api.all("/repositories")}
 
 
+@pytest.mark.parametrize("scope", ["repository:*:pull", "repository:acme/models/*:pull", "repository:{name}:pull"])
+def test_a_key_shows_what_its_scopes_let_pull(governed: Governed, name: str, scope: str) -> None:
+    other = f"acme/data/{uuid4().hex[:12]}"
+    pushed(governed, other, FILES)
+    api, ids = limited(governed, scope.format(name=name)), ids_of(governed, name)
+    for asked in walk(ids):
+        assert api("GET", asked.path, params=asked.query).status_code == 200, asked.label
+    seen = {one["name"] for one in api.all("/repositories")}
+    assert name in seen
+    assert (other in seen) == (scope == "repository:*:pull")
+
+
 def test_a_token_shows_what_it_was_asked_for(governed: Governed, name: str) -> None:
     ids = ids_of(governed, name)
-    for scope, expected in ((f"repository:{name}:pull", 200), ("repository:acme/models/other:pull", 404)):
-        access = token(governed.registry, "alice", scope).json()["token"]
-        api = Api(governed.registry, {"Authorization": f"Bearer {access}"})
+    for scope, expected in (
+        (f"repository:{name}:pull", 200),
+        ("repository:*:pull", 200),
+        ("repository:acme/models/other:pull", 404),
+    ):
+        api = by_token(governed, scope)
         for asked in walk(ids):
             answer = api("GET", asked.path, params=asked.query)
             assert answer.status_code == (200 if asked.is_list else expected), asked.label

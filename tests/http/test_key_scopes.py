@@ -91,6 +91,18 @@ def test_what_is_done_is_in_the_scopes_and_in_the_rights(
         assert {name: done for name in NAMES if (done := done_with(client, name))} == expected
 
 
+def test_a_token_for_all_repositories_takes_a_key_for_all(there: Governed, key_of: Callable[..., str]) -> None:
+    for scopes, expected in [
+        (["repository:*:*"], {"repository:*": ["pull"]}),
+        (["repository:*:push"], {}),
+        (["repository:acme/*:pull", "registry:catalog:*"], {}),
+    ]:
+        answer = token(there.registry, "root", "repository:*:pull", password=key_of("root", *scopes))
+        assert granted(answer) == expected
+        client = acting(there.registry, answer.json()["token"])
+        assert done_with(client, "acme/data") == ({"pull"} if expected else set())
+
+
 def test_the_catalog_takes_its_scope(there: Governed, key_of: Callable[..., str]) -> None:
     for scopes, status in [(["repository:*:*", "registry:admin:*"], 401), (["registry:catalog:*"], 200)]:
         key = key_of("alice", *scopes)

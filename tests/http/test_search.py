@@ -121,9 +121,9 @@ def test_any_credential_will_do_as_far_as_it_goes(filled: Governed) -> None:
         return Api(filled.registry, {"Authorization": f"Bearer {given}"})
 
     assert names(by_token("repository:acme/private:pull")) == ["acme/private"]
-    assert len(names(by_token("registry:catalog:*"))) == 4
-    refused = by_token()("GET", ARTIFACTS)
-    problem(refused, 401, "UNAUTHORIZED")
+    assert len(names(by_token("repository:*:pull"))) == 4
+    assert names(by_token("registry:catalog:*")) == []
+    assert names(by_token()) == []
     key = administration.create_key(
         filled.settings, "alice", uuid4().hex, lifetime=None, scopes=["repository:acme/models/*:pull"]
     )

@@ -212,7 +212,9 @@ def test_a_token_is_given_for_less_where_less_is_permitted(client: Client) -> No
         "repository:team-a/bertha:pull",
         "repository:team-a/bert/x:pull",
         "repository:localhost:5000/team-a/bert:pull",
-        "repository:*:pull",
+        "repository:*:push",
+        "repository:*:*",
+        "repository:**:pull",
         "repository:team-a/*:pull",
         "user:carol:admin",
         "registry:catalog:pull",
@@ -228,6 +230,14 @@ def test_escalation_by_crafted_scopes(client: Client, scope: str) -> None:
 def test_a_star_is_what_one_may_and_not_more(client: Client) -> None:
     assert granted(ask(client, "carol", "repository:team-a/bert:*")) == ["repository:team-a/bert:pull"]
     assert granted(ask(client, "alice", "repository:team-a/bert:*")) == ["repository:team-a/bert:delete,pull,push"]
+
+
+def test_a_token_for_all_that_one_may_pull_permits_that_and_no_more(acting: Callable[..., Client], bert: str) -> None:
+    for user, status in (("alice", 200), ("carol", 200), ("bob", 401), (None, 401)):
+        client = acting(user, "repository:*:pull,push,delete")
+        assert client.get(f"/v2/{bert}/manifests/v1").status_code == status, user
+        assert client.post(f"/v2/{bert}/blobs/uploads/").status_code == 401, user
+        assert client.get("/v2/_catalog").status_code == 401, user
 
 
 def test_a_token_is_the_most_that_it_permits(acting: Callable[..., Client], bert: str) -> None:

@@ -16,7 +16,7 @@ async def main(url: str) -> None:
     db = Database(url, size=4, timeout=10)
     await db.open()
 
-    async def hang(_job_id: int, _begun: BegunJob) -> None:
+    async def hang(_begun: BegunJob) -> None:
         os.write(1, b"begun\n")
         await asyncio.Event().wait()
 

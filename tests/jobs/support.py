@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+import asyncpg
+
 from registry.core.jobs import DESCRIBE, Jobs
 from registry.core.outbox import Outbox
 from registry.db.jobs import BegunJob
@@ -23,13 +25,18 @@ async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(0.02)
 
 
+async def someone_waits(sql: asyncpg.Connection) -> bool:
+    """Say whether anything of this database server waits for a lock."""
+    return bool(await sql.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"))
+
+
 def finishing(db: Database, work: Callable[[BegunJob], Awaitable[None]]) -> Verb:
     """Return a verb that does `work` and finishes the job."""
     jobs = Jobs(db)
 
-    async def do(job_id: int, begun: BegunJob) -> None:
+    async def do(begun: BegunJob) -> None:
         await work(begun)
-        await db.transaction("finish", lambda conn: jobs.finish(conn, job_id))
+        await db.transaction("finish", lambda conn: jobs.finish(conn, begun))
 
     return do
 

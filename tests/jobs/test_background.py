@@ -30,3 +30,20 @@ async def test_where_the_data_directory_cannot_be_written_the_work_is_done_all_t
         await eventually(is_done)
     finally:
         await background.stop()
+
+
+async def test_what_an_older_version_has_described_is_described_again_though_nobody_asks(
+    services: Services, database: Database, store: BlobStore, sql: asyncpg.Connection
+) -> None:
+    async def is_described() -> bool:
+        return bool(await sql.fetchval("SELECT count(*) = 1 FROM artifacts WHERE record_version > 0"))
+
+    await push_manifest(services, image(await push_blob(services, b"{}")))
+    for _ in ("pushed", "outdated"):
+        background = Background(database, store, services, digest_rate=1 << 30, place=None, at_once=2)
+        background.start()
+        try:
+            await eventually(is_described)
+        finally:
+            await background.stop()
+        await sql.execute("UPDATE artifacts SET record_version = 0")

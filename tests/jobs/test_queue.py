@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from mediatypes.digest import Digest
-from registry.core.jobs import MOST_ATTEMPTS, Jobs
+from registry.core.jobs import MOST_ATTEMPTS, Jobs, JobTaken
 from registry.core.outbox import Outbox
 from registry.core.services import Services
 from registry.db.jobs import BegunJob
@@ -17,7 +17,7 @@ from registry.db.queue import enqueue
 from registry.errors import Unavailable
 from registry.jobs import working as working_module
 from tests.core.support import image, push_blob, push_manifest
-from tests.jobs.support import eventually, finishing, working
+from tests.jobs.support import eventually, finishing, someone_waits, working
 
 Sql = asyncpg.Connection
 
@@ -177,6 +177,70 @@ async def test_a_worker_that_ends_gives_its_job_back_and_another_does_it(
     assert await states(sql) == [("queued", 0, None)]
     async with working(other_database, finishing(other_database, do)):
         await eventually(lambda: counted(sql, "SELECT state = 'done' FROM jobs"))
+
+
+async def test_what_another_worker_has_begun_since_is_not_ended_by_the_one_before(
+    services: Services, database: Database, sql: Sql
+) -> None:
+    await pushed(services, "a")
+    await Outbox(database, enqueue).relay()
+    jobs = Jobs(database)
+    job_id = await sql.fetchval("SELECT id FROM jobs")
+    before, now = await jobs.begin(job_id), await jobs.begin(job_id)
+    assert before is not None
+    assert now is not None
+    await jobs.tell(now, total=100, progress=10)
+    await jobs.tell(before, total=100, progress=90)
+    for ended in (
+        jobs.fail(before, "it ended badly"),
+        jobs.again(before, "it ended badly"),
+        jobs.back(before),
+        database.transaction("finish", lambda conn: jobs.finish(conn, before)),
+    ):
+        with pytest.raises(JobTaken):
+            await ended
+    assert await states(sql) == [("running", 2, None)]
+    assert await sql.fetchval("SELECT progress FROM jobs") == 10
+    await jobs.back(now)
+    assert await states(sql) == [("queued", 1, None)]
+
+
+async def test_what_was_done_too_late_is_not_kept_and_stays_in_the_queue_for_whoever_does_it(
+    services: Services, database: Database, sql: Sql
+) -> None:
+    async def be_late(begun: BegunJob) -> None:
+        await Jobs(database).begin(begun.id)
+
+    await pushed(services, "a")
+    async with working(database, finishing(database, be_late)):
+        await eventually(
+            lambda: counted(
+                sql, "SELECT status = 'queued' AND execute_after > now() + interval '1 minute' FROM pgqueuer"
+            )
+        )
+    assert await states(sql) == [("running", 2, None)]
+
+
+async def test_two_relays_lock_jobs_in_the_same_order_however_urgent_these_are(
+    services: Services, database: Database, sql: Sql
+) -> None:
+    outbox = Outbox(database, enqueue)
+    first, second = sorted(digest.to_bytes() for digest in await pushed(services, "a", "b"))
+    await outbox.relay()
+    await sql.execute("UPDATE jobs SET state = 'running'")
+    for kind, digest in (("manifest-pushed", second), ("description-asked", first)):
+        await sql.execute(
+            "INSERT INTO outbox (kind, repository_id, digest) SELECT $1, repository_id, digest FROM manifests"
+            " WHERE digest = $2",
+            kind,
+            digest,
+        )
+    async with sql.transaction():
+        await sql.execute("SELECT FROM jobs WHERE digest = $1 FOR UPDATE", first)
+        relaying = asyncio.create_task(outbox.relay())
+        await eventually(lambda: someone_waits(sql))
+        await sql.execute("SELECT FROM jobs WHERE digest = $1 FOR UPDATE NOWAIT", second)
+    assert await relaying == 2
 
 
 async def test_what_the_queue_has_lost_is_put_back(services: Services, database: Database, sql: Sql) -> None:

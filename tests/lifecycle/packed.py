@@ -119,7 +119,7 @@ FILES: Final = (
     single("sklearn-joblib", "pipeline.joblib", format="joblib", framework="sklearn"),
     single("sklearn-pickle", "protocol-4.pkl", format="pickle", framework="sklearn"),
     single("keras", "model.keras", format="keras", framework="keras"),
-    single("keras-h5", "model.h5", format="h5", framework="keras"),
+    single("keras-h5", "model.h5", format="hdf5", framework="keras"),
     single("flax", "flax.msgpack", format="msgpack", framework="jax"),
     single("dduf", "pipeline.dduf", format="dduf", framework="diffusers"),
     Case("npy", "dataset", "files", {"array.npy": SEEDS["array.npy"]}, library("array.npy") | {"format": "npy"}),

@@ -179,7 +179,7 @@ async def test_the_tensor_index_of_5_gb_costs_hardly_more_than_its_header(
     }
     await push_manifest(services, json.dumps(manifest).encode())
     before = bucket.meter.returned
-    background = Background(database, bucket.store, services, None)
+    background = Background(database, bucket.store, services, digest_rate=1 << 30, place=None, at_once=2)
     background.start()
 
     async def is_done() -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 
-class Shape(enum.Enum):
+class FacetType(enum.Enum):
     """What values a facet has."""
 
     TEXT = "a word, or words in quotes"
@@ -24,38 +24,38 @@ class Facet:
     """A facet; `example` is a value that it may have."""
 
     name: str
-    shape: Shape
+    type: FacetType
     example: str
     is_counted: bool = False
     """Whether its most frequent values are counted for those who look around."""
 
 
 _ALL: Final = (
-    Facet("kind", Shape.TEXT, "model", is_counted=True),
-    Facet("framework", Shape.TEXT, "pytorch", is_counted=True),
-    Facet("format", Shape.TEXT, "safetensors", is_counted=True),
-    Facet("packed", Shape.TEXT, "modelpack", is_counted=True),
-    Facet("type", Shape.TEXT, "application/vnd.cncf.model.manifest.v1+json"),
-    Facet("arch", Shape.TEXT, "LlamaForCausalLM", is_counted=True),
-    Facet("family", Shape.TEXT, "llama", is_counted=True),
-    Facet("precision", Shape.TEXT, "bf16", is_counted=True),
-    Facet("quantization", Shape.TEXT, "Q4_K_M", is_counted=True),
-    Facet("license", Shape.TEXT, "apache-2.0", is_counted=True),
-    Facet("task", Shape.TEXT, "text-generation", is_counted=True),
-    Facet("lang", Shape.TEXT, "en", is_counted=True),
-    Facet("label", Shape.TEXT, "medical", is_counted=True),
-    Facet("base", Shape.TEXT, "meta-llama/*"),
-    Facet("dataset", Shape.TEXT, "squad"),
-    Facet("finding", Shape.TEXT, "dangerous", is_counted=True),
-    Facet("params", Shape.NUMBER, "<8B"),
-    Facet("size", Shape.SIZE, "<8GB"),
-    Facet("context", Shape.CONTEXT, ">=32k"),
-    Facet("rows", Shape.NUMBER, ">1M"),
-    Facet("metric", Shape.METRIC, ">0.9"),
-    Facet("pushed", Shape.MOMENT, "<30d"),
-    Facet("repo", Shape.TEXT, "team/bert"),
-    Facet("tag", Shape.TEXT, "latest"),
-    Facet("has", Shape.HAS, "license"),
+    Facet("kind", FacetType.TEXT, "model", is_counted=True),
+    Facet("framework", FacetType.TEXT, "pytorch", is_counted=True),
+    Facet("format", FacetType.TEXT, "safetensors", is_counted=True),
+    Facet("packed", FacetType.TEXT, "modelpack", is_counted=True),
+    Facet("type", FacetType.TEXT, "application/vnd.cncf.model.manifest.v1+json"),
+    Facet("arch", FacetType.TEXT, "LlamaForCausalLM", is_counted=True),
+    Facet("family", FacetType.TEXT, "llama", is_counted=True),
+    Facet("precision", FacetType.TEXT, "bf16", is_counted=True),
+    Facet("quantization", FacetType.TEXT, "Q4_K_M", is_counted=True),
+    Facet("license", FacetType.TEXT, "apache-2.0", is_counted=True),
+    Facet("task", FacetType.TEXT, "text-generation", is_counted=True),
+    Facet("lang", FacetType.TEXT, "en", is_counted=True),
+    Facet("label", FacetType.TEXT, "medical", is_counted=True),
+    Facet("base", FacetType.TEXT, "meta-llama/*"),
+    Facet("dataset", FacetType.TEXT, "squad"),
+    Facet("finding", FacetType.TEXT, "dangerous", is_counted=True),
+    Facet("params", FacetType.NUMBER, "<8B"),
+    Facet("size", FacetType.SIZE, "<8GB"),
+    Facet("context", FacetType.CONTEXT, ">=32k"),
+    Facet("rows", FacetType.NUMBER, ">1M"),
+    Facet("metric", FacetType.METRIC, ">0.9"),
+    Facet("pushed", FacetType.MOMENT, "<30d"),
+    Facet("repo", FacetType.TEXT, "team/bert"),
+    Facet("tag", FacetType.TEXT, "latest"),
+    Facet("has", FacetType.HAS, "license"),
 )
 FACETS: Final[dict[str, Facet]] = {facet.name: facet for facet in _ALL}
 """All, by name."""

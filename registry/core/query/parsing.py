@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 from lark import Lark, Token, Tree, UnexpectedInput
 
-from registry.core.query.facets import ALIASES, FACETS, PRECISIONS, RESERVED, Facet, Shape
+from registry.core.query.facets import ALIASES, FACETS, PRECISIONS, RESERVED, Facet, FacetType
 from registry.core.query.terms import Anything, Item, Query, Term, Text, Value, Word
 from registry.core.query.values import NoValue, between, interval
 from registry.errors import QueryInvalid
@@ -84,12 +84,12 @@ def _term(node: _Tree, now: datetime) -> Term:
     written = _token(name)
     head, _, metric = written[:-1].partition(".")
     facet = _facet(written, head.lower())
-    if bool(metric) != (facet.shape is Shape.METRIC):
+    if bool(metric) != (facet.type is FacetType.METRIC):
         example = f"metric.accuracy:{facet.example}" if not metric else f"{facet.name}:{facet.example}"
         why = "needs the name of a metric" if not metric else f"names no part: {facet.name} has none"
         raise _invalid(written, why, suggestion=example)
     trees = [value for value in values if isinstance(value, Tree)]
-    if facet.shape is Shape.HAS:
+    if facet.type is FacetType.HAS:
         return _has(written, trees)
     return Term(facet.name, tuple(_value(facet, value, now) for value in trees), metric.strip('"') or None)
 
@@ -99,7 +99,7 @@ def _has(written: Token, values: list[_Tree]) -> Term:
         raise _invalid(written, "takes one facet; say it again for another", suggestion="has:license has:task")
     token = _token(values[0].children[-1])
     facet = _facet(token, token.strip('"').lower(), possible=[name for name in FACETS if name != "has"])
-    if facet.shape is Shape.HAS:
+    if facet.type is FacetType.HAS:
         raise _invalid(token, "is what every artifact has", suggestion="has:license")
     return Term(facet.name, (Anything(),))
 
@@ -124,7 +124,7 @@ def _value(facet: Facet, node: _Tree, now: datetime) -> Value:
     text = token.strip('"') if is_quoted else str(token)
     if not is_quoted and not sign and text == "*":
         return Anything()
-    if facet.shape is Shape.TEXT:
+    if facet.type is FacetType.TEXT:
         if sign:
             raise _invalid(token, f"can't be compared: {facet.name} has no order", suggestion=f"{facet.name}:{text}")
         is_prefix = len(tokens) > 1 or (not is_quoted and text.endswith("*"))
@@ -138,10 +138,10 @@ def _value(facet: Facet, node: _Tree, now: datetime) -> Value:
     try:
         if dots and sign:
             raise NoValue("is a range and a comparison; it may be one of them")
-        return between(facet.shape, first, last, now) if dots else interval(facet.shape, sign, text, now)
+        return between(facet.type, first, last, now) if dots else interval(facet.type, sign, text, now)
     except NoValue as error:
-        why = str(error) or f"is no value of {facet.name}, which is {facet.shape.value}"
-        name = facet.name if facet.shape is not Shape.METRIC else "metric.accuracy"
+        why = str(error) or f"is no value of {facet.name}, which is {facet.type.value}"
+        name = facet.name if facet.type is not FacetType.METRIC else "metric.accuracy"
         raise _invalid(token, why, suggestion=f"{name}:{facet.example}") from None
 
 

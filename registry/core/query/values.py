@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from registry.core.query.facets import Shape
+from registry.core.query.facets import FacetType
 from registry.core.query.terms import Bound, Interval
 
 _COUNTS: Final = {"k": 10**3, "m": 10**6, "b": 10**9, "g": 10**9, "t": 10**12}
@@ -23,11 +23,11 @@ _BYTES: Final = {"b": 1} | {
     for power, letter in enumerate("kmgtp", 1)
     for unit, base in (("b", 1000), ("ib", 1024), ("", 1000))
 }
-_UNITS: Final[dict[Shape, Mapping[str, int]]] = {
-    Shape.NUMBER: _COUNTS,
-    Shape.CONTEXT: {"k": 10**3, "m": 10**6},
-    Shape.SIZE: _BYTES,
-    Shape.METRIC: {},
+_UNITS: Final[dict[FacetType, Mapping[str, int]]] = {
+    FacetType.NUMBER: _COUNTS,
+    FacetType.CONTEXT: {"k": 10**3, "m": 10**6},
+    FacetType.SIZE: _BYTES,
+    FacetType.METRIC: {},
 }
 _NUMBER: Final = re.compile(r"(-?[0-9]{1,20}(?:\.([0-9]{1,20}))?(?:[eE][+-]?[0-9]{1,2})?)([A-Za-z]*)", re.ASCII)
 _DATE: Final = re.compile(r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2}))?)?", re.ASCII)
@@ -39,49 +39,49 @@ class NoValue(ValueError):
     """A text that is no value of its facet; the message says why, where that isn't plain."""
 
 
-def interval(shape: Shape, sign: str, text: str, now: datetime) -> Interval:
+def interval(facet_type: FacetType, sign: str, text: str, now: datetime) -> Interval:
     """Return what a value says behind `sign`, a comparison or "". Raise NoValue."""
-    if shape is Shape.MOMENT:
+    if facet_type is FacetType.MOMENT:
         return _moments(sign, text, now)
-    point, around = _number(shape, text)
+    point, around = _number(facet_type, text)
     return _compared(sign, point, point) if sign else around
 
 
-def between(shape: Shape, first: str, last: str, now: datetime) -> Interval:
+def between(facet_type: FacetType, first: str, last: str, now: datetime) -> Interval:
     """Return what a range says, of which one end may be "". Raise NoValue."""
     if not first and not last:
         raise NoValue("has no end")
-    if shape is not Shape.MOMENT:
-        low, high = (_number(shape, end)[0] if end else None for end in (first, last))
+    if facet_type is not FacetType.MOMENT:
+        low, high = (_number(facet_type, end)[0] if end else None for end in (first, last))
         return Interval(low, high)
     if _AGE.fullmatch(first or last):
         return Interval(_before(now, last) if last else None, _before(now, first) if first else None)
     return Interval(_span(first)[0] if first else None, _span(last)[1] if last else None, has_high=False)
 
 
-def _number(shape: Shape, text: str) -> tuple[Decimal, Interval]:
+def _number(facet_type: FacetType, text: str) -> tuple[Decimal, Interval]:
     """Return a number, and the interval of what is called so."""
     match = _NUMBER.fullmatch(text)
     if match is None:
         raise NoValue
     digits, decimals, unit = match.groups()
-    units = _UNITS[shape]
+    units = _UNITS[facet_type]
     if unit and unit.lower() not in units:
         raise NoValue(
-            f"has a unit that is none of {', '.join(_shown(shape))}" if units else "has a unit, and needs none"
+            f"has a unit that is none of {', '.join(_shown(facet_type))}" if units else "has a unit, and needs none"
         )
     number, factor = Decimal(digits), units.get(unit.lower(), 1)
     if not unit or factor == 1:
         return number * factor, Interval(number, number)
     half = Decimal(5).scaleb(-len(decimals or "") - 1)
-    larger = 1024 if shape is Shape.CONTEXT and factor == 1000 else factor
+    larger = 1024 if facet_type is FacetType.CONTEXT and factor == 1000 else factor
     return number * factor, Interval((number - half) * factor, (number + half) * larger, has_high=False)
 
 
-def _shown(shape: Shape) -> list[str]:
-    if shape is Shape.SIZE:
+def _shown(facet_type: FacetType) -> list[str]:
+    if facet_type is FacetType.SIZE:
         return ["B", "kB", "MB", "GB", "TB", "KiB", "MiB", "GiB", "TiB"]
-    return ["k", "M", "B", "T"] if shape is Shape.NUMBER else ["k", "M"]
+    return ["k", "M", "B", "T"] if facet_type is FacetType.NUMBER else ["k", "M"]
 
 
 def _moments(sign: str, text: str, now: datetime) -> Interval:

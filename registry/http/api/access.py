@@ -5,7 +5,8 @@ from __future__ import annotations
 from registry.core.access import Permission
 from registry.errors import FieldsInvalid
 from registry.http.api.asked import Asked
-from registry.http.api.models import AccessQuery, Explanation, Holder, HolderQuery, Page
+from registry.http.api.grant_models import AccessQuery, Explanation, Holder, HolderQuery
+from registry.http.api.models import Page
 from registry.http.api.route import Route
 from registry.http.api.services import AdminServices
 from registry.http.parse import name_of

@@ -8,17 +8,17 @@ import math
 from pydantic import BaseModel
 
 from registry.http.api.asked import Asked
-from registry.http.api.models import (
+from registry.http.api.models import Page
+from registry.http.api.reader_services import ReaderServices
+from registry.http.api.route import Route
+from registry.http.api.search_models import (
     ArtifactCounts,
     ArtifactFound,
     ArtifactPaging,
     ArtifactQuery,
     FacetCount,
     HighlightFound,
-    Page,
 )
-from registry.http.api.reader_services import ReaderServices
-from registry.http.api.route import Route
 from registry.http.parse import max_stale_of
 from registry.http.reply import Reply
 

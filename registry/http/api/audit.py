@@ -15,17 +15,17 @@ from registry.core.audit_verification import Finding as Found
 from registry.db.audit import EventFilter, EventRow
 from registry.errors import FieldsInvalid, Unavailable
 from registry.http.api.asked import Asked
-from registry.http.api.models import (
+from registry.http.api.audit_models import (
     AuditEvent,
     EventPaging,
     EventQuery,
     Finding,
-    Page,
     Pruned,
     PruneWanted,
     VerificationWanted,
     Verified,
 )
+from registry.http.api.models import Page
 from registry.http.api.route import Route
 from registry.http.api.services import AdminServices
 from registry.http.reply import Reply, Stream, Unfinished

@@ -54,7 +54,7 @@ async def _reply(services: ReaderServices, asked: Asked, name: str, content: Con
         headers=headers,
         media_type=_TYPE,
         size=len(span),
-        source=lambda part: services.files.read(content, part),
+        source=lambda part: services.files.read(content, part, asked.caller),
         file=services.files.local_path(content),
     )
     is_simple = isinstance(reply.body, Stream) and asked.call.method == "GET"

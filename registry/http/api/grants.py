@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from registry.core.audit import Action
 from registry.core.subjects import Target
 from registry.http.api.asked import Asked
-from registry.http.api.models import Grant, GrantPaging, GrantQuery, NewGrant, Page
+from registry.http.api.grant_models import Grant, GrantPaging, GrantQuery, NewGrant
+from registry.http.api.models import Page
 from registry.http.api.route import Route
 from registry.http.api.services import AdminServices
 

@@ -7,16 +7,8 @@ from registry.auth.trusted import Rule
 from registry.core.audit import Action
 from registry.db.trust import IssuerRow
 from registry.http.api.asked import Asked
-from registry.http.api.models import (
-    Issuer,
-    IssuerQuery,
-    Link,
-    LinkGone,
-    NewIssuer,
-    NewTrustRule,
-    Page,
-    TrustRule,
-)
+from registry.http.api.issuer_models import Issuer, IssuerQuery, Link, LinkGone, NewIssuer, NewTrustRule, TrustRule
+from registry.http.api.models import Page
 from registry.http.api.route import Route
 from registry.http.api.services import AdminServices
 

@@ -6,7 +6,8 @@ import dataclasses
 
 from registry.core.jobs import Job
 from registry.http.api.asked import Asked
-from registry.http.api.models import JobFound, JobPaging, Page
+from registry.http.api.job_models import JobFound, JobPaging
+from registry.http.api.models import Page
 from registry.http.api.reader_services import ReaderServices
 from registry.http.api.route import Route
 from registry.http.parse import name_of

@@ -10,9 +10,10 @@ from registry.auth.secrets import API_KEY, hash_of, new_secret
 from registry.core.access import CredentialKind
 from registry.core.audit import Action
 from registry.errors import IdentityRefused
-from registry.http.api import models
 from registry.http.api.asked import Asked
-from registry.http.api.models import Key, KeyMade, Me, NewKey, NumberedPaging, Page, PasswordChange, Session
+from registry.http.api.credential_models import Key, KeyMade, NewKey, Session
+from registry.http.api.models import BIGGEST, NumberedPaging, Page
+from registry.http.api.principal_models import Me, PasswordChange
 from registry.http.api.route import Route
 from registry.http.api.services import AdminServices
 
@@ -121,7 +122,7 @@ ROUTES = (
     ),
     Route(
         method="DELETE",
-        path=f"/me/keys/<int(max={models.BIGGEST}):key>",
+        path=f"/me/keys/<int(max={BIGGEST}):key>",
         handler=revoke_key,
         status=204,
         action=Action.KEY_REVOKE,

@@ -5,19 +5,10 @@ from __future__ import annotations
 from registry.core.audit import Action
 from registry.db.directory import PrincipalRow
 from registry.http.api.asked import Asked
+from registry.http.api.credential_models import Key, KeyMade, NewKey
 from registry.http.api.me import keys_of, make_key
-from registry.http.api.models import (
-    BIGGEST,
-    Change,
-    Key,
-    KeyMade,
-    NewKey,
-    NewRobot,
-    NumberedPaging,
-    Page,
-    Paging,
-    Robot,
-)
+from registry.http.api.models import BIGGEST, NumberedPaging, Page, Paging
+from registry.http.api.principal_models import Change, NewRobot, Robot
 from registry.http.api.route import Route
 from registry.http.api.services import AdminServices
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from registry.core.audit import Action
 from registry.http.api.asked import Asked
-from registry.http.api.models import NewRole, Page, Paging, Role, RoleDeleted
+from registry.http.api.grant_models import NewRole, Role, RoleDeleted
+from registry.http.api.models import Page, Paging
 from registry.http.api.organisations import ORGANISATION
 from registry.http.api.route import Route
 from registry.http.api.services import AdminServices

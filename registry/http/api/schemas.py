@@ -6,12 +6,14 @@ from registry.core.audit import Action
 from registry.core.conformance import Judgement, Mode
 from registry.errors import FieldsInvalid
 from registry.http.api.asked import Asked
-from registry.http.api.models import (
+from registry.http.api.models import Page
+from registry.http.api.organisations import ORGANISATION
+from registry.http.api.route import Route
+from registry.http.api.schema_models import (
     Binding,
     BindingQuery,
     NewBinding,
     NewSchema,
-    Page,
     Sample,
     SampleJudged,
     Schema,
@@ -19,8 +21,6 @@ from registry.http.api.models import (
     SchemaContent,
     Violation,
 )
-from registry.http.api.organisations import ORGANISATION
-from registry.http.api.route import Route
 from registry.http.api.services import AdminServices
 from registry.http.parse import name_of
 

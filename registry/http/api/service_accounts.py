@@ -9,16 +9,8 @@ from registry.core.audit import Action
 from registry.db.directory import PrincipalRow
 from registry.errors import IdentityRefused
 from registry.http.api.asked import Asked
-from registry.http.api.models import (
-    Change,
-    NewService,
-    NewServiceKey,
-    Page,
-    Paging,
-    Service,
-    ServiceKey,
-    ServiceKeyMade,
-)
+from registry.http.api.models import Page, Paging
+from registry.http.api.principal_models import Change, NewService, NewServiceKey, Service, ServiceKey, ServiceKeyMade
 from registry.http.api.route import Route
 from registry.http.api.services import AdminServices
 

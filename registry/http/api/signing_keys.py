@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 from registry.core.audit import Action
 from registry.http.api.asked import Asked
-from registry.http.api.models import Page, Rotation, SigningKey, SigningKeyMade
+from registry.http.api.credential_models import Rotation, SigningKey, SigningKeyMade
+from registry.http.api.models import Page
 from registry.http.api.route import Route
 from registry.http.api.services import AdminServices
 

@@ -5,21 +5,10 @@ from __future__ import annotations
 from registry.core.audit import Action
 from registry.db.directory import PrincipalRow
 from registry.http.api.asked import Asked
+from registry.http.api.credential_models import Key, KeyMade, NewKey, Session, SessionsEnded
 from registry.http.api.me import hash_of_password, keys_of, make_key
-from registry.http.api.models import (
-    BIGGEST,
-    Key,
-    KeyMade,
-    NewKey,
-    NewUser,
-    NumberedPaging,
-    Page,
-    Paging,
-    Session,
-    SessionsEnded,
-    User,
-    UserChange,
-)
+from registry.http.api.models import BIGGEST, NumberedPaging, Page, Paging
+from registry.http.api.principal_models import NewUser, User, UserChange
 from registry.http.api.route import Route
 from registry.http.api.services import AdminServices
 

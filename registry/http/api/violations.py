@@ -5,9 +5,10 @@ from __future__ import annotations
 from mediatypes.digest import Digest
 from registry.db.violations import NonconformingRow
 from registry.http.api.asked import Asked
-from registry.http.api.models import Nonconforming, NonconformingPaging, Page
+from registry.http.api.models import Page
 from registry.http.api.reader_services import ReaderServices
 from registry.http.api.route import Route
+from registry.http.api.schema_models import Nonconforming, NonconformingPaging
 from registry.http.parse import digest_of, name_of
 
 

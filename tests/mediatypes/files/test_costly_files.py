@@ -321,3 +321,10 @@ def test_an_encrypted_entry_is_refused(read: Read) -> None:
     content[content.index(b"PK\x01\x02") + 8] |= 1
     with pytest.raises(Unreadable, match="encrypted"):
         read("model.pt", bytes(content))
+
+
+def test_a_gguf_file_type_that_is_a_list_says_nothing_of_the_quantization(read: Read) -> None:
+    name = b"general.file_type"
+    key = struct.pack("<Q", len(name)) + name + struct.pack("<IIQI", 9, 4, 1, 15)
+    found = read("model.gguf", b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + key)
+    assert "quantization" not in {fact.field for fact in found.facts}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from mediatypes.files.readers import reader_of
-from mediatypes.files.reading import HEAD
+from mediatypes.files.reading import HEAD, Reading
+from mediatypes.models.values import weights_format
 from tests.mediatypes.files.seeds import SEEDS
 
 CROISSANT = b'{"@context": {"cr": "http://mlcommons.org/croissant/"}, "@type": "Dataset"}'
@@ -38,6 +41,12 @@ def test_a_file_that_several_readers_recognise_is_read_by(path: str, content: by
     found = reader_of(path, content[:HEAD])
     assert found is not None
     assert found.name == name
+
+
+@pytest.mark.parametrize("path", SEEDS)
+def test_a_format_goes_by_the_word_that_configs_of_it_are_brought_to(read: Callable[..., Reading], path: str) -> None:
+    reading = read(path, SEEDS[path])
+    assert weights_format(reading.format) == reading.format
 
 
 def test_a_file_that_nobody_knows_is_read_by_nobody() -> None:

@@ -101,15 +101,15 @@ def test_a_torch_tensor_outside_of_its_storage_is_refused(read: Read, recorded: 
 # Keras
 
 
-@pytest.mark.parametrize("name", ["model.keras", "model.h5"])
-def test_keras(read: Read, recorded: Recorded, said: Any, name: str) -> None:
+@pytest.mark.parametrize(("name", "format_name"), [("model.keras", "keras"), ("model.h5", "hdf5")])
+def test_keras(read: Read, recorded: Recorded, said: Any, name: str, format_name: str) -> None:
     reading = read(name, recorded(name))
     told = facts(reading)
     assert told["framework"] == "keras"
     assert told["framework_version"] == said["keras"]["version"]
     assert told["architecture"] == "Sequential"
     assert told["title"] == "small"
-    assert told["format"] == reading.format == name.split(".")[1]
+    assert told["format"] == reading.format == format_name
     assert told["parameters"] == said["keras"]["parameters"]
     assert told["precision"] == "float32"
     assert told["inputs"] == [{"name": told["inputs"][0]["name"], "dtype": "float32", "shape": [None, 3]}]

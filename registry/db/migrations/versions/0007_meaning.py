@@ -72,7 +72,8 @@ UP = (
         finding        text,
         -- {"values": …, "sources": …} of mediatypes.record, and by which version of the code it was made.
         record         jsonb NOT NULL,
-        record_version integer NOT NULL,
+        record_version  integer NOT NULL,
+        readers_version integer NOT NULL,
         words          tsvector NOT NULL DEFAULT '',
         -- Whether all files were read; else why not, in words.
         is_complete    boolean NOT NULL,
@@ -150,6 +151,9 @@ UP = (
         path          text COLLATE "C" NOT NULL,
         blob          bytea NOT NULL,
         packing       text NOT NULL,
+        -- Of which reading of the blob it is, and by what path it is known in there: "" where the blob is the file.
+        manner        text NOT NULL,
+        inner_path    text COLLATE "C" NOT NULL,
         start         bigint,
         size          bigint NOT NULL,
         role          text NOT NULL,
