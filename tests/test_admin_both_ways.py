@@ -245,6 +245,7 @@ def test_services_and_their_keys(admin: Commands, mark: str, tmp_path: Path) -> 
     assert admin("service", "add", name) == f"service {name} is there"
     path = public_key(tmp_path, ed25519.Ed25519PrivateKey.generate())
     key = admin("service", "add-key", name, str(path), "--expires", "30d")
+    assert re.fullmatch(r"[0-9a-f]{64}", key)  # no option, whatever key it is: it is a command's argument
     (row,) = admin.rows("service", "list-keys", name)
     assert (row["id"], row["algorithm"], row["revoked_at"]) == (key, "ed25519", None)
     assert "known already" in admin("service", "add-key", name, str(path), code=1)

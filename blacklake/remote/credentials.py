@@ -173,7 +173,7 @@ class Signing(httpx.Auth):
         content = key.public_key().public_bytes(
             serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
         )
-        self._key_id = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+        self._key_id = hashlib.sha256(content).hexdigest()
         self._signer = HTTPMessageSigner(
             signature_algorithm=algorithm,
             key_resolver=MappingKeyResolver(public_keys={}, private_keys={self._key_id: key}),

@@ -8,7 +8,6 @@ in PostgreSQL: that is the only place that all nodes ask.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
 from collections.abc import Mapping
@@ -115,7 +114,7 @@ class RequestSignatures:
 
 
 def read_public_key(pem: bytes) -> PublicKey:
-    """Return a public key in PEM; its id is the SHA-256 of its DER in base64url. Raise PublicKeyUnfit."""
+    """Return a public key in PEM; its id is the SHA-256 of its DER in hexadecimal. Raise PublicKeyUnfit."""
     try:
         key = serialization.load_pem_public_key(pem)
     except (ValueError, UnsupportedAlgorithm):
@@ -127,7 +126,7 @@ def read_public_key(pem: bytes) -> PublicKey:
     else:
         raise PublicKeyUnfit("requests are signed by Ed25519 or by ECDSA on P-256; this key is of another kind")
     content = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    key_id = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+    key_id = hashlib.sha256(content).hexdigest()
     return PublicKey(key_id, algorithm, content)
 
 
