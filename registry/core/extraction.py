@@ -17,12 +17,12 @@ import structlog
 
 from mediatypes.digest import Digest
 from mediatypes.documents import MAX_SIZE
+from mediatypes.files import tensor_index
 from mediatypes.models.artifact import Artifact, Description, Layer, Packing, parse_artifact
 from mediatypes.models.formats import recognise
 from mediatypes.names import RepositoryName
 from mediatypes.ranges import ByteRange
 from mediatypes.record import Kind, storable
-from registry.core import tensor_index
 from registry.core.conformance import Conformance, is_attached
 from registry.core.described import Described, ReadLayer, describe, inner_path, newest
 from registry.core.room import MOST_BYTES, Room
@@ -228,11 +228,10 @@ class Extraction:
         )
         indexes = {}
         for file in reading["files"]:
-            tensors = file.pop("tensors", None)
-            if tensors:
-                file["tensors"] = len(tensors)
-                content = await asyncio.to_thread(tensor_index.packed, tensors)
-                indexes[inner_path(layer, file["path"])] = TensorIndexRow(len(tensors), content)
+            content = file.pop("tensors", None)
+            if content:
+                file["tensors"] = await asyncio.to_thread(_counted, content)
+                indexes[inner_path(layer, file["path"])] = TensorIndexRow(file["tensors"], content)
         return await self._keep(ReadingRow(blob.digest, read.manner, reading), indexes)
 
     async def _keep(self, row: ReadingRow, indexes: dict[str, TensorIndexRow]) -> FoundReading:
@@ -273,6 +272,14 @@ def _unread_layer(layer: Layer) -> ReadLayer:
     if layer.packing is Packing.RAW:  # readers go by the name, too
         manner += ":" + storable(layer.path).encode()[-_LONGEST_NAME:].decode(errors="ignore")
     return ReadLayer(layer, Digest.parse(layer.descriptor.digest).to_bytes(), manner, None)
+
+
+def _counted(content: bytes) -> int:
+    """Return how many tensors an index has. Raise Refused where it is none: it comes from where others' files are read."""
+    try:
+        return len(tensor_index.unpacked(content))
+    except (ValueError, TypeError):
+        raise Refused("made its reader say what makes no sense") from None
 
 
 def _unread(layer: Layer, blob: HeldRow) -> dict[str, Any]:

@@ -15,12 +15,12 @@ from typing import Any, Final
 import structlog
 
 from mediatypes.digest import Digest
+from mediatypes.files import tensor_index
 from mediatypes.models.layers import TITLE
 from mediatypes.models.own import TENSOR_INDEX
 from mediatypes.names import RepositoryName
 from mediatypes.oci import IMAGE_MANIFEST
 from mediatypes.record import Kind
-from registry.core import tensor_index
 from registry.core.audit import SYSTEM
 from registry.core.blobs import Blobs
 from registry.core.extraction import Also

@@ -16,13 +16,13 @@ import asyncpg
 import pytest
 
 from mediatypes.digest import Digest
+from mediatypes.files import tensor_index
 from mediatypes.models.artifact import Artifact, Description
 from mediatypes.models.formats import recognise
 from mediatypes.oci import IMAGE_INDEX, IMAGE_MANIFEST
 from registry.compose.verbs import create_services
 from registry.config import Settings
 from registry.core import extraction as extraction_module
-from registry.core import tensor_index
 from registry.core.conformance import Mode
 from registry.core.described import newest
 from registry.core.extraction import Extraction

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import astuple
 
+from mediatypes.files import tensor_index
 from mediatypes.files.ranged import InMemory
 from registry.core.extraction import READERS_VERSION
 from registry.reading import read
@@ -18,6 +20,9 @@ def said() -> str:
     """Return the digest of what is said."""
     files = {**recorded(WEIGHTS), **recorded(DOCUMENTS)}
     told = {path: read({"packing": "raw", "path": path}, InMemory(content)) for path, content in sorted(files.items())}
+    for file in (file for found in told.values() for file in found["files"] if "format" in file):
+        packed = file.get("tensors")
+        file["tensors"] = [astuple(one) for one in tensor_index.unpacked(packed)] if packed else []
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
