@@ -1,4 +1,4 @@
-"""What is done with a blob in the sandbox: its files are found and read (`read`, in a child of registry.sandboxed)."""
+"""What is done with a blob in the sandbox: its files are found and read (`answer`, in a child of registry.sandboxed)."""
 
 from __future__ import annotations
 
@@ -18,6 +18,18 @@ _MOST_FILES: Final = 20_000  # that are told of one blob
 _MOST_TENSORS: Final = 200_000  # likewise
 _MOST_PACKED: Final = 5 << 20  # bytes of their indexes
 _MOST_BYTES: Final = 10 << 20  # of all else that is told of it
+
+
+def answer(task: dict[str, Any], source: Source) -> Any:
+    """Do a task: `read` a blob, or say which `readers` the `names` of one would choose."""
+    return readers(task["names"], source) if "names" in task else read(task, source)
+
+
+def readers(names: Sequence[str], source: Source) -> list[str]:
+    """Return the names of the readers by which a blob that is one file would be read under each name; "" for none."""
+    head = source.read(0, min(HEAD, source.size))
+    found = (reader_of(name, head) for name in names)
+    return [reader.name if reader is not None else "" for reader in found]
 
 
 def read(task: dict[str, Any], source: Source) -> dict[str, Any]:

@@ -61,7 +61,7 @@ class Background:
     ) -> None:
         self._db = db
         self._place = place
-        self._sandbox = Sandbox("registry.reading:read")
+        self._sandbox = Sandbox("registry.reading:answer")
         self._jobs = Jobs(db)
         self._outbox = Outbox(db, enqueue)
         self._outdated = Outdated(db)

@@ -34,14 +34,18 @@ from registry.errors import ManifestUnknown
 from registry.sandbox import Refused, Sandbox
 from registry.storage.base import BlobStore, StorageKey
 
-READERS_VERSION: Final = 2
+READERS_VERSION: Final = 3
 """Of the readers of files. Raise it when they say more or otherwise of a file: blobs are read again then.
 
 What they said at each version is noted in tests/core/test_readers_version.py.
 """
 
 _HEADERS: Final = 256 << 20  # bytes that are read of a file, at most
+_BEGINNING: Final = 1 << 20  # bytes likewise where it is only asked which readers read it
 _LARGEST_COMPRESSED: Final = 8 << 30  # bytes of a compressed archive, all of which are read
+_MOST_NAMES: Final = (
+    16  # of one blob by which it is read as often; of more, names that choose one reader share its reading
+)
 _LONGEST_NAME: Final = 1000  # bytes of a file's path, of which the end says what is in it
 _MOST_CHILDREN: Final = 100
 _DEEPEST: Final = 3  # indexes in indexes
@@ -178,10 +182,10 @@ class Extraction:
         """Return what is in layers, as far as there is room for it; those are read that nobody has read yet."""
         found = [_unread_layer(layer) for layer in layers]
         held = await self._held(repository_id, [one.digest for one in found])
+        await self._share_readings(found, held, problems)
         room = Room()
         keys = [(one.digest, one.manner) for one in found]
-        admitted = dict.fromkeys(key for key in keys if key[0] in held and room.admits(*key))
-        known = await self._known(list(admitted))
+        known = await self._known(list(dict.fromkeys(key for key in keys if key[0] in held)))
         total = sum(row.size for row in held.values())
         progress = 0
         for key, one in zip(keys, found, strict=True):
@@ -192,9 +196,6 @@ class Extraction:
             if room.is_full:
                 room.leave_out(one)
                 continue
-            if key not in admitted:
-                room.list_unread(one, _unread(one.layer, blob))
-                continue
             if key not in known:
                 known[key] = await self._read_or_refused(one, blob)
             room.take(one, known[key])
@@ -202,6 +203,40 @@ class Extraction:
             await tell(total, progress)
         problems += room.problems()
         return found
+
+    async def _share_readings(
+        self, layers: Sequence[ReadLayer], held: dict[bytes, HeldRow], problems: list[str]
+    ) -> None:
+        """Let names of a blob that has very many share a reading where they choose the same reader: that of the first.
+
+        Readers are chosen by names, too: none of them may be kept from a blob by names that others are chosen by.
+        """
+        by_manner: dict[bytes, dict[str, list[ReadLayer]]] = {}
+        for one in layers:
+            if one.layer.packing is Packing.RAW and one.digest in held:
+                by_manner.setdefault(one.digest, {}).setdefault(one.manner, []).append(one)
+        for digest, manners in by_manner.items():
+            if len(manners) <= _MOST_NAMES:
+                continue
+            firsts: dict[str, str] = {}
+            names = [same[0].layer.path for same in manners.values()]
+            for reader, same in zip(await self._readers(held[digest], names, problems), manners.values(), strict=True):
+                for one in same:
+                    one.manner = firsts.setdefault(reader, same[0].manner)
+
+    async def _readers(self, blob: HeldRow, names: list[str], problems: list[str]) -> list[str]:
+        """Return which reader each name of a blob chooses; where that can't be found out, all are said to choose one."""
+        try:
+            found: list[str] = await self._sandbox.run(
+                {"names": names},
+                lambda start, stop: self._fetched(blob, start, stop),
+                size=blob.size,
+                budget=_BEGINNING,
+            )
+            return found
+        except Refused as refusal:
+            problems.append(storable(f"the file {names[0]} is read by this one of its names: it {refusal}"))
+            return [""] * len(names)
 
     async def _read_or_refused(self, layer: ReadLayer, blob: HeldRow) -> FoundReading:
         """Read a blob; what can't be read is one file that has a problem."""

@@ -148,7 +148,7 @@ class Work:
 
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
-    made = Sandbox("registry.reading:read")
+    made = Sandbox("registry.reading:answer")
     yield made
     await made.close()
 

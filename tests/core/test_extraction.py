@@ -44,7 +44,7 @@ TITLE = "org.opencontainers.image.title"
 
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
-    made = Sandbox("registry.reading:read")
+    made = Sandbox("registry.reading:answer")
     yield made
     await made.close()
 

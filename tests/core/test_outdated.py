@@ -23,7 +23,7 @@ Sql = asyncpg.Connection
 
 @pytest.fixture
 async def extraction(database: Database, store: BlobStore, services: Services) -> AsyncIterator[Extraction]:
-    sandbox = Sandbox("registry.reading:read")
+    sandbox = Sandbox("registry.reading:answer")
     yield Extraction(database, store, sandbox, services.conformance)
     await sandbox.close()
 

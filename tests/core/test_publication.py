@@ -40,7 +40,7 @@ TENSOR_INDEX = "application/vnd.blacklake.tensorindex.v1+json"
 
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
-    made = Sandbox("registry.reading:read")
+    made = Sandbox("registry.reading:answer")
     yield made
     await made.close()
 

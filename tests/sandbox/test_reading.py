@@ -67,7 +67,7 @@ def test_an_index_that_is_none_or_becomes_too_large_is_not_unpacked(monkeypatch:
         zstandard.compress(msgspec.msgpack.encode([[1, 2]])),
         streamed.compress(bytes(1 << 20)) + streamed.flush(),  # which doesn't say what it becomes
     ):
-        with pytest.raises(ValueError, match="."):
+        with pytest.raises(ValueError, match=r"."):
             tensor_index.unpacked(wrong)
     monkeypatch.setattr(tensor_index, "_LARGEST", 50)
     with pytest.raises(ValueError, match="more than 50 bytes"):
