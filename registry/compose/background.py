@@ -65,7 +65,7 @@ class Background:
         self._jobs = Jobs(db)
         self._outbox = Outbox(db, enqueue)
         self._outdated = Outdated(db)
-        extraction = Extraction(db, store, self._sandbox, services.conformance)
+        extraction = Extraction(db, store, self._sandbox, services.conformance, services.blobs)
         publication = Publication(db, services.blobs, services.uploads, services.manifests, enqueue)
         digests = Digests(db, store, enqueue, Pace(digest_rate))
         quick = {

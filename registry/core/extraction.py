@@ -23,6 +23,8 @@ from mediatypes.models.formats import recognise
 from mediatypes.names import RepositoryName
 from mediatypes.ranges import ByteRange
 from mediatypes.record import Kind, storable
+from registry.core.blobs import Blobs
+from registry.core.configs import ConfigTooLarge, read_config
 from registry.core.conformance import Conformance, is_attached
 from registry.core.described import Described, ReadLayer, describe, inner_path, newest
 from registry.core.room import MOST_BYTES, Room
@@ -30,7 +32,7 @@ from registry.db import artifacts, outbox, readings
 from registry.db.artifacts import HeldRow, SubjectRow
 from registry.db.pool import Connection, Database
 from registry.db.readings import FoundReading, ReadingRow, TensorIndexRow
-from registry.errors import ManifestUnknown
+from registry.errors import BlobUnknown, ManifestUnknown
 from registry.sandbox import Refused, Sandbox
 from registry.storage.base import BlobStore, StorageKey
 
@@ -62,8 +64,11 @@ Also = Callable[[Connection], Awaitable[None]]
 class Extraction:
     """The verb that describes artifacts."""
 
-    def __init__(self, db: Database, store: BlobStore, sandbox: Sandbox, conformance: Conformance) -> None:
+    def __init__(
+        self, db: Database, store: BlobStore, sandbox: Sandbox, conformance: Conformance, blobs: Blobs
+    ) -> None:
         self._db = db
+        self._blobs = blobs
         self._store = store
         self._sandbox = sandbox
         self._conformance = conformance
@@ -109,7 +114,7 @@ class Extraction:
         self, repository_id: int, digest: bytes, subject: SubjectRow, tell: Tell, depth: int
     ) -> Described:
         problems: list[str] = []
-        artifact, packed_as, description = await self._recognised(repository_id, subject, problems)
+        artifact, packed_as, description = await self._recognised(subject, problems)
         for problem in description.problems:
             _log.warning("a format failed", repository=subject.repository, problem=problem)
         read = await self._read(repository_id, _readable(description), problems, tell)
@@ -126,12 +131,10 @@ class Extraction:
             readers_version=READERS_VERSION,
         )
 
-    async def _recognised(
-        self, repository_id: int, subject: SubjectRow, problems: list[str]
-    ) -> tuple[Artifact, str, Description]:
+    async def _recognised(self, subject: SubjectRow, problems: list[str]) -> tuple[Artifact, str, Description]:
         """Return a manifest as an artifact, as what it is packed, and what that says of it."""
         outline = await asyncio.to_thread(parse_artifact, subject.content, None)
-        config = await self._config(repository_id, outline, problems)
+        config = await self._config(RepositoryName(subject.repository), outline, problems)
         artifact = await asyncio.to_thread(parse_artifact, subject.content, config)
         artifact = replace(artifact, config_document=newest(artifact.config_document))
         form, description = await asyncio.to_thread(recognise, artifact)
@@ -148,18 +151,17 @@ class Extraction:
                 is_attached=is_attached(subject.tags, has_subject=found.has_subject),
             )
 
-    async def _config(self, repository_id: int, artifact: Artifact, problems: list[str]) -> bytes | None:
+    async def _config(self, name: RepositoryName, artifact: Artifact, problems: list[str]) -> bytes | None:
         """Return the config's bytes; None where it is absent or large."""
-        if artifact.config is None or artifact.config.size > MAX_SIZE:
+        if artifact.config is None:
             return None
-        packed = Digest.parse(artifact.config.digest).to_bytes()
-        held = await self._held(repository_id, [packed])
-        if packed not in held:
+        try:
+            return await read_config(self._blobs, name, Digest.parse(artifact.config.digest), most=MAX_SIZE)
+        except ConfigTooLarge:
+            return None
+        except BlobUnknown:
             problems.append(f"the config {artifact.config.digest} is not in the repository")
             return None
-        if held[packed].size > MAX_SIZE:
-            return None
-        return await self._fetched(held[packed], 0, held[packed].size)
 
     async def _children(
         self, repository_id: int, digest: bytes, artifact: Artifact, problems: list[str], depth: int

@@ -98,7 +98,7 @@ class Work:
         self.store = Metered(store)
         self.clock = Clock()
         self.jobs = Jobs(db)
-        extraction = Extraction(db, store, sandbox, services.conformance)
+        extraction = Extraction(db, store, sandbox, services.conformance, services.blobs)
         publication = Publication(db, services.blobs, services.uploads, services.manifests, enqueue)
         digests = Digests(db, self.store, enqueue, Pace(1000, clock=self.clock, sleep=self.clock.sleep))
         self.verbs = {

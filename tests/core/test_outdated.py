@@ -24,7 +24,7 @@ Sql = asyncpg.Connection
 @pytest.fixture
 async def extraction(database: Database, store: BlobStore, services: Services) -> AsyncIterator[Extraction]:
     sandbox = Sandbox("registry.reading:answer")
-    yield Extraction(database, store, sandbox, services.conformance)
+    yield Extraction(database, store, sandbox, services.conformance, services.blobs)
     await sandbox.close()
 
 

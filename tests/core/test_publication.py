@@ -51,7 +51,7 @@ class Work:
     def __init__(self, db: Database, store: BlobStore, sandbox: Sandbox, services: Services) -> None:
         self._db = db
         self._jobs = Jobs(db)
-        self._extraction = Extraction(db, store, sandbox, services.conformance)
+        self._extraction = Extraction(db, store, sandbox, services.conformance, services.blobs)
         self._digests = Digests(db, store, enqueue, Pace(1_000_000_000))
         self.publication = Publication(db, services.blobs, services.uploads, services.manifests, enqueue)
 

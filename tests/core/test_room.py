@@ -33,7 +33,7 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 
 @pytest.fixture
 def extraction(database: Database, store: BlobStore, sandbox: Sandbox, services: Services) -> Extraction:
-    return Extraction(database, store, sandbox, services.conformance)
+    return Extraction(database, store, sandbox, services.conformance, services.blobs)
 
 
 def archive(number: int) -> bytes:
