@@ -112,7 +112,8 @@ class Sandbox:
 
     async def _started(self) -> socket.socket:
         async with self._starting:
-            if self._process is not None and self._process.returncode is None and self._control is not None:
+            # That it has ended is heard by its socket before it is known as a process's end.
+            if self._hearing is not None and not self._hearing.done() and self._control is not None:
                 return self._control
             await self.close()
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

@@ -30,7 +30,7 @@ import msgspec
 from mediatypes.files.reading import Malformed, TooMuch, Unreadable
 from registry.confinement import confine
 
-LARGEST_FRAME: Final = 64 << 20
+LARGEST_FRAME: Final = 16 << 20
 """Bytes of a frame, at most."""
 
 LARGEST_READ: Final = 8 << 20
@@ -171,7 +171,11 @@ def _child(descriptor: int, target: Function, *, seconds: int, memory: int) -> N
         os.closerange(descriptor + 1, 1 << 16)
         confine(memory=memory, seconds=seconds)
         task = receive(descriptor)
-        send(descriptor, _answer(target, task, RemoteSource(descriptor, task["size"])))
+        answer = _answer(target, task, RemoteSource(descriptor, task["size"]))
+        try:
+            send(descriptor, answer)
+        except TooMuch as error:
+            send(descriptor, ["refused", str(error)])
         code = 0
     finally:
         os._exit(code)

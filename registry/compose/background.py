@@ -61,11 +61,11 @@ class Background:
     ) -> None:
         self._db = db
         self._place = place
-        self._sandbox = Sandbox("registry.reading:read")
+        self._sandbox = Sandbox("registry.reading:answer")
         self._jobs = Jobs(db)
         self._outbox = Outbox(db, enqueue)
         self._outdated = Outdated(db)
-        extraction = Extraction(db, store, self._sandbox, services.conformance)
+        extraction = Extraction(db, store, self._sandbox, services.conformance, services.blobs)
         publication = Publication(db, services.blobs, services.uploads, services.manifests, enqueue)
         digests = Digests(db, store, enqueue, Pace(digest_rate))
         quick = {

@@ -104,7 +104,7 @@ def create_services(
     conformance = Conformance(db, blobs)
     return Services(
         access=access,
-        artifacts=Artifacts(db, store),
+        artifacts=Artifacts(db, blobs),
         blobs=blobs,
         cleanup=Cleanup(db, store, upload_ttl=settings.upload_ttl),
         comparisons=Comparisons(db),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -12,15 +11,15 @@ from mediatypes.digest import Digest, InvalidDigest
 from mediatypes.documents import MAX_SIZE, parsed
 from mediatypes.models.artifact import parse_artifact
 from mediatypes.names import RepositoryName, Tag
-from mediatypes.ranges import ByteRange
 from registry.core.access import Caller, reach_of
+from registry.core.blobs import Blobs
+from registry.core.configs import ConfigTooLarge, read_config
 from registry.core.pages import Page, page_of
-from registry.db import artifacts, described, manifests, references, tags
+from registry.db import described, manifests, references, tags
 from registry.db.described import DescribedRow, FindingRow, ListedRow
 from registry.db.pool import Connection, Database
 from registry.db.references import ReferencedRow
-from registry.errors import ManifestUnknown, NameUnknown, NotDescribed, PageInvalid
-from registry.storage.base import BlobStore, StorageKey
+from registry.errors import BlobUnknown, ManifestUnknown, NameUnknown, NotDescribed, PageInvalid
 
 _MOST_TAGS: Final = 100
 _MOST_FINDINGS: Final = 100
@@ -54,9 +53,9 @@ class RawMetadata:
 class Artifacts:
     """The verbs of those who look at artifacts. Nobody sees what he may not pull: it is as if it weren't there."""
 
-    def __init__(self, db: Database, store: BlobStore) -> None:
+    def __init__(self, db: Database, blobs: Blobs) -> None:
         self._db = db
-        self._store = store
+        self._blobs = blobs
 
     async def page(self, name: RepositoryName, *, after: str, limit: int, caller: Caller) -> Page[ListedRow]:
         """Return up to `limit` manifests of a repository by digest. Raise NameUnknown, PageInvalid."""
@@ -117,23 +116,18 @@ class Artifacts:
         return RawMetadata(
             Digest.from_bytes(row.digest),
             await asyncio.to_thread(parsed, content),
-            await self._config(row, content),
+            await self._config(name, content),
             page_of(files, limit, key=lambda item: item[0]),
         )
 
-    async def _config(self, row: ReferencedRow, content: bytes) -> Any:
+    async def _config(self, name: RepositoryName, content: bytes) -> Any:
         config = (await asyncio.to_thread(parse_artifact, content, None)).config
-        if config is None or config.size > MAX_SIZE:
+        if config is None:
             return None
-        packed = Digest.parse(config.digest).to_bytes()
-        held = await self._db.read(
-            "find_config", lambda conn: artifacts.held(conn, [packed], repository_id=row.repository_id)
-        )
-        if packed not in held or held[packed].size > MAX_SIZE:
+        try:
+            text = await read_config(self._blobs, name, Digest.parse(config.digest), most=MAX_SIZE)
+        except (BlobUnknown, ConfigTooLarge):
             return None
-        key, size = StorageKey(held[packed].storage_key), held[packed].size
-        async with contextlib.aclosing(self._store.read(key, ByteRange(0, size))) as pieces:
-            text = b"".join([piece async for piece in pieces])
         return await asyncio.to_thread(parsed, text)
 
 

@@ -6,8 +6,8 @@ import asyncio
 from typing import Final, NamedTuple
 
 from mediatypes.digest import Digest
+from mediatypes.files import tensor_index
 from mediatypes.names import RepositoryName, Tag
-from registry.core import tensor_index
 from registry.core.access import Caller
 from registry.core.artifacts import described_one
 from registry.core.comparison import Comparison, Side, TensorAt, compare

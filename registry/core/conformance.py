@@ -20,10 +20,10 @@ from mediatypes.digest import Digest
 from mediatypes.manifest import InvalidManifest, Manifest, parse_manifest
 from mediatypes.names import RepositoryName
 from mediatypes.oci import MANIFEST_TYPES
-from mediatypes.ranges import ByteRange
 from mediatypes.record import storable
 from registry.core.access import organisation_of, path_of
 from registry.core.blobs import Blobs
+from registry.core.configs import ConfigTooLarge, read_config
 from registry.core.delegation import oversee
 from registry.db import repositories, schema_bindings
 from registry.db.pool import Connection, Database
@@ -225,14 +225,13 @@ class Conformance:
         assert digest is not None
         if given is None:
             try:
-                blob = await self._blobs.find(name, digest)
+                given = await read_config(self._blobs, name, digest, most=LARGEST_DOCUMENT)
             except BlobUnknown:
                 return _Unread("config", "the config blob is not in the repository")
-            if blob.size > LARGEST_DOCUMENT:
-                return _Unread(LIMIT_RULE, f"the config has {blob.size} bytes; up to {LARGEST_DOCUMENT} are judged")
-            given = b"".join([piece async for piece in self._blobs.read(blob, ByteRange(0, blob.size))])
+            except ConfigTooLarge as error:
+                return _too_large(error.size)
         if len(given) > LARGEST_DOCUMENT:
-            return _Unread(LIMIT_RULE, f"the config has {len(given)} bytes; up to {LARGEST_DOCUMENT} are judged")
+            return _too_large(len(given))
         try:
             return read_json(given)
         except InvalidJson as error:
@@ -258,6 +257,10 @@ class _Unread:
 
     rule: str
     message: str
+
+
+def _too_large(size: int) -> _Unread:
+    return _Unread(LIMIT_RULE, f"the config has {size} bytes; up to {LARGEST_DOCUMENT} are judged")
 
 
 def _ready_schemas(db: Database) -> ReadySchemas:

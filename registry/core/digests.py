@@ -14,7 +14,7 @@ from typing import Final
 
 import structlog
 
-from registry.core import tensor_index
+from mediatypes.files import tensor_index
 from registry.core.extraction import Also, Tell
 from registry.core.jobs import DIGEST
 from registry.core.outbox import Enqueue

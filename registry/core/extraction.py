@@ -17,12 +17,14 @@ import structlog
 
 from mediatypes.digest import Digest
 from mediatypes.documents import MAX_SIZE
+from mediatypes.files import tensor_index
 from mediatypes.models.artifact import Artifact, Description, Layer, Packing, parse_artifact
 from mediatypes.models.formats import recognise
 from mediatypes.names import RepositoryName
 from mediatypes.ranges import ByteRange
 from mediatypes.record import Kind, storable
-from registry.core import tensor_index
+from registry.core.blobs import Blobs
+from registry.core.configs import ConfigTooLarge, read_config
 from registry.core.conformance import Conformance, is_attached
 from registry.core.described import Described, ReadLayer, describe, inner_path, newest
 from registry.core.room import MOST_BYTES, Room
@@ -30,18 +32,22 @@ from registry.db import artifacts, outbox, readings
 from registry.db.artifacts import HeldRow, SubjectRow
 from registry.db.pool import Connection, Database
 from registry.db.readings import FoundReading, ReadingRow, TensorIndexRow
-from registry.errors import ManifestUnknown
+from registry.errors import BlobUnknown, ManifestUnknown
 from registry.sandbox import Refused, Sandbox
 from registry.storage.base import BlobStore, StorageKey
 
-READERS_VERSION: Final = 2
+READERS_VERSION: Final = 3
 """Of the readers of files. Raise it when they say more or otherwise of a file: blobs are read again then.
 
 What they said at each version is noted in tests/core/test_readers_version.py.
 """
 
 _HEADERS: Final = 256 << 20  # bytes that are read of a file, at most
+_BEGINNING: Final = 1 << 20  # bytes likewise where it is only asked which readers read it
 _LARGEST_COMPRESSED: Final = 8 << 30  # bytes of a compressed archive, all of which are read
+_MOST_NAMES: Final = (
+    16  # of one blob by which it is read as often; of more, names that choose one reader share its reading
+)
 _LONGEST_NAME: Final = 1000  # bytes of a file's path, of which the end says what is in it
 _MOST_CHILDREN: Final = 100
 _DEEPEST: Final = 3  # indexes in indexes
@@ -58,8 +64,11 @@ Also = Callable[[Connection], Awaitable[None]]
 class Extraction:
     """The verb that describes artifacts."""
 
-    def __init__(self, db: Database, store: BlobStore, sandbox: Sandbox, conformance: Conformance) -> None:
+    def __init__(
+        self, db: Database, store: BlobStore, sandbox: Sandbox, conformance: Conformance, blobs: Blobs
+    ) -> None:
         self._db = db
+        self._blobs = blobs
         self._store = store
         self._sandbox = sandbox
         self._conformance = conformance
@@ -105,7 +114,7 @@ class Extraction:
         self, repository_id: int, digest: bytes, subject: SubjectRow, tell: Tell, depth: int
     ) -> Described:
         problems: list[str] = []
-        artifact, packed_as, description = await self._recognised(repository_id, subject, problems)
+        artifact, packed_as, description = await self._recognised(subject, problems)
         for problem in description.problems:
             _log.warning("a format failed", repository=subject.repository, problem=problem)
         read = await self._read(repository_id, _readable(description), problems, tell)
@@ -122,12 +131,10 @@ class Extraction:
             readers_version=READERS_VERSION,
         )
 
-    async def _recognised(
-        self, repository_id: int, subject: SubjectRow, problems: list[str]
-    ) -> tuple[Artifact, str, Description]:
+    async def _recognised(self, subject: SubjectRow, problems: list[str]) -> tuple[Artifact, str, Description]:
         """Return a manifest as an artifact, as what it is packed, and what that says of it."""
         outline = await asyncio.to_thread(parse_artifact, subject.content, None)
-        config = await self._config(repository_id, outline, problems)
+        config = await self._config(RepositoryName(subject.repository), outline, problems)
         artifact = await asyncio.to_thread(parse_artifact, subject.content, config)
         artifact = replace(artifact, config_document=newest(artifact.config_document))
         form, description = await asyncio.to_thread(recognise, artifact)
@@ -144,18 +151,17 @@ class Extraction:
                 is_attached=is_attached(subject.tags, has_subject=found.has_subject),
             )
 
-    async def _config(self, repository_id: int, artifact: Artifact, problems: list[str]) -> bytes | None:
+    async def _config(self, name: RepositoryName, artifact: Artifact, problems: list[str]) -> bytes | None:
         """Return the config's bytes; None where it is absent or large."""
-        if artifact.config is None or artifact.config.size > MAX_SIZE:
+        if artifact.config is None:
             return None
-        packed = Digest.parse(artifact.config.digest).to_bytes()
-        held = await self._held(repository_id, [packed])
-        if packed not in held:
+        try:
+            return await read_config(self._blobs, name, Digest.parse(artifact.config.digest), most=MAX_SIZE)
+        except ConfigTooLarge:
+            return None
+        except BlobUnknown:
             problems.append(f"the config {artifact.config.digest} is not in the repository")
             return None
-        if held[packed].size > MAX_SIZE:
-            return None
-        return await self._fetched(held[packed], 0, held[packed].size)
 
     async def _children(
         self, repository_id: int, digest: bytes, artifact: Artifact, problems: list[str], depth: int
@@ -178,10 +184,10 @@ class Extraction:
         """Return what is in layers, as far as there is room for it; those are read that nobody has read yet."""
         found = [_unread_layer(layer) for layer in layers]
         held = await self._held(repository_id, [one.digest for one in found])
+        await self._share_readings(found, held, problems)
         room = Room()
         keys = [(one.digest, one.manner) for one in found]
-        admitted = dict.fromkeys(key for key in keys if key[0] in held and room.admits(*key))
-        known = await self._known(list(admitted))
+        known = await self._known(list(dict.fromkeys(key for key in keys if key[0] in held)))
         total = sum(row.size for row in held.values())
         progress = 0
         for key, one in zip(keys, found, strict=True):
@@ -192,9 +198,6 @@ class Extraction:
             if room.is_full:
                 room.leave_out(one)
                 continue
-            if key not in admitted:
-                room.list_unread(one, _unread(one.layer, blob))
-                continue
             if key not in known:
                 known[key] = await self._read_or_refused(one, blob)
             room.take(one, known[key])
@@ -202,6 +205,40 @@ class Extraction:
             await tell(total, progress)
         problems += room.problems()
         return found
+
+    async def _share_readings(
+        self, layers: Sequence[ReadLayer], held: dict[bytes, HeldRow], problems: list[str]
+    ) -> None:
+        """Let names of a blob that has very many share a reading where they choose the same reader: that of the first.
+
+        Readers are chosen by names, too: none of them may be kept from a blob by names that others are chosen by.
+        """
+        by_manner: dict[bytes, dict[str, list[ReadLayer]]] = {}
+        for one in layers:
+            if one.layer.packing is Packing.RAW and one.digest in held:
+                by_manner.setdefault(one.digest, {}).setdefault(one.manner, []).append(one)
+        for digest, manners in by_manner.items():
+            if len(manners) <= _MOST_NAMES:
+                continue
+            firsts: dict[str, str] = {}
+            names = [same[0].layer.path for same in manners.values()]
+            for reader, same in zip(await self._readers(held[digest], names, problems), manners.values(), strict=True):
+                for one in same:
+                    one.manner = firsts.setdefault(reader, same[0].manner)
+
+    async def _readers(self, blob: HeldRow, names: list[str], problems: list[str]) -> list[str]:
+        """Return which reader each name of a blob chooses; where that can't be found out, all are said to choose one."""
+        try:
+            found: list[str] = await self._sandbox.run(
+                {"names": names},
+                lambda start, stop: self._fetched(blob, start, stop),
+                size=blob.size,
+                budget=_BEGINNING,
+            )
+            return found
+        except Refused as refusal:
+            problems.append(storable(f"the file {names[0]} is read by this one of its names: it {refusal}"))
+            return [""] * len(names)
 
     async def _read_or_refused(self, layer: ReadLayer, blob: HeldRow) -> FoundReading:
         """Read a blob; what can't be read is one file that has a problem."""
@@ -228,11 +265,10 @@ class Extraction:
         )
         indexes = {}
         for file in reading["files"]:
-            tensors = file.pop("tensors", None)
-            if tensors:
-                file["tensors"] = len(tensors)
-                content = await asyncio.to_thread(tensor_index.packed, tensors)
-                indexes[inner_path(layer, file["path"])] = TensorIndexRow(len(tensors), content)
+            content = file.pop("tensors", None)
+            if content:
+                file["tensors"] = await asyncio.to_thread(_counted, content)
+                indexes[inner_path(layer, file["path"])] = TensorIndexRow(file["tensors"], content)
         return await self._keep(ReadingRow(blob.digest, read.manner, reading), indexes)
 
     async def _keep(self, row: ReadingRow, indexes: dict[str, TensorIndexRow]) -> FoundReading:
@@ -273,6 +309,14 @@ def _unread_layer(layer: Layer) -> ReadLayer:
     if layer.packing is Packing.RAW:  # readers go by the name, too
         manner += ":" + storable(layer.path).encode()[-_LONGEST_NAME:].decode(errors="ignore")
     return ReadLayer(layer, Digest.parse(layer.descriptor.digest).to_bytes(), manner, None)
+
+
+def _counted(content: bytes) -> int:
+    """Return how many tensors an index has. Raise Refused where it is none: it comes from where others' files are read."""
+    try:
+        return len(tensor_index.unpacked(content))
+    except (ValueError, TypeError):
+        raise Refused("made its reader say what makes no sense") from None
 
 
 def _unread(layer: Layer, blob: HeldRow) -> dict[str, Any]:

@@ -15,12 +15,12 @@ from typing import Any, Final
 import structlog
 
 from mediatypes.digest import Digest
+from mediatypes.files import tensor_index
 from mediatypes.models.layers import TITLE
 from mediatypes.models.own import TENSOR_INDEX
 from mediatypes.names import RepositoryName
 from mediatypes.oci import IMAGE_MANIFEST
 from mediatypes.record import Kind
-from registry.core import tensor_index
 from registry.core.audit import SYSTEM
 from registry.core.blobs import Blobs
 from registry.core.extraction import Also
@@ -73,17 +73,27 @@ class Publication:
     async def publish(self, repository_id: int, digest: bytes, *, also: Also) -> None:
         """Publish the tensor index of an artifact; nothing of one that is gone. `also` is done in either case.
 
+        One with too many tensors has that as a problem of what is told of it, until it is described again.
         Raise Unavailable, StorageError, and ManifestNonconforming where a schema that is bound to tensor indexes refuses it.
         """
         subject = await self._wanted(repository_id, digest)
+        problem = None
         if subject is not None:
-            _, rows = await self._db.read(
+            count, rows = await self._db.read(
                 "find_tensors",
                 lambda conn: publications.tensors(conn, repository_id=repository_id, digest=digest, most=_MOST_TENSORS),
             )
             if rows:
                 await self._publish(repository_id, digest, subject, rows)
-        await self._db.transaction("finish_publication", also)
+            elif count > _MOST_TENSORS:
+                problem = f"its tensor index is not published: it has {count} tensors, and of more than {_MOST_TENSORS} none is"
+
+        async def finish(conn: Connection) -> None:
+            if problem is not None:
+                await publications.add_problem(conn, problem, repository_id=repository_id, digest=digest)
+            await also(conn)
+
+        await self._db.transaction("finish_publication", finish)
 
     async def _wanted(self, repository_id: int, digest: bytes) -> SubjectRow | None:
         async def find(conn: Connection) -> SubjectRow | None:

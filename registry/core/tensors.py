@@ -8,16 +8,16 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from mediatypes.digest import Digest
+from mediatypes.files import tensor_index
 from mediatypes.files.reading import Tensor
+from mediatypes.files.tensor_index import DigestedTensor
 from mediatypes.names import RepositoryName, Tag
 from mediatypes.ranges import ByteRange
-from registry.core import tensor_index
 from registry.core.access import Caller
 from registry.core.artifacts import described_one
 from registry.core.files import Content, Files
 from registry.core.pages import Page, after_of, place_of
 from registry.core.switches import Switch
-from registry.core.tensor_index import DigestedTensor
 from registry.db import described, switches
 from registry.db.described import TensorsRow
 from registry.db.pool import Connection, Database

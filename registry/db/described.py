@@ -63,7 +63,7 @@ class StoredFileRow(NamedTuple):
 
 
 class TensorsRow(NamedTuple):
-    """The tensors of a file: how many, their index, and the digests of their bytes (registry.core.tensor_index), if known."""
+    """The tensors of a file: their number, index (mediatypes.files.tensor_index), and the digests of their bytes, if known."""
 
     path: str
     tensors: int

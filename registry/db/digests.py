@@ -16,7 +16,7 @@ from registry.db.pool import Connection
 class UndigestedRow(NamedTuple):
     """The tensors of a file of a blob: how that was read, the file's path in it, where it begins there, and its size.
 
-    `start` is None where its bytes don't lie there in one piece; `content` is the index (registry.core.tensor_index).
+    `start` is None where its bytes don't lie there in one piece; `content` is the index (mediatypes.files.tensor_index).
     """
 
     manner: str

@@ -14,6 +14,10 @@ WHERE f.repository_id = $1 AND f.digest = $2
 _HAS_TENSORS: Final = f"SELECT 1 {_OF_FILES} LIMIT 1"
 _COUNT: Final = f"SELECT coalesce(sum(t.tensors), 0)::bigint {_OF_FILES}"
 _TENSORS: Final = f"SELECT f.path, t.content {_OF_FILES} ORDER BY f.path"
+_ADD_PROBLEM: Final = """
+UPDATE artifacts SET problem = concat_ws('; ', problem, $3::text)
+WHERE repository_id = $1 AND digest = $2 AND strpos(coalesce(problem, ''), $3) = 0
+"""
 _ADD: Final = """
 INSERT INTO publications (repository_id, subject, digest)
 SELECT repository_id, digest, $3 FROM manifests WHERE repository_id = $1 AND digest = $2 FOR KEY SHARE
@@ -35,6 +39,11 @@ async def tensors(
     count: int = await conn.fetchval(_COUNT, repository_id, digest)
     rows = await conn.fetch(_TENSORS, repository_id, digest) if 0 < count <= most else []
     return count, [(row["path"], row["content"]) for row in rows]
+
+
+async def add_problem(conn: Connection, problem: str, *, repository_id: int, digest: bytes) -> None:
+    """Add to what is told of an artifact why its tensors are not published; not twice."""
+    await conn.execute(_ADD_PROBLEM, repository_id, digest, problem)
 
 
 async def add(conn: Connection, digest: bytes, *, repository_id: int, subject: bytes) -> None:

@@ -25,7 +25,7 @@ class FoundReading(NamedTuple):
 
 
 class TensorIndexRow(NamedTuple):
-    """The tensors of a file of a blob: their number, and zstd-compressed MessagePack (registry.core.tensor_index)."""
+    """The tensors of a file of a blob: their number, and zstd-compressed MessagePack (mediatypes.files.tensor_index)."""
 
     tensors: int
     content: bytes

@@ -14,11 +14,12 @@ import asyncpg
 import pytest
 
 from mediatypes.digest import Digest
+from mediatypes.files import tensor_index
+from mediatypes.files.reading import Tensor
 from mediatypes.ranges import ByteRange
 from registry.core import comparisons as comparisons_module
 from registry.core import digests as digests_module
 from registry.core import extraction as extraction_module
-from registry.core import tensor_index
 from registry.core import tensors as tensors_module
 from registry.core.access import EVERYONE
 from registry.core.comparison import Comparison
@@ -97,7 +98,7 @@ class Work:
         self.store = Metered(store)
         self.clock = Clock()
         self.jobs = Jobs(db)
-        extraction = Extraction(db, store, sandbox, services.conformance)
+        extraction = Extraction(db, store, sandbox, services.conformance, services.blobs)
         publication = Publication(db, services.blobs, services.uploads, services.manifests, enqueue)
         digests = Digests(db, self.store, enqueue, Pace(1000, clock=self.clock, sleep=self.clock.sleep))
         self.verbs = {
@@ -147,7 +148,7 @@ class Work:
 
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
-    made = Sandbox("registry.reading:read")
+    made = Sandbox("registry.reading:answer")
     yield made
     await made.close()
 
@@ -421,9 +422,9 @@ async def test_tensors_that_overlap_are_digested_unless_too_many_do(
     await push(services, {"model.safetensors": BASE})
     await work.describe()
     begin = len(BASE) - 10070
-    rows = [["all", "uint8", [10], begin, 10], ["part", "uint8", [5], begin + 3, 5], ["gone", "uint8", [5], None, 5]]
-    beyond = ["beyond", "uint8", [50], len(BASE) - 10, 50]
-    await sql.execute("UPDATE tensor_indexes SET content = $1, tensors = 4", tensor_index.packed([*rows, beyond]))
+    places = {"all": (begin, 10), "part": (begin + 3, 5), "gone": (None, 5), "beyond": (len(BASE) - 10, 50)}
+    tensors = [Tensor(name, "uint8", (size,), offset, size) for name, (offset, size) in places.items()]
+    await sql.execute("UPDATE tensor_indexes SET content = $1, tensors = 4", tensor_index.packed(tensors))
     monkeypatch.setattr(digests_module, "_MOST_OVERLAPPING", most)
     await work.digest()
     known = {"all": BASE[begin : begin + 10], "part": BASE[begin + 3 : begin + 8]} if most == 2 else {}
@@ -438,7 +439,7 @@ async def test_an_index_that_was_replaced_meanwhile_keeps_no_digests_of_the_one_
     await work.switch(NAME)
     await push(services, {"model.safetensors": BASE})
     await work.describe()
-    other = tensor_index.packed([["head", "uint8", [70], len(BASE) - 70, 70]])
+    other = tensor_index.packed([Tensor("head", "uint8", (70,), len(BASE) - 70, 70)])
     read = work.store.read
 
     async def meanwhile(key: StorageKey, span: ByteRange) -> AsyncGenerator[bytes, None]:

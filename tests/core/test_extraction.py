@@ -16,13 +16,13 @@ import asyncpg
 import pytest
 
 from mediatypes.digest import Digest
+from mediatypes.files import tensor_index
 from mediatypes.models.artifact import Artifact, Description
 from mediatypes.models.formats import recognise
 from mediatypes.oci import IMAGE_INDEX, IMAGE_MANIFEST
 from registry.compose.verbs import create_services
 from registry.config import Settings
 from registry.core import extraction as extraction_module
-from registry.core import tensor_index
 from registry.core.conformance import Mode
 from registry.core.described import newest
 from registry.core.extraction import Extraction
@@ -44,14 +44,14 @@ TITLE = "org.opencontainers.image.title"
 
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
-    made = Sandbox("registry.reading:read")
+    made = Sandbox("registry.reading:answer")
     yield made
     await made.close()
 
 
 @pytest.fixture
 def extraction(database: Database, store: BlobStore, sandbox: Sandbox, services: Services) -> Extraction:
-    return Extraction(database, store, sandbox, services.conformance)
+    return Extraction(database, store, sandbox, services.conformance, services.blobs)
 
 
 async def describe(extraction: Extraction, sql: Sql, digest: Digest) -> None:
@@ -263,7 +263,7 @@ async def test_a_blob_is_read_once_for_all_artifacts_and_again_by_newer_readers(
 
     counted = WrappedStore(store, note)
     services = create_services(settings, database, counted)
-    extraction = Extraction(database, counted, sandbox, services.conformance)
+    extraction = Extraction(database, counted, sandbox, services.conformance, services.blobs)
     first = await push(services, {"model.safetensors": WEIGHTS}, tag="v1")
     second = await push(services, {"model.safetensors": WEIGHTS}, tag="v2", annotations={"note": "another"})
     renamed = await push(services, {"model.txt": WEIGHTS}, tag="v3")
@@ -307,7 +307,7 @@ async def test_what_is_absent_of_a_sparse_manifest_is_said(
         {"mediaType": "x/y", "digest": str(absent), "size": 6, "annotations": {TITLE: "model.safetensors"}}
     )
     sparse = await push_manifest(services, json.dumps(manifest).encode(), "sparse")
-    await describe(Extraction(database, store, sandbox, services.conformance), sql, sparse)
+    await describe(Extraction(database, store, sandbox, services.conformance, services.blobs), sql, sparse)
     found = await artifact_of(sql, sparse)
     assert found["architecture"] == "LlamaForCausalLM"
     assert found["problem"] == "the file model.safetensors is not in the repository"
@@ -352,7 +352,7 @@ async def test_a_manifest_that_is_deleted_meanwhile_leaves_nothing(
     async def also(conn: Connection) -> None:
         finished.append(digest)
 
-    slow = Extraction(database, WrappedStore(store, delete), sandbox, services.conformance)
+    slow = Extraction(database, WrappedStore(store, delete), sandbox, services.conformance, services.blobs)
     await slow.describe(repository_id, digest.to_bytes(), tell=tell, also=also)
     await slow.describe(repository_id, digest.to_bytes(), tell=tell, also=also)
     assert finished == [digest] * 2
@@ -446,7 +446,7 @@ async def test_an_index_is_described_again_when_a_child_that_was_absent_is_descr
     database: Database, store: BlobStore, sandbox: Sandbox, database_url: str, sql: Sql
 ) -> None:
     services = create_services(Settings(database_url=database_url, sparse="index"), database, store)
-    extraction = Extraction(database, store, sandbox, services.conformance)
+    extraction = Extraction(database, store, sandbox, services.conformance, services.blobs)
     child = await push(services, {"model.safetensors": WEIGHTS}, tag="child")
     content = await sql.fetchval("SELECT content FROM manifests WHERE digest = $1", child.to_bytes())
     other = await push(services, {"README.md": CARD}, tag="other")

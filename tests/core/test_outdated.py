@@ -23,8 +23,8 @@ Sql = asyncpg.Connection
 
 @pytest.fixture
 async def extraction(database: Database, store: BlobStore, services: Services) -> AsyncIterator[Extraction]:
-    sandbox = Sandbox("registry.reading:read")
-    yield Extraction(database, store, sandbox, services.conformance)
+    sandbox = Sandbox("registry.reading:answer")
+    yield Extraction(database, store, sandbox, services.conformance, services.blobs)
     await sandbox.close()
 
 

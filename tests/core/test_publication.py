@@ -40,7 +40,7 @@ TENSOR_INDEX = "application/vnd.blacklake.tensorindex.v1+json"
 
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
-    made = Sandbox("registry.reading:read")
+    made = Sandbox("registry.reading:answer")
     yield made
     await made.close()
 
@@ -51,7 +51,7 @@ class Work:
     def __init__(self, db: Database, store: BlobStore, sandbox: Sandbox, services: Services) -> None:
         self._db = db
         self._jobs = Jobs(db)
-        self._extraction = Extraction(db, store, sandbox, services.conformance)
+        self._extraction = Extraction(db, store, sandbox, services.conformance, services.blobs)
         self._digests = Digests(db, store, enqueue, Pace(1_000_000_000))
         self.publication = Publication(db, services.blobs, services.uploads, services.manifests, enqueue)
 
@@ -303,12 +303,23 @@ async def test_nothing_is_published_of_a_blob_that_another_repository_holds(
     assert "secret" not in json.dumps(await index_of(services, referrer))
 
 
-async def test_too_many_tensors_are_not_published(
+async def test_too_many_tensors_are_not_published_and_that_is_told_as_a_problem_of_the_artifact(
     work: Work, services: Services, sql: Sql, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await decide(database, NAME)
     monkeypatch.setattr(publication_module, "_MOST_TENSORS", 1)
     digest = await push(services, {"model.safetensors": WEIGHTS})
+    said = "its tensor index is not published: it has 2 tensors, and of more than 1 none is"
+    for _ in range(2):
+        await work.describe(sql, digest)
+        assert await work.publish(sql) == 1
+        assert await referrers(services, digest) == []
+        assert tuple(await sql.fetchrow("SELECT problem, is_complete FROM artifacts")) == (said, True)
+    await sql.execute("UPDATE jobs SET state = 'queued' WHERE id = (SELECT max(id) FROM jobs WHERE kind = 'publish')")
+    await work.publish(sql)
+    assert await sql.fetchval("SELECT problem FROM artifacts") == said
+    monkeypatch.setattr(publication_module, "_MOST_TENSORS", 2)
     await work.describe(sql, digest)
-    assert await work.publish(sql) == 1
-    assert await referrers(services, digest) == []
+    await work.publish(sql)
+    assert len(await referrers(services, digest)) == 1
+    assert await sql.fetchval("SELECT problem FROM artifacts") is None

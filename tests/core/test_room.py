@@ -14,10 +14,11 @@ from registry.core import extraction as extraction_module
 from registry.core.extraction import Extraction
 from registry.core.room import Room
 from registry.core.services import Services
+from registry.db import described
 from registry.db.pool import Database
 from registry.sandbox import Sandbox
 from registry.storage.base import BlobStore
-from tests.core.test_extraction import artifact_of, describe, push, safetensors, tar
+from tests.core.test_extraction import HARMFUL, artifact_of, describe, push, safetensors, tar
 
 Sql = asyncpg.Connection
 TAR = "application/vnd.oci.image.layer.v1.tar"
@@ -25,14 +26,14 @@ TAR = "application/vnd.oci.image.layer.v1.tar"
 
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
-    made = Sandbox("registry.reading:read")
+    made = Sandbox("registry.reading:answer")
     yield made
     await made.close()
 
 
 @pytest.fixture
 def extraction(database: Database, store: BlobStore, sandbox: Sandbox, services: Services) -> Extraction:
-    return Extraction(database, store, sandbox, services.conformance)
+    return Extraction(database, store, sandbox, services.conformance, services.blobs)
 
 
 def archive(number: int) -> bytes:
@@ -108,35 +109,51 @@ async def test_no_more_bytes_of_readings_are_looked_at_than_there_is_room_for_kn
         await sql.execute("DELETE FROM readings")
 
 
-async def test_a_blob_is_read_by_a_few_of_its_names_and_the_others_are_listed_and_said(
+async def test_a_blob_with_many_names_is_read_once_for_each_reader_that_they_choose(
     extraction: Extraction, services: Services, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(extraction_module, "Room", partial(Room, names=2))
-    weights = safetensors(a=("F32", [1]))
-    names = ["a.safetensors", "b.safetensors", "c.safetensors", "d.safetensors"]
-    files = {**dict.fromkeys(names, weights), "config.json": b'{"model_type": "llama"}'}
-    digest = await push(services, files)
+    monkeypatch.setattr(extraction_module, "_MOST_NAMES", 2)
+    content = HARMFUL + b"\n"
+    harmless = [f"{number}/{name}" for name in ("notes.txt", "LICENSE", "README.md") for number in range(5)]
+    names = [*harmless, "weights.pkl", "other.pkl"]
+    digest = await push(services, {**dict.fromkeys(names, content), "config.json": b'{"model_type": "llama"}'})
     for _ in ("read", "known"):
         await describe(extraction, sql, digest)
-        assert await sql.fetchval("SELECT count(*) FROM readings") == 2 + 1
-        rows = await sql.fetch("SELECT path, size, start, format FROM artifact_files ORDER BY path")
-        assert [row["path"] for row in rows] == sorted(files)
-        unread = rows[2:3] + rows[4:5]
-        assert [(row["path"], row["size"], row["start"], row["format"]) for row in unread] == [
-            (name, len(weights), 0, None) for name in ("c.safetensors", "d.safetensors")
-        ]
         found = await artifact_of(sql, digest)
-        assert found["problem"].startswith("from c.safetensors on 2 files are listed and not read: ")
-        assert found["family"] == "llama"
+        assert (found["finding"], found["family"]) == ("dangerous", "llama")
+        kept = {row["manner"] for row in await sql.fetch("SELECT manner FROM readings")}
+        assert kept == {
+            f"raw:{name}" for name in ("0/notes.txt", "0/LICENSE", "0/README.md", "weights.pkl", "config.json")
+        }
+        rows = await sql.fetch("SELECT path, manner, format FROM artifact_files ORDER BY path")
+        assert [row["path"] for row in rows] == sorted([*names, "config.json"])
+        assert {row["path"]: row["format"] for row in rows}["other.pkl"] == "pickle"
+    place = {"repository_id": await sql.fetchval("SELECT id FROM repositories"), "digest": digest.to_bytes()}
+    told = await extraction._db.read("look", lambda conn: described.findings(conn, limit=100, **place))
+    assert {one.path for one in told} == {"weights.pkl", "other.pkl"}
+
+
+async def test_where_it_cannot_be_found_out_which_readers_names_choose_that_is_said(
+    extraction: Extraction, services: Services, sql: Sql, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extraction_module, "_MOST_NAMES", 2)
+    monkeypatch.setattr(extraction_module, "_BEGINNING", 0)
+    digest = await push(services, dict.fromkeys(("a.txt", "b.txt", "c.pkl"), HARMFUL))
+    await describe(extraction, sql, digest)
+    found = await artifact_of(sql, digest)
+    assert found["problem"] == (
+        "the file a.txt is read by this one of its names: it needs more of its bytes read than a reader gets"
+    )
+    assert await sql.fetchval("SELECT count(*) FROM artifact_files") == 3
 
 
 async def test_an_empty_file_may_have_any_number_of_names(
     extraction: Extraction, services: Services, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(extraction_module, "Room", partial(Room, names=2))
+    monkeypatch.setattr(extraction_module, "_MOST_NAMES", 2)
     digest = await push(services, {f"{name}/__init__.py": b"" for name in "abcd"})
     await describe(extraction, sql, digest)
     found = await artifact_of(sql, digest)
     assert (found["is_complete"], found["problem"]) == (True, None)
     assert await sql.fetchval("SELECT count(*) FROM artifact_files") == 4
-    assert await sql.fetchval("SELECT count(*) FROM readings") == 2
+    assert await sql.fetchval("SELECT count(*) FROM readings") == 1

@@ -215,6 +215,7 @@ HOT: dict[str, tuple[Any, ...]] = {
     "uploads._EXPIRE": (86400.0, 100),
     "switches._IS_ON": ("publish", REPOSITORY),
     "publications._HAS_TENSORS": (REPOSITORY, packed(1)),
+    "publications._ADD_PROBLEM": (REPOSITORY, packed(1), "it has too many tensors"),
     "publications._COUNT": (REPOSITORY, packed(1)),
     "publications._TENSORS": (REPOSITORY, packed(1)),
     "publications._ADD": (REPOSITORY, packed(1), packed(2)),

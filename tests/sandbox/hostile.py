@@ -166,6 +166,10 @@ def huge_frame(task: dict[str, Any], source: Any) -> Any:
     time.sleep(600)
 
 
+def long_answer(task: dict[str, Any], source: Source) -> Any:
+    return bytes(20 << 20)
+
+
 def foreign_range(task: dict[str, Any], source: Any) -> Any:
     return source._fetched(-1, 10)
 

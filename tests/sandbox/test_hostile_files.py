@@ -133,7 +133,7 @@ async def test_whatever_files_do_they_are_read_or_refused_and_nothing_else_happe
     place = tmp_path / "around"
     place.mkdir()
     files = list(hostile_files(SEED, count, place / "canary"))
-    sandbox = Sandbox("registry.reading:read")
+    sandbox = Sandbox("registry.reading:answer")
     try:
         outcome = await read_all(sandbox, files)
         templates = [one for one in psutil.Process().children() if "registry.sandboxed" in one.cmdline()]

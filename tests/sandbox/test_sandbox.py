@@ -81,6 +81,7 @@ async def test_tasks_run_side_by_side(sandbox: Sandbox) -> None:
         ("nonsense", "made its reader say what makes no sense"),
         ("nested", "made its reader say what makes no sense"),
         ("huge_frame", "made its reader say too much"),
+        ("long_answer", "has more to say than 16777216 bytes"),
         ("foreign_range", "made its reader say what makes no sense"),
     ],
 )

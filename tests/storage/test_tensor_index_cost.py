@@ -19,12 +19,12 @@ import numpy as np
 import pytest
 
 from mediatypes.digest import Digest
+from mediatypes.files import tensor_index
 from mediatypes.files.reading import Tensor
 from mediatypes.oci import IMAGE_MANIFEST
 from registry.compose.background import Background
 from registry.compose.verbs import create_services
 from registry.config import Settings
-from registry.core import tensor_index
 from registry.db.pool import Database
 from registry.storage.base import new_key, place_of
 from registry.storage.s3 import S3Store

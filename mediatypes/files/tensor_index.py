@@ -8,10 +8,11 @@ from typing import Final, NamedTuple
 import msgspec
 import zstandard
 
-from mediatypes.files.reading import Tensor
+from mediatypes.files.reading import Tensor, TooMuch
+from mediatypes.record import storable
 
 _LEVEL: Final = 9  # names of layers repeat themselves: they take a tenth
-_LARGEST: Final = 256 << 20  # bytes of an index that is read
+_LARGEST: Final = 64 << 20  # bytes that an index becomes, at most
 
 _Row = tuple[str, str, tuple[int, ...], int | None, int]
 
@@ -23,15 +24,23 @@ class DigestedTensor(NamedTuple):
     sha256: bytes | None
 
 
-def packed(tensors: Sequence[object]) -> bytes:
-    """Return an index of tensors, each [name, dtype, shape, offset, size]. Raise ValueError where one isn't."""
-    rows = msgspec.convert(tensors, list[_Row])
-    return zstandard.ZstdCompressor(level=_LEVEL).compress(msgspec.msgpack.encode(rows))
+def packed(tensors: Sequence[Tensor]) -> bytes:
+    """Return an index of tensors, whose texts are as the database can hold them. Raise TooMuch where that is too large."""
+    rows = [(storable(one.name), storable(one.dtype), one.shape, one.offset, one.size) for one in tensors]
+    content = msgspec.msgpack.encode(rows)
+    if len(content) > _LARGEST:
+        raise TooMuch(f"has an index of tensors of more than {_LARGEST} bytes")
+    return zstandard.ZstdCompressor(level=_LEVEL).compress(content)
 
 
 def unpacked(content: bytes) -> list[Tensor]:
-    """Return the tensors of an index."""
-    decompressed = zstandard.ZstdDecompressor().decompress(content, max_output_size=_LARGEST)
+    """Return the tensors of an index. Raise ValueError where that is none, or becomes too large."""
+    try:
+        if zstandard.frame_content_size(content) > _LARGEST:  # in which case the next would take what it says
+            raise ValueError(f"has an index of tensors of more than {_LARGEST} bytes")
+        decompressed = zstandard.ZstdDecompressor().decompress(content, max_output_size=_LARGEST)
+    except zstandard.ZstdError as error:
+        raise ValueError(str(error)) from None
     return [Tensor(*row) for row in msgspec.msgpack.decode(decompressed, type=list[_Row])]
 
 
