@@ -15,8 +15,9 @@ from typing import Final
 import structlog
 
 from mediatypes.files import tensor_index
-from registry.core.extraction import Also, Tell
+from registry.core.extraction import Also
 from registry.core.jobs import DIGEST
+from registry.core.layer_readings import Tell
 from registry.core.outbox import Enqueue
 from registry.core.pace import Pace
 from registry.core.range_hashing import Range, RangeHashing, deepest

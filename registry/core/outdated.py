@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from registry.core.described import RECORD_VERSION
-from registry.core.extraction import READERS_VERSION
+from registry.core.layer_readings import READERS_VERSION
 from registry.db import outbox
 from registry.db.pool import Connection, Database
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from registry.core.extraction import Tell
 from registry.core.jobs import Jobs
+from registry.core.layer_readings import Tell
 from registry.db.jobs import BegunJob
 
 _INTERVAL: Final = 1.0  # seconds between words of progress

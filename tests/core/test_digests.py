@@ -19,7 +19,7 @@ from mediatypes.files.reading import Tensor
 from mediatypes.ranges import ByteRange
 from registry.core import comparisons as comparisons_module
 from registry.core import digests as digests_module
-from registry.core import extraction as extraction_module
+from registry.core import layer_readings
 from registry.core import tensors as tensors_module
 from registry.core.access import EVERYONE
 from registry.core.comparison import Comparison
@@ -459,7 +459,7 @@ async def test_files_that_are_read_again_keep_the_digests_of_what_is_found_again
     await push(services, {"model.safetensors": BASE}, tag="one")
     await work.describe()
     await work.digest()
-    monkeypatch.setattr(extraction_module, "READERS_VERSION", extraction_module.READERS_VERSION + 1)
+    monkeypatch.setattr(layer_readings, "READERS_VERSION", layer_readings.READERS_VERSION + 1)
     await push(services, {"model.safetensors": BASE, "README.md": b"# two"}, tag="two")
     await work.describe()
     assert await work.digest() == 0

@@ -23,6 +23,7 @@ from mediatypes.oci import IMAGE_INDEX, IMAGE_MANIFEST
 from registry.compose.verbs import create_services
 from registry.config import Settings
 from registry.core import extraction as extraction_module
+from registry.core import layer_readings
 from registry.core.conformance import Mode
 from registry.core.described import newest
 from registry.core.extraction import Extraction
@@ -276,11 +277,11 @@ async def test_a_blob_is_read_once_for_all_artifacts_and_again_by_newer_readers(
     await describe(extraction, sql, renamed)  # readers go by the name, too
     assert len(reads) > 3 * config + 1
     reads.clear()
-    monkeypatch.setattr(extraction_module, "READERS_VERSION", extraction_module.READERS_VERSION + 1)
+    monkeypatch.setattr(layer_readings, "READERS_VERSION", layer_readings.READERS_VERSION + 1)
     await describe(extraction, sql, first)
     assert len(reads) == config + 1
     assert await sql.fetchval("SELECT version FROM readings WHERE manner = 'raw:model.safetensors'") == (
-        extraction_module.READERS_VERSION
+        layer_readings.READERS_VERSION
     )
 
 

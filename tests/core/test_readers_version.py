@@ -8,7 +8,7 @@ from dataclasses import astuple
 
 from mediatypes.files import tensor_index
 from mediatypes.files.ranged import InMemory
-from registry.core.extraction import READERS_VERSION
+from registry.core.layer_readings import READERS_VERSION
 from registry.reading import read
 from tests.mediatypes.files.seeds import DOCUMENTS, WEIGHTS, recorded
 

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from mediatypes.digest import Digest
-from registry.core import extraction as extraction_module
+from registry.core import layer_readings
 from registry.core.extraction import Extraction
 from registry.core.room import Room
 from registry.core.services import Services
@@ -58,7 +58,7 @@ async def test_so_many_files_are_told_of_an_artifact_each_time(
     sql: Sql,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(extraction_module, "Room", partial(Room, **bounds))
+    monkeypatch.setattr(layer_readings, "Room", partial(Room, **bounds))
     digest = await push(services, {name: archive(place) for place, name in enumerate("abcd")}, media_type=TAR)
     for _ in ("read", "known"):
         await describe(extraction, sql, digest)
@@ -73,7 +73,7 @@ async def test_so_many_files_are_told_of_an_artifact_each_time(
 async def test_layers_behind_too_many_tensors_are_left_out(
     extraction: Extraction, services: Services, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(extraction_module, "Room", partial(Room, tensors=2))
+    monkeypatch.setattr(layer_readings, "Room", partial(Room, tensors=2))
     weights = {f"{name}.safetensors": safetensors(**{name: ("F32", [1]), "x": ("F32", [1])}) for name in "abc"}
     digest = await push(services, weights)
     await describe(extraction, sql, digest)
@@ -90,16 +90,16 @@ async def test_no_more_bytes_of_readings_are_looked_at_than_there_is_room_for_kn
     await describe(extraction, sql, digest)
     one: int = await sql.fetchval("SELECT max(octet_length(reading::text)) FROM readings")
     held: list[dict[Any, Any]] = []
-    known = extraction._known
+    known = extraction._readings._known
 
     async def noted(wanted: Any) -> Any:
         found = await known(wanted)
         held.append({**found})
         return found
 
-    monkeypatch.setattr(extraction, "_known", noted)
-    monkeypatch.setattr(extraction_module, "Room", partial(Room, size=2 * one))
-    monkeypatch.setattr(extraction_module, "MOST_BYTES", 2 * one)
+    monkeypatch.setattr(extraction._readings, "_known", noted)
+    monkeypatch.setattr(layer_readings, "Room", partial(Room, size=2 * one))
+    monkeypatch.setattr(layer_readings, "MOST_BYTES", 2 * one)
     for outset in ("known", "read"):
         await describe(extraction, sql, digest)
         assert sum(row.reading is not None for row in held[-1].values()) == (2 if outset == "known" else 0)
@@ -112,7 +112,7 @@ async def test_no_more_bytes_of_readings_are_looked_at_than_there_is_room_for_kn
 async def test_a_blob_with_many_names_is_read_once_for_each_reader_that_they_choose(
     extraction: Extraction, services: Services, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(extraction_module, "_MOST_NAMES", 2)
+    monkeypatch.setattr(layer_readings, "_MOST_NAMES", 2)
     content = HARMFUL + b"\n"
     harmless = [f"{number}/{name}" for name in ("notes.txt", "LICENSE", "README.md") for number in range(5)]
     names = [*harmless, "weights.pkl", "other.pkl"]
@@ -136,8 +136,8 @@ async def test_a_blob_with_many_names_is_read_once_for_each_reader_that_they_cho
 async def test_where_it_cannot_be_found_out_which_readers_names_choose_that_is_said(
     extraction: Extraction, services: Services, sql: Sql, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(extraction_module, "_MOST_NAMES", 2)
-    monkeypatch.setattr(extraction_module, "_BEGINNING", 0)
+    monkeypatch.setattr(layer_readings, "_MOST_NAMES", 2)
+    monkeypatch.setattr(layer_readings, "_BEGINNING", 0)
     digest = await push(services, dict.fromkeys(("a.txt", "b.txt", "c.pkl"), HARMFUL))
     await describe(extraction, sql, digest)
     found = await artifact_of(sql, digest)
@@ -150,7 +150,7 @@ async def test_where_it_cannot_be_found_out_which_readers_names_choose_that_is_s
 async def test_an_empty_file_may_have_any_number_of_names(
     extraction: Extraction, services: Services, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(extraction_module, "_MOST_NAMES", 2)
+    monkeypatch.setattr(layer_readings, "_MOST_NAMES", 2)
     digest = await push(services, {f"{name}/__init__.py": b"" for name in "abcd"})
     await describe(extraction, sql, digest)
     found = await artifact_of(sql, digest)

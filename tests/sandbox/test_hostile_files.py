@@ -23,7 +23,7 @@ import pytest
 from mediatypes.files.readers import READERS, reader_of
 from mediatypes.files.reading import HEAD
 from mediatypes.record import is_plain
-from registry.core import extraction
+from registry.core import layer_readings
 from registry.sandbox import Refused, Sandbox
 from tests.lifecycle.serving import eventually
 from tests.sandbox.hostile_files import Hostile, hostile_files
@@ -59,7 +59,7 @@ class Outcome:
 def budget_of(hostile: Hostile) -> int:
     """Return how many bytes of a blob the server lets its reader have."""
     is_compressed = hostile.packing in ("tar+gzip", "tar+zstd")
-    return 2 * len(hostile.content) + (1 << 20) if is_compressed else extraction._HEADERS
+    return 2 * len(hostile.content) + (1 << 20) if is_compressed else layer_readings._HEADERS
 
 
 async def read(sandbox: Sandbox, hostile: Hostile, outcome: Outcome) -> None:
