@@ -52,6 +52,18 @@ async def test_what_an_older_version_or_none_has_described_is_asked_for_a_batch_
     assert set(await asked_for(sql)) == expected
 
 
+async def test_what_an_older_version_describes_while_a_release_is_rolled_out_is_asked_for_a_day_later(
+    extraction: Extraction, services: Services, database: Database, sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await describe(extraction, sql, await push(services, {"a.txt": b"a"}))
+    outdated = Outdated(database)
+    assert [await outdated.ask() for _ in range(2)] == [0, None]
+    await sql.execute("UPDATE artifacts SET readers_version = 0")
+    assert await outdated.ask() is None
+    monkeypatch.setattr(outdated, "_pause_ends", 0.0)
+    assert [await outdated.ask() for _ in range(2)] == [1, None]
+
+
 async def test_what_is_outdated_is_done_after_what_was_pushed(
     extraction: Extraction, services: Services, database: Database, sql: Sql
 ) -> None:
