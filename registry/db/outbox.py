@@ -105,7 +105,8 @@ async def ask_of_outdated(
 ) -> tuple[int, tuple[int, bytes]] | None:
     """Ask for descriptions of those of the next `limit` manifests, of all repositories, that a lower version has described.
 
-    And of those that nobody has, but for our own publications. Return of how many, and the (repository, digest) that was looked at last; None behind the end.
+    And of those that nobody has, but for our own publications. Return of how many, and the (repository, digest) that was looked
+    at last; None behind the end.
     """
     row = await conn.fetchrow(_ASK_OF_OUTDATED, *after, record_version, readers_version, limit)
     return (row[2], (row[0], row[1])) if row is not None else None
