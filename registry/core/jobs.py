@@ -104,16 +104,16 @@ class Jobs:
         What was asked for since the job began is asked for again, beginning with the description, which leads to all else.
         Raise JobTaken: another keeps a result that may be newer.
         """
-        is_asked_again = await jobs.done(conn, begun)
-        if is_asked_again is None:
-            raise JobTaken
-        if is_asked_again:
-            await outbox.add(conn, outbox.DESCRIPTION_ASKED, repository_id=begun.repository_id, digest=begun.digest)
+        await _ask_again(conn, begun, await jobs.done(conn, begun))
 
     async def fail(self, begun: BegunJob, error: str) -> None:
-        """Finish a job that is not tried again, and say why. Raise JobTaken."""
+        """Finish a job that is not tried again, and say why; what was asked for since is asked for again. Raise JobTaken."""
         error = error[:_LONGEST_ERROR]
-        await self._noted("fail_job", lambda conn: jobs.failed(conn, begun, error))
+
+        async def note(conn: Connection) -> None:
+            await _ask_again(conn, begun, await jobs.failed(conn, begun, error))
+
+        await self._db.transaction("fail_job", note)
 
     async def again(self, begun: BegunJob, error: str) -> None:
         """Let a job wait for its next attempt, and say why this one failed. Raise JobTaken."""
@@ -136,6 +136,13 @@ class Jobs:
     async def _noted(self, name: str, note: Callable[[Connection], Awaitable[bool]]) -> None:
         if not await self._db.statement(name, note):
             raise JobTaken
+
+
+async def _ask_again(conn: Connection, begun: BegunJob, is_asked_again: bool | None) -> None:
+    if is_asked_again is None:
+        raise JobTaken
+    if is_asked_again:
+        await outbox.add(conn, outbox.DESCRIPTION_ASKED, repository_id=begun.repository_id, digest=begun.digest)
 
 
 def _job(row: JobRow) -> Job:

@@ -73,7 +73,7 @@ _TELL: Final = f"UPDATE jobs SET total = $3, progress = $4 {_HELD}"
 _DONE: Final = f"""
 UPDATE jobs SET state = 'done', error = NULL, progress = total, finished_at = now() {_HELD} RETURNING is_asked_again
 """
-_FAILED: Final = f"UPDATE jobs SET state = 'failed', error = $3, finished_at = now() {_HELD}"
+_FAILED: Final = f"UPDATE jobs SET state = 'failed', error = $3, finished_at = now() {_HELD} RETURNING is_asked_again"
 _AGAIN: Final = f"UPDATE jobs SET state = 'queued', error = $3 {_HELD}"
 _BACK: Final = f"UPDATE jobs SET state = 'queued', attempts = attempts - 1 {_HELD}"
 _FORGET: Final = """
@@ -144,9 +144,10 @@ async def done(conn: Connection, begun: BegunJob) -> bool | None:
     return found
 
 
-async def failed(conn: Connection, begun: BegunJob, error: str) -> bool:
-    """Finish a job that is not tried again; return False where it is another's."""
-    return await conn.execute(_FAILED, begun.id, begun.attempts, error) == "UPDATE 1"
+async def failed(conn: Connection, begun: BegunJob, error: str) -> bool | None:
+    """Finish a job that is not tried again; return what `done` does."""
+    found: bool | None = await conn.fetchval(_FAILED, begun.id, begun.attempts, error)
+    return found
 
 
 async def again(conn: Connection, begun: BegunJob, error: str) -> bool:

@@ -42,16 +42,18 @@ SELECT '{DESCRIPTION_ASKED}', m.repository_id, m.digest
 FROM manifest_references f JOIN manifests m ON m.repository_id = f.repository_id AND m.digest = f.manifest
 WHERE f.digest = $2 AND f.repository_id = $1 AND m.media_type = ANY($3) AND m.digest IS DISTINCT FROM $4
 """
-# What was pushed just now has a job of its own; what was so before anybody described has none.
+# What the registry has published itself is described by nobody; else what is not described has a job, or was pushed by an
+# older version, which told nobody.
 _ASK_OF_OUTDATED: Final = f"""
 WITH page AS MATERIALIZED (
-    SELECT repository_id, digest, pushed_at FROM manifests WHERE (repository_id, digest) > ($1, $2)
+    SELECT repository_id, digest FROM manifests WHERE (repository_id, digest) > ($1, $2)
     ORDER BY repository_id, digest LIMIT $5
 ), asked AS (
     SELECT p.repository_id, p.digest
     FROM page p LEFT JOIN artifacts a ON a.repository_id = p.repository_id AND a.digest = p.digest
     WHERE a.record_version < $3 OR a.readers_version < $4
-        OR (a.digest IS NULL AND p.pushed_at < now() - interval '1 hour')
+        OR (a.digest IS NULL AND NOT EXISTS (
+            SELECT FROM publications o WHERE o.repository_id = p.repository_id AND o.digest = p.digest))
 ), told AS (
     INSERT INTO outbox (kind, repository_id, digest)
     SELECT '{DESCRIPTION_ASKED}', repository_id, digest FROM asked
@@ -103,7 +105,8 @@ async def ask_of_outdated(
 ) -> tuple[int, tuple[int, bytes]] | None:
     """Ask for descriptions of those of the next `limit` manifests, of all repositories, that a lower version has described.
 
-    And of those that nobody has. Return of how many, and the (repository, digest) that was looked at last; None behind the end.
+    And of those that nobody has, but for our own publications. Return of how many, and the (repository, digest) that was looked
+    at last; None behind the end.
     """
     row = await conn.fetchrow(_ASK_OF_OUTDATED, *after, record_version, readers_version, limit)
     return (row[2], (row[0], row[1])) if row is not None else None

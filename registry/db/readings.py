@@ -39,11 +39,13 @@ SELECT digest, manner, size, CASE WHEN total <= $4 THEN reading END FROM (
     LATERAL (SELECT octet_length(r.reading::text)) AS s(size)
 ) AS found
 """
-# A blob that was collected meanwhile is not there to be read, and nobody needs to know what was in it.
+# A blob that was collected meanwhile is not there to be read, and nobody needs to know what was in it; nor what an older
+# version, which runs beside a newer one, says of what that has read.
 _PUT: Final = """
 INSERT INTO readings (digest, manner, version, reading)
 SELECT digest, $2, $3, $4::jsonb FROM blobs WHERE digest = $1 FOR KEY SHARE
 ON CONFLICT (digest, manner) DO UPDATE SET version = EXCLUDED.version, reading = EXCLUDED.reading, read_at = now()
+    WHERE readings.version <= EXCLUDED.version
 RETURNING octet_length(reading::text)
 """
 # What is the same as before keeps its digests, which took a full read; of an archive's file that doesn't say where it lies.
@@ -69,7 +71,10 @@ async def find(
 async def put(
     conn: Connection, row: ReadingRow, *, version: int, tensor_indexes: Mapping[str, TensorIndexRow]
 ) -> FoundReading:
-    """Keep what was read of a blob, and the tensors of its files by path, instead of what was kept before; return it."""
+    """Keep what was read of a blob, and the tensors of its files by path, instead of what was kept before; return it.
+
+    What a newer version has read stays.
+    """
     content = json.dumps(row.reading, ensure_ascii=False)
     size = await conn.fetchval(_PUT, row.digest, row.manner, version, content)
     if size is None:

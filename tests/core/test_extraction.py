@@ -285,6 +285,19 @@ async def test_a_blob_is_read_once_for_all_artifacts_and_again_by_newer_readers(
     )
 
 
+async def test_an_older_version_beside_a_newer_one_leaves_what_that_has_read(
+    extraction: Extraction, services: Services, sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = await push(services, {"model.safetensors": WEIGHTS})
+    await describe(extraction, sql, digest)
+    await sql.execute("UPDATE tensor_indexes SET content = 'newer', digests = 'newer'")
+    monkeypatch.setattr(extraction_module, "READERS_VERSION", extraction_module.READERS_VERSION - 1)
+    await describe(extraction, sql, digest)
+    assert (await artifact_of(sql, digest))["parameters"] == 808
+    assert await sql.fetchval("SELECT digests FROM tensor_indexes") == b"newer"
+    assert await sql.fetchval("SELECT version FROM readings") == extraction_module.READERS_VERSION + 1
+
+
 async def test_a_file_that_is_refused_is_said_so_and_the_others_count(
     extraction: Extraction, services: Services, sql: Sql
 ) -> None:

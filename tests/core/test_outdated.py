@@ -32,7 +32,7 @@ async def test_what_an_older_version_or_none_has_described_is_asked_for_a_batch_
     extraction: Extraction, services: Services, database: Database, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outdated_module, "_BATCH", 2)
-    names = ("fresh", "record", "readers", "newer", "undescribed", "just-pushed")
+    names = ("fresh", "record", "readers", "newer", "undescribed", "published")
     pushed = {name: await push(services, {"a.txt": name.encode()}, tag=name) for name in names}
     for name in names[:4]:
         await describe(extraction, sql, pushed[name])
@@ -40,7 +40,7 @@ async def test_what_an_older_version_or_none_has_described_is_asked_for_a_batch_
         "record": "UPDATE artifacts SET record_version = record_version - 1",
         "readers": "UPDATE artifacts SET readers_version = readers_version - 1",
         "newer": "UPDATE artifacts SET record_version = record_version + 1, readers_version = readers_version + 1",
-        "undescribed": "UPDATE manifests SET pushed_at = now() - interval '2 hours'",
+        "published": "INSERT INTO publications SELECT repository_id, digest, digest FROM manifests",
     }.items():
         await sql.execute(f"{change} WHERE digest = $1", pushed[name].to_bytes())
     await sql.execute("DELETE FROM outbox")
@@ -50,6 +50,18 @@ async def test_what_an_older_version_or_none_has_described_is_asked_for_a_batch_
     assert (await outdated.ask(), await outdated.ask()) == (None, None)
     expected = {pushed[name].to_bytes() for name in ("record", "readers", "undescribed")}
     assert set(await asked_for(sql)) == expected
+
+
+async def test_what_an_older_version_describes_while_a_release_is_rolled_out_is_asked_for_a_day_later(
+    extraction: Extraction, services: Services, database: Database, sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await describe(extraction, sql, await push(services, {"a.txt": b"a"}))
+    outdated = Outdated(database)
+    assert [await outdated.ask() for _ in range(2)] == [0, None]
+    await sql.execute("UPDATE artifacts SET readers_version = 0")
+    assert await outdated.ask() is None
+    monkeypatch.setattr(outdated, "_pause_ends", 0.0)
+    assert [await outdated.ask() for _ in range(2)] == [1, None]
 
 
 async def test_what_is_outdated_is_done_after_what_was_pushed(

@@ -88,6 +88,21 @@ async def test_what_is_asked_for_while_it_is_done_is_done_once_more(
     assert await outbox.relay() == 0
 
 
+async def test_what_is_asked_for_while_it_fails_for_the_last_time_is_done_once_more(
+    services: Services, database: Database, sql: Sql
+) -> None:
+    outbox, jobs = Outbox(database, enqueue), Jobs(database)
+    await pushed(services, "a")
+    await outbox.relay()
+    begun = await jobs.begin(await sql.fetchval("SELECT id FROM jobs"))
+    assert begun is not None
+    await pushed(services, "a")
+    await outbox.relay()
+    await jobs.fail(begun, "it failed")
+    assert await outbox.relay() == 1
+    assert await states(sql) == [("failed", 1, "it failed"), ("queued", 0, None)]
+
+
 async def test_what_two_relays_take_at_once_becomes_each_job_once(
     services: Services, database: Database, other_database: Database, sql: Sql
 ) -> None:
