@@ -170,6 +170,11 @@ def foreign_range(task: dict[str, Any], source: Any) -> Any:
     return source._fetched(-1, 10)
 
 
+def nothing_for_ever(task: dict[str, Any], source: Any) -> Any:
+    while True:
+        source._fetched(0, 0)
+
+
 def limits_of_others(task: dict[str, Any], source: Source) -> Any:
     """Set a limit by way of an address whose lower half is zero, which a filter sees in two halves."""
     libc = ctypes.CDLL(None, use_errno=True)
