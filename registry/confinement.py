@@ -41,6 +41,10 @@ _CLONE_THREAD: Final = 0x10000
 _WRITING: Final = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 _X32: Final = 0x40000000
 
+# From this number on, the same on all machines, calls are of Linux 5.16 and later, some of which change files in ways for which
+# Landlock has no right (fchmodat2, setxattrat, file_setattr): libraries do without them, as on kernels that lack them.
+_NEWER: Final = 449
+
 # By machine: what AUDIT_ARCH_… is, calls that are refused, those that glibc then does otherwise, and the numbers of
 # clone, prlimit64, openat with its flags' position, and open likewise.
 _CALLS: Final = {
@@ -200,6 +204,8 @@ def _program() -> Iterable[bytes]:
     yield _step(_LOAD, _NUMBER)
     yield _step(_AT_LEAST, _X32, 0, 1)
     yield denied
+    yield _step(_AT_LEAST, _NEWER, 0, 1)
+    yield absent
     for number in refused:
         yield _step(_EQUAL, number, 0, 1)
         yield denied

@@ -12,13 +12,15 @@ import socket
 import struct
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import structlog
 
 from registry.errors import Unavailable
 from registry.sandboxed import LARGEST_FRAME, LARGEST_READ
+
+_SLOWEST: Final = 128 << 10  # bytes a second that are waited for, on average and beside the seconds of a task
 
 _log = structlog.get_logger("registry.sandbox")
 
@@ -65,7 +67,8 @@ class Sandbox:
         """Return what the function makes of a task and of the blob of `size` bytes, of which it may read `budget`.
 
         Raise Refused where it refuses, fails, hangs, takes too much, or ends its process; and whatever `fetch` raises, or
-        Unavailable where that takes longer than `seconds`: the time in which it waits for bytes is not the function's.
+        Unavailable where that takes longer than `seconds`: the time in which it waits for bytes is not the function's. Who asks
+        for few at a time, or none, doesn't wait for ever: of all questions together the bytes come too slowly then.
         """
         async with self._free:
             return await self._run(task, fetch, size, budget)
@@ -169,6 +172,7 @@ class Sandbox:
         limit: asyncio.Timeout,
     ) -> Any:
         loop = asyncio.get_running_loop()
+        patience = float(self._seconds)
         await _send(loop, child, task)
         while True:
             match await _receive(loop, child):
@@ -177,7 +181,10 @@ class Sandbox:
                     if budget < 0:
                         await _send(loop, child, ["spent", "needs more of its bytes read than a reader gets"])
                     else:
-                        await _send(loop, child, ["bytes", await self._fetched(fetch, start, stop, limit)])
+                        began = loop.time()
+                        content = await self._fetched(fetch, start, stop, limit, patience)
+                        patience += (stop - start) / _SLOWEST - (loop.time() - began)
+                        await _send(loop, child, ["bytes", content])
                 case ["done", result]:
                     return result
                 case ["refused", str(reason)]:
@@ -188,14 +195,14 @@ class Sandbox:
                 case _:
                     raise Refused("made its reader say what makes no sense")
 
-    async def _fetched(self, fetch: Fetch, start: int, stop: int, limit: asyncio.Timeout) -> bytes:
-        """Return bytes for a child, whose time stands still meanwhile. Raise _NotFetched."""
+    async def _fetched(self, fetch: Fetch, start: int, stop: int, limit: asyncio.Timeout, patience: float) -> bytes:
+        """Return bytes for a child, whose time stands still meanwhile, for `patience` seconds at most. Raise _NotFetched."""
         clock = asyncio.get_running_loop().time
         began, deadline = clock(), limit.when()
         assert deadline is not None
         limit.reschedule(None)
         try:
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(min(self._seconds, patience)):
                 found = await fetch(start, stop)
         except TimeoutError:
             raise _NotFetched(Unavailable("the storage")) from None

@@ -78,9 +78,12 @@ class Unfinished(Exception):
 
 def unless_stalled(send: Send) -> Send:
     """Return `send` that raises Unfinished where a body, or a piece of one, is not taken in time."""
+    begun = 0  # bytes of the body
 
     async def timed(message: Any) -> None:
-        if len(message.get("body", b"")) <= _SMALL_BODY:  # it fits into every buffer
+        nonlocal begun
+        begun += len(message.get("body", b""))
+        if begun <= _SMALL_BODY:  # it fits into every buffer, where nothing larger goes before it
             await send(message)
             return
         try:

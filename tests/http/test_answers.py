@@ -115,6 +115,23 @@ async def test_a_client_that_takes_nothing_is_left(
 
 
 @both_drivers
+async def test_a_client_that_takes_all_but_a_small_rest_is_left(
+    app: App, services: Services, monkeypatch: pytest.MonkeyPatch, store: BlobStore
+) -> None:
+    monkeypatch.setattr(reply, "IDLE_SECONDS", 0.05)
+    digest = await push(services)
+    taken: list[int] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        taken.append(len(message.get("body", b"")))
+        if taken[-1] == 10:
+            await asyncio.Event().wait()
+
+    await asyncio.wait_for(ask(app, digest, send, range=f"bytes=0-{CHUNK_SIZE + 9}"), 20)
+    assert (taken[-1], sum(taken)) == (10, CHUNK_SIZE + 10)
+
+
+@both_drivers
 async def test_nothing_is_read_for_a_client_that_has_gone(app: App, services: Services, store: BlobStore) -> None:
     digest = await push(services)
     taken: list[dict[str, Any]] = []

@@ -7,9 +7,11 @@ import ctypes
 import os
 import signal
 import socket
+import struct
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +90,26 @@ def write_file(task: dict[str, Any], source: Source) -> Any:
         "linked": tried(lambda: place.symlink_to("/")),
         "mode": tried(lambda: (place.parent / "victim").chmod(0o777)),
         "truncated": tried(lambda: os.truncate(place.parent / "victim", 0)),
+        **{name: tried(call) for name, call in _newer_calls(bytes(place.parent / "victim")).items()},
     }
+
+
+def _newer_calls(path: bytes) -> dict[str, Callable[[], None]]:
+    """Return what changes a file by calls that libraries don't use yet; they have the same numbers on all machines."""
+    value = ctypes.create_string_buffer(b"x")
+    attribute = struct.pack("QII", ctypes.addressof(value), 1, 0)
+    return {
+        "mode by fchmodat2": lambda: _call(452, path, 0o777, 0),
+        "attribute": lambda: _call(463, path, 0, b"user.made", attribute, len(attribute)),
+        "no attribute": lambda: _call(466, path, 0, b"user.kept"),
+        "flags": lambda: _call(469, path, struct.pack("QIIII", 0x80, 0, 0, 0, 0), 24, 0),  # FS_XFLAG_NODUMP
+    }
+
+
+def _call(number: int, path: bytes, *arguments: Any) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.syscall(ctypes.c_long(number), -100, path, *arguments) < 0:
+        raise OSError(ctypes.get_errno(), "refused")
 
 
 def read_file(task: dict[str, Any], source: Source) -> Any:
@@ -172,6 +193,11 @@ def long_answer(task: dict[str, Any], source: Source) -> Any:
 
 def foreign_range(task: dict[str, Any], source: Any) -> Any:
     return source._fetched(-1, 10)
+
+
+def nothing_for_ever(task: dict[str, Any], source: Any) -> Any:
+    while True:
+        source._fetched(0, 0)
 
 
 def limits_of_others(task: dict[str, Any], source: Source) -> Any:

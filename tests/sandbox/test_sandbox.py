@@ -250,5 +250,20 @@ async def test_bytes_that_never_come_are_the_storages_fault_and_no_refusal() -> 
         await sandbox.close()
 
 
+async def test_who_asks_for_ever_for_no_bytes_holds_no_turn_for_ever() -> None:
+    sandbox = Sandbox(TARGET, seconds=1)
+
+    async def slow(start: int, stop: int) -> bytes:
+        await asyncio.sleep(0.1)
+        return CONTENT[start:stop]
+
+    try:
+        async with asyncio.timeout(30):
+            with pytest.raises(Unavailable, match="the storage"):
+                await sandbox.run({"act": "nothing_for_ever"}, slow, size=len(CONTENT), budget=1 << 20)
+    finally:
+        await sandbox.close()
+
+
 def test_a_signal_without_a_name_is_told_by_its_number() -> None:
     assert _reason(-35, 2) == "ended its reader (signal 35)"
