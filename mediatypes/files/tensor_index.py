@@ -33,10 +33,18 @@ def packed(tensors: Sequence[Tensor]) -> bytes:
     return zstandard.ZstdCompressor(level=_LEVEL).compress(content)
 
 
+def unpacked_size(content: bytes) -> int:
+    """Return how many bytes an index becomes: its own word, to which `unpacked` holds it. Raise ValueError for what is none."""
+    try:
+        return zstandard.frame_content_size(content)
+    except zstandard.ZstdError as error:
+        raise ValueError(str(error)) from None
+
+
 def unpacked(content: bytes) -> list[Tensor]:
     """Return the tensors of an index. Raise ValueError where that is none, or becomes too large."""
     try:
-        if zstandard.frame_content_size(content) > _LARGEST:  # in which case the next would take what it says
+        if unpacked_size(content) > _LARGEST:  # in which case the next would take what it says
             raise ValueError(f"has an index of tensors of more than {_LARGEST} bytes")
         decompressed = zstandard.ZstdDecompressor().decompress(content, max_output_size=_LARGEST)
     except zstandard.ZstdError as error:

@@ -24,6 +24,9 @@ _LONGEST: Final = 255  # characters of a value that is looked for by an index
 _MOST: Final = 100  # values of a list likewise
 _LONGEST_PROBLEM: Final = 2000  # characters
 _LEVELS: Final = ("dangerous", "suspicious")
+_UNREAD: Final = (
+    "unread"  # nothing was found, and not all was looked into: what is hidden so must not pass for harmless
+)
 _SHARD: Final = re.compile(r"(?P<name>.*)-\d{5,6}-of-\d{5,6}(?P<suffix>\.[^/]+)")
 _OF_MODELS: Final = frozenset(
     ("adapter-config", "diffusers-pipeline", "mlmodel", "model-card", "savedmodel", "transformers-config")
@@ -100,7 +103,7 @@ def describe(
         base_models=_several(item.get("ref") for item in values.get("base_models", ())),
         datasets=_several(item.get("ref") for item in values.get("datasets", ())),
         labels=_several(values.get("tags")),
-        finding=_worst(files),
+        finding=_worst(files) or (_UNREAD if said else None),
         record=json.dumps({"values": values, "sources": record.sources}, ensure_ascii=False),
         record_version=RECORD_VERSION,
         readers_version=readers_version,

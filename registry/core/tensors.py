@@ -23,7 +23,8 @@ from registry.db.described import TensorsRow
 from registry.db.pool import Connection, Database
 from registry.errors import TensorUnknown
 
-_FILES_AT_ONCE: Final = 20  # whose indexes are looked through for one page before the next are read
+_FILES_AT_ONCE: Final = 4  # whose indexes, of 5 MiB at most, are looked through for one page before the next are read
+_PAGES_AT_ONCE: Final = 2  # of a process: an index may take 200 MB as it is looked through
 _LOOKED_THROUGH: Final = 500_000  # tensors, of which few may be wanted, for one page
 
 
@@ -46,6 +47,7 @@ class Tensors:
     def __init__(self, db: Database, files: Files) -> None:
         self._db = db
         self._files = files
+        self._free = asyncio.Semaphore(_PAGES_AT_ONCE)
 
     async def page(
         self, name: RepositoryName, reference: Tag | Digest, wanted: Wanted, *, after: str, limit: int, caller: Caller
@@ -62,7 +64,8 @@ class Tensors:
             reference, rows = await self._rows(name, reference, since, wanted.path, caller)
             for row in rows:
                 begun = place if row.path == since else -1
-                known = await asyncio.to_thread(_chosen, row, wanted, begun, limit + 1)
+                async with self._free:
+                    known = await asyncio.to_thread(_chosen, row, wanted, begun, limit + 1)
                 found += [(row.path, position, tensor) for position, tensor in known]
                 if len(found) > limit:
                     path, position, _ = found[limit - 1]
@@ -81,7 +84,9 @@ class Tensors:
         content = await self._files.content(name, reference, path, caller)
         _, rows = await self._rows(name, content.manifest, path, path, caller)
         for row in rows:
-            for one in await asyncio.to_thread(tensor_index.unpacked, row.content):
+            async with self._free:
+                tensors = await asyncio.to_thread(tensor_index.unpacked, row.content)
+            for one in tensors:
                 end = one.offset + one.size if one.offset is not None else None
                 if one.name == tensor and end is not None and end <= len(content.span):
                     start = content.span.start

@@ -62,6 +62,14 @@ class StoredFileRow(NamedTuple):
     blob_size: int | None
 
 
+class TensorCounts(NamedTuple):
+    """How many files of an artifact have tensors, how many these are, and the bytes of their indexes as they are kept."""
+
+    files: int
+    tensors: int
+    size: int
+
+
 class TensorsRow(NamedTuple):
     """The tensors of a file: their number, index (mediatypes.files.tensor_index), and the digests of their bytes, if known."""
 
@@ -107,6 +115,10 @@ WHERE f.repository_id = $1 AND f.digest = $2 AND f.path = $3
 _TENSORS: Final = f"""
 SELECT f.path, x.tensors, x.content, CASE WHEN $6 THEN x.digests END FROM artifact_files f JOIN {_TENSORS_OF}
 WHERE f.repository_id = $1 AND f.digest = $2 AND f.path >= $3 AND ($4::text IS NULL OR f.path = $4) ORDER BY f.path LIMIT $5
+"""
+_TENSOR_COUNTS: Final = f"""
+SELECT count(*), coalesce(sum(x.tensors), 0)::bigint, coalesce(sum(octet_length(x.content)), 0)::bigint
+FROM artifact_files f JOIN {_TENSORS_OF} WHERE f.repository_id = $1 AND f.digest = $2
 """
 # A blob's files are looked through once, not once for each of them.
 _FINDINGS: Final = """
@@ -171,6 +183,13 @@ async def tensors(
     """
     rows = await conn.fetch(_TENSORS, repository_id, digest, since, path, limit, with_digests)
     return [TensorsRow(*row) for row in rows]
+
+
+async def tensor_counts(conn: Connection, *, repository_id: int, digest: bytes) -> TensorCounts:
+    """Return what `tensors` would return of all files of an artifact, in numbers."""
+    row = await conn.fetchrow(_TENSOR_COUNTS, repository_id, digest)
+    assert row is not None
+    return TensorCounts(*row)
 
 
 async def findings(conn: Connection, *, repository_id: int, digest: bytes, limit: int) -> list[FindingRow]:

@@ -217,19 +217,6 @@ async def test_digests_that_others_have_asked_for_are_not_told(work: Work, servi
     assert [found.sha256 for _, found in listed.items] == [None] * 3
 
 
-async def test_what_has_too_many_files_with_tensors_is_not_compared(
-    work: Work, services: Services, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(comparisons_module, "_MOST_INDEXES", 1)
-    one = await push(services, {"model.safetensors": BASE, "README.md": b"# one"}, tag="one")
-    two = await push(services, {"model.safetensors": BASE, "more.safetensors": model(more=b"m")}, tag="two")
-    await work.describe()
-    assert (await compared(work, one, one)).tensors.unchanged_total == 3
-    for before, after in ((one, two), (two, one)):
-        with pytest.raises(RequestInvalid, match=f"{two} has more than 1 files with tensors"):
-            await compared(work, before, after)
-
-
 @pytest.mark.parametrize("most", [1, 3, 5])
 async def test_a_page_of_tensors_ends_where_many_were_looked_through_and_the_next_goes_on_there(
     work: Work, services: Services, monkeypatch: pytest.MonkeyPatch, most: int
@@ -250,16 +237,25 @@ async def test_a_page_of_tensors_ends_where_many_were_looked_through_and_the_nex
     assert pages == {1: 5, 3: 3, 5: 3}[most]
 
 
-async def test_what_has_too_many_tensors_is_not_compared(
-    work: Work, services: Services, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("bound", "most", "what"),
+    [
+        ("_MOST_INDEXES", 1, "more than 1 files with tensors"),
+        ("_MOST_TENSORS", 3, "more than 3 tensors"),
+        ("_MOST_BYTES", 70, "indexes of tensors of more than 70 bytes"),
+        ("_MOST_UNPACKED", 66, "names of tensors of more than 66 bytes"),
+    ],
+)
+async def test_what_has_too_much_of_tensors_is_not_compared(
+    work: Work, services: Services, monkeypatch: pytest.MonkeyPatch, bound: str, most: int, what: str
 ) -> None:
-    monkeypatch.setattr(comparisons_module, "_MOST_TENSORS", 3)
-    one = await push(services, {"model.safetensors": BASE}, tag="one")
+    monkeypatch.setattr(comparisons_module, bound, most)
+    one = await push(services, {"model.safetensors": BASE, "README.md": b"# one"}, tag="one")
     two = await push(services, {"model.safetensors": BASE, "more.safetensors": model(more=b"m")}, tag="two")
     await work.describe()
     assert (await compared(work, one, one)).tensors.unchanged_total == 3
     for before, after in ((one, two), (two, one)):
-        with pytest.raises(RequestInvalid, match=f"{two} has more than 3 tensors"):
+        with pytest.raises(RequestInvalid, match=f"{two} has {what}"):
             await compared(work, before, after)
 
 

@@ -79,6 +79,7 @@ async def test_layers_behind_too_many_tensors_are_left_out(
     await describe(extraction, sql, digest)
     found = await artifact_of(sql, digest)
     assert found["problem"].startswith("from the layer b.safetensors on 2 layers are left out: ")
+    assert found["finding"] == "unread"
     assert found["values"]["tensors"] == 2
 
 

@@ -269,6 +269,7 @@ HOT: dict[str, tuple[Any, ...]] = {
     "described._FILES": (REPOSITORY, packed(1), "", 101),
     "described._FILE": (REPOSITORY, packed(1), "model.safetensors"),
     "described._TENSORS": (REPOSITORY, packed(1), "", None, 20, True),
+    "described._TENSOR_COUNTS": (REPOSITORY, packed(1)),
     "described._FINDINGS": (REPOSITORY, packed(1), 100),
     "described._RAW": (REPOSITORY, packed(1), "", 101),
     "graph._EDGES": (None, None, None, [REPOSITORY], [packed(20)], 100),
