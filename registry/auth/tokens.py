@@ -128,7 +128,9 @@ def bound_of(access: Any) -> Bound:
         actions = entry["actions"]
         if entry["type"] == "repository":
             permitted = frozenset[Permission]().union(*(_PERMITTED.get(action, ()) for action in actions))
-            name = str(entry["name"])
+            name = entry["name"]
+            if not isinstance(name, str):
+                raise TypeError("a repository's name is a text")
             named, text = (prefixes, name[:-1]) if name.endswith("*") else (repositories, name)
             named[text] = named.get(text, frozenset()) | permitted
         elif entry["type"] == "registry" and entry["name"] == "catalog":

@@ -147,8 +147,9 @@ async def put(conn: Connection, new: NewManifest, *, repository_id: int, is_told
     """
     packed = new.digest.to_bytes()
     subject = new.subject.to_bytes() if new.subject else None
+    statement = _PUT if is_told else _PUT_UNTOLD
     await conn.execute(
-        _PUT if is_told else _PUT_UNTOLD,
+        statement,
         repository_id,
         packed,
         new.media_type,

@@ -57,4 +57,4 @@ def test_oras_discovers_and_pulls_the_tensor_index_of_what_it_pushed(
     assert off.stdout.endswith("will not be published any more; those that were stay\n")
     wrong = blacklake("admin", "artifacts", "publish", "on", "No", data_dir=registry.directory)
     assert wrong.returncode == 1
-    assert "repository name “No”" in wrong.stderr
+    assert "organisation “No” is not lower-case" in wrong.stderr

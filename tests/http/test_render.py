@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, get_type_hints
 
 import pytest
@@ -15,7 +15,13 @@ from registry.errors import RegistryError
 from registry.http.errors import STATUS, render
 
 # What an argument of a type is in these tests.
-SAMPLES: dict[Any, object] = {str: 'said “so”\n\0<b>"', int: 7, list: ["a", "b"], Mapping[str, str]: {"a": "b"}}
+SAMPLES: dict[Any, object] = {
+    str: 'said “so”\n\0<b>"',
+    int: 7,
+    list: ["a", "b"],
+    Mapping[str, str]: {"a": "b"},
+    Sequence[Mapping[str, str]]: [{"pointer": "/a", "rule": "type", "message": "is “wrong”", "schema": "team/s/1.0.0"}],
+}
 
 
 def subclasses(of: type[RegistryError]) -> list[type[RegistryError]]:
