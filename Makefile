@@ -19,7 +19,8 @@ test: install
 	$(BIN)/$(PYTEST) $(TESTS)
 	@$(MAKE) --no-print-directory test-3.13
 
-# The newest supported Python, wherever one is at hand; tests/faults and tests/deploy are about what nodes stand on, and run once.
+# The newest supported Python, wherever one is at hand; what is about documents, measuring and what nodes stand on runs once.
+ONCE := faults deploy docs bench conformance
 test-3.13:
 	@python=$$($(call find-python,python3.13 $(wildcard $(PYENV)/3.13*/bin/python3.13),3,13)); \
 	if [ -z "$$python" ]; then \
@@ -27,7 +28,7 @@ test-3.13:
 	elif $(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))'; then \
 	  echo "the tests have just run on Python 3.13"; \
 	else \
-	  $(MAKE) --no-print-directory VENV=.venv-3.13 PYTHONS="$$python" install && .venv-3.13/bin/$(PYTEST) $(TESTS) --ignore=tests/faults --ignore=tests/deploy; \
+	  $(MAKE) --no-print-directory VENV=.venv-3.13 PYTHONS="$$python" install && .venv-3.13/bin/$(PYTEST) $(TESTS) $(addprefix --ignore=tests/,$(ONCE)); \
 	fi
 
 check: install
