@@ -97,7 +97,7 @@ def test_a_service_gets_a_key_by_commands(
         .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     )
     key = says("service", "add-key", "ci", str(path), "--expires", "30d")
-    assert len(key) == 43
+    assert len(key) == 64
     assert says("service", "revoke-key", "ci", key) == f"key {key} is revoked"
     assert "no valid key" in says("service", "revoke-key", "ci", key, code=1)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 from datetime import UTC, datetime, timedelta
@@ -40,7 +39,7 @@ def id_of(private: ed25519.Ed25519PrivateKey) -> str:
     content = private.public_key().public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )
-    return base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+    return hashlib.sha256(content).hexdigest()
 
 
 def prepared(
