@@ -32,21 +32,19 @@ class Networks:
 
         An address of IPv4; of IPv6 the first of its network of 64 bits.
         """
-        if not self._trusted:
-            return _network_of_peer(call.peer)
-        address = _parsed(call.peer)
-        if address is None:
-            return call.peer
-        hops = call.headers.get("x-forwarded-for", "").split(",")
-        while hops and self._is_trusted(address):
-            behind = _parsed(hops.pop().strip())
-            if behind is None:
-                break
-            address = behind
-        return _network_of(address)
+        client = call.peer
+        if self._trusted:
+            hops = call.headers.get("x-forwarded-for", "").split(",")
+            while hops and self._is_trusted(client):
+                behind = hops.pop().strip()
+                if _parsed(behind) is None:
+                    break
+                client = behind
+        return _network_of(client)
 
-    def _is_trusted(self, address: Address) -> bool:
-        return any(address in network for network in self._trusted)
+    def _is_trusted(self, client: str) -> bool:
+        address = _parsed(client)
+        return address is not None and any(address in network for network in self._trusted)
 
 
 class Limits:
@@ -106,12 +104,10 @@ def _parsed(text: str) -> Address | None:
 
 
 @lru_cache(4096)  # by the text: an address is slow to hash
-def _network_of_peer(peer: str) -> str:
-    address = _parsed(peer)
-    return _network_of(address) if address is not None else peer
-
-
-def _network_of(address: Address) -> str:
+def _network_of(client: str) -> str:
+    address = _parsed(client)
+    if address is None:
+        return client
     return str(address if address.version == 4 else IPv6Address(int(address) >> _HOST_BITS << _HOST_BITS))
 
 
