@@ -37,6 +37,7 @@ _BACKOFF: Final = 0.05  # seconds, doubled at each attempt, with full jitter
 
 _GRACE: Final = 2  # seconds for PostgreSQL to say itself that a statement has taken too long
 _LIMITS: Final = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
+_LOOKS: Final = {"client_connection_check_interval": "1000"}  # ms: so long goes on what a node began that is gone
 _CACHED_STATEMENTS: Final = 100  # of each connection, asyncpg's default
 
 _LOST: Final = (
@@ -122,7 +123,7 @@ class Database:
         self._what = what
         self._server = server
         self._hosts = Hosts(hosts_of(url) if server == "any" else ())  # a primary is needed: nothing goes on without it
-        self._limits = {name: str(int(timeout * 1000)) for name in _LIMITS}
+        self._limits = {name: str(int(timeout * 1000)) for name in _LIMITS} | _LOOKS
         limits = "; ".join(f"SET LOCAL {name} = {value}" for name, value in self._limits.items())
         self._begin = f"BEGIN; {limits}" if pooled else "BEGIN"
         self._pool: asyncpg.Pool | None = None

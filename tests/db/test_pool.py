@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -19,6 +20,7 @@ from registry.db.pool import Connection, Database
 from registry.errors import BlobUnknown, Unavailable
 
 Sql = asyncpg.Connection
+PATIENCE = 30  # seconds
 
 
 @pytest.fixture
@@ -280,17 +282,17 @@ async def test_a_cancelled_transaction_leaves_no_connection_inside_one(
 async def test_a_transaction_that_is_cancelled_twice_is_not_handed_on(
     database: Database, sql: Sql, things: None
 ) -> None:
-    begun = asyncio.Event()
+    begun: asyncio.Queue[int] = asyncio.Queue()
 
-    async def work(conn: Connection) -> None:
-        await add(conn, 1)
-        begun.set()
+    async def work(conn: Connection, number: int) -> None:
+        await add(conn, number)
+        begun.put_nowait(number)
         await conn.execute("SELECT pg_sleep(30)")
 
     for turns in range(8):
-        begun.clear()
-        task = asyncio.create_task(database.transaction("work", work))
-        await begun.wait()
+        task = asyncio.create_task(database.transaction("work", partial(work, number=turns)))
+        async with asyncio.timeout(PATIENCE):
+            assert await begun.get() == turns
         task.cancel()
         for _ in range(turns):
             await asyncio.sleep(0)
@@ -298,6 +300,36 @@ async def test_a_transaction_that_is_cancelled_twice_is_not_handed_on(
         await asyncio.wait([task])
         assert await database.read("state", lambda conn: conn.fetchval("SELECT count(*) FROM things")) == 0
         assert await database.read("is in one", _is_in_transaction) is False
+
+
+async def test_what_a_node_that_is_gone_has_begun_ends_with_it(database_url: str, sql: Sql) -> None:
+    """Long before the statement's own time limit, and without a word: PostgreSQL looks whether its client is there."""
+    db = Database(database_url, size=1, timeout=600)
+    await db.open()
+    sleeping = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'SELECT pg_sleep(%'"
+    )
+
+    async def vanish(conn: Connection) -> None:
+        task = asyncio.create_task(conn.execute("SELECT pg_sleep(300)"))
+        await _until(sql, sleeping, 1)
+        conn.terminate()
+        with contextlib.suppress(asyncpg.PostgresError, OSError):
+            await task
+
+    await db.read("vanish", vanish)
+    await _until(sql, sleeping, 0)
+    await db.close()
+
+
+async def _until(sql: Sql, statement: str, expected: int) -> None:
+    found = None
+    for _ in range(PATIENCE * 20):
+        found = await sql.fetchval(statement)
+        if found == expected:
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"{statement} is {found} still")
 
 
 async def test_a_refusal_costs_no_connection_and_leaves_nothing_to_asyncpg(database: Database) -> None:
