@@ -6,7 +6,9 @@ BIN := $(VENV)/bin
 PYTHONS := python3.11 python3.12 python3.13 python3
 PYENV := $(wildcard $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions)
 TESTS := tests
-PYTEST := python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+# Tests wait more than they compute: one worker more than there are cores.
+WORKERS := $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 4 ? n + 1 : 5)))
+PYTEST := python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
 .PHONY: install serve test test-3.13 check conformance clients bench image soak clean
 
