@@ -352,7 +352,7 @@ def test_a_user_acts_by_the_password_and_within_his_rights(
     )
     assert "no such user with this password" in olga("org", "list", said="wrong\n", code=1)
     assert "there is no password of olga" in olga("org", "list", code=1)
-    (event,) = (
+    event, *_ = (
         json.loads(line) for line in local("audit", "list", "--target", "team:delegated/ml", "--json").splitlines()
     )
     assert (event["principal"], event["credential_kind"]) == ("olga", "token")
