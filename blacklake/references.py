@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from cyclopts import Parameter
 
-from blacklake.settings import USAGE, Refused, needing
+from blacklake.settings import USAGE, CaFile, Insecure, Refused, needing
 
 if TYPE_CHECKING:
     from blacklake.remote.connection import Connection
@@ -52,13 +52,8 @@ class ConnectionOptions:
     api_key_file: Annotated[
         Path | None, Parameter(help="File with the API key to ask by, instead of BLACKLAKE_API_KEY or a login.")
     ] = None
-    ca_file: Annotated[
-        Path | None, Parameter(help="Certificates (PEM) to trust, instead of those that this machine does.")
-    ] = None
-    insecure: Annotated[
-        bool,
-        Parameter(negative=(), help="Send credentials over http to another machine; whoever is between reads them."),
-    ] = False
+    ca_file: CaFile = None
+    insecure: Insecure = False
 
 
 def named(text: str) -> Named:

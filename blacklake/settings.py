@@ -17,6 +17,10 @@ USAGE: Final = 2
 
 DataDir = Annotated[Path | None, Parameter(help="Directory of the embedded PostgreSQL and of local blobs.")]
 Config = Annotated[Path | None, Parameter(help="TOML file with settings; BLACKLAKE_* variables come before it.")]
+CaFile = Annotated[Path | None, Parameter(help="Certificates (PEM) to trust, instead of those that this machine does.")]
+Insecure = Annotated[
+    bool, Parameter(negative=(), help="Send credentials over http to another machine; whoever is between reads them.")
+]
 
 
 class Refused(Exception):

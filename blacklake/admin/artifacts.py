@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
+from blacklake.admin.door import Where, opened
 from blacklake.admin.tables import show
 from blacklake.admin.words import Json, Target
-from blacklake.settings import Config, DataDir, Refused, needing, settings_of
+from blacklake.settings import Config, DataDir
 
 artifacts = App(name="artifacts", help="Look after what is known of artifacts.")
 
@@ -25,14 +26,8 @@ def describe(
     config: Config = None,
 ) -> None:
     """Have artifacts described again, after whatever is pushed meanwhile; `/api/v1/jobs` tells how far that is."""
-    with needing("server"):
-        from registry.administration_artifacts import ask_for_descriptions
-        from registry.upkeep import UpkeepFailed
-
-        try:
-            print(ask_for_descriptions(settings_of(config, data_dir=data_dir), target))
-        except UpkeepFailed as error:
-            raise Refused(str(error)) from error
+    with opened(Where(data_dir=data_dir, config=config)) as door:
+        print(door.ask_for_descriptions(target))
 
 
 @artifacts.command
@@ -48,14 +43,8 @@ def publish(
 
     The most specific target decides.
     """
-    with needing("server"):
-        from registry.administration_artifacts import decide_publication
-        from registry.upkeep import UpkeepFailed
-
-        try:
-            print(decide_publication(settings_of(config, data_dir=data_dir), target, is_on=switch == "on"))
-        except UpkeepFailed as error:
-            raise Refused(str(error)) from error
+    with opened(Where(data_dir=data_dir, config=config)) as door:
+        print(door.decide_publication(target, is_on=switch == "on"))
 
 
 @artifacts.command
@@ -71,25 +60,13 @@ def digests(
 
     The most specific target decides.
     """
-    with needing("server"):
-        from registry.administration_artifacts import decide_digests
-        from registry.upkeep import UpkeepFailed
-
-        try:
-            print(decide_digests(settings_of(config, data_dir=data_dir), target, is_on=switch == "on"))
-        except UpkeepFailed as error:
-            raise Refused(str(error)) from error
+    with opened(Where(data_dir=data_dir, config=config)) as door:
+        print(door.decide_digests(target, is_on=switch == "on"))
 
 
 @artifacts.command(name="switches")
 def list_switches(*, as_json: Json = False, data_dir: DataDir = None, config: Config = None) -> None:
     """List what `publish` and `digests` have switched on and off, and for which targets."""
-    with needing("server"):
-        from registry.administration_artifacts import switches
-        from registry.upkeep import UpkeepFailed
-
-        try:
-            rows = switches(settings_of(config, data_dir=data_dir))
-        except UpkeepFailed as error:
-            raise Refused(str(error)) from error
+    with opened(Where(data_dir=data_dir, config=config)) as door:
+        rows = door.switches()
     show(rows, ("switch", "target", "is_on", "decided_at"), as_json=as_json)

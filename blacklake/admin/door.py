@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from blacklake.settings import USAGE, Config, DataDir, Refused, needing, settings_of
+from blacklake.settings import USAGE, CaFile, Config, DataDir, Insecure, Refused, needing, settings_of
 
 
 @Parameter(name="*")
@@ -32,13 +32,8 @@ class Where:
     sign_key_file: Annotated[
         Path | None, Parameter(help="Private key (PEM) of a service, which signs each request.")
     ] = None
-    ca_file: Annotated[
-        Path | None, Parameter(help="Certificates (PEM) to trust, instead of those that this machine does.")
-    ] = None
-    insecure: Annotated[
-        bool,
-        Parameter(negative=(), help="Send credentials over http to another machine; whoever is between reads them."),
-    ] = False
+    ca_file: CaFile = None
+    insecure: Insecure = False
 
     @property
     def credentials(self) -> tuple[Path | str | None, ...]:
@@ -75,12 +70,24 @@ def opened(where: Where | None, *, code: int = 1) -> Iterator[Door]:
 @contextlib.contextmanager
 def _in_process(where: Where, code: int) -> Iterator[Door]:
     with needing("server"):
-        from registry import administration, administration_audit, administration_lists, administration_schemas
+        from registry import (
+            administration,
+            administration_artifacts,
+            administration_audit,
+            administration_lists,
+            administration_schemas,
+        )
         from registry.upkeep import UpkeepFailed
 
         settings = settings_of(where.config, data_dir=where.data_dir)
         try:
-            rooms = (administration, administration_lists, administration_audit, administration_schemas)
+            rooms = (
+                administration,
+                administration_lists,
+                administration_audit,
+                administration_schemas,
+                administration_artifacts,
+            )
             yield Door(rooms, settings)
         except UpkeepFailed as error:
             raise Refused(str(error), code) from error
