@@ -26,6 +26,9 @@ REVISIONS = [
     "0008 Background work: jobs as people see them, and PgQueuer's queue of them (docs/decisions/0009).",
     "0009 Organisations' own schemas of artifacts, where schemas are bound, and what did not conform.",
     "0010 What repositories ask for, what was published, digests of tensors.",
+    "0011 Policies, trust roots, what is admitted, and the evidence that verdicts stand on.",
+    "0012 Rules of tags, stages and promotions.",
+    "0013 What scanners say of artifacts.",
 ]
 
 

@@ -8,7 +8,7 @@ import asyncpg
 
 from registry.db.pool import Connection
 
-SCHEMA_VERSION: Final = 10
+SCHEMA_VERSION: Final = 13
 """The schema that this code was written for."""
 
 _STATE: Final = "SELECT version, oldest_code FROM schema_state"
