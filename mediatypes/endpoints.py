@@ -26,6 +26,8 @@ class Resource(Enum):
     DEVICE = "device"
     DEVICE_TOKEN = "device-token"  # noqa: S105 - likewise
     REVOKE = "revoke"
+    KUBERNETES_VALIDATE = "kubernetes-validate"
+    KUBERNETES_MUTATE = "kubernetes-mutate"
 
 
 class Location(NamedTuple):
@@ -38,8 +40,8 @@ class Location(NamedTuple):
 
 # (resource, method) -> the specification's number. Where one method serves several numbers the first stands for all;
 # `catalog` and `end-14` (upload cancel) are of Docker's API and of the draft, `token` is of distribution's token
-# specification, `jwks` of RFC 7517, `device` of RFC 8628 and `revoke` of RFC 7009. HEAD goes wherever GET does, but
-# for tokens: it would make one, and perhaps begin a session, and throw them away.
+# specification, `jwks` of RFC 7517, `device` of RFC 8628, `revoke` of RFC 7009 and `kubernetes-…` of Kubernetes' dynamic
+# admission control. HEAD goes wherever GET does, but for tokens: it would make one, and perhaps begin a session, and throw them away.
 _NUMBERS: Final = {
     (Resource.BASE, "GET"): "end-1",
     (Resource.BLOB, "GET"): "end-2",
@@ -61,6 +63,8 @@ _NUMBERS: Final = {
     (Resource.DEVICE, "POST"): "device",
     (Resource.DEVICE_TOKEN, "POST"): "device-token",
     (Resource.REVOKE, "POST"): "revoke",
+    (Resource.KUBERNETES_VALIDATE, "POST"): "kubernetes-validate",
+    (Resource.KUBERNETES_MUTATE, "POST"): "kubernetes-mutate",
 }
 ENDPOINTS: Final = _NUMBERS | {
     (of, "HEAD"): number for (of, method), number in _NUMBERS.items() if method == "GET" and of is not Resource.TOKEN
@@ -79,6 +83,8 @@ PATHS: Final = {
     "/auth/device/token": Location(Resource.DEVICE_TOKEN, "", ""),
     "/auth/revoke": Location(Resource.REVOKE, "", ""),
     "/.well-known/jwks.json": Location(Resource.JWKS, "", ""),
+    "/admission/kubernetes/validate": Location(Resource.KUBERNETES_VALIDATE, "", ""),
+    "/admission/kubernetes/mutate": Location(Resource.KUBERNETES_MUTATE, "", ""),
 }
 """What is beside `/v2/`."""
 

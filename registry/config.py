@@ -16,6 +16,7 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator, m
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from mediatypes.references import InvalidReference, parse_reference
 from registry.storage_url import FileLocation, MemoryLocation, StorageLocation, parse_storage
 
 PREFIX: Final = "BLACKLAKE_"
@@ -50,6 +51,13 @@ class Sparse(StrEnum):
     REFUSE = "refuse"
     INDEX = "index"
     ALLOW = "allow"
+
+
+class Foreign(StrEnum):
+    """What clusters are told of images of other hosts."""
+
+    DENY = "deny"
+    IGNORE = "ignore"
 
 
 class Deletion(StrEnum):
@@ -302,6 +310,26 @@ class Settings(BaseSettings):
             " one of these addresses can be any user."
         ),
     )
+    admission_hosts: _Items = Field(
+        (),
+        description=(
+            "Hosts by which clusters' images name this registry, separated by commas (`registry.example,registry.example:5000`):"
+            " with any, clusters may ask `/admission/kubernetes/…` what may run."
+        ),
+    )
+    admission_foreign: Foreign = Field(
+        Foreign.DENY, description="What clusters are told of images of other hosts: deny, or ignore. They are never fetched."
+    )
+    admission_networks: _Items = Field(
+        (),
+        description=(
+            "Networks of clusters' API servers that ask without credentials, separated by commas: whoever has one of these"
+            " addresses may learn which manifests there are, and what policies say of them."
+        ),
+    )
+    admission_exempt_namespaces: _Items = Field(
+        (), description="Namespaces of clusters in which everything may run, separated by commas."
+    )
     fast_lane: bool = Field(True, description="Answer plain reads before Quart; off sends every request through Quart.")
     log_level: str = Field(
         "info",
@@ -357,7 +385,19 @@ class Settings(BaseSettings):
             raise ValueError("this is none of redis://host:port/number, rediss://host:port/number and unix:///path")
         return url
 
-    @field_validator("trusted_proxies", "identity_proxies")
+    @field_validator("admission_hosts")
+    @classmethod
+    def _refuse_no_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for host in hosts:
+            try:
+                is_host = parse_reference(f"{host}/x").host == host.lower()
+            except InvalidReference:
+                is_host = False
+            if not is_host:
+                raise ValueError(f"{host} is no HOST or HOST:PORT that images of clusters begin with")
+        return tuple(host.lower() for host in hosts)
+
+    @field_validator("trusted_proxies", "identity_proxies", "admission_networks")
     @classmethod
     def _refuse_no_networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
         for network in networks:

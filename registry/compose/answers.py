@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from registry.auth.open_access import OpenAccess
 from registry.auth.request_limits import RequestClass, RequestLimits
+from registry.compose.webhooks import create_webhooks
 from registry.config import Redirect, Settings
 from registry.core.limits import Counter, MemoryCounter, RateLimit
 from registry.core.services import Services
@@ -17,7 +18,8 @@ from registry.http.routes import Router
 
 def create_open_router(settings: Settings, services: Services, links: Links, limits: Limits) -> Router:
     """Return what answers everybody alike."""
-    return Router(services, create_open_access(settings), links, limits)
+    gate = create_open_access(settings)
+    return Router(services, gate, links, limits, own=create_webhooks(settings, services, gate))
 
 
 def create_open_access(settings: Settings) -> OpenAccess:

@@ -17,6 +17,7 @@ from registry.auth.request_signatures import RequestSignatures
 from registry.auth.token_service import TokenService
 from registry.auth.trusted import Trusted
 from registry.compose.doors import Doors, create_audit_key
+from registry.compose.webhooks import create_webhooks
 from registry.config import Settings
 from registry.core.api_keys import ApiKeys
 from registry.core.audit_buffer import EventBuffer
@@ -87,6 +88,7 @@ def create_router(
             (Resource.DEVICE, "POST"): device.begin,
             (Resource.DEVICE_TOKEN, "POST"): device.token,
             (Resource.REVOKE, "POST"): RevocationEndpoint(doors.sessions, doors.networks).revoke,
+            **create_webhooks(settings, services, doors.gate),
         },
         journal=Journal(events, doors.networks),
     )

@@ -64,7 +64,8 @@ HANDLERS: Final[dict[tuple[Resource, str], Handler]] = {
     (_R.REFERRERS, "GET"): listings.referrers,
 }
 
-_OWN: Final = frozenset((_R.TOKEN, _R.JWKS, _R.DEVICE, _R.DEVICE_TOKEN, _R.REVOKE))
+_WEBHOOKS: Final = frozenset((_R.KUBERNETES_VALIDATE, _R.KUBERNETES_MUTATE))
+_OWN: Final = frozenset((_R.TOKEN, _R.JWKS, _R.DEVICE, _R.DEVICE_TOKEN, _R.REVOKE)) | _WEBHOOKS
 # Whose clients read errors as OAuth2 writes them.
 _OAUTH: Final = frozenset(
     ("POST", path) for path in ("/auth/token", "/auth/device", "/auth/device/token", "/auth/revoke")
@@ -111,6 +112,7 @@ class Router:
         self._links = links
         self._challenges = challenges
         self._own = own or {}
+        self._owning = {resource for resource, _ in self._own}
         self._journal = journal
 
     async def answer(self, call: Call, at: Location | None, work: Work | None = None) -> tuple[str, Reply]:
@@ -153,9 +155,7 @@ class Router:
         if at is not None:
             is_read = call.method == "HEAD" and (at.resource, "HEAD") in ENDPOINTS
             wanted = (at.resource, "GET" if is_read else call.method)
-        if (
-            at is not None and wanted is not None and at.resource in _OWN and self._own
-        ):  # each says itself whom it lets in
+        if at is not None and wanted is not None and at.resource in self._owning:  # each says itself whom it lets in
             await self._limits.count_caller(call)
             own = self._own.get(wanted)
             if own is None:
