@@ -8,7 +8,12 @@ from typing import Final, NamedTuple
 from mediatypes.digest import Digest, InvalidDigest
 from mediatypes.names import InvalidName, InvalidTag, RepositoryName, Tag, parse_repository_name, parse_tag
 
-DEFAULT_LABEL: Final = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+DEFAULT_HOST: Final = "docker.io"
+"""The host of references that name none."""
+DEFAULT_TAG: Final = Tag("latest")
+
+_LONGEST: Final = 512  # characters
+_LABEL: Final = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST: Final = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*\.?|\[[0-9a-fA-F:]+\])(?::[0-9]{{1,5}})?")
 
 
