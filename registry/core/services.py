@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from registry.core.access import Access
+from registry.core.admission import Admission
 from registry.core.artifacts import Artifacts
 from registry.core.blobs import Blobs
 from registry.core.cleanup import Cleanup
@@ -15,6 +16,7 @@ from registry.core.graph import Graphs
 from registry.core.health import Health
 from registry.core.history import History
 from registry.core.jobs import Jobs
+from registry.core.judge import Judge
 from registry.core.manifests import Manifests
 from registry.core.referrers import Referrers
 from registry.core.repositories import Repositories
@@ -30,6 +32,7 @@ class Services:
     """One object per noun."""
 
     access: Access
+    admission: Admission
     artifacts: Artifacts
     blobs: Blobs
     cleanup: Cleanup
@@ -40,6 +43,7 @@ class Services:
     health: Health
     history: History
     jobs: Jobs
+    judge: Judge
     manifests: Manifests
     referrers: Referrers
     repositories: Repositories
