@@ -11,9 +11,11 @@ RegistryError
 ├── IdentityRefused: IdentityUnknown
 ├── DelegationDenied  GrantRefused
 ├── Unauthorized: CredentialsMissing  CredentialsWrong  CredentialsContradict  TokenInvalid  LoginRefused
-│                 AccessMissing: NotAdmittedYet  CatalogDenied  AdminDenied  AccessLost  SessionOver: SessionRevoked  SignatureInvalid
+│                 AccessMissing: NotAdmittedYet  CatalogDenied  AdminDenied  AccessLost  SignatureInvalid
+│                 SessionOver: SessionRevoked
 ├── PageInvalid  EndpointUnknown  MethodUnsupported  BodyTooLarge  ContentTypeUnsupported  AdministratorNeeded
-├── RequestInvalid: FieldsInvalid  QueryInvalid  SchemaRefused  PolicyRefused  TrustRootRefused  TooManyRequests: TooManyLogins
+├── RequestInvalid: FieldsInvalid  QueryInvalid  SchemaRefused  PolicyRefused  TrustRootRefused
+├── TooManyRequests: TooManyLogins
 └── InternalError  Unavailable
 """
 

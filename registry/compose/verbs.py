@@ -103,8 +103,8 @@ def create_services(
     )
     sparse = SparseRule(children=settings.sparse is not Sparse.REFUSE, blobs=settings.sparse is Sparse.ALLOW)
     access = Access(db)
-    judge = Judge()
-    admission = Admission(db, access, Gathering(db, store), judge)
+    judge, gathering = Judge(), Gathering(db, store)
+    admission = Admission(db, access, gathering, judge)
     blobs, files = Blobs(db, store, access, admission, deletion), Files(db, store, admission)
     conformance = Conformance(db, blobs)
     return Services(
@@ -116,6 +116,7 @@ def create_services(
         comparisons=Comparisons(db),
         conformance=conformance,
         files=files,
+        gathering=gathering,
         graphs=Graphs(db),
         health=Health(db, store),
         history=History(db),

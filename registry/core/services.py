@@ -11,6 +11,7 @@ from registry.core.blobs import Blobs
 from registry.core.cleanup import Cleanup
 from registry.core.comparisons import Comparisons
 from registry.core.conformance import Conformance
+from registry.core.evidence import Gathering
 from registry.core.files import Files
 from registry.core.graph import Graphs
 from registry.core.health import Health
@@ -39,6 +40,7 @@ class Services:
     comparisons: Comparisons
     conformance: Conformance
     files: Files
+    gathering: Gathering
     graphs: Graphs
     health: Health
     history: History
