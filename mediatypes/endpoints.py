@@ -41,7 +41,8 @@ class Location(NamedTuple):
 # (resource, method) -> the specification's number. Where one method serves several numbers the first stands for all;
 # `catalog` and `end-14` (upload cancel) are of Docker's API and of the draft, `token` is of distribution's token
 # specification, `jwks` of RFC 7517, `device` of RFC 8628, `revoke` of RFC 7009 and `kubernetes-…` of Kubernetes' dynamic
-# admission control. HEAD goes wherever GET does, but for tokens: it would make one, and perhaps begin a session, and throw them away.
+# admission control. HEAD goes wherever GET does, but for tokens: it would make one, and perhaps begin a session, and
+# throw them away.
 _NUMBERS: Final = {
     (Resource.BASE, "GET"): "end-1",
     (Resource.BLOB, "GET"): "end-2",

@@ -313,12 +313,13 @@ class Settings(BaseSettings):
     admission_hosts: _Items = Field(
         (),
         description=(
-            "Hosts by which clusters' images name this registry, separated by commas (`registry.example,registry.example:5000`):"
+            "Hosts by which clusters' images name this registry, separated by commas (`registry.example,localhost:5000`):"
             " with any, clusters may ask `/admission/kubernetes/…` what may run."
         ),
     )
     admission_foreign: Foreign = Field(
-        Foreign.DENY, description="What clusters are told of images of other hosts: deny, or ignore. They are never fetched."
+        Foreign.DENY,
+        description="What clusters are told of images of other hosts: deny, or ignore. They are never fetched.",
     )
     admission_networks: _Items = Field(
         (),

@@ -7,17 +7,15 @@ import base64
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from mediatypes.digest import Digest
-from mediatypes.names import RepositoryName
 from mediatypes.references import ImageReference, InvalidReference, parse_reference
 from registry.core.access import Caller
+from registry.core.admission import Admission
 from registry.core.kubernetes import Image, Review, answer
 from registry.core.manifests import Manifests
-from registry.errors import AccessLost, AccessMissing, ManifestUnknown, PolicyDenied
-from signing.policy.telling import told_in_a_line
-from signing.policy.verdict import Mode, Verdict
+from registry.errors import AccessLost, AccessMissing, ManifestUnknown, NotAdmitted
 
 _AT_ONCE: Final = 8  # images of a review
 
@@ -33,13 +31,6 @@ class DeploymentRule:
     exempt_namespaces: frozenset[str]
 
 
-class Judge(Protocol):
-    """Says what policies say of an artifact (registry.core.admission)."""
-
-    async def judge(self, name: RepositoryName, digest: Digest) -> Sequence[Verdict]:
-        """Return a verdict of each policy that covers the repository. Raise Unavailable where one can't be reached."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Outcome:
     """What is said of one image; `pinned` is what it becomes."""
@@ -52,9 +43,9 @@ class _Outcome:
 class Deployments:
     """Answers the reviews of clusters."""
 
-    def __init__(self, manifests: Manifests, judge: Judge, rule: DeploymentRule) -> None:
+    def __init__(self, manifests: Manifests, admission: Admission, rule: DeploymentRule) -> None:
         self._manifests = manifests
-        self._judge = judge
+        self._admission = admission
         self._rule = rule
 
     async def validate(self, review: Review, caller: Caller) -> dict[str, Any]:
@@ -65,16 +56,12 @@ class Deployments:
         """
 
         async def ask(image: str, reference: ImageReference) -> _Outcome:
-            digest = await self._digest(reference, caller)
-            verdicts = await self._judge.judge(reference.name, digest)
-            unmet = [verdict for verdict in verdicts if not verdict.passes]
-            warnings = [
-                f"image {image}: {told_in_a_line(verdict)}" for verdict in unmet if verdict.mode is Mode.WARN
-            ]
+            decision = await self._admission.decision(reference.name, await self._digest(reference, caller))
+            refusal = decision.refusal(f"image {image}")
+            warnings = [f"image {image}: {line}" for line in decision.warnings]
             if reference.digest is None:
                 warnings.append(f"image {image} is not pinned: its tag may name something else when a node pulls it")
-            refusals = [f"image {image}: {told_in_a_line(verdict)}" for verdict in unmet if verdict.is_denied]
-            return _Outcome(tuple(refusals), tuple(warnings))
+            return _Outcome((refusal.message,) if refusal is not None else (), tuple(warnings))
 
         return await self._answer(review, ask)
 
@@ -131,7 +118,9 @@ class Deployments:
             return _Outcome((f"image {text} is not of {hosts}; images of other registries are not let in here",))
         try:
             return await ask(text, reference)
-        except (ManifestUnknown, AccessMissing, AccessLost, PolicyDenied) as error:
+        except NotAdmitted as error:
+            return _Outcome((error.message,))
+        except (ManifestUnknown, AccessMissing, AccessLost) as error:
             return _Outcome((f"image {text}: {error.message}",))
 
 

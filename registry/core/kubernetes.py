@@ -50,7 +50,9 @@ class Review:
 def read_review(document: Any) -> Review:
     """Return what a cluster asks about. Raise RequestInvalid, also for an object of which we can't say what it would run."""
     if not isinstance(document, dict) or (document.get("apiVersion"), document.get("kind")) != (API_VERSION, KIND):
-        raise RequestInvalid(f"the body is no {KIND} of {API_VERSION}; let the webhook have admissionReviewVersions: [v1]")
+        raise RequestInvalid(
+            f"the body is no {KIND} of {API_VERSION}; let the webhook have admissionReviewVersions: [v1]"
+        )
     request = document.get("request")
     uid = request.get("uid") if isinstance(request, dict) else None
     if not isinstance(request, dict) or not isinstance(uid, str) or not uid:
@@ -107,7 +109,10 @@ def _images(spec: Mapping[str, Any], pointer: str) -> Iterator[Image]:
         for number, container in enumerate(_list(spec, group, pointer)):
             at = f"{pointer}/{group}/{number}"
             image = _mapping(container).get("image")
-            if image not in (None, ""):  # higher levels of a configuration may leave it out, and the cluster refuses that
+            if image not in (
+                None,
+                "",
+            ):  # higher levels of a configuration may leave it out, and the cluster refuses that
                 yield Image(f"{at}/image", _image(image, at))
     for number, volume in enumerate(_list(spec, "volumes", pointer)):
         image = _mapping(volume).get("image")

@@ -1,4 +1,4 @@
-"""Webhooks of clusters: POST of `/admission/kubernetes/validate` and `/admission/kubernetes/mutate` (docs/guides/admission.md)."""
+"""Webhooks of clusters: POST of `/admission/kubernetes/validate` and of `…/mutate` (docs/guides/admission.md)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from registry.http.call import Call
 from registry.http.limits import Networks
 from registry.http.reply import Reply
 
-_LARGEST: Final = 8 << 20  # bytes: an object as large as clusters keep any (1.5 MiB) in both its states, and what is around
+_LARGEST: Final = (
+    8 << 20
+)  # bytes: an object as large as clusters keep any (1.5 MiB) in both its states, and what is around
 
 
 class KubernetesWebhooks:

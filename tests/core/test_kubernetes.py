@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pytest
@@ -96,7 +97,8 @@ _ANY = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(["spec", "template", "containers", "image", "reference", "volumes", "metadata", "kind"]), inner
+            st.sampled_from(["spec", "template", "containers", "image", "reference", "volumes", "metadata", "kind"]),
+            inner,
         )
     ),
     max_leaves=20,
@@ -105,10 +107,8 @@ _ANY = st.recursive(
 
 @given(st.sampled_from([*OBJECTS, "", "Widget"]), _ANY, _ANY, st.sampled_from(["CREATE", "UPDATE", "DELETE", ""]))
 def test_no_object_breaks_the_reader(kind: str, found: Any, before: Any, operation: str) -> None:
-    try:
+    with contextlib.suppress(RequestInvalid):
         read_review(review(kind, found, before=before, operation=operation))
-    except RequestInvalid:
-        pass
 
 
 def test_an_answer_denies_with_all_reasons_and_then_changes_nothing() -> None:
