@@ -10,12 +10,16 @@ from typing import Any, Final
 import msgspec
 
 from signing.evidence import Evidence
-from signing.policy.document import InvalidPolicy, read_policy
+from signing.policy.document import read_policy
 from signing.policy.evaluation import evaluate
 from signing.policy.policy import needs
+from signing.policy.problems import InvalidPolicy
+from signing.policy.signers import PUBLIC_GOOD
 from signing.policy.verdict import Branch, Verdict
 from signing.roots import TrustRoot
 
+# Read once: the process that forks has it, and its children may read no file.
+_BUILT_IN: Final = {PUBLIC_GOOD: TrustRoot.public_good()}
 _MOST_NOTES: Final = 50  # of a branch
 _LONGEST: Final = 1000  # characters of a text
 
@@ -49,7 +53,7 @@ def _read_root(content: bytes) -> dict[str, Any]:
 def _judged(task: dict[str, Any]) -> list[dict[str, Any]]:
     """Return a verdict for each of the task's policies, in their order."""
     evidence = msgspec.msgpack.decode(task["evidence"], type=Evidence)
-    roots = {name: TrustRoot.parse(content) for name, content in task["roots"].items()}
+    roots = _BUILT_IN | {name: TrustRoot.parse(content) for name, content in task["roots"].items()}
     found = []
     for version, content in task["policies"]:
         verdict = evaluate(read_policy(content), evidence, roots, now=task["now"], version=version)

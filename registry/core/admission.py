@@ -1,7 +1,7 @@
 """Admission: what policies let through, on pulls and on moves of tags (docs/admission.md).
 
-A pull asks for what is known with its own lookup (registry.db.verdicts): where no policy is there, or a verdict is, nothing more
-is asked. Else the artifact is judged here. Nothing is admitted that could not be decided.
+A pull asks for what is known with its own lookup (registry.db.verdicts): where no policy is there, or a verdict is, nothing
+more is asked. Else the artifact is judged here. Nothing is admitted that could not be decided.
 """
 
 from __future__ import annotations
@@ -344,7 +344,7 @@ class Admission:
                 return
 
     async def _own(self, place: _Place, digest: Digest, row: StandingRow) -> _Own:
-        """Return what policies say of a manifest by itself: what is known, or, judged by one of all who ask at once, what is so."""
+        """Return what policies say of a manifest by itself: what is known; else one of all who ask at once has it judged."""
         if row.own is not None:
             return _Own(row.evidence, read(row.own))
         packed = digest.to_bytes()

@@ -303,7 +303,7 @@ class Manifests:
 
 
 def _known_by(new: NewManifest, names: Sequence[Tag]) -> list[bytes]:
-    """Return of which manifests a push by tags says something: of those of signature tags, and of one that was a referrer only."""
+    """Return of which manifests a push by tags says something: those of signature tags, and one that was a referrer only."""
     has_tag_of_its_own = any(attached_to(tag) is None for tag in names)
     itself = [new.digest.to_bytes()] if new.subject is not None and has_tag_of_its_own else []
     return _spoken_of(names) + itself

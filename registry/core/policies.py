@@ -9,9 +9,8 @@ from typing import Final, NamedTuple
 
 from registry.core.audit import Action, Actor, Event, record
 from registry.core.delegation import administer, oversee
-from registry.core.judge import Judge, ReadPolicy, is_text
+from registry.core.judge import PUBLIC_GOOD, Judge, ReadPolicy, is_text
 from registry.core.subjects import Target, parse_target
-from registry.core.trust_roots import PUBLIC_GOOD
 from registry.db import policies, trust_roots
 from registry.db.policies import ListedPolicyRow, PolicyKey, Scope, VersionRow
 from registry.db.pool import Connection, Database
