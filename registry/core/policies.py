@@ -84,8 +84,6 @@ class Policies:
 
         async def put(conn: Connection) -> int:
             organisation_id = await administer(conn, where.organisation, by=actor.principal_id)
-            if await policies.count(conn, organisation_id=organisation_id) >= MOST_POLICIES:
-                raise IdentityRefused(f"{where.organisation} has {MOST_POLICIES} policies, which are the most")
             trusted = {row.name for row in await trust_roots.listed(conn, organisation_id=organisation_id)}
             if missing := sorted(read.roots - trusted - {PUBLIC_GOOD}):
                 raise IdentityRefused(
@@ -94,6 +92,9 @@ class Policies:
                 )
             key = PolicyKey(where.path, where.is_prefix, read.name)
             found = await policies.find(conn, key, None, organisation_id=organisation_id)
+            is_new = found is None or found.content is None
+            if is_new and await policies.count(conn, organisation_id=organisation_id) >= MOST_POLICIES:
+                raise IdentityRefused(f"{where.organisation} has {MOST_POLICIES} policies, which are the most")
             if found is not None and found.version >= MOST_VERSIONS - 1:  # the last is kept for its removal
                 raise IdentityRefused(
                     f"policy {read.name} on {where} has had {MOST_VERSIONS} versions, which are the most"

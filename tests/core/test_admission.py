@@ -20,8 +20,9 @@ from registry.core.access import EVERYONE
 from registry.core.identities import Identities
 from registry.core.policies import Policies
 from registry.core.services import Services
+from registry.core.tag_gate import TagGate
 from registry.core.trials import Trials
-from registry.db.pool import Database
+from registry.db.pool import Connection, Database
 from registry.errors import BlobUnknown, ManifestUnknown, NotAdmitted, Unavailable
 from registry.sandbox import Refused
 from registry.storage.base import BlobStore
@@ -302,6 +303,10 @@ async def test_what_could_not_be_decided_is_not_pulled(
         with pytest.raises(Unavailable):
             await services.blobs.pull(NAME, Digest.of(b"layer"), PULLER)
         await services.manifests.pull(NAME, digest, EVERYONE)
+    with pytest.raises(Unavailable) as undecided:  # for a while
+        await services.manifests.pull(NAME, digest, PULLER)
+    assert undecided.value.retry_after == 10
+    await sign(services, digest)
     assert await is_admitted(services, digest)
 
 
@@ -528,3 +533,29 @@ async def test_a_policy_is_tried_on_what_tags_name_and_have_named(
     page = await trials.page("team/model", signed_policy(), since=timedelta(hours=1), after="", limit=50, by=None)
     assert [one.digest for one in page.items] == [str(second)]
     assert not await sql.fetchval("SELECT count(*) FROM verdicts")
+
+
+# What moves tags in a transaction of its own
+
+
+async def test_the_gate_of_promotions_lets_pass_what_passes(
+    services: Services, database: Database, policies: Policies
+) -> None:
+    await enforce(policies, on="tag", tags=("prod",))
+    gate = TagGate(services.admission)
+    digest = await push_image(services, b"layer")
+    prod, dev = parse_tag("prod"), parse_tag("dev")
+    await database.transaction("promote", lambda conn: gate.require(conn, NAME, digest, dev))
+    with pytest.raises(NotAdmitted):
+        await database.transaction("promote", lambda conn: gate.require(conn, NAME, digest, prod))
+    signature = await sign(services, digest)
+
+    async def promote(conn: Connection) -> None:
+        await gate.require(conn, NAME, digest, prod)
+        waiting = asyncio.create_task(services.manifests.delete(NAME, signature))
+        _, pending = await asyncio.wait([waiting], timeout=0.3)
+        assert pending, "what the decision stands on stays until the transaction ends"
+
+    await database.transaction("promote", promote)
+    with pytest.raises(ManifestUnknown):
+        await database.transaction("promote", lambda conn: gate.require(conn, NAME, Digest.of(b"none"), prod))
