@@ -5,11 +5,12 @@ Policies, trust roots, signatures and certificates are all written by somebody e
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
 
-from signing.evidence import Evidence
+from signing.evidence import Evidence, Known
 from signing.policy.document import read_policy
 from signing.policy.evaluation import evaluate
 from signing.policy.policy import needs
@@ -20,6 +21,19 @@ from signing.roots import TrustRoot
 
 # Read once: the process that forks has it, and its children may read no file.
 _BUILT_IN: Final = {PUBLIC_GOOD: TrustRoot.public_good()}
+_SAMPLE: Final = b"""
+version: 1
+name: sample
+mode: observe
+signers:
+  somebody: {identities: [{issuer: "https://issuer.example", identity: somebody}], root: public-good}
+require:
+  any:
+    - signature: {by: somebody}
+    - attestation: {type: slsaprovenance1, by: somebody, where: 'predicate.result == "PASSED"'}
+    - license: {in: [MIT]}
+    - record: 'record.kind == "model"'
+"""
 _MOST_NOTES: Final = 50  # of a branch
 _LONGEST: Final = 1000  # characters of a text
 
@@ -61,6 +75,12 @@ def _judged(task: dict[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
+def _warm_up() -> None:
+    """Read and judge once, so that what is only loaded then is loaded in the process that forks."""
+    nothing = Evidence("sha256:" + "0" * 64, "application/vnd.oci.image.manifest.v1+json", b"{}", (), (), Known({}))
+    evaluate(read_policy(_SAMPLE), nothing, _BUILT_IN, now=datetime(2026, 1, 1, tzinfo=UTC))
+
+
 def _bounded(verdict: Verdict) -> Verdict:
     """Return a verdict whose texts are of a length that can be kept and shown."""
     problems = tuple(_cut(text) for text in verdict.problems[:_MOST_NOTES])
@@ -80,3 +100,6 @@ def _bounded_branch(branch: Branch) -> Branch:
 def _cut(text: str) -> str:
     plain = text.encode(errors="replace").decode()  # halves of surrogate pairs, which UTF-8 can't
     return plain if len(plain) <= _LONGEST else f"{plain[:_LONGEST]}…"
+
+
+_warm_up()

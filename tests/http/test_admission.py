@@ -2,56 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
 import requests
 
-from tests.core.admitting import KEY, bundle_of, signed_policy
-from tests.http.admin import Api, Governed, problem, token
-from tests.http.client import PATIENCE, digest_of, image_of, index_of
+from tests.core.admitting import signed_policy
+from tests.http.acting import Acting
+from tests.http.admin import Api, Governed, problem
+from tests.http.client import digest_of, image_of, index_of
 
 LAYER = b"a layer that policies decide on"
-
-
-class Acting:
-    """Somebody's requests to one repository, by a token for some actions."""
-
-    def __init__(self, governed: Governed, user: str, actions: str, name: str) -> None:
-        self.url = f"{governed.registry.url}/v2/{name}"
-        answer = token(governed.registry, user, f"repository:{name}:{actions}")
-        self.headers = {"Authorization": f"Bearer {answer.json()['token']}"}
-
-    def __call__(self, method: str, path: str, content: bytes | None = None, **headers: str) -> requests.Response:
-        with requests.Session() as session:
-            session.trust_env = False
-            return session.request(
-                method,
-                f"{self.url}/{path}",
-                data=content,
-                headers=self.headers | headers,
-                timeout=PATIENCE * 3,
-                allow_redirects=False,
-            )
-
-    def put(self, content: bytes, reference: str | None = None, status: int = 201) -> requests.Response:
-        media_type = json.loads(content)["mediaType"]
-        at = f"manifests/{reference or digest_of(content)}"
-        answer = self("PUT", at, content, **{"Content-Type": media_type})
-        assert answer.status_code == status, answer.text
-        return answer
-
-    def put_blob(self, content: bytes) -> None:
-        assert self("POST", f"blobs/uploads/?digest={digest_of(content)}", content).status_code == 201
-
-    def sign(self, content: bytes) -> str:
-        attached = bundle_of(content, KEY)
-        for blob in (b"{}", *attached.blobs.values()):
-            self.put_blob(blob)
-        self.put(attached.content)
-        return digest_of(attached.content)
 
 
 @pytest.fixture
@@ -66,12 +28,12 @@ def olga(governed: Governed) -> Api:
 
 @pytest.fixture
 def mary(governed: Governed, name: str) -> Acting:
-    return Acting(governed, "mary", "pull,push,delete", name)
+    return Acting(governed.registry, "mary", "pull,push,delete", name)
 
 
 @pytest.fixture
 def alice(governed: Governed, name: str) -> Acting:
-    return Acting(governed, "alice", "pull", name)
+    return Acting(governed.registry, "alice", "pull", name)
 
 
 @pytest.fixture
@@ -131,7 +93,7 @@ def test_who_may_push_reads_what_is_not_admitted_by_a_token_that_says_so(
     answer = mary("GET", "manifests/v1")
     assert answer.content == image
     assert answer.headers["Warning"].startswith('299 - "policy signed (version 1')
-    narrow = Acting(governed, "mary", "pull", name)("GET", "manifests/v1")
+    narrow = Acting(governed.registry, "mary", "pull", name)("GET", "manifests/v1")
     assert narrow.status_code == 401
     assert f'scope="repository:{name}:pull,push"' in narrow.headers["WWW-Authenticate"]
     assert "policy signed" in narrow.json()["errors"][0]["message"]
