@@ -19,14 +19,23 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cyclopts import CycloptsError
 
 from blacklake.cli import app
-from blacklake.remote import audit, changes, lists, schemas
+from blacklake.remote import audit, changes, lists, policies, schemas
 from blacklake.settings import USAGE, Refused
-from registry import administration, administration_audit, administration_lists, administration_schemas
+from registry import (
+    administration,
+    administration_audit,
+    administration_lists,
+    administration_policies,
+    administration_schemas,
+)
 from registry.db.embedded import running_url
 from tests.cluster import Cluster
+from tests.core.admitting import signed_policy
+from tests.http.acting import Acting
 from tests.http.client import Client, image_of
 from tests.http.server import Registry, serving
 from tests.schemas.making import written
+from tests.signing.world import World
 
 PASSWORD = "correct horse battery staple"
 WAYS = ("in process", "by a key", "by signatures")
@@ -437,12 +446,70 @@ def test_the_first_password_s_file_goes_with_the_first_change(
     assert logs_in(registry, "admin", PASSWORD)
 
 
+def test_policies_are_set_tried_explained_and_removed(
+    admin: Commands, mark: str, registry: Registry, tmp_path: Path
+) -> None:
+    org = f"{mark}-policies"
+    admin("org", "add", org)
+    repository = f"{org}/model"
+    admin("user", "add", f"{mark}-pusher", "--admin", "--password-stdin", said=PASSWORD)
+    pusher = Acting(registry, f"{mark}-pusher", "pull,push", repository)
+    pusher.put_blob(b"{}")
+    pusher.put(image_of(), "v1")
+    file = tmp_path / "policy.yaml"
+    file.write_bytes(signed_policy())
+    assert "no policy" in admin("policy", "explain", repository, "v1").lower()
+    tried = admin("policy", "try", org, str(file), "--since", "30d")
+    assert "1 of 1 artifacts would have been refused" in tried
+    assert "there is no signature" in tried
+    (row,) = (json.loads(line) for line in admin("policy", "try", org, str(file), "--json").splitlines())
+    assert (row["repository"], row["passes"], row["tags"]) == (repository, False, ["v1"])
+    said = admin("policy", "set", f"{org}/m*", str(file), "--on", "both", "--tags", "prod, v*")
+    assert said == f"policy signed is set on {org}/m*: version 1"
+    (listed,) = admin.rows("policy", "list", org)
+    expected = (f"{org}/m*", "signed", 1, "enforce", "both", ["prod", "v*"])
+    assert tuple(listed[name] for name in ("target", "name", "version", "mode", "on", "tags")) == expected
+    explained = admin("policy", "explain", repository, "v1", code=1)
+    assert f"policy signed (version 1 on {org}/m*, enforce): does not pass" in explained
+    assert json.loads(admin("policy", "explain", repository, "v1", "--json", code=1))["outcome"] == "denied"
+    file.write_bytes(signed_policy(mode="warn"))
+    assert admin("policy", "set", f"{org}/m*", str(file)).endswith("version 2")
+    admin("policy", "explain", repository, "v1")
+    assert [row["version"] for row in admin.rows("policy", "history", f"{org}/m*", "signed")] == [2, 1]
+    assert "mode: enforce" in admin("policy", "show", f"{org}/m*", "signed", "--version", "1")
+    assert "mode: warn" in admin("policy", "show", f"{org}/m*", "signed")
+    assert admin("policy", "remove", f"{org}/m*", "signed") == f"policy signed decides on {org}/m* no longer"
+    assert "there is no policy" in admin("policy", "show", f"{org}/m*", "signed", code=1)
+    assert "has removed" in admin("policy", "show", f"{org}/m*", "signed", "--version", "3")
+    file.write_text("version: 7")
+    assert "can't be taken" in admin("policy", "set", org, str(file), code=1)
+    assert "can't be read" in admin("policy", "set", org, str(tmp_path / "none"), code=2)
+
+
+def test_trust_roots_are_added_and_removed(admin: Commands, mark: str, tmp_path: Path) -> None:
+    org = f"{mark}-roots"
+    admin("org", "add", org)
+    file = tmp_path / "trusted_root.json"
+    file.write_bytes(World().sigstore.root())
+    assert admin("trust-root", "add", org, "own", str(file)) == f"trust root own of {org} is there: version 1"
+    (listed,) = admin.rows("trust-root", "list", org)
+    assert (listed["name"], listed["version"]) == ("own", 1)
+    assert json.loads(admin("trust-root", "show", org, "own")) == json.loads(file.read_bytes())
+    assert admin("trust-root", "remove", org, "own") == f"{org} trusts own no longer"
+    assert admin.rows("trust-root", "list", org) == []
+    assert "has no trust root own" in admin("trust-root", "show", org, "own", code=1)
+    assert "has removed" in admin("trust-root", "show", org, "own", "--version", "2")
+    file.write_text("{}")
+    assert "can't be taken" in admin("trust-root", "add", org, "own", str(file), code=1)
+
+
 def test_both_ways_have_the_same_verbs() -> None:
     for here, there in (
         (administration, changes),
         (administration_lists, lists),
         (administration_audit, audit),
         (administration_schemas, schemas),
+        (administration_policies, policies),
     ):
         assert verbs(here) == verbs(there)
 

@@ -72,10 +72,8 @@ def create_server(settings: Settings) -> App:
 
     @app.before_serving
     async def start() -> None:
-        closing.push_async_callback(store.close)
-        closing.push_async_callback(db.close)
-        closing.push_async_callback(replicas.close)
-        closing.push_async_callback(services.judge.close)
+        for made in (store, db, replicas, services.judge):
+            closing.push_async_callback(made.close)
         if redis is not None:
             closing.push_async_callback(redis.close)
         await db.open()

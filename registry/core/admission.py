@@ -1,13 +1,14 @@
 """Admission: what policies let through, on pulls and on moves of tags (docs/admission.md).
 
-A pull asks for what is known with its own lookup (registry.db.verdicts): where no policy is there, or a verdict is, nothing more
-is asked. Else the artifact is judged here. Nothing is admitted that could not be decided.
+A pull asks for what is known with its own lookup (registry.db.verdicts): where no policy is there, or a verdict is, nothing
+more is asked. Else the artifact is judged here. Nothing is admitted that could not be decided.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ _DEEPEST: Final = 3  # indexes in indexes, and what speaks of what speaks of som
 _MOST_INDEXES: Final = 20  # that contain an artifact, and are asked
 _MOST_USERS: Final = 50  # manifests that name a blob, and are asked
 _REMEMBERED: Final = 65_536  # blobs
+_FAILED_SECONDS: Final = 10  # for which nobody has judged again what has just failed: it may take all the time there is
+_MOST_FAILED: Final = 4096
 _PATIENCE: Final = 60.0  # seconds for all that one request needs to have decided
 
 
@@ -78,6 +81,7 @@ class Admission:
         self._coverings = Coverings(db)
         # Of what is asked by many at once one judges, and the others find its verdict.
         self._judging: WeakValueDictionary[tuple[int, bytes], asyncio.Lock] = WeakValueDictionary()
+        self._failed: OrderedDict[tuple[int, bytes, int, int], float] = OrderedDict()
         # By which manifest a blob was admitted last only saves work: the lookup says whether it still is.
         self._through: OrderedDict[tuple[RepositoryName, Digest], bytes] = OrderedDict()
 
@@ -132,11 +136,10 @@ class Admission:
             await self._spare("blob", name, caller, refusal)
 
     async def is_mountable(self, source: RepositoryName, blob: Digest, caller: Caller) -> bool:
-        """Say whether a caller could pull a blob of a repository, as far as policies decide that. Raise Unavailable."""
-        covers = await self._coverings.now(source)
-        if not covers.on_pull or await self._may_push(source, caller):
-            return True
-        return await self._refusal_of_blob(source, blob) is None
+        """Say whether a repository has policies that let a caller pull a blob of it. Raise Unavailable."""
+        if not (await self._coverings.now(source)).on_pull:
+            return False
+        return await self._may_push(source, caller) or await self._refusal_of_blob(source, blob) is None
 
     async def require(self, name: RepositoryName, digest: Digest, caller: Caller) -> None:
         """Let something be read of a manifest that was looked up otherwise. Raise as `admit` does."""
@@ -161,11 +164,12 @@ class Admission:
         return await self._coverings.now(name)
 
     async def judge_tags(
-        self, name: RepositoryName, digest: Digest, tags: Sequence[str], new: NewArtifact, *, again: bool = False
+        self, name: RepositoryName, digest: Digest, tags: Sequence[str], new: NewArtifact | None, *, again: bool = False
     ) -> TagJudgement:
         """Say that tags may name a manifest, stored or `new`, before the transaction that lets them, in which `confirm` stands.
 
-        Judged by the policies that are remembered, or `again` by those that there are. Raise NotAdmitted, Unavailable.
+        Judged by the policies that are remembered, or `again` by those that there are. Raise NotAdmitted, Unavailable, and
+        ManifestUnknown where it is neither.
         """
         covers = await self._coverings.now(name) if again else self._coverings.remembered(name)
         deciding = covers.on_tags(tags)
@@ -258,7 +262,7 @@ class Admission:
         return decision
 
     async def _decide_on_tag(
-        self, name: RepositoryName, covers: Covering, digest: Digest, new: NewArtifact
+        self, name: RepositoryName, covers: Covering, digest: Digest, new: NewArtifact | None
     ) -> Decision:
         """Return what is decided of a manifest that is to have a tag, by which it is an artifact of its own."""
         async with _patience():
@@ -268,7 +272,8 @@ class Admission:
             if row is not None:
                 return await self._of_its_own(place, digest, row)
             gathered = await self._gathering.of(place.repository_id, digest, new)
-            assert gathered is not None
+            if gathered is None:
+                raise ManifestUnknown(name, str(digest))
             found = await self._judged_by(place, gathered)
         return Decision(digest, covers.epoch, None, _put_together(covers, found))
 
@@ -278,6 +283,8 @@ class Admission:
         if row is None:
             return None
         digest = Digest.from_bytes(packed)
+        if not place.covering.policies:
+            return Decision(digest, place.covering.epoch, row.evidence, ())
         about = await self._about(place, packed, row) if depth < _DEEPEST else None
         if about is not None:
             decision = await self._decided(place, about.to_bytes(), depth + 1)
@@ -344,23 +351,39 @@ class Admission:
                 return
 
     async def _own(self, place: _Place, digest: Digest, row: StandingRow) -> _Own:
-        """Return what policies say of a manifest by itself: what is known, or, judged by one of all who ask at once, what is so."""
+        """Return what policies say of a manifest by itself: what is known; else one of all who ask at once has it judged."""
         if row.own is not None:
             return _Own(row.evidence, read(row.own))
         packed = digest.to_bytes()
         lock = self._judging.setdefault((place.repository_id, packed), asyncio.Lock())
         async with lock:
             again = await self._standing(place, packed)
-            if again is not None and again.own is not None:
-                return _Own(again.evidence, read(again.own))
-            gathered = await self._gathering.of(place.repository_id, digest)
-            if gathered is None:
+            if again is None:
                 raise ManifestUnknown(place.name, str(digest))
-            own = _Own(gathered.number, await self._judged_by(place, gathered))
+            if again.own is not None:
+                return _Own(again.evidence, read(again.own))
+            own = await self._judged_once(place, digest, again.evidence)
             judged = _put_together(place.covering, own.verdicts)
             decision = Decision(digest, place.covering.epoch, own.evidence, judged)
             await self._keep(place, decision, own=own.verdicts)
             return own
+
+    async def _judged_once(self, place: _Place, digest: Digest, evidence: int) -> _Own:
+        """Have a manifest judged; what could not be is not tried again for a while, unless something is another."""
+        key = (place.repository_id, digest.to_bytes(), place.covering.epoch, evidence)
+        if time.monotonic() < self._failed.get(key, 0.0):
+            raise Unavailable(f"a decision about {digest}", _FAILED_SECONDS)
+        gathered = await self._gathering.of(place.repository_id, digest)
+        if gathered is None:
+            raise ManifestUnknown(place.name, str(digest))
+        try:
+            return _Own(gathered.number, await self._judged_by(place, gathered))
+        except Unavailable:
+            self._failed[key] = time.monotonic() + _FAILED_SECONDS
+            self._failed.move_to_end(key)
+            if len(self._failed) > _MOST_FAILED:
+                self._failed.popitem(last=False)
+            raise
 
     async def _judged_by(self, place: _Place, gathered: Gathered) -> list[Verdict]:
         """Return what each policy of a place says, in their order."""

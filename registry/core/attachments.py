@@ -1,8 +1,8 @@
 """Which manifests only speak of another one: signatures, attestations and the like, by a subject or under a tag of cosign's.
 
-Policies judge artifacts, not what speaks of them: that is read by whoever may read the artifact. What could be used by itself is
-never such, whatever it says of itself: an index, what a runtime would run, what a format knows as a model, a data set or the
-like; nor is what people have given a tag of its own.
+Policies judge artifacts, not what speaks of them: that is read by whoever may read the artifact. What could be used by itself
+is never such, whatever it says of itself: an index, what a runtime would run, what a format knows as a model, a data set or
+the like; nor is what people have given a tag of its own.
 """
 
 from __future__ import annotations

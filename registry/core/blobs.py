@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from mediatypes.digest import Digest
@@ -93,9 +94,8 @@ class Blobs:
         Return False where it is not there, or not for this caller, be it by policies.
         """
         sources = pullable(caller, source)
-        is_admitted = source is not None and await self._admission.is_mountable(source, digest, caller)
 
-        async def link(conn: Connection) -> bool:
+        async def link(conn: Connection, *, is_admitted: bool = False) -> bool:
             repository_id = await repositories.find_or_create(conn, name)
             is_mounted = await blobs.mount(
                 conn,
@@ -110,7 +110,11 @@ class Blobs:
                 await record(conn, Event(actor, Action.BLOB_MOUNT, target_of(name, digest), detail=detail))
             return is_mounted
 
-        return await self._db.transaction("mount_blob", link)
+        if await self._db.transaction("mount_blob", link):
+            return True
+        if source is None or not await self._admission.is_mountable(source, digest, caller):
+            return False
+        return await self._db.transaction("mount_blob", partial(link, is_admitted=True))
 
     async def delete(self, name: RepositoryName, digest: Digest, *, actor: Actor | None = None) -> None:
         """Take a blob from a repository (end-10). Raise BlobUnknown, StillReferenced, DeletionDisabled."""

@@ -42,7 +42,7 @@ class Covering:
 
 
 class Coverings:
-    """Remembers what covers repositories. Whoever asks says which epoch there is: what is remembered of another one is no more."""
+    """Remembers what covers repositories. Whoever asks says which epoch there is: what is remembered of another is no more."""
 
     def __init__(self, db: Database) -> None:
         self._db = db

@@ -1,4 +1,4 @@
-"""What policies say of an artifact, put together: of its own, by an index that contains it, by the artifact of which it speaks."""
+"""What policies say of an artifact, put together: its own, by an index that contains it, by the artifact of which it speaks."""
 
 from __future__ import annotations
 
@@ -28,6 +28,9 @@ class Outcome(StrEnum):
     """A policy that only looks on would refuse it."""
     WARNED = "warned"
     DENIED = "denied"
+
+
+_NONE: Final = Grounds()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ class Decision:
     epoch: int
     evidence: int | None
     judged: tuple[Judged, ...]
-    grounds: Grounds = Grounds()
+    grounds: Grounds = _NONE
     about: Digest | None = None
 
     @property
@@ -118,7 +121,7 @@ def reasons(verdict: Verdict) -> list[str]:
     """Return why an artifact does not pass: what is said of the requirements that are not met, those that hold no others."""
     found = [*dict.fromkeys(_failing(verdict.branch)), *verdict.problems]
     shown = [one if len(one) <= _LONGEST else f"{one[:_LONGEST]}…" for one in found[:_MOST_REASONS]]
-    return shown + [f"and {len(found) - _MOST_REASONS} more"] if len(found) > _MOST_REASONS else shown
+    return [*shown, f"and {len(found) - _MOST_REASONS} more"] if len(found) > _MOST_REASONS else shown
 
 
 def _failing(branch: Branch) -> list[str]:

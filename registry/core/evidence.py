@@ -88,11 +88,12 @@ class Gathering:
         if row is None and new is None:
             return None
         attached, problems = await self._attached(found.attached, found.places)
+        now = row.now if row is not None else datetime.now(UTC)
         media_type, content = (row.media_type, row.content) if row is not None else new or ("", b"")
         return Gathered(
-            Evidence(str(digest), media_type, content, attached, problems, _known(found)),
+            Evidence(str(digest), media_type, content, attached, problems, _known(found, now)),
             row.evidence if row is not None else None,
-            row.now if row is not None else datetime.now(UTC),
+            now,
         )
 
     async def _found(self, conn: Connection, repository_id: int, digest: Digest) -> _Found:
@@ -176,10 +177,10 @@ async def scans_of(_conn: Connection, _repository_id: int, _digest: bytes) -> tu
     return None
 
 
-def _known(found: _Found) -> Known:
+def _known(found: _Found, now: datetime) -> Known:
     row = found.artifact
     if row is None:
-        return Known(scans=found.scans)
+        return Known(scans=found.scans, pushed_at=now)
     record = None
     if row.record is not None:
         record = {**row.record, "kind": row.kind}

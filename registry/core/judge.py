@@ -20,6 +20,10 @@ _AT_ONCE: Final = 2
 _PATIENCE: Final = 30.0  # seconds, with the wait for others
 
 
+PUBLIC_GOOD: Final = "public-good"
+"""The trust root that is built in: Sigstore's own."""
+
+
 class ReadPolicy(NamedTuple):
     """What the registry must know of a policy itself."""
 
@@ -62,7 +66,7 @@ class Judge:
         *,
         now: datetime,
     ) -> list[Verdict]:
-        """Return what each of the policies, with its version, says of an artifact. Raise Unavailable where that is not known."""
+        """Return what each of the policies, with its version, says of an artifact. Raise Unavailable where nobody knows."""
         task = {
             "policies": [list(one) for one in policies],
             "roots": dict(roots),

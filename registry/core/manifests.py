@@ -202,7 +202,7 @@ class Manifests:
             if denied:
                 raise TagMoveDenied(name, denied)
             moved = await tags.move(conn, others, repository_id=repository_id, digest=digest, by=by) if others else []
-            if known := _known_by(new, names):
+            if known := _spoken_of(names):
                 await evidence.raise_for(conn, known, repository_id=repository_id)
             if actor is not None:
                 await record(conn, *_pushed(actor, name, new, names, moved, warned=len(judgement.found)))
@@ -300,13 +300,6 @@ class Manifests:
 
     async def _look_up(self, questions: Sequence[ManifestQuestion]) -> list[ManifestAnswer]:
         return await self._db.read("look_up_manifests", lambda conn: manifests.look_up(conn, questions))
-
-
-def _known_by(new: NewManifest, names: Sequence[Tag]) -> list[bytes]:
-    """Return of which manifests a push by tags says something: of those of signature tags, and of one that was a referrer only."""
-    has_tag_of_its_own = any(attached_to(tag) is None for tag in names)
-    itself = [new.digest.to_bytes()] if new.subject is not None and has_tag_of_its_own else []
-    return _spoken_of(names) + itself
 
 
 def _spoken_of(names: Sequence[str]) -> list[bytes]:

@@ -9,9 +9,8 @@ from typing import Final, NamedTuple
 
 from registry.core.audit import Action, Actor, Event, record
 from registry.core.delegation import administer, oversee
-from registry.core.judge import Judge, ReadPolicy, is_text
+from registry.core.judge import PUBLIC_GOOD, Judge, ReadPolicy, is_text
 from registry.core.subjects import Target, parse_target
-from registry.core.trust_roots import PUBLIC_GOOD
 from registry.db import policies, trust_roots
 from registry.db.policies import ListedPolicyRow, PolicyKey, Scope, VersionRow
 from registry.db.pool import Connection, Database
@@ -85,8 +84,6 @@ class Policies:
 
         async def put(conn: Connection) -> int:
             organisation_id = await administer(conn, where.organisation, by=actor.principal_id)
-            if await policies.count(conn, organisation_id=organisation_id) >= MOST_POLICIES:
-                raise IdentityRefused(f"{where.organisation} has {MOST_POLICIES} policies, which are the most")
             trusted = {row.name for row in await trust_roots.listed(conn, organisation_id=organisation_id)}
             if missing := sorted(read.roots - trusted - {PUBLIC_GOOD}):
                 raise IdentityRefused(
@@ -95,6 +92,9 @@ class Policies:
                 )
             key = PolicyKey(where.path, where.is_prefix, read.name)
             found = await policies.find(conn, key, None, organisation_id=organisation_id)
+            is_new = found is None or found.content is None
+            if is_new and await policies.count(conn, organisation_id=organisation_id) >= MOST_POLICIES:
+                raise IdentityRefused(f"{where.organisation} has {MOST_POLICIES} policies, which are the most")
             if found is not None and found.version >= MOST_VERSIONS - 1:  # the last is kept for its removal
                 raise IdentityRefused(
                     f"policy {read.name} on {where} has had {MOST_VERSIONS} versions, which are the most"

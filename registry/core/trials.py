@@ -1,4 +1,4 @@
-"""What a policy would have decided: tried on the artifacts that are or were in use. Nothing of it is kept, and nobody is refused."""
+"""What a policy would have decided of the artifacts that are or were in use. Nothing of it is kept, and nobody is refused."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Trials:
         A page that takes long ends before it is full. Raise PolicyRefused, IdentityRefused, IdentityUnknown, DelegationDenied,
         PageInvalid, Unavailable.
         """
-        where, until = parse_target(target), time.monotonic() + _SECONDS
+        where, until, limit = parse_target(target), time.monotonic() + _SECONDS, min(limit, MOST)
         if len(content) > LARGEST_POLICY:
             raise IdentityRefused(f"the policy has {len(content)} bytes; {LARGEST_POLICY} are the most")
         place = _place(after)
@@ -64,21 +64,18 @@ class Trials:
 
         async def find(conn: Connection) -> tuple[list[TriedRow], dict[str, bytes]]:
             await oversee(conn, where.organisation, by=by)
-            rows = await trials.page(
-                conn, (where.path, where.is_prefix), since=begin, after=place, limit=min(limit, MOST) + 1
-            )
+            rows = await trials.page(conn, (where.path, where.is_prefix), since=begin, after=place, limit=limit + 1)
             return rows, await trust_roots.contents(conn, where.organisation)
 
         rows, roots = await self._db.read("find_tried", find)
         await self._judge.read_policy(content)
         found: list[Tried] = []
-        for row in rows[:limit]:
+        for number, row in enumerate(rows, 1):
             verdict = await self._verdict(row, content, roots)
             if verdict is not None:
                 found.append(_tried(row, verdict))
-            if time.monotonic() > until or row is rows[min(limit, MOST) - 1]:
-                is_last = row is rows[-1]
-                return Page(found, None if is_last else after_of(row.repository, row.digest.hex()))
+            if number < len(rows) and (number == limit or time.monotonic() > until):
+                return Page(found, after_of(row.repository, row.digest.hex()))
         return Page(found, None)
 
     async def _verdict(self, row: TriedRow, content: bytes, roots: Mapping[str, bytes]) -> Verdict | None:

@@ -1,4 +1,4 @@
-"""Trust roots of organisations: certificate authorities, logs and timestamp authorities, by the names that policies call them."""
+"""Trust roots of organisations: certificate authorities, logs and timestamp authorities, by the names that policies use."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ from typing import Final, NamedTuple
 
 from registry.core.audit import Action, Actor, Event, record
 from registry.core.delegation import administer, oversee
-from registry.core.judge import Judge, is_text
+from registry.core.judge import PUBLIC_GOOD, Judge, is_text
 from registry.db import trust_roots
 from registry.db.pool import Connection, Database
 from registry.db.trust_roots import ListedRootRow, RootRow
 from registry.errors import IdentityRefused, IdentityUnknown, TrustRootRefused
 
-PUBLIC_GOOD: Final = "public-good"
-"""The name of the one that is built in: Sigstore's own."""
 LARGEST_ROOT: Final = 48 << 10
 """Bytes of a trust root."""
 MOST_ROOTS: Final = 20
@@ -89,7 +87,7 @@ class TrustRoots:
         return await self._db.read("list_trust_roots", find)
 
     async def version(self, organisation: str, name: str, version: int | None, *, by: int | None) -> TrustRootVersion:
-        """Return a version of a trust root, the one that counts where none is given. Raise IdentityUnknown, DelegationDenied."""
+        """Return a version of a trust root, or the one that counts. Raise IdentityUnknown, DelegationDenied."""
 
         async def find(conn: Connection) -> RootRow | None:
             organisation_id = await oversee(conn, organisation, by=by)

@@ -89,6 +89,18 @@ INSERT INTO schema_bindings (organisation_id, target, is_prefix, artifact_type, 
     FROM numbers JOIN organisations o ON o.id = n WHERE n <= {size} / 10;
 INSERT INTO schema_violations (repository_id, digest, applies_to, schema, mode, violations)
     SELECT repository_id, digest, 'annotations', 'urn1:0', 'warn', '[]' FROM numbers WHERE n % 2 = 0;
+INSERT INTO policies (organisation_id, target, is_prefix, name, version, is_removed)
+    SELECT n, o.name || '/', true, 'signed', 1, false
+    FROM numbers JOIN organisations o ON o.id = n WHERE n <= {size} / 10 AND o.name <> 'team';
+INSERT INTO policy_versions (policy_id, version, content, mode, on_pull, on_tag, tags, created_by)
+    SELECT id, 1, '', 'enforce', true, true, '{{}}', 'somebody' FROM policies;
+INSERT INTO trust_roots (organisation_id, name, version, is_removed)
+    SELECT n, 'private', 1, false FROM numbers WHERE n <= {size} / 10;
+INSERT INTO trust_root_versions (trust_root_id, version, content, created_by)
+    SELECT id, 1, '', 'somebody' FROM trust_roots;
+UPDATE organisations SET policy_epoch = 5 WHERE name <> 'team';
+INSERT INTO verdicts (repository_id, digest, epoch, evidence, outcome)
+    SELECT repository_id, digest, 5, evidence, 'admitted' FROM manifests WHERE size > 0;
 INSERT INTO used_tokens (token_hash, as_password, expires_at)
     SELECT digest, true, now() + make_interval(secs => n - 500) FROM numbers;
 """
@@ -145,18 +157,22 @@ HOT: dict[str, tuple[Any, ...]] = {
     "violations._PAGE": (None, None, None, None, None, 100),
     "violations._PAGE of a reader": (7, None, None, 50, None, 20),
     "violations._PAGE_OF_REPOSITORY": (None, None, None, None, None, 100, ONE),
-    "blobs._LOOKUP": ([ONE] * 128, DIGESTS, [None] * 128, [None] * 128),
-    "blobs._LOOKUP with rights": ([ONE] * 128, DIGESTS, [1] * 128, ["team"] * 128),
+    "blobs._LOOKUP": ([ONE] * 128, DIGESTS, [None] * 128, [None] * 128, ["none"] * 128),
+    "blobs._LOOKUP with rights": ([ONE] * 128, DIGESTS, [None] * 128, [1] * 128, ["team"] * 128),
+    "blobs._LOOKUP with policies": ([ONE] * 128, DIGESTS, DIGESTS[::-1], [1] * 128, ["org5"] * 128),
     "blobs._HELD": (REPOSITORY, DIGESTS),
     "blobs._INSERT": (packed(1), 1, "key"),
     "blobs._KEY": (packed(1),),
     "blobs._MOVE": (packed(1), "key1", "moved"),
     "blobs._LINK": (REPOSITORY, packed(1)),
-    "blobs._MOUNT": (2, packed(1), [ONE], None),
+    "blobs._MOUNT": (2, packed(1), [ONE], None, False),
     "blobs._LOCK_LINK": (REPOSITORY, packed(1)),
     "blobs._UNLINK": (REPOSITORY, packed(1)),
-    "manifests._LOOKUP": ([ONE] * 64 + NAMES[:64], [f"v{number}" for number in range(1, 129)], *[[None] * 128] * 4),
-    "manifests._LOOKUP by digest": ([ONE] * 128, [None] * 128, DIGESTS, *[[None] * 128] * 3),
+    "manifests._LOOKUP": (
+        [ONE] * 64 + NAMES[:64], [f"v{number}" for number in range(1, 129)], *[[None] * 128] * 3, ["none"] * 128,
+    ),
+    "manifests._LOOKUP by digest": ([ONE] * 128, [None] * 128, DIGESTS, *[[None] * 128] * 2, ["none"] * 128),
+    "manifests._LOOKUP with policies": ([ONE] * 128, [None] * 128, DIGESTS, *[[None] * 128] * 2, ["org5"] * 128),
     "manifests._LOOKUP with rights": ([ONE] * 128, [None] * 128, DIGESTS, [None] * 128, [1] * 128, ["team"] * 128),
     "manifests._CONTENT": (REPOSITORY, packed(1)),
     "manifests._HELD": (REPOSITORY, DIGESTS),
@@ -177,6 +193,21 @@ HOT: dict[str, tuple[Any, ...]] = {
     "repositories._PAGE of a reader": ("", 101, 7),
     "repositories._PAGE of who may see nothing": ("", 101, 0),
     "repositories._ID": (ONE,),
+    "repositories._ID_AND_EPOCH": (ONE, "team"),
+    "evidence._RAISE": (REPOSITORY, [packed(1)]),
+    "evidence._ARTIFACT": (REPOSITORY, packed(1)),
+    "evidence._ATTACHED": (REPOSITORY, POPULAR, ["v1", "v2"], ["rare"], 200, 1 << 20),
+    "evidence._PLACES": (REPOSITORY, DIGESTS),
+    "evidence._VIOLATIONS": (REPOSITORY, packed(2), 200),
+    "policies._STANDING": ("org5",),
+    "policies._CONTENTS": ([5], [1]),
+    "policies._EPOCH": ("team",),
+    "trust_roots._CONTENTS": ("org5",),
+    "verdicts._STANDING": (REPOSITORY, packed(2), 5),
+    "verdicts._PUT": (REPOSITORY, packed(2), 5, 0, b"[]", None, "admitted", [], [], [], None),
+    "verdicts._CONTAINING": (REPOSITORY, packed(21), ["type"], 3, 20),
+    "verdicts._USING": (REPOSITORY, packed(20), 5, 50),
+    "verdicts._HOLD": (REPOSITORY, DIGESTS[:2]),
     "rights._DECIDE": ([1] * 64, ["team"] * 64, NAMES[:64]),
     "rights._DECIDE of many": ([*range(1, 65)], ["team"] * 64, NAMES[:64]),
     "principals._BY_NAME": ("user7",),
@@ -325,6 +356,11 @@ GROWING = {
     "schemas",
     "schema_bindings",
     "schema_violations",
+    "policies",
+    "policy_versions",
+    "trust_roots",
+    "trust_root_versions",
+    "verdicts",
 }
 
 
@@ -381,6 +417,17 @@ def test_every_statement_that_a_request_runs_is_among_the_hot_ones() -> None:
         "artifacts._PUT_METRICS",
         "artifacts._PUT_FILES",
         "search._HOW_MUCH",  # beside statements that are put together for each query (bench/search.py)
+        "trials._PAGE",  # an administrator's, as the next ones
+        "policies._SET",
+        "policies._RAISE",
+        "policies._COUNT",
+        "policies._FIND",
+        "policies._HISTORY",
+        "policies._LISTED",
+        "trust_roots._SET",
+        "trust_roots._COUNT",
+        "trust_roots._FIND",
+        "trust_roots._LISTED",
         "schema._STATE",  # a single row
         "uploads._COUNT",  # for /metrics; counts every row
         "replicas._PRIMARY",  # no tables: where a server's log ends

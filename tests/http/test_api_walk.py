@@ -32,6 +32,7 @@ THERE = {
     "job_id": "1",
     "name": "acme/models/x",
     "reference": "v1",
+    "root": "private",
 }
 NOWHERE = {"name": "none/x", "user": "nobody", "robot": "none+ci", "service": "nobody", "organisation": "none"}
 
@@ -68,6 +69,9 @@ BODIES: dict[str, Any] = {
     "schemas_add": {"content": written("acme/eve").decode()},
     "schemas_bind": {"target": "acme", "schema_name": "model/1", "mode": "off"},
     "schemas_judge": {"repository": "acme/x", "media_type": "a/b", "manifest": "{}"},
+    "policies_put": {"target": "acme", "content": "version: 1"},
+    "policies_tried": {"target": "acme", "content": "version: 1"},
+    "policies_put_root": {"organisation": "acme", "name": "eves", "content": "{}"},
     "audit_verify": {},
     "audit_prune": {"older_than": 0},
 }
@@ -77,6 +81,9 @@ QUERIES: dict[str, dict[str, str]] = {
     "access_who_can": {"repository": "acme/x", "action": "pull"},
     "issuers_remove": {"url": ISSUER},
     "schemas_unbind": {"target": "acme", "schema_name": "model/1"},
+    "policies_show": {"target": "acme", "name": "signed"},
+    "policies_history": {"target": "acme", "name": "signed"},
+    "policies_remove": {"target": "acme", "name": "signed"},
     "artifact_comparison": {"other": "v2"},
     "contents_file": {"path": "model.safetensors"},
     "contents_tensor": {"path": "model.safetensors", "name": "embed"},
@@ -143,6 +150,8 @@ def state(governed: Governed) -> dict[str, Any]:
             "/admin/signing-keys",
             "/admin/organisations/acme/schemas",
             "/admin/organisations/acme/schema-bindings",
+            "/admin/organisations/acme/policies",
+            "/admin/organisations/acme/trust-roots",
         )
     }
     for key in lists["/admin/robots/acme+ci/keys"] + lists["/admin/users/alice/keys"]:
@@ -192,7 +201,7 @@ def test_who_has_no_rights_there_gets_nothing_and_changes_nothing(governed: Gove
             assert "acme" not in answer.text, name
         elif name == BUILT_IN:
             problem(answer, 404, "DENIED")
-        elif name.startswith(("repositories_", "artifact_", "contents_")):
+        elif name.startswith(("repositories_", "artifact_", "contents_", "admission_")):
             assert answer.status_code == 404, f"{name}: {answer.status_code} {answer.text}"
             assert answer.json()["code"] in ("NAME_UNKNOWN", "MANIFEST_UNKNOWN"), name
         else:

@@ -369,7 +369,9 @@ class RightsMachine(RuleBasedStateMachine):
                 of,
             )
             into = await self.sql.fetchval("INSERT INTO repositories (name) VALUES ('into') RETURNING id")
-            return await blobs.mount(self.sql, digest, repository_id=into, sources=sources, principal_id=principal_id)
+            return await blobs.mount(
+                self.sql, digest, repository_id=into, sources=sources, principal_id=principal_id, is_admitted=False
+            )
         finally:
             await transaction.rollback()
 

@@ -76,7 +76,7 @@ UP = (
     )
     """,
     """
-    -- What the policies of a repository say of a manifest, while the organisation has this epoch and the manifest this evidence.
+    -- What the policies of a repository say of a manifest, while its organisation has this epoch and it has this evidence.
     CREATE TABLE verdicts (
         repository_id  bigint NOT NULL,
         digest         bytea NOT NULL,

@@ -1,0 +1,561 @@
+"""Policies decide on pulls and on moves of tags."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+
+import asyncpg
+import pytest
+
+from mediatypes.digest import Digest
+from mediatypes.names import RepositoryName, parse_tag
+from mediatypes.oci import IMAGE_MANIFEST
+from registry.compose.verbs import create_services
+from registry.config import Settings
+from registry.core.access import EVERYONE
+from registry.core.identities import Identities
+from registry.core.policies import Policies
+from registry.core.services import Services
+from registry.core.tag_gate import TagGate
+from registry.core.trials import Trials
+from registry.db.pool import Connection, Database
+from registry.errors import BlobUnknown, ManifestUnknown, NotAdmitted, Unavailable
+from registry.sandbox import Refused
+from registry.storage.base import BlobStore
+from tests.core.admitting import (
+    ACTOR,
+    OTHER_KEY,
+    InProcess,
+    attach,
+    image_of,
+    layer_of,
+    puller,
+    push,
+    push_image,
+    sign,
+    signed_policy,
+    tag_of,
+)
+from tests.core.support import NAME, OTHER, index, push_blob
+
+PULLER = puller(NAME, OTHER)
+
+
+@pytest.fixture
+def sandbox() -> InProcess:
+    return InProcess()
+
+
+@pytest.fixture
+async def services(settings: Settings, database: Database, store: BlobStore, sandbox: InProcess) -> Services:
+    made = create_services(settings, database, store)
+    made.judge._sandbox = sandbox
+    await Identities(database).add_organisation("team", actor=ACTOR)
+    return made
+
+
+@pytest.fixture
+async def other_node(settings: Settings, other_database: Database, store: BlobStore) -> AsyncIterator[Services]:
+    """Return a node that judges in a process, as nodes do."""
+    made = create_services(settings, other_database, store)
+    yield made
+    await made.judge.close()
+
+
+@pytest.fixture
+def policies(database: Database, services: Services) -> Policies:
+    return Policies(database, services.judge)
+
+
+async def enforce(policies: Policies, target: str = "team", *, on: str = "pull", tags: tuple[str, ...] = ()) -> None:
+    await policies.put(target, signed_policy(), on=on, tags=tags, actor=ACTOR)
+
+
+async def is_admitted(services: Services, reference: Digest | str, name: RepositoryName = NAME) -> bool:
+    try:
+        wanted = reference if isinstance(reference, Digest) else parse_tag(reference)
+        await services.manifests.pull(name, wanted, PULLER)
+    except NotAdmitted:
+        return False
+    return True
+
+
+async def serves(services: Services, blob: bytes | Digest, name: RepositoryName = NAME) -> bool:
+    try:
+        await services.blobs.pull(name, Digest.of(blob) if isinstance(blob, bytes) else blob, PULLER)
+    except NotAdmitted:
+        return False
+    return True
+
+
+# Pulls
+
+
+async def test_what_is_not_signed_is_not_pulled_and_what_is_signed_is(services: Services, policies: Policies) -> None:
+    digest = await push_image(services, b"layer")
+    assert await is_admitted(services, digest)
+    assert await serves(services, b"layer")
+    await enforce(policies)
+    with pytest.raises(NotAdmitted) as refused:
+        await services.manifests.pull(NAME, digest, PULLER)
+    first, line = refused.value.message.splitlines()
+    assert first == f"{NAME}@{digest} is not admitted:"
+    assert line.startswith("policy signed (version 1 on team): ")
+    assert refused.value.detail["verdicts"][0]["policy"] == "signed"  # type: ignore[index]
+    assert not await serves(services, b"layer")
+    assert not await serves(services, b"{}")
+    await sign(services, digest, OTHER_KEY)
+    assert not await is_admitted(services, digest)
+    signature = await sign(services, digest)
+    assert await is_admitted(services, digest)
+    assert await serves(services, b"layer")
+    assert await serves(services, b"layer")  # by what is remembered now
+    await services.manifests.delete(NAME, signature)
+    assert not await is_admitted(services, digest)
+    assert not await serves(services, b"layer")
+
+
+async def test_a_real_sandbox_decides_the_same(services: Services, other_node: Services, policies: Policies) -> None:
+    await enforce(policies)
+    digest = await push_image(services, b"layer")
+    assert not await is_admitted(other_node, digest)
+    await sign(services, digest)
+    assert await is_admitted(other_node, digest)
+
+
+async def test_a_signature_under_a_tag_counts_as_long_as_the_tag_is_there(
+    services: Services, policies: Policies
+) -> None:
+    await enforce(policies)
+    digest = await push_image(services, b"layer")
+    tag = f"sha256-{digest.encoded}.sig"
+    await attach(services, tag_of(digest, OTHER_KEY), tag=tag)
+    assert not await is_admitted(services, digest)
+    signature = await attach(services, tag_of(digest), tag=tag)
+    assert await is_admitted(services, digest)
+    assert await is_admitted(services, tag)
+    assert await is_admitted(services, signature)
+    assert await serves(services, await layer_of(services, signature))
+    await services.tags.delete(NAME, parse_tag(tag))
+    assert not await is_admitted(services, digest)
+    again = await attach(services, tag_of(digest), tag=tag)
+    assert await is_admitted(services, digest)
+    await services.manifests.delete(NAME, again)
+    assert not await is_admitted(services, digest)
+
+
+async def test_a_child_passes_by_a_signed_index_that_contains_it(services: Services, policies: Policies) -> None:
+    await enforce(policies)
+    child = await push_image(services, b"layer")
+    unsigned = await push(services, index(child, note="unsigned"))
+    nested = await push(services, index(unsigned))
+    assert not await is_admitted(services, child)
+    await sign(services, nested)
+    for digest in (nested, unsigned, child):
+        assert await is_admitted(services, digest)
+        assert await is_admitted(services, digest)
+    assert await serves(services, b"layer")
+    decision = await services.admission.decision(NAME, child)
+    assert decision.judged[0].through == nested
+    await services.manifests.delete(NAME, nested)
+    assert not await is_admitted(services, child)
+    assert not await serves(services, b"layer")
+    other = await push(services, index(child, note="another"))
+    await sign(services, other)
+    assert await is_admitted(services, child)
+    assert not await is_admitted(services, unsigned)
+
+
+async def test_a_signed_child_lets_no_index_through(services: Services, policies: Policies) -> None:
+    await enforce(policies)
+    child = await push_image(services, b"layer")
+    await sign(services, child)
+    assert not await is_admitted(services, await push(services, index(child)))
+
+
+async def test_what_speaks_of_an_artifact_is_read_by_who_may_read_that(services: Services, policies: Policies) -> None:
+    await enforce(policies)
+    digest = await push_image(services, b"layer")
+    wrong = await sign(services, digest, OTHER_KEY)
+    assert not await is_admitted(services, wrong)
+    signature = await sign(services, digest)
+    for one in (wrong, signature):
+        assert await is_admitted(services, one)
+        assert await is_admitted(services, one)
+    of_signature = await sign(services, signature)
+    assert await is_admitted(services, of_signature)
+    assert await serves(services, await layer_of(services, wrong))
+
+
+async def test_a_subject_lets_nobody_around_a_policy(services: Services, policies: Policies) -> None:
+    await enforce(policies)
+    good = await push_image(services, b"good")
+    await sign(services, good)
+    evil = json.loads(await image_of(services, b"evil", subject=good))
+    evil["config"]["mediaType"] = "application/vnd.oci.image.config.v1+json"
+    evil["layers"][0]["mediaType"] = "application/vnd.oci.image.layer.v1.tar"
+    evil["config"]["digest"] = str(await push_blob(services, b'{"os": "linux"}'))
+    image = await push(services, json.dumps(evil).encode())
+    assert not await is_admitted(services, image)
+    assert not await serves(services, b"evil")
+    disguised = evil | {"artifactType": "application/vnd.dev.sigstore.bundle.v0.3+json"}
+    assert not await is_admitted(services, await push(services, json.dumps(disguised).encode()))
+    model = evil | {"artifactType": "application/vnd.cncf.model.manifest.v1+json"}
+    assert not await is_admitted(services, await push(services, json.dumps(model).encode()))
+    container = json.loads(index(image)) | {"subject": evil["subject"]}
+    assert not await is_admitted(services, await push(services, json.dumps(container).encode()))
+    del evil["subject"]
+    tag = f"sha256-{good.encoded}.sig"
+    await push(services, json.dumps(evil).encode(), tag)
+    assert not await is_admitted(services, tag)
+    assert not await serves(services, b"evil")
+
+
+async def test_a_tag_makes_an_artifact_of_a_referrer(services: Services, policies: Policies) -> None:
+    await enforce(policies)
+    digest = await push_image(services, b"layer")
+    signature = await sign(services, digest)
+    assert await is_admitted(services, signature)
+    await push(services, (await services.manifests.resolve(NAME, signature)).content, "release")
+    assert not await is_admitted(services, signature)
+    await services.tags.delete(NAME, parse_tag("release"))
+    assert await is_admitted(services, signature)
+
+
+async def test_a_blob_that_no_manifest_names_is_not_served(services: Services, policies: Policies) -> None:
+    await enforce(policies)
+    await push_blob(services, b"loose")
+    assert not await serves(services, b"loose")
+    await services.blobs.pull(NAME, Digest.of(b"loose"), EVERYONE)
+    with pytest.raises(BlobUnknown):
+        await services.blobs.pull(NAME, Digest.of(b"none"), PULLER)
+
+
+async def test_who_may_push_reads_what_is_not_admitted_and_is_warned(services: Services, policies: Policies) -> None:
+    await enforce(policies)
+    digest = await push_image(services, b"layer")
+    found, warnings = await services.manifests.pull(NAME, digest, EVERYONE)
+    assert found.digest == digest
+    assert warnings[0].startswith("policy signed (version 1 on team): ")
+    await services.blobs.pull(NAME, Digest.of(b"layer"), EVERYONE)
+
+
+@pytest.mark.parametrize("mode", ["warn", "observe"])
+async def test_other_modes_refuse_nothing(services: Services, policies: Policies, mode: str) -> None:
+    await policies.put("team", signed_policy(mode=mode), on="pull", actor=ACTOR)
+    digest = await push_image(services, b"layer")
+    for _ in range(2):
+        _, warnings = await services.manifests.pull(NAME, digest, PULLER)
+        assert bool(warnings) == (mode == "warn")
+    assert await serves(services, b"layer")
+    assert (await services.admission.decision(NAME, digest)).outcome == {"warn": "warned", "observe": "observed"}[mode]
+
+
+async def test_all_policies_that_cover_a_repository_apply(services: Services, policies: Policies) -> None:
+    digest = await push_image(services, b"layer")
+    elsewhere = await push_image(services, b"layer", name=OTHER)
+    await policies.put("team/mod*", signed_policy("prefix"), on="pull", actor=ACTOR)
+    await policies.put("team/model", signed_policy("own", mode="warn", key=OTHER_KEY), on="pull", actor=ACTOR)
+    assert await is_admitted(services, elsewhere, OTHER)
+    assert not await is_admitted(services, digest)
+    await sign(services, digest)
+    _, warnings = await services.manifests.pull(NAME, digest, PULLER)
+    assert [line.split(" (")[0] for line in warnings] == ["policy own"]
+    await policies.remove("team/mod*", "prefix", actor=ACTOR)
+    await policies.remove("team/model", "own", actor=ACTOR)
+    assert (await services.manifests.pull(NAME, digest, PULLER))[1] == ()
+
+
+async def test_a_policy_that_is_set_counts_at_once_on_every_node(
+    services: Services, other_node: Services, policies: Policies
+) -> None:
+    digest = await push_image(services, b"layer")
+    await sign(services, digest)
+    assert await is_admitted(services, digest)
+    await enforce(policies)
+    assert await is_admitted(services, digest)
+    assert await is_admitted(other_node, digest)
+    await policies.put("team", signed_policy(key=OTHER_KEY), on="pull", actor=ACTOR)
+    assert not await is_admitted(services, digest)
+    assert not await is_admitted(other_node, digest)
+    await policies.remove("team", "signed", actor=ACTOR)
+    assert await is_admitted(services, digest)
+
+
+async def test_what_could_not_be_decided_is_not_pulled(
+    services: Services, policies: Policies, sandbox: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await enforce(policies)
+    digest = await push_image(services, b"layer")
+    await sign(services, digest)
+
+    async def fail(*_: object, **__: object) -> object:
+        raise Refused("keeps its reader busy")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sandbox, "run", fail)
+        with pytest.raises(Unavailable):
+            await services.manifests.pull(NAME, digest, PULLER)
+        with pytest.raises(Unavailable):
+            await services.blobs.pull(NAME, Digest.of(b"layer"), PULLER)
+        await services.manifests.pull(NAME, digest, EVERYONE)
+    with pytest.raises(Unavailable) as undecided:  # for a while
+        await services.manifests.pull(NAME, digest, PULLER)
+    assert undecided.value.retry_after == 10
+    await sign(services, digest)
+    assert await is_admitted(services, digest)
+
+
+async def test_many_who_ask_at_once_have_it_judged_once(
+    services: Services, policies: Policies, sandbox: InProcess
+) -> None:
+    await enforce(policies)
+    digest = await push_image(services, b"layer")
+    await sign(services, digest)
+    sandbox.asked.clear()
+    await asyncio.gather(*(services.manifests.pull(NAME, digest, PULLER) for _ in range(20)))
+    assert len(sandbox.asked) == 1
+    await services.manifests.pull(NAME, digest, PULLER)
+    assert len(sandbox.asked) == 1
+
+
+async def test_a_verdict_holds_until_its_time(
+    services: Services, policies: Policies, sandbox: InProcess, sql: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    require = {"age": {"most": "1h", "since": "pushed"}}
+    await policies.put("team", _aged(require), on="pull", actor=ACTOR)
+    digest = await push_image(services, b"layer")
+    assert await is_admitted(services, digest)
+    until = await sql.fetchval("SELECT valid_until - now() FROM verdicts")
+    assert timedelta(minutes=58) < until <= timedelta(hours=1)
+    sandbox.asked.clear()
+    assert await is_admitted(services, digest)
+    assert not sandbox.asked
+    await sql.execute("UPDATE verdicts SET valid_until = now(), own_until = now()")
+    await sql.execute("UPDATE manifests SET pushed_at = now() - interval '2 hours'")
+    assert not await is_admitted(services, digest)
+
+
+def _aged(require: dict[str, object]) -> bytes:
+    return json.dumps({"version": 1, "name": "fresh", "mode": "enforce", "require": require}).encode()
+
+
+async def test_a_signature_that_goes_while_it_is_judged_admits_nothing(
+    services: Services, policies: Policies, sandbox: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await enforce(policies)
+    digest = await push_image(services, b"layer")
+    signature = await sign(services, digest)
+    run = sandbox.run
+
+    async def meanwhile(*arguments: object, **more: object) -> object:
+        monkeypatch.setattr(sandbox, "run", run)
+        await services.manifests.delete(NAME, signature)
+        return await run(*arguments, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(sandbox, "run", meanwhile)
+    await is_admitted(services, digest)  # it was signed when this began
+    assert not await is_admitted(services, digest)
+
+
+async def test_a_policy_that_changes_while_is_judged_counts(
+    services: Services, policies: Policies, sandbox: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await enforce(policies)
+    digest = await push_image(services, b"layer")
+    await sign(services, digest)
+    run = sandbox.run
+
+    async def meanwhile(*arguments: object, **more: object) -> object:
+        monkeypatch.setattr(sandbox, "run", run)
+        await policies.put("team", signed_policy(key=OTHER_KEY), on="pull", actor=ACTOR)
+        return await run(*arguments, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(sandbox, "run", meanwhile)
+    await is_admitted(services, digest)
+    assert not await is_admitted(services, digest)
+
+
+async def test_what_is_deleted_and_pushed_again_has_no_older_verdict(services: Services, policies: Policies) -> None:
+    await enforce(policies)
+    content = await image_of(services, b"layer")
+    digest = await push(services, content)
+    signature = await sign(services, digest)
+    assert await is_admitted(services, digest)
+    await services.manifests.delete(NAME, digest)
+    await services.manifests.delete(NAME, signature)
+    await push(services, content)
+    assert not await is_admitted(services, digest)
+
+
+async def test_files_and_configs_are_read_by_who_may_pull(services: Services, policies: Policies) -> None:
+    await enforce(policies)
+    digest = await push_image(services, b"layer")
+    with pytest.raises(NotAdmitted):
+        await services.admission.require(NAME, digest, PULLER)
+    await services.admission.require(NAME, digest, EVERYONE)
+    await sign(services, digest)
+    await services.admission.require(NAME, digest, PULLER)
+    with pytest.raises(ManifestUnknown):
+        await services.admission.require(NAME, Digest.of(b"none"), PULLER)
+
+
+async def test_a_mount_takes_nothing_out_that_is_not_admitted(services: Services, policies: Policies) -> None:
+    into = RepositoryName("other/model")
+    digest = await push_image(services, b"layer")
+    layer = Digest.of(b"layer")
+    mounts = [
+        {"source": NAME, "caller": PULLER},
+        {"source": None, "caller": replace(EVERYONE, name="puller")},
+    ]
+    await enforce(policies)
+    for mount in mounts:
+        assert not await services.blobs.mount(into, layer, **mount)  # type: ignore[arg-type]
+    await sign(services, digest)
+    assert await services.blobs.mount(into, layer, source=NAME, caller=PULLER)
+    assert await services.blobs.mount(RepositoryName("third/x"), layer, source=None, caller=EVERYONE)  # from `into`
+
+
+# Tags
+
+
+async def test_a_tag_only_names_what_passes(services: Services, policies: Policies) -> None:
+    await enforce(policies, on="tag", tags=("prod", "release-*"))
+    content = await image_of(services, b"layer")
+    for tag in ("prod", "release-1"):
+        with pytest.raises(NotAdmitted, match=f" as {tag} is not admitted"):
+            await push(services, content, tag)
+    digest = await push(services, content, "dev")
+    assert await is_admitted(services, digest)
+    with pytest.raises(NotAdmitted):
+        await push(services, content, "prod")
+    signature = await sign(services, digest)
+    await push(services, content, "prod")
+    await services.manifests.delete(NAME, signature)
+    with pytest.raises(NotAdmitted):
+        await push(services, content, "release-1")
+    with pytest.raises(ManifestUnknown):
+        await services.manifests.resolve(NAME, parse_tag("release-1"))
+    assert (await services.manifests.resolve(NAME, parse_tag("prod"))).digest == digest
+
+
+async def test_tags_of_signatures_are_free(services: Services, policies: Policies) -> None:
+    await enforce(policies, on="both")
+    digest = await push_image(services, b"layer")
+    await attach(services, tag_of(digest), tag=f"sha256-{digest.encoded}.sig")
+    with pytest.raises(NotAdmitted):
+        await push(services, await image_of(services, b"other"), "v1")
+    await push(services, await image_of(services, b"layer"), "v1")
+
+
+async def test_a_tag_does_not_move_by_a_signature_that_is_gone_by_then(
+    services: Services, policies: Policies, sandbox: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await enforce(policies, on="tag")
+    digest = Digest.of(content := await image_of(services, b"layer"))
+    await push(services, content)
+    signature = await sign(services, digest)
+    run = sandbox.run
+
+    async def meanwhile(*arguments: object, **more: object) -> object:
+        found = await run(*arguments, **more)  # type: ignore[arg-type]
+        monkeypatch.setattr(sandbox, "run", run)
+        await services.manifests.delete(NAME, signature)
+        return found
+
+    await services.admission.covering(NAME)
+    monkeypatch.setattr(sandbox, "run", meanwhile)
+    with pytest.raises(NotAdmitted):
+        await push(services, content, "prod")
+
+
+async def test_a_tag_does_not_move_by_an_older_policy(
+    services: Services, policies: Policies, sandbox: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await enforce(policies, on="tag")
+    digest = Digest.of(content := await image_of(services, b"layer"))
+    await push(services, content)
+    await sign(services, digest)
+    run = sandbox.run
+
+    async def meanwhile(*arguments: object, **more: object) -> object:
+        found = await run(*arguments, **more)  # type: ignore[arg-type]
+        monkeypatch.setattr(sandbox, "run", run)
+        await policies.put("team", signed_policy(key=OTHER_KEY), on="tag", actor=ACTOR)
+        return found
+
+    await services.admission.covering(NAME)
+    monkeypatch.setattr(sandbox, "run", meanwhile)
+    with pytest.raises(NotAdmitted):
+        await push(services, content, "prod")
+
+
+async def test_a_warning_goes_with_a_tag(services: Services, policies: Policies) -> None:
+    await policies.put("team", signed_policy(mode="warn"), on="tag", actor=ACTOR)
+    pushed = await services.manifests.push(
+        NAME,
+        await image_of(services, b"layer"),
+        media_type=IMAGE_MANIFEST,
+        reference=parse_tag("v1"),
+        extra_tags=[],
+    )
+    assert pushed.warnings[0].startswith("policy signed (version 1 on team): ")
+
+
+# Trials
+
+
+async def test_a_policy_is_tried_on_what_tags_name_and_have_named(
+    services: Services, database: Database, policies: Policies, sql: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    first = await push(services, await image_of(services, b"first"), "v1")
+    second = await push(services, await image_of(services, b"second"), "v1")
+    third = await push(services, await image_of(services, b"third", name=OTHER), "v1", name=OTHER)
+    await push_image(services, b"never tagged")
+    await sign(services, second)
+    await attach(services, tag_of(third, OTHER_KEY), tag=f"sha256-{third.encoded}.sig", name=OTHER)
+    trials = Trials(database, services.gathering, services.judge)
+    found, after = [], ""
+    while after is not None:
+        page = await trials.page("team", signed_policy(), since=None, after=after, limit=1, by=None)
+        found += page.items
+        after = page.next_after  # type: ignore[assignment]
+    assert {(one.repository, one.digest): one.passes for one in found} == {
+        (NAME, str(first)): False,
+        (NAME, str(second)): True,
+        (OTHER, str(third)): False,
+    }
+    await sql.execute("UPDATE tag_moves SET moved_at = now() - interval '1 day'")
+    page = await trials.page("team/model", signed_policy(), since=timedelta(hours=1), after="", limit=50, by=None)
+    assert [one.digest for one in page.items] == [str(second)]
+    assert not await sql.fetchval("SELECT count(*) FROM verdicts")
+
+
+# What moves tags in a transaction of its own
+
+
+async def test_the_gate_of_promotions_lets_pass_what_passes(
+    services: Services, database: Database, policies: Policies
+) -> None:
+    await enforce(policies, on="tag", tags=("prod",))
+    gate = TagGate(services.admission)
+    digest = await push_image(services, b"layer")
+    prod, dev = parse_tag("prod"), parse_tag("dev")
+    await database.transaction("promote", lambda conn: gate.require(conn, NAME, digest, dev))
+    with pytest.raises(NotAdmitted):
+        await database.transaction("promote", lambda conn: gate.require(conn, NAME, digest, prod))
+    signature = await sign(services, digest)
+
+    async def promote(conn: Connection) -> None:
+        await gate.require(conn, NAME, digest, prod)
+        waiting = asyncio.create_task(services.manifests.delete(NAME, signature))
+        _, pending = await asyncio.wait([waiting], timeout=0.3)
+        assert pending, "what the decision stands on stays until the transaction ends"
+
+    await database.transaction("promote", promote)
+    with pytest.raises(ManifestUnknown):
+        await database.transaction("promote", lambda conn: gate.require(conn, NAME, Digest.of(b"none"), prod))
