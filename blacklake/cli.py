@@ -1,4 +1,4 @@
-"""The command line: `blacklake serve|work|login|logout|search|inspect|diff|files|verify|migrate|admin|config|version`.
+"""The command line: `blacklake serve|work|login|logout|search|inspect|diff|files|verify|sign|attest|migrate|admin|…`.
 
 Each command imports what it needs when it runs, so that the client side works without the server's packages.
 """
@@ -18,6 +18,7 @@ from blacklake.inspect import diff, files, inspect
 from blacklake.login import login, logout
 from blacklake.search import search
 from blacklake.settings import USAGE, Config, DataDir, Refused, needing, settings_of
+from blacklake.sign import attest, sign
 from blacklake.verify import verify
 
 Host = Annotated[str | None, Parameter(help="Address to listen on.")]
@@ -45,6 +46,8 @@ app.command(inspect)
 app.command(diff)
 app.command(files)
 app.command(verify)
+app.command(sign)
+app.command(attest)
 app.command(admin)
 
 

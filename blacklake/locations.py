@@ -35,13 +35,20 @@ AnyRef = Annotated[
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class LocationOptions:
-    """How an artifact is reached."""
+class RegistryOptions:
+    """How a registry is reached."""
 
     plain_http: Annotated[bool, Parameter(negative=(), help="Speak http; by default only to this machine.")] = False
-    layout: Annotated[bool, Parameter(negative=(), help="REF is a directory that holds an OCI layout.")] = False
     ca_file: CaFile = None
     insecure: Insecure = False
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class LocationOptions(RegistryOptions):
+    """How an artifact is reached, wherever it is."""
+
+    layout: Annotated[bool, Parameter(negative=(), help="REF is a directory that holds an OCI layout.")] = False
 
 
 class Location(NamedTuple):
@@ -85,7 +92,7 @@ def location(ref: str, *, layout: bool = False) -> Location:
 
 
 @contextlib.contextmanager
-def opened(place: Location, options: LocationOptions) -> Iterator[Opened]:
+def opened(place: Location, options: RegistryOptions) -> Iterator[Opened]:
     """Yield an artifact's place. Raise OciFailed."""
     from blacklake.oci.connection import connected, is_loopback
     from blacklake.oci.layout import Layout

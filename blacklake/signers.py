@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from blacklake.files import content_of
 from blacklake.settings import USAGE, Refused
 
 if TYPE_CHECKING:
@@ -99,18 +100,6 @@ class SignerOptions:
             self.certificate_oidc_issuer,
             self.certificate_oidc_issuer_regexp,
         )
-
-
-def content_of(path: Path, limit: int = 4 << 20) -> bytes:
-    """Return a file's bytes. Raise Refused."""
-    try:
-        with path.open("rb") as file:
-            content = file.read(limit + 1)
-    except OSError as error:
-        raise Refused(f"{path} can't be read: {error.strerror}", USAGE) from error
-    if len(content) > limit:
-        raise Refused(f"{path} has more than {limit} bytes, more than is read", USAGE)
-    return content
 
 
 def _check_pattern(pattern: str, option: str) -> None:

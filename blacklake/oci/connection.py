@@ -179,7 +179,7 @@ def connected(server: str, name: str, repository: str, *, ca_file: Path | None, 
     Over http nothing goes through a proxy, who would read credentials. `insecure` lets them go over http to another machine.
     """
     url = httpx.URL(server)
-    verify, is_secure = _trust(ca_file), url.scheme == "https"
+    verify, is_secure = trust(ca_file), url.scheme == "https"
     transport = httpx.HTTPTransport(verify=verify, retries=2) if not is_secure else None
     with httpx.Client(
         verify=verify,
@@ -190,6 +190,14 @@ def connected(server: str, name: str, repository: str, *, ca_file: Path | None, 
         headers={"User-Agent": "blacklake"},
     ) as client:
         yield Connection(client, url, name, repository, insecure=insecure)
+
+
+def trust(ca_file: Path | None) -> ssl.SSLContext:
+    """Return which certificates are trusted: those that this machine does, or those of a file. Raise Unavailable."""
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        raise Unavailable(f"{ca_file} holds no certificates that can be read (PEM): {error}") from error
 
 
 def is_loopback(host: str) -> bool:
@@ -237,13 +245,6 @@ def _read(answer: httpx.Response, limit: int, *, refuse: bool) -> bytes:
                 raise Unavailable(f"{shown(answer.url)} has more than {limit} bytes, more than is read")
             return bytes(found[:limit])
     return bytes(found)
-
-
-def _trust(ca_file: Path | None) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=ca_file)
-    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-        raise Unavailable(f"{ca_file} holds no certificates that can be read (PEM): {error}") from error
 
 
 @contextlib.contextmanager
