@@ -19,7 +19,7 @@ from signing.authorities import Authority, ChainAuthority
 from signing.certificates import Untrusted
 from signing.documents import read, unreadable
 from signing.evidence import Attached, Evidence
-from signing.identities import identify
+from signing.identities import identify, must_have_subject
 from signing.keys import PublicKey
 from signing.manifests import Layer, layers, must_be_attached
 from signing.notation_attributes import Envelope, Scheme
@@ -73,7 +73,7 @@ class NotationSignature:
             )
         must_be_attached(self.layer.attached, evidence)
         _must_be_of(self.target, evidence)
-        certificates.must_be_named(signer, trusted.authority.subjects)
+        must_have_subject(signer, trusted.authority.subjects)
         identify(signer, trusted.authority.identities, is_single=False)
         return Verified(
             form=self.form,
