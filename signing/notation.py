@@ -28,6 +28,7 @@ from signing.notation_cose import MEDIA_TYPE as COSE
 from signing.notation_cose import read_cose
 from signing.notation_jws import MEDIA_TYPE as JWS
 from signing.notation_jws import read_jws
+from signing.notation_timestamps import as_response
 from signing.signers import read_certificates, with_timestamps
 from signing.steps import Refused, Step
 from signing.timestamps import verify_timestamp
@@ -185,17 +186,7 @@ def _witnessed(envelope: Envelope, authority: ChainAuthority, now: datetime) -> 
     stamps = with_timestamps(authority).timestamp_authorities
     if envelope.timestamp is None or not stamps:
         return None
-    return verify_timestamp(_response(envelope.timestamp), envelope.signature, stamps)
-
-
-def _response(token: bytes) -> bytes:
-    """Return a TimeStampResp that grants a TimeStampToken (RFC 3161 §2.4.2), in DER."""
-    content = b"\x30\x03\x02\x01\x00" + token
-    size = len(content)
-    if size < 0x80:
-        return bytes((0x30, size)) + content
-    length = size.to_bytes((size.bit_length() + 7) // 8)
-    return bytes((0x30, 0x80 | len(length))) + length + content
+    return verify_timestamp(as_response(envelope.timestamp), envelope.signature, stamps)
 
 
 def _must_be_of(target: Target, evidence: Evidence) -> None:
