@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, Final
 
-import re2
+import re2  # type: ignore[import-untyped]  # it says nothing of its types
 from cryptography.x509 import Certificate, Name
 
 from signing import certificates
@@ -16,6 +16,7 @@ from signing.steps import Refused, Step
 
 LONGEST_PATTERN: Final = 1024
 """Characters of a pattern."""
+_MEMORY: Final = 1 << 18  # bytes of a compiled pattern and what it remembers
 
 
 class InvalidPattern(ValueError):
@@ -95,6 +96,7 @@ def _compiled(pattern: str) -> Any:
         raise InvalidPattern(f"is longer than {LONGEST_PATTERN} characters")
     options = re2.Options()
     options.log_errors = False
+    options.max_mem = _MEMORY
     try:
         return re2.compile(pattern, options=options)
     except re2.error as error:
