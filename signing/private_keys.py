@@ -118,7 +118,7 @@ def read_signing_key(content: bytes, passphrase: bytes | None = None) -> Signing
 
 
 def seal_signing_key(key: SigningKey, passphrase: bytes) -> bytes:
-    """Return a key as cosign writes it (`ENCRYPTED SIGSTORE PRIVATE KEY`), to be read with the passphrase, which may be empty."""
+    """Return a key as cosign writes it, `ENCRYPTED SIGSTORE PRIVATE KEY`, by a passphrase that may be empty."""
     salt, nonce = secrets.token_bytes(32), secrets.token_bytes(SecretBox.NONCE_SIZE)
     der = key.private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     box = SecretBox(_derived(passphrase, salt, _COSTS[1]))
