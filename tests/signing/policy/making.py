@@ -79,7 +79,7 @@ def evidence(*attached: Attached, problems: tuple[str, ...] = (), **known: Any) 
     return Evidence(DIGEST, IMAGE, json.dumps(MANIFEST).encode(), attached, problems, Known(**known))
 
 
-ROOTS = {"public-good": TrustRoot(b"{}")}
+ROOTS = {"public-good": TrustRoot.public_good()}
 
 
 def judged(

@@ -78,7 +78,7 @@ require:
     assert isinstance(read.requirement, Attested)
     assert read.requirement.type == PROVENANCE
     assert read.requirement.by == BySigner("ci")
-    roots = {"ours": TrustRoot(b"1"), "public-good": TrustRoot(b"2")}
+    roots = {name: TrustRoot.public_good() for name in ("ours", "public-good")}
     key, keyless = (read.signers[name].authority(roots) for name in ("release", "ci"))
     assert key == KeyAuthority("release", (KEY.encode(),), roots["public-good"], needs_log=True)
     identity = Identity(None, "https://github\\.com/acme/.*", "https://token.actions.githubusercontent.com")
@@ -196,19 +196,19 @@ def test_a_requirement_is_refused(require: Any, pointer: str, words: str) -> Non
     [
         ({}, "", "must have one of keys, identities and certificates"),
         ({"keys": []}, "/keys", "is empty"),
-        ({"keys": ["nonsense"]}, "/keys/0", "is no public key in PEM"),
-        ({"keys": [CERTIFICATE]}, "/keys/0", "is no public key in PEM"),
+        ({"keys": ["nonsense"]}, "/keys/0", "is no PEM of a public key"),
+        ({"keys": [CERTIFICATE]}, "/keys/0", "is no PEM of a public key"),
         (
             {"keys": [pem_of(rsa.generate_private_key(65537, 1024))]},
             "/keys/0",
-            "is an RSA key of 1024 bits; 2048 are the least",
+            "is an RSA key of 1024 bits; 2048 to 8192 are taken",
         ),
         (
             {"keys": [pem_of(ec.generate_private_key(ec.SECP256K1()))]},
             "/keys/0",
-            "is of a kind that signs nothing here",
+            "is a key of the curve secp256k1",
         ),
-        ({"keys": [pem_of(dsa.generate_private_key(1024))]}, "/keys/0", "is of a kind that signs nothing here"),
+        ({"keys": [pem_of(dsa.generate_private_key(1024))]}, "/keys/0", "is a key of a kind that is not taken"),
         ({"keys": [KEY], "subjects": ["CN=a"]}, "/subjects", "has no meaning beside keys"),
         ({"keys": [KEY], "certificates": [CERTIFICATE]}, "", "must have one of keys, identities and certificates"),
         (CI | {"timestamp": True}, "/timestamp", "has no meaning beside identities"),
@@ -235,7 +235,7 @@ def test_a_requirement_is_refused(require: Any, pointer: str, words: str) -> Non
             "/identities/0/identityRegExp",
             "is a pattern",
         ),
-        ({"certificates": [KEY]}, "/certificates/0", "is no certificate in PEM"),
+        ({"certificates": [KEY]}, "/certificates/0", "is no PEM of certificates"),
         ({"certificates": [CERTIFICATE], "subjects": ["Acme"]}, "/subjects/0", "is no distinguished name of RFC 4514"),
         ({"certificates": [CERTIFICATE], "log": True}, "/log", "has no meaning beside certificates"),
         ({"keys": [KEY], "pem": ""}, "/pem", "is not known here; there are keys, identities, certificates"),

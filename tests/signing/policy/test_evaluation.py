@@ -16,6 +16,7 @@ from signing.policy.outcomes import Outcome
 from signing.policy.verdict import Branch, Mode
 from signing.verification import judge
 from signing.verified import SIGNED
+from tests.signing import attachments
 from tests.signing.policy.making import (
     DIGEST,
     IMAGE,
@@ -29,6 +30,7 @@ from tests.signing.policy.making import (
     policy,
     verified,
 )
+from tests.signing.services import new_key, pem
 
 MET, UNMET, UNDECIDED = Outcome
 DAY = timedelta(days=1)
@@ -362,3 +364,18 @@ def test_no_statement_makes_it_fail(predicate: Any, signed_at: Any, pushed_at: A
     said = [verified(PROVENANCE, predicate={"result": predicate}, signed_at=signed_at), verified(signed_at=signed_at)]
     by = Signatures({"release": said, "ci": said})
     evaluate(POLICY, evidence(pushed_at=pushed_at), ROOTS, now=NOW, judge=by)
+
+
+def test_real_signatures_are_judged() -> None:
+    key = new_key()
+    found = attachments.evidence(
+        attachments.signed_tag(key),
+        attachments.attach(attachments.bundle(key, attachments.statement(PROVENANCE, {"result": "PASSED"}))),
+    )
+    signers = {"release": {"keys": [pem(key).decode()]}, "ci": {"keys": [pem(key).decode()]}}
+    verdict = evaluate(policy({"all": [SIGNATURE, PASSED]}, signers=signers), found, ROOTS, now=NOW)
+    assert verdict.passes, verdict
+    other = {name: {"keys": [pem(new_key()).decode()]} for name in signers}
+    verdict = evaluate(policy({"any": [SIGNATURE, PASSED]}, signers=other), found, ROOTS, now=NOW)
+    assert not verdict.passes
+    assert ["step 2 (signer)" in branch.reason for branch in verdict.branch.branches] == [True, True]
