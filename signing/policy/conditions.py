@@ -74,6 +74,10 @@ class Condition:
         self._instructions = _check_patterns(self._tokens)
         self.names = self._check_names(variables)
 
+    def told(self) -> str:
+        """Return it on one line."""
+        return " ".join(self.source.split())
+
     def evaluate(self, values: Mapping[str, Any]) -> tuple[Outcome, str]:
         """Return what becomes of it, and why; `values` holds what is known, by variable. Raise nothing."""
         mine = {name: values[name] for name in self.names if name in values}
@@ -154,9 +158,8 @@ def _check_patterns(tokens: Tokens) -> int:
         if literal is None:
             raise InvalidCondition("calls matches with a pattern that doesn't stand there as a text")
         try:
-            pattern = _called(cel.evaluate, literal)
+            instructions += int(compiled(_called(cel.evaluate, literal)).programsize)
             _called(cel.evaluate, f'"".matches({literal})')
-            instructions += int(compiled(pattern).programsize)
         except (_Failed, InvalidPattern) as error:
             raise InvalidCondition(f"has the pattern {literal[:_SAID]}, which {error}") from None
     return instructions
