@@ -7,9 +7,9 @@ RegistryError
 ├── UploadUnknown  UploadOutOfOrder  ContentRangeInvalid  BodyIncomplete
 ├── JobUnknown
 ├── ManifestUnknown  ManifestInvalid: ManifestNonconforming  ManifestTooLarge  ManifestBlobUnknown  MediaTypeUnsupported
-├── StillReferenced  DeletionDisabled  AccessDenied  TagMoveDenied  TagImmutable  TagProtected  OrganisationUnknown
+├── StillReferenced  DeletionDisabled  AccessDenied: StageDenied  TagMoveDenied  TagImmutable  TagProtected  OrganisationUnknown
 ├── AuditDamaged
-├── StageUnknown  StageDenied  StageMoved  PromotionRefused
+├── StageUnknown  StageMoved  PromotionRefused
 ├── IdentityRefused: IdentityUnknown
 ├── DelegationDenied  GrantRefused
 ├── Unauthorized: CredentialsMissing  CredentialsWrong  CredentialsContradict  TokenInvalid  LoginRefused  AccessMissing
@@ -358,10 +358,8 @@ class StageUnknown(RegistryError):
         )
 
 
-class StageDenied(RegistryError):
+class StageDenied(AccessDenied):
     """Somebody may not promote into a stage."""
-
-    code = ErrorCode.DENIED
 
     def __init__(self, name: str, stage: str, who: str) -> None:
         super().__init__(

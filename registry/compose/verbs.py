@@ -12,6 +12,7 @@ from registry.core.cleanup import Cleanup
 from registry.core.comparisons import Comparisons
 from registry.core.conformance import Conformance
 from registry.core.contents import Contents
+from registry.core.copying import Copying
 from registry.core.files import Files
 from registry.core.graph import Graphs
 from registry.core.health import Health
@@ -20,10 +21,12 @@ from registry.core.jobs import Jobs
 from registry.core.limits import Counter
 from registry.core.manifests import Manifests
 from registry.core.policy import DeletionRule, SparseRule
+from registry.core.promotions import Promotions
 from registry.core.referrers import Referrers
 from registry.core.repositories import Repositories
 from registry.core.search import Search
 from registry.core.services import Services
+from registry.core.stage_history import StageHistory
 from registry.core.tags import Tags
 from registry.core.tensors import Tensors
 from registry.core.uploads import Uploads
@@ -102,6 +105,7 @@ def create_services(
     access, files = Access(db), Files(db, store)
     blobs = Blobs(db, store, access, deletion)
     conformance = Conformance(db, blobs)
+    manifests = Manifests(db, contents, access, conformance, sparse=sparse, deletion=deletion)
     return Services(
         access=access,
         artifacts=Artifacts(db, blobs),
@@ -114,10 +118,12 @@ def create_services(
         health=Health(db, store),
         history=History(db),
         jobs=Jobs(db),
-        manifests=Manifests(db, contents, access, conformance, sparse=sparse, deletion=deletion),
+        manifests=manifests,
+        promotions=Promotions(db, access, Copying(db, manifests)),
         referrers=Referrers(db),
         repositories=Repositories(db, replicas),
         search=Search(db, replicas),
+        stage_history=StageHistory(db),
         tags=Tags(db, deletion),
         tensors=Tensors(db, files),
         uploads=Uploads(db, store),

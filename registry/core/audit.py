@@ -70,6 +70,8 @@ class Action(StrEnum):
     STAGES_SET = "stages.set"
     STAGES_REMOVE = "stages.remove"
     STAGE_PROMOTE = "stage.promote"
+    STAGE_ROLLBACK = "stage.rollback"
+    STAGE_ROLL_FORWARD = "stage.roll-forward"
     PUBLICATION_DECIDE = "publication.decide"
     DIGESTS_DECIDE = "digests.decide"
     LOGIN = "login"

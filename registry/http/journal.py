@@ -28,6 +28,8 @@ DECIDED: Final = (
     errors.AccessLost,
     errors.CatalogDenied,
     errors.TagMoveDenied,
+    errors.TagImmutable,
+    errors.TagProtected,
     errors.StillReferenced,
     errors.DeletionDisabled,
     errors.OrganisationUnknown,
