@@ -1,4 +1,4 @@
-"""The command line: `blacklake serve|work|login|logout|search|inspect|diff|files|migrate|admin|config|version`.
+"""The command line: `blacklake serve|work|login|logout|search|inspect|diff|files|promote|migrate|admin|config|version`.
 
 Each command imports what it needs when it runs, so that the client side works without the server's packages.
 """
@@ -16,6 +16,7 @@ from blacklake import __version__
 from blacklake.admin import admin
 from blacklake.inspect import diff, files, inspect
 from blacklake.login import login, logout
+from blacklake.promote import promote
 from blacklake.search import search
 from blacklake.settings import USAGE, Config, DataDir, Refused, needing, settings_of
 
@@ -43,6 +44,7 @@ app.command(search)
 app.command(inspect)
 app.command(diff)
 app.command(files)
+app.command(promote)
 app.command(admin)
 
 

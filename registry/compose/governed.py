@@ -30,6 +30,8 @@ from registry.core.roles import Roles
 from registry.core.schemas import Schemas
 from registry.core.service_keys import ServiceKeys
 from registry.core.services import Services
+from registry.core.stages import Stages
+from registry.core.tag_rules import TagRules
 from registry.core.teams import Teams
 from registry.datadir import forget_first_password
 from registry.db.pool import Database
@@ -169,6 +171,8 @@ def add_admin_api(
         secret_key=doors.secret,
         service_keys=ServiceKeys(db),
         sessions=doors.sessions,
+        stages=Stages(db),
+        tag_rules=TagRules(db),
         teams=Teams(db),
         throttle=doors.throttle,
         trusted=Trusted(db),

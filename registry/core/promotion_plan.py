@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 from mediatypes.digest import Digest
 from mediatypes.names import InvalidTag, RepositoryName, Tag, parse_tag
-from registry.core.access import Caller
+from registry.core.access import Caller, reach_of
 from registry.core.conformance import moving
 from registry.core.stages import place_of, stages_of
-from registry.db import manifests, promotions, repositories
+from registry.db import manifests, promotions, references, repositories
 from registry.db.pool import Connection
 from registry.db.stages import CoveringStage
-from registry.errors import ManifestUnknown, PromotionRefused, StageUnknown
+from registry.errors import ManifestUnknown, NameUnknown, PromotionRefused, StageUnknown
 
 
 class Place(NamedTuple):
@@ -64,7 +64,9 @@ def version_in(stages: Sequence[CoveringStage], tag: str) -> str | None:
 
 
 async def placed(conn: Connection, name: RepositoryName, stage: str, caller: Caller) -> Place:
-    """Return where a stage of a repository is. Raise StageUnknown, PromotionRefused."""
+    """Return where a stage of a repository is. Raise NameUnknown where he may not pull, StageUnknown, PromotionRefused."""
+    if await references.repository(conn, name, reach=reach_of(caller)) is None:
+        raise NameUnknown(name)
     found = await stages_of(conn, name, principal_id=caller.principal_id)
     names = [one.name for one in found]
     if stage not in names:

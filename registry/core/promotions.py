@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, Protocol
 
 from mediatypes.digest import Digest
 from mediatypes.names import RepositoryName, Tag
-from registry.core.access import PULL, Access, Caller, Permission, organisation_of
+from registry.core.access import Access, Caller, Permission, organisation_of
 from registry.core.audit import Action, Actor, Event, record, target_of
 from registry.core.copying import Copying
 from registry.core.delegation import oversee
@@ -125,7 +125,7 @@ class Promotions:
     ) -> Promoted:
         """Let a stage name what a reference names, or what the stage before it does, with all that belongs to that.
 
-        Raise AccessMissing, ManifestUnknown, StageUnknown, StageDenied, StageMoved, PromotionRefused, TagImmutable, and what
+        Raise NameUnknown, ManifestUnknown, StageUnknown, StageDenied, StageMoved, PromotionRefused, TagImmutable, and what
         the gate and a push into another repository raise.
         """
         _require_reason(wish.reason)
@@ -185,7 +185,6 @@ class Promotions:
         return await self._db.transaction("roll_stage", roll)
 
     async def _place(self, name: RepositoryName, stage: str, caller: Caller) -> Place:
-        await self._access.require(caller, name, PULL)
         return await self._db.read("find_stage", lambda conn: placed(conn, name, stage, caller))
 
     async def _require_promoter(self, name: RepositoryName, place: Place, caller: Caller) -> None:

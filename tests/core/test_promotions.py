@@ -21,7 +21,6 @@ from registry.core.teams import Teams
 from registry.db.pool import Database
 from registry.errors import (
     AccessDenied,
-    AccessMissing,
     DelegationDenied,
     ManifestUnknown,
     NameUnknown,
@@ -113,7 +112,7 @@ async def test_what_is_not_there_is_not_promoted(line: Line, services: Services)
         await line.promote(f"sha256-{'a' * 64}.sig", DEV)
     with pytest.raises(PromotionRefused, match="500 are the most"):
         await line.promote("v1", DEV, reason="x" * 501)
-    with pytest.raises(ManifestUnknown):
+    with pytest.raises(NameUnknown):
         await Line(services, line.database, OTHER).promote("v1", DEV)
     with pytest.raises(PromotionRefused, match="nothing that stage dev named 1 step before"):
         await line.roll(DEV)
@@ -269,7 +268,7 @@ async def test_who_may_promote(line: Line) -> None:
     await Teams(line.database).add_member("team/release", "tim", actor=LOCAL)
     await line.set(Stage(DEV), Stage(STAGING, promoters=["user:olga", "team:team/release"]), Stage(PROD, promoters=[]))
     for who in (nobody, (ANONYMOUS, LOCAL)):
-        with pytest.raises(AccessMissing):
+        with pytest.raises(NameUnknown):
             await line.promote("a", DEV, who=who)
     with pytest.raises(StageDenied, match="those who may push to team/model and move tags there"):
         await line.promote("a", DEV, who=reader)

@@ -16,6 +16,8 @@ from registry.http.api import (
     schemas,
     service_accounts,
     signing_keys,
+    stages,
+    tag_rules,
     teams,
     users,
 )
@@ -38,6 +40,8 @@ ROUTES: Final[tuple[Route, ...]] = (
             issuers,
             signing_keys,
             schemas,
+            tag_rules,
+            stages,
             audit,
         )
         for route in module.ROUTES

@@ -23,6 +23,8 @@ from registry.core.identities import Identities
 from registry.core.roles import Roles
 from registry.core.schemas import Schemas
 from registry.core.service_keys import ServiceKeys
+from registry.core.stages import Stages
+from registry.core.tag_rules import TagRules
 from registry.core.teams import Teams
 from registry.http.api.reader_services import ReaderServices
 
@@ -46,6 +48,8 @@ class AdminServices(ReaderServices):
     secret_key: SecretKey
     service_keys: ServiceKeys
     sessions: Sessions
+    stages: Stages
+    tag_rules: TagRules
     teams: Teams
     throttle: LoginThrottle
     trusted: Trusted
