@@ -16,11 +16,11 @@ from registry.core.access import LIBRARY, organisation_of, path_of
 from registry.core.audit import Action, Actor, Event, record
 from registry.core.delegation import Grantable, grantable, require_grantable
 from registry.core.subjects import Target, is_name, parse_target, target_at
-from registry.core.tag_rules import MOVING, people, require_pattern
+from registry.core.tag_rules import people, require_pattern
 from registry.db import stages
 from registry.db.pool import Connection, Database
 from registry.db.stages import CoveringStage, StageRow
-from registry.errors import DelegationDenied, IdentityRefused, PromotionRefused
+from registry.errors import IdentityRefused, PromotionRefused
 
 MOST_STAGES: Final = 20
 """Stages of a target."""
@@ -73,7 +73,6 @@ class Stages:
 
         async def put(conn: Connection) -> None:
             found = await grantable(conn, on, by=actor.principal_id)
-            _require_moving(on, found)
             await _require_above(conn, on, wanted, found, by=actor.principal_id)
             new = [
                 stages.NewStage(
@@ -204,12 +203,6 @@ def _require_distinct(wanted: Sequence[Stage]) -> None:
             raise IdentityRefused(f"tag {place[1]} of stage {stage.name} is another one's, too; each has its own")
 
 
-def _require_moving(on: Target, found: Grantable) -> None:
-    """Raise DelegationDenied where somebody would let others do what he may not do himself."""
-    if missing := MOVING - found.permissions:
-        raise DelegationDenied(str(on), sorted(missing))
-
-
 async def _require_above(
     conn: Connection, on: Target, wanted: Sequence[Stage], found: Grantable, *, by: int | None
 ) -> None:
@@ -218,7 +211,7 @@ async def _require_above(
     for stage in wanted:
         if stage.repository is not None:
             to = parse_target(stage.repository)
-            _require_moving(to, await require_grantable(conn, to, by=by))
+            await require_grantable(conn, to, by=by)
             places.setdefault(to, []).append(stage.tag or stage.name)
     for place, tags in places.items():
         for row in await stages.above(
