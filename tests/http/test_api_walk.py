@@ -68,6 +68,10 @@ BODIES: dict[str, Any] = {
     "schemas_add": {"content": written("acme/eve").decode()},
     "schemas_bind": {"target": "acme", "schema_name": "model/1", "mode": "off"},
     "schemas_judge": {"repository": "acme/x", "media_type": "a/b", "manifest": "{}"},
+    "tag_rules_put": {"target": "acme", "pattern": "*", "kind": "immutable"},
+    "stages_put": {"target": "acme", "stages": [{"name": "dev"}]},
+    "promotions_promote": {"stage": "dev", "reference": "v1"},
+    "promotions_roll": {"stage": "dev"},
     "audit_verify": {},
     "audit_prune": {"older_than": 0},
 }
@@ -77,6 +81,10 @@ QUERIES: dict[str, dict[str, str]] = {
     "access_who_can": {"repository": "acme/x", "action": "pull"},
     "issuers_remove": {"url": ISSUER},
     "schemas_unbind": {"target": "acme", "schema_name": "model/1"},
+    "tag_rules_listed": {"target": "acme"},
+    "tag_rules_remove": {"target": "acme", "pattern": "*", "kind": "immutable"},
+    "stages_listed": {"target": "acme"},
+    "stages_remove": {"target": "acme"},
     "artifact_comparison": {"other": "v2"},
     "contents_file": {"path": "model.safetensors"},
     "contents_tensor": {"path": "model.safetensors", "name": "embed"},
@@ -143,6 +151,8 @@ def state(governed: Governed) -> dict[str, Any]:
             "/admin/signing-keys",
             "/admin/organisations/acme/schemas",
             "/admin/organisations/acme/schema-bindings",
+            "/admin/tag-rules?target=acme",
+            "/admin/stages?target=acme",
         )
     }
     for key in lists["/admin/robots/acme+ci/keys"] + lists["/admin/users/alice/keys"]:
@@ -192,7 +202,7 @@ def test_who_has_no_rights_there_gets_nothing_and_changes_nothing(governed: Gove
             assert "acme" not in answer.text, name
         elif name == BUILT_IN:
             problem(answer, 404, "DENIED")
-        elif name.startswith(("repositories_", "artifact_", "contents_")):
+        elif name.startswith(("repositories_", "artifact_", "contents_", "promotions_")):
             assert answer.status_code == 404, f"{name}: {answer.status_code} {answer.text}"
             assert answer.json()["code"] in ("NAME_UNKNOWN", "MANIFEST_UNKNOWN"), name
         else:
