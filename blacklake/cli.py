@@ -1,4 +1,4 @@
-"""The command line: `blacklake serve|work|login|logout|search|inspect|diff|files|verify|sign|attest|migrate|admin|…`.
+"""The command line: `blacklake serve|work|login|logout|search|inspect|diff|files|verify|sign|attest|promote|migrate|admin|…`.
 
 Each command imports what it needs when it runs, so that the client side works without the server's packages.
 """
@@ -17,6 +17,7 @@ from blacklake.admin import admin
 from blacklake.inspect import diff, files, inspect
 from blacklake.login import login, logout
 from blacklake.policy import policy
+from blacklake.promote import promote
 from blacklake.search import search
 from blacklake.settings import USAGE, Config, DataDir, Refused, needing, settings_of
 from blacklake.sign import attest, sign
@@ -50,6 +51,7 @@ app.command(verify)
 app.command(sign)
 app.command(attest)
 app.command(policy)
+app.command(promote)
 app.command(admin)
 
 

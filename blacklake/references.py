@@ -56,12 +56,12 @@ class ConnectionOptions:
     insecure: Insecure = False
 
 
-def named(text: str) -> Named:
-    """Return what a reference names; the tag is `latest` where it says none. Raise Refused."""
+def named(text: str, default: str = "latest") -> Named:
+    """Return what a reference names; the tag is the `default` where it says none. Raise Refused."""
     found = _REFERENCE.fullmatch(text)
     if found is None:
         raise Refused(f"“{text[:128]}” names no artifact; write it as registry.example/team/model:tag", USAGE)
-    return Named(found["host"], found["name"], found["digest"] or found["tag"] or "latest")
+    return Named(found["host"], found["name"], found["digest"] or found["tag"] or default)
 
 
 @contextlib.contextmanager
@@ -96,4 +96,9 @@ def _server_of(refs: tuple[Named, ...]) -> str:
     host = hosts.pop()
     if host is None:
         raise Refused("no registry is named: write registry.example/team/model:tag, or say --server", USAGE)
+    return url_of(host)
+
+
+def url_of(host: str) -> str:
+    """Return the URL of the registry at HOST or HOST:PORT."""
     return f"{'http' if _LOOPBACK.fullmatch(host) else 'https'}://{host}"

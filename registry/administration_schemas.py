@@ -6,17 +6,14 @@ from typing import Any
 
 from mediatypes.names import InvalidName, parse_repository_name
 from registry.compose.verbs import create_services, create_store
-from registry.config import Auth, Settings
+from registry.config import Settings
 from registry.core.conformance import Mode
-from registry.core.directory import Directory
-from registry.core.identities import Identities
 from registry.core.schemas import Schemas
 from registry.core.subjects import parse_target
 from registry.db.pool import Database
-from registry.errors import IdentityUnknown
 from registry.http.api.schema_models import Binding, Schema
 from registry.http.api.schemas import judged
-from registry.in_process import local_actor, run
+from registry.in_process import local_actor, organised, run
 from registry.upkeep import UpkeepFailed
 from schemas.schema import read_schema
 from schemas.violations import InvalidSchema
@@ -32,7 +29,7 @@ def add_schema(settings: Settings, content: bytes) -> str:
             organisation = read_schema(content)[0].organisation
         except InvalidSchema:
             organisation = ""  # the verb says why
-        await _organised(settings, db, organisation)
+        await organised(settings, db, organisation)
         return str(await Schemas(db).add(content, actor=local_actor()))
 
     return run(settings, act)
@@ -58,7 +55,7 @@ def bind_schema(settings: Settings, target: str, schema: str, mode: str, *, arti
     """Let the manifests of a target be judged by a schema. Raise UpkeepFailed."""
 
     async def act(db: Database) -> None:
-        await _organised(settings, db, parse_target(target).organisation)
+        await organised(settings, db, parse_target(target).organisation)
         await Schemas(db).bind(target, schema, Mode(mode), actor=local_actor(), artifact_type=artifact_type)
 
     run(settings, act)
@@ -94,13 +91,3 @@ def check_manifest(
         return judged(found).model_dump(mode="json")
 
     return run(settings, act)
-
-
-async def _organised(settings: Settings, db: Database, organisation: str) -> None:
-    """Let there be an organisation where nobody is asked who he is: there pushes need none, and nobody has added any."""
-    if settings.auth is not Auth.OPEN or not organisation:
-        return
-    try:
-        await Directory(db).organisation(organisation, by=None)
-    except IdentityUnknown:
-        await Identities(db).add_organisation(organisation, actor=local_actor())

@@ -7,7 +7,9 @@ RegistryError
 ├── UploadUnknown  UploadOutOfOrder  ContentRangeInvalid  BodyIncomplete
 ├── JobUnknown
 ├── ManifestUnknown  ManifestInvalid: ManifestNonconforming  ManifestTooLarge  ManifestBlobUnknown  MediaTypeUnsupported
-├── StillReferenced  DeletionDisabled  AccessDenied  TagMoveDenied  NotAdmitted  OrganisationUnknown  AuditDamaged
+├── StillReferenced  DeletionDisabled  AccessDenied: StageDenied  TagMoveDenied  TagImmutable  TagProtected  NotAdmitted
+├── OrganisationUnknown  AuditDamaged
+├── StageUnknown  StageMoved  PromotionRefused
 ├── IdentityRefused: IdentityUnknown
 ├── DelegationDenied  GrantRefused
 ├── Unauthorized: CredentialsMissing  CredentialsWrong  CredentialsContradict  TokenInvalid  LoginRefused
@@ -330,6 +332,73 @@ class NotAdmitted(RegistryError):
         super().__init__(
             "\n".join([f"{what} is not admitted:", *map(_plain, lines)]), {"verdicts": [dict(one) for one in verdicts]}
         )
+
+
+class TagImmutable(RegistryError):
+    """A tag would name another manifest, or none, and a rule says that it never does."""
+
+    code = ErrorCode.DENIED
+
+    def __init__(self, name: str, tag: str, *, pattern: str, target: str) -> None:
+        super().__init__(
+            f"tag {tag} of {name} is immutable, by the rule {pattern} on {target}: it always names what it named first;"
+            " push under a new tag",
+            {"name": name, "tag": tag, "pattern": pattern, "target": target},
+        )
+
+
+class TagProtected(RegistryError):
+    """A tag would be made, moved or deleted by somebody whom its rule doesn't name."""
+
+    code = ErrorCode.DENIED
+
+    def __init__(self, name: str, tag: str, *, pattern: str, target: str) -> None:
+        super().__init__(
+            f"tag {tag} of {name} is protected, by the rule {pattern} on {target}: promotions and those whom the rule names"
+            " move it; promote to its stage, or ask one of them",
+            {"name": name, "tag": tag, "pattern": pattern, "target": target},
+        )
+
+
+class StageUnknown(RegistryError):
+    """A repository has no such stage."""
+
+    code = ErrorCode.DENIED
+
+    def __init__(self, name: str, stage: str, stages: Sequence[str]) -> None:
+        said = f"its stages are {', '.join(stages)}" if stages else "nobody has set stages for it"
+        super().__init__(
+            f"{name} has no stage {_shown(stage)}; {said}", {"name": name, "stage": _cut(stage), "stages": list(stages)}
+        )
+
+
+class StageDenied(AccessDenied):
+    """Somebody may not promote into a stage."""
+
+    def __init__(self, name: str, stage: str, who: str) -> None:
+        super().__init__(
+            f"you may not promote into stage {stage} of {name}: that is for {who}; ask one of them",
+            {"name": name, "stage": stage},
+        )
+
+
+class StageMoved(RegistryError):
+    """A stage names something else than the caller thinks; `now` is None where it names nothing."""
+
+    code = ErrorCode.DENIED
+
+    def __init__(self, name: str, stage: str, *, expected: str | None, now: str | None) -> None:
+        super().__init__(
+            f"stage {stage} of {name} names {now or 'nothing'} now, not {expected or 'nothing'}; look at its history, and"
+            " decide again",
+            {"name": name, "stage": stage, "expected": expected, "now": now},
+        )
+
+
+class PromotionRefused(RegistryError):
+    """A promotion, or a rollback, that makes no sense as things are."""
+
+    code = ErrorCode.DENIED
 
 
 class IdentityRefused(RegistryError):

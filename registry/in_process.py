@@ -11,13 +11,15 @@ from typing import Any, Final, TypeVar
 
 from registry.auth.passwords import PasswordUnfit
 from registry.auth.sealing import SecretKeyUnusable
-from registry.config import Settings
+from registry.config import Auth, Settings
 from registry.core.access import CredentialKind
 from registry.core.audit import Actor
+from registry.core.directory import Directory
+from registry.core.identities import Identities
 from registry.db import migrate
 from registry.db.embedded import running_url
 from registry.db.pool import Database
-from registry.errors import RegistryError
+from registry.errors import IdentityUnknown, RegistryError
 from registry.upkeep import UpkeepFailed, database, translated
 
 T = TypeVar("T")
@@ -51,6 +53,16 @@ def run(settings: Settings, act: Callable[[Database], Coroutine[Any, Any, T]]) -
             return asyncio.run(connected(url))
     except (RegistryError, PasswordUnfit, SecretKeyUnusable) as error:
         raise UpkeepFailed(str(error)) from error
+
+
+async def organised(settings: Settings, db: Database, organisation: str) -> None:
+    """Let there be an organisation where nobody is asked who he is: there pushes need none, and nobody has added any."""
+    if settings.auth is not Auth.OPEN or not organisation:
+        return
+    try:
+        await Directory(db).organisation(organisation, by=None)
+    except IdentityUnknown:
+        await Identities(db).add_organisation(organisation, actor=local_actor())
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cyclopts import CycloptsError
 
 from blacklake.cli import app
-from blacklake.remote import audit, changes, lists, policies, schemas
+from blacklake.remote import audit, changes, lists, policies, schemas, stages
 from blacklake.settings import USAGE, Refused
 from registry import (
     administration,
@@ -27,12 +27,13 @@ from registry import (
     administration_lists,
     administration_policies,
     administration_schemas,
+    administration_stages,
 )
 from registry.db.embedded import running_url
 from tests.cluster import Cluster
 from tests.core.admitting import signed_policy
 from tests.http.acting import Acting
-from tests.http.client import Client, image_of
+from tests.http.client import Client, digest_of, image_of
 from tests.http.server import Registry, serving
 from tests.schemas.making import written
 from tests.signing.world import World
@@ -59,12 +60,12 @@ class Commands:
         self._monkeypatch = monkeypatch
         self._capsys = capsys
 
-    def __call__(self, *arguments: str, said: str = "", code: int = 0) -> str:
+    def __call__(self, *arguments: str, said: str = "", code: int = 0, command: str = "admin") -> str:
         """Return what a command prints and what it refuses, where its exit code is `code`."""
         self._monkeypatch.setattr(sys, "stdin", io.StringIO(said))
         refusal, done = "", 0
         try:
-            done = app(["admin", *arguments, *self.options], exit_on_error=False, print_error=False) or 0
+            done = app([command, *arguments, *self.options], exit_on_error=False, print_error=False) or 0
         except Refused as error:
             refusal, done = str(error), error.code
         except CycloptsError as error:
@@ -72,6 +73,10 @@ class Commands:
         printed = self._capsys.readouterr().out + refusal
         assert done == code, printed
         return printed.rstrip("\n")
+
+    def promote(self, *arguments: str, code: int = 0) -> str:
+        """Return what `blacklake promote` prints, as `__call__` does."""
+        return self(*arguments, code=code, command="promote")
 
     def rows(self, *arguments: str) -> list[dict[str, Any]]:
         """Return what a list holds, and see that its table shows as much."""
@@ -412,6 +417,154 @@ def test_schemas_are_added_bound_and_removed(admin: Commands, mark: str, tmp_pat
     assert admin("schema", "remove", name) == f"schema {name} is gone; its version is used for no other"
 
 
+def test_tags_are_protected_and_never_move(admin: Commands, mark: str) -> None:
+    org, user = f"{mark}-tags", f"{mark}-olga"
+    admin("org", "add", org)
+    admin("user", "add", user)
+    admin("team", "add", f"{org}/release")
+    said = admin("tag", "immutable", org, "v*")
+    assert said == f"tags v* of {org} never move, and are not deleted"
+    by = ("--by", f"user:{user}", "--by", f"team:{org}/release")
+    said = admin("tag", "protect", f"{org}/x*", "prod", *by)
+    assert said == f"tags prod of {org}/x* are moved by user:{user}, team:{org}/release, promotions only"
+    assert admin("tag", "protect", f"{org}/y", "prod") == f"tags prod of {org}/y are moved by promotions only"
+    assert [(one["target"], one["pattern"], one["kind"], one["movers"]) for one in admin.rows("tag", "rules", org)] == [
+        (org, "v*", "immutable", []),
+        (f"{org}/x*", "prod", "protected", [f"team:{org}/release", f"user:{user}"]),
+        (f"{org}/y", "prod", "protected", []),
+    ]
+    assert len(admin.rows("tag", "rules", f"{org}/y")) == 2
+    assert "can't be" in admin("tag", "protect", org, "a/b", code=1)
+    assert "there is no user none" in admin("tag", "protect", org, "prod", "--by", "user:none", code=1)
+    assert admin("tag", "unprotect", f"{org}/y", "prod") == f"tags prod of {org}/y are protected no longer"
+    assert f"tags prod of {org}/y are not protected" in admin("tag", "unprotect", f"{org}/y", "prod", code=1)
+    assert admin("tag", "immutable", org, "v*", "--off") == f"tags v* of {org} may move again"
+
+
+def test_artifacts_are_promoted_and_rolled_back(admin: Commands, mark: str, registry: Registry, tmp_path: Path) -> None:
+    org, name = f"{mark}-stages", f"{mark}-stages/model"
+    admin("org", "add", org)
+    assert admin("stage", "set", org, "dev", "staging", "prod") == f"artifacts of {org} go through dev, staging, prod"
+    for wrong in (
+        ("--tag", "prod"),
+        ("--tag", "none=x"),
+        ("--promoter", "prod="),
+        ("--may-skip", "none"),
+        ("--repository", "dev"),
+        ("dev",),
+    ):
+        admin("stage", "set", org, "dev", "staging", "prod", *wrong, code=2)
+    assert "can't be" in admin("stage", "set", org, "DEV", code=1)
+    digests = pushed(admin, registry, mark, name, tmp_path)
+    said = admin.promote(f"{name}:one", "dev", "--reason", "it is new", "--expected", "nothing")
+    assert said == f"stage dev names {digests[0]} ({name}:dev)"
+    assert admin.promote(f"{name}:one", "dev") == f"stage dev names {digests[0]} already ({name}:dev)"
+    said = admin.promote(f"{name}@{digests[1]}", "dev")
+    assert said == f"stage dev names {digests[1]} ({name}:dev); before, it named {digests[0]}"
+    assert "has never been in stage staging" in admin.promote(f"{name}:one", "prod", code=1)
+    assert admin.promote(name, "staging") == f"stage staging names {digests[1]} ({name}:staging)"
+    assert f"names {digests[1]} now, not nothing" in admin.promote(
+        f"{name}:one", "dev", "--expected", "nothing", code=1
+    )
+    assert f"names {digests[0]} again, rolled back" in admin.promote("--rollback", name, "dev")
+    assert "nothing that stage dev named 5 steps before" in admin.promote(
+        "--rollback", name, "dev", "--steps", "5", code=1
+    )
+    done = json.loads(admin.promote("--roll-forward", name, "dev", "--json", "--force"))
+    assert done == {
+        "kind": "roll-forward",
+        "stage": "dev",
+        "repository": name,
+        "tag": "dev",
+        "digest": digests[1],
+        "before": digests[0],
+    }
+    rows = [json.loads(line) for line in admin.promote("--history", name, "--json").splitlines()]
+    assert [(row["kind"], row["stage"], row["digest"], row["forced"], row["reason"]) for row in rows] == [
+        ("roll-forward", "dev", digests[1], True, ""),
+        ("rollback", "dev", digests[0], False, ""),
+        ("promotion", "staging", digests[1], False, ""),
+        ("promotion", "dev", digests[1], False, ""),
+        ("promotion", "dev", digests[0], False, "it is new"),
+    ]
+    assert len(admin.promote("--history", name, "staging").splitlines()) == 2
+    for wrong in (
+        (name,),
+        ("--rollback", "--history", name, "dev"),
+        (name, "dev", "--steps", "2"),
+        ("--rollback", name, "dev", "--steps", "0"),
+        ("--rollback", f"{name}@{digests[0]}", "dev"),
+        ("UPPER", "dev"),
+    ):
+        admin.promote(*wrong, code=2)
+    more = ("--tag", "prod=release-*", "--repository", f"prod={org}/prod/*", "--may-skip", "prod")
+    admin("stage", "set", org, "dev", "prod", *more, "--promoter", f"prod=team:{org}/release", code=1)
+    admin("team", "add", f"{org}/release")
+    admin("stage", "set", org, "dev", "prod", *more, "--promoter", f"prod=team:{org}/release")
+    dev, prod = admin.rows("stage", "list", org)
+    assert (dev["name"], dev["tag"], dev["repository"], dev["promoters"], dev["may_skip"]) == (
+        "dev",
+        "dev",
+        None,
+        None,
+        False,
+    )
+    assert (prod["tag"], prod["repository"], prod["promoters"], prod["may_skip"]) == (
+        "release-*",
+        f"{org}/prod/*",
+        [f"team:{org}/release"],
+        True,
+    )
+    assert admin("stage", "remove", org) == f"{org} has no stages of its own any more"
+    assert "nobody has set stages for it" in admin.promote(f"{name}:one", "dev", code=1)
+
+
+def pushed(admin: Commands, registry: Registry, mark: str, name: str, tmp_path: Path) -> list[str]:
+    """Push two images, `one` and `two`, and return their digests."""
+    user = f"{mark}-pusher-{abs(hash(tmp_path)) % 10**8}"
+    admin("user", "add", user)
+    admin("grant", "add", f"user:{user}", "writer", name.partition("/")[0])
+    client = Client(registry)
+    client.session.headers["Authorization"] = f"Bearer {admin('apikey', 'create', user)}"
+    with client.session:
+        client.push_blob(name, b"{}")
+        manifests = [image_of(annotations={"number": tag}) for tag in ("one", "two")]
+        for content, tag in zip(manifests, ("one", "two"), strict=True):
+            assert client.put_manifest(name, content, tag).status_code == 201
+    return [digest_of(content) for content in manifests]
+
+
+def test_an_open_registry_promotes_and_keeps_its_rules(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serving(tmp_path / "open") as registry:
+        local = Commands(("--data-dir", str(registry.directory)), monkeypatch, capsys)
+        remote = Commands(("--server", registry.url), monkeypatch, capsys)
+        local("stage", "set", "team", "dev", "prod")
+        local("tag", "immutable", "team", "v*")
+        local("tag", "protect", "team", "prod")
+        client = Client(registry)
+        with client.session:
+            client.push_blob("team/x", b"{}")
+            first, second = image_of(annotations={"a": "1"}), image_of(annotations={"a": "2"})
+            assert client.put_manifest("team/x", first, "v1").status_code == 201
+            for answer in (
+                client.put_manifest("team/x", second, "v1"),
+                client.put_manifest("team/x", second, "prod"),
+                client.delete("/v2/team/x/manifests/v1"),
+                client.delete(f"/v2/team/x/manifests/{digest_of(first)}"),
+            ):
+                assert answer.status_code == 403
+                assert answer.json()["errors"][0]["code"] == "DENIED"
+                assert answer.json()["errors"][0]["detail"]["pattern"] in ("v*", "prod")
+            assert remote.promote("team/x:v1", "dev").startswith("stage dev names sha256:")
+            assert remote.promote(f"{registry.url.removeprefix('http://')}/team/x", "prod", code=2)
+            assert local.promote("team/x", "prod").startswith("stage prod names sha256:")
+            assert client.get("/v2/team/x/manifests/prod").content == first
+            (row,) = [json.loads(one) for one in remote.promote("--history", "team/x", "dev", "--json").splitlines()]
+            assert row["promoted_by"] == "everyone"
+
+
 def test_an_open_registry_s_organisations_need_not_be_added(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -510,6 +663,7 @@ def test_both_ways_have_the_same_verbs() -> None:
         (administration_audit, audit),
         (administration_schemas, schemas),
         (administration_policies, policies),
+        (administration_stages, stages),
     ):
         assert verbs(here) == verbs(there)
 

@@ -16,7 +16,9 @@ from blacklake.admin.role import role
 from blacklake.admin.schema import schema
 from blacklake.admin.service import service
 from blacklake.admin.session import session
+from blacklake.admin.stage import stage
 from blacklake.admin.storage import storage
+from blacklake.admin.tag import tag
 from blacklake.admin.team import team
 from blacklake.admin.trust import trust
 from blacklake.admin.trust_root import trust_root
@@ -26,7 +28,7 @@ __all__ = ["admin"]
 
 admin = App(name="admin", help="Look after an installation, here or by --server.")
 for part in (
-    user, robot, service, org, team, role, grant, access, apikey, session, issuer, trust, keys, schema, audit, artifacts,
-    storage, policy, trust_root,
+    user, robot, service, org, team, role, grant, access, apikey, session, issuer, trust, keys, schema, policy, trust_root,
+    tag, stage, audit, artifacts, storage,
 ):  # fmt: skip
     admin.command(part)

@@ -7,11 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from blacklake.settings import USAGE, CaFile, Config, DataDir, Insecure, Refused, needing, settings_of
+
+if TYPE_CHECKING:
+    import httpx
 
 
 @Parameter(name="*")
@@ -59,11 +62,14 @@ class Door:
 
 
 @contextlib.contextmanager
-def opened(where: Where | None, *, code: int = 1) -> Iterator[Door]:
-    """Yield the door. What could not be done is said, and the exit code is `code`."""
+def opened(where: Where | None, *, code: int = 1, is_promoting: bool = False) -> Iterator[Door]:
+    """Yield the door. What could not be done is said, and the exit code is `code`.
+
+    It is one for whoever promotes where `is_promoting`, else for who looks after an installation.
+    """
     where = where or Where()
     _require_sense(where)
-    with _in_process(where, code) if where.server is None else _by_api(where, code) as door:
+    with _in_process(where, code) if where.server is None else _by_api(where, code, is_promoting=is_promoting) as door:
         yield door
 
 
@@ -77,6 +83,7 @@ def _in_process(where: Where, code: int) -> Iterator[Door]:
             administration_lists,
             administration_policies,
             administration_schemas,
+            administration_stages,
         )
         from registry.upkeep import UpkeepFailed
 
@@ -89,24 +96,34 @@ def _in_process(where: Where, code: int) -> Iterator[Door]:
                 administration_schemas,
                 administration_artifacts,
                 administration_policies,
+                administration_stages,
             )
             yield Door(rooms, settings)
         except UpkeepFailed as error:
             raise Refused(str(error), code) from error
 
 
+def _credential(where: Where, server: str, *, is_promoting: bool) -> httpx.Auth:
+    """Return how requests say who acts; whoever promotes may also have logged in, or be nobody where all may."""
+    from blacklake.remote.credentials import PROMOTING, credential, reader
+
+    if is_promoting and not any(where.credentials):
+        return reader(server, key_file=None, scope=" ".join(PROMOTING))
+    scopes = {"scopes": PROMOTING} if is_promoting else {}
+    return credential(key_file=where.api_key_file, user=where.user, sign_key_file=where.sign_key_file, **scopes)
+
+
 @contextlib.contextmanager
-def _by_api(where: Where, code: int) -> Iterator[Door]:
+def _by_api(where: Where, code: int, *, is_promoting: bool) -> Iterator[Door]:
     assert where.server is not None
     with needing("remote"):
-        from blacklake.remote import audit, changes, lists, policies, schemas
+        from blacklake.remote import audit, changes, lists, policies, schemas, stages
         from blacklake.remote.connection import RemoteFailed, connected
-        from blacklake.remote.credentials import credential
 
         try:
-            how = credential(key_file=where.api_key_file, user=where.user, sign_key_file=where.sign_key_file)
+            how = _credential(where, where.server, is_promoting=is_promoting)
             with connected(where.server, how, ca_file=where.ca_file, insecure=where.insecure) as connection:
-                yield Door((changes, lists, audit, schemas, policies), connection)
+                yield Door((changes, lists, audit, schemas, policies, stages), connection)
         except RemoteFailed as error:
             raise Refused(str(error), code) from error
 

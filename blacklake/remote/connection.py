@@ -77,9 +77,9 @@ class Connection:
         """Change what is at a path. Raise RemoteFailed."""
         self._send("PATCH", path, document)
 
-    def put(self, path: str) -> None:
+    def put(self, path: str, document: Mapping[str, Any] | None = None) -> None:
         """Let something be at a path. Raise RemoteFailed."""
-        self._send("PUT", path)
+        self._send("PUT", path, document)
 
     def delete(self, path: str, document: Mapping[str, Any] | None = None, **query: Any) -> Any:
         """Delete what is at a path, and return the answer's document. Raise RemoteFailed."""

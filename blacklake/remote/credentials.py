@@ -8,7 +8,7 @@ import hashlib
 import os
 import secrets
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -29,16 +29,24 @@ SCOPE: Final = "registry:admin:*"
 READING: Final = "repository:*:pull"
 """What a token must permit, so that all is found that its owner may pull."""
 
+PROMOTING: Final = ("repository:*:pull,push", SCOPE)
+"""What a token must permit, so that all its owner may promote is promoted by it."""
+
 _KEY: Final = "BLACKLAKE_API_KEY"
 _PASSWORD_FILE: Final = "BLACKLAKE_PASSWORD_FILE"  # noqa: S105 - a variable's name
 
 
-def credential(*, key_file: Path | None, user: str | None, sign_key_file: Path | None) -> httpx.Auth:
-    """Return how requests say who asks; without any of these by the key in BLACKLAKE_API_KEY. Raise RemoteFailed."""
+def credential(
+    *, key_file: Path | None, user: str | None, sign_key_file: Path | None, scopes: Sequence[str] = (SCOPE,)
+) -> httpx.Auth:
+    """Return how requests say who asks; without any of these by the key in BLACKLAKE_API_KEY. Raise RemoteFailed.
+
+    `scopes` are what a user's token is asked for with.
+    """
     if sign_key_file is not None:
         return Signing(sign_key_file)
     if user is not None:
-        return Login(user, _password(user))
+        return Login(user, _password(user), scopes)
     if key_file is not None:
         return Bearer(_read(key_file).strip())
     if key := os.environ.get(_KEY):
@@ -88,7 +96,8 @@ class Login(httpx.Auth):
 
     requires_response_body = True
 
-    def __init__(self, user: str, password: str) -> None:
+    def __init__(self, user: str, password: str, scopes: Sequence[str] = (SCOPE,)) -> None:
+        self._scopes = list(scopes)
         self._basic = base64.b64encode(f"{user}:{password}".encode()).decode()
         self._token: str | None = None
 
@@ -107,7 +116,7 @@ class Login(httpx.Auth):
     def _log_in(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         asked = httpx.Request(
             "GET",
-            _endpoint(request).copy_merge_params({"scope": SCOPE, "client_id": "blacklake-admin"}),
+            _endpoint(request).copy_merge_params({"scope": self._scopes, "client_id": "blacklake-admin"}),
             headers={"Authorization": f"Basic {self._basic}"},
         )
         self._token = _token((yield asked))

@@ -32,6 +32,8 @@ from registry.core.roles import Roles
 from registry.core.schemas import Schemas
 from registry.core.service_keys import ServiceKeys
 from registry.core.services import Services
+from registry.core.stages import Stages
+from registry.core.tag_rules import TagRules
 from registry.core.teams import Teams
 from registry.core.trials import Trials
 from registry.core.trust_roots import TrustRoots
@@ -175,6 +177,8 @@ def add_admin_api(
         secret_key=doors.secret,
         service_keys=ServiceKeys(db),
         sessions=doors.sessions,
+        stages=Stages(db),
+        tag_rules=TagRules(db),
         teams=Teams(db),
         throttle=doors.throttle,
         trials=Trials(db, services.gathering, services.judge),

@@ -13,6 +13,7 @@ from registry.core.cleanup import Cleanup
 from registry.core.comparisons import Comparisons
 from registry.core.conformance import Conformance
 from registry.core.contents import Contents
+from registry.core.copying import Copying
 from registry.core.evidence import Gathering
 from registry.core.files import Files
 from registry.core.graph import Graphs
@@ -23,10 +24,12 @@ from registry.core.judge import Judge
 from registry.core.limits import Counter
 from registry.core.manifests import Manifests
 from registry.core.policy import DeletionRule, SparseRule
+from registry.core.promotions import Promotions
 from registry.core.referrers import Referrers
 from registry.core.repositories import Repositories
 from registry.core.search import Search
 from registry.core.services import Services
+from registry.core.stage_history import StageHistory
 from registry.core.tags import Tags
 from registry.core.tensors import Tensors
 from registry.core.uploads import Uploads
@@ -107,6 +110,7 @@ def create_services(
     admission = Admission(db, access, gathering, judge)
     blobs, files = Blobs(db, store, access, admission, deletion), Files(db, store, admission)
     conformance = Conformance(db, blobs)
+    manifests = Manifests(db, contents, access, admission, conformance, sparse=sparse, deletion=deletion)
     return Services(
         access=access,
         admission=admission,
@@ -122,10 +126,12 @@ def create_services(
         history=History(db),
         jobs=Jobs(db),
         judge=judge,
-        manifests=Manifests(db, contents, access, admission, conformance, sparse=sparse, deletion=deletion),
+        manifests=manifests,
+        promotions=Promotions(db, access, Copying(db, manifests), admission),
         referrers=Referrers(db),
         repositories=Repositories(db, replicas),
         search=Search(db, replicas),
+        stage_history=StageHistory(db),
         tags=Tags(db, deletion),
         tensors=Tensors(db, files),
         uploads=Uploads(db, store),

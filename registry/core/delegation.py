@@ -59,8 +59,13 @@ async def grantable(conn: Connection, on: Target, *, by: int | None) -> Grantabl
 
     Raise DelegationDenied where that is nothing, IdentityUnknown.
     """
-    await _grantable(conn, on, organisation_id=await _found(conn, on.organisation, by=by), by=by)
+    await require_grantable(conn, on, by=by)
     return await _grantable(conn, on, organisation_id=await _changed(conn, on.organisation, by=by), by=by)
+
+
+async def require_grantable(conn: Connection, on: Target, *, by: int | None) -> Grantable:
+    """Return what `grantable` does to those who look and change nothing."""
+    return await _grantable(conn, on, organisation_id=await _found(conn, on.organisation, by=by), by=by)
 
 
 async def _found(conn: Connection, name: str, *, by: int | None) -> int:

@@ -29,6 +29,7 @@ from registry.core.conformance import (
 from registry.core.contents import Contents
 from registry.core.evidence import NewArtifact
 from registry.core.policy import DeletionRule, SparseRule
+from registry.core.tag_rules import asker_of, require_free
 from registry.db import blobs, evidence, manifests, repositories, tags
 from registry.db.lookups import Batcher
 from registry.db.manifests import ManifestAnswer, ManifestQuestion, NewManifest
@@ -155,7 +156,7 @@ class Manifests:
         recorded in the audit log (`core.audit`), as with the other verbs. What the registry itself has derived (`is_derived`)
         needs its subject to be there, else ManifestUnknown is raised, and no work follows it. Raise
         MediaTypeUnsupported, ManifestInvalid, ManifestNonconforming, DigestMismatch, ManifestBlobUnknown, AccessMissing,
-        TagMoveDenied, or NotAdmitted where a policy decides on a tag; nothing is stored then.
+        TagMoveDenied, TagImmutable, TagProtected, or NotAdmitted where a policy decides on a tag; nothing is stored then.
         """
         if len(content) <= _PARSE_INLINE:
             manifest = read_manifest(content, media_type)
@@ -197,10 +198,11 @@ class Manifests:
                 raise ManifestUnknown(name, str(new.subject))
             await manifests.put(conn, new, repository_id=repository_id, is_told=not is_derived)
             await self._conformance.record(conn, digest, judgement, repository_id=repository_id)
-            others = await tags.point(conn, names, repository_id=repository_id, digest=digest, by=by) if names else []
-            denied = [] if Permission.TAG_MOVE in held else moving(others)
-            if denied:
-                raise TagMoveDenied(name, denied)
+            others = (
+                await self._point(conn, name, names, repository_id=repository_id, digest=digest, held=held, actor=actor)
+                if names
+                else []
+            )
             moved = await tags.move(conn, others, repository_id=repository_id, digest=digest, by=by) if others else []
             if known := _spoken_of(names):
                 await evidence.raise_for(conn, known, repository_id=repository_id)
@@ -217,17 +219,49 @@ class Manifests:
         )
         return PushedManifest(digest, manifest.subject, names, warnings)
 
+    async def _point(
+        self,
+        conn: Connection,
+        name: RepositoryName,
+        names: Sequence[Tag],
+        *,
+        repository_id: int,
+        digest: Digest,
+        held: frozenset[Permission],
+        actor: Actor | None,
+    ) -> list[Tag]:
+        """Let new tags name a manifest; return those that name another one and may be moved.
+
+        Raise TagMoveDenied, TagImmutable, TagProtected.
+        """
+        by = actor.principal if actor is not None else None
+        others, ruled = await tags.point(
+            conn, names, repository_id=repository_id, digest=digest, asker=asker_of(name, actor), by=by
+        )
+        denied = [] if Permission.TAG_MOVE in held else moving(others)
+        if denied:
+            raise TagMoveDenied(name, denied)
+        require_free(name, ruled)
+        return others
+
     async def delete(self, name: RepositoryName, digest: Digest, *, actor: Actor | None = None) -> None:
-        """Delete a manifest and the tags that name it (end-9). Raise ManifestUnknown, StillReferenced, DeletionDisabled."""
+        """Delete a manifest and the tags that name it (end-9).
+
+        Raise ManifestUnknown, StillReferenced, DeletionDisabled, TagImmutable, TagProtected.
+        """
         self._deletion.permit()
 
         async def remove(conn: Connection) -> None:
             repository_id = await repositories.find(conn, name)
-            named = (
-                await manifests.lock(conn, digest, repository_id=repository_id) if repository_id is not None else None
+            locked = (
+                await manifests.lock(conn, digest, repository_id=repository_id, asker=asker_of(name, actor))
+                if repository_id is not None
+                else None
             )
-            if repository_id is None or named is None:
+            if repository_id is None or locked is None:
                 raise ManifestUnknown(name, str(digest))
+            named, ruled = locked
+            require_free(name, ruled)
             await self._deletion.require_unused(conn, digest, repository_id=repository_id)
             await manifests.delete(
                 conn, digest, repository_id=repository_id, by=actor.principal if actor is not None else None

@@ -19,9 +19,11 @@ from registry.core.history import History
 from registry.core.jobs import Jobs
 from registry.core.judge import Judge
 from registry.core.manifests import Manifests
+from registry.core.promotions import Promotions
 from registry.core.referrers import Referrers
 from registry.core.repositories import Repositories
 from registry.core.search import Search
+from registry.core.stage_history import StageHistory
 from registry.core.tags import Tags
 from registry.core.tensors import Tensors
 from registry.core.uploads import Uploads
@@ -47,9 +49,11 @@ class Services:
     jobs: Jobs
     judge: Judge
     manifests: Manifests
+    promotions: Promotions
     referrers: Referrers
     repositories: Repositories
     search: Search
+    stage_history: StageHistory
     tags: Tags
     tensors: Tensors
     uploads: Uploads

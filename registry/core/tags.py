@@ -7,6 +7,7 @@ from registry.core.attachments import attached_to
 from registry.core.audit import Action, Actor, Event, record, target_of
 from registry.core.pages import MAX_PAGE, Page, page_of
 from registry.core.policy import DeletionRule
+from registry.core.tag_rules import asker_of, require_free
 from registry.db import evidence, repositories, tags
 from registry.db.pool import Connection, Database
 from registry.errors import ManifestUnknown, NameUnknown
@@ -32,20 +33,23 @@ class Tags:
         return page_of(await self._db.read("list_tags", find), limit)
 
     async def delete(self, name: RepositoryName, tag: Tag, *, actor: Actor | None = None) -> None:
-        """Delete a tag; its manifest stays (end-9). Raise ManifestUnknown, DeletionDisabled."""
+        """Delete a tag; its manifest stays (end-9). Raise ManifestUnknown, DeletionDisabled, TagImmutable, TagProtected."""
         self._deletion.permit()
 
         async def remove(conn: Connection) -> None:
             repository_id = await repositories.find(conn, name)
             by = actor.principal if actor is not None else None
-            digest = (
-                await tags.delete(conn, tag, repository_id=repository_id, by=by) if repository_id is not None else None
+            digest, ruled = (
+                await tags.delete(conn, tag, repository_id=repository_id, asker=asker_of(name, actor), by=by)
+                if repository_id is not None
+                else (None, [])
             )
             if digest is None:
                 raise ManifestUnknown(name, tag)
             about = attached_to(tag)
             if about is not None and repository_id is not None:
                 await evidence.raise_for(conn, [about.to_bytes()], repository_id=repository_id)
+            require_free(name, ruled)
             if actor is not None:
                 event = Event(actor, Action.TAG_DELETE, target_of(name, tag), detail={"digest": str(digest)})
                 await record(conn, event)

@@ -10,6 +10,7 @@ from mediatypes.names import RepositoryName, Tag
 from registry.db.outbox import told
 from registry.db.pool import Connection
 from registry.db.rights import EPOCHS, JOINED_EPOCHS, Epochs
+from registry.db.tag_rules import RULED, Asker, Ruled, ruled, rules_of
 from registry.db.tags import noted
 from registry.db.verdicts import Answer, known
 
@@ -103,7 +104,11 @@ SELECT digest FROM manifests WHERE repository_id = $1 AND digest = ANY($2::bytea
 """
 _LOCK: Final = "SELECT 1 FROM manifests WHERE repository_id = $1 AND digest = $2 FOR UPDATE"
 # In the order in which a push takes them: the cascade of the deletion alone has none.
-_LOCK_TAGS: Final = "SELECT name FROM tags WHERE repository_id = $1 AND digest = $2 ORDER BY name FOR UPDATE"
+_LOCK_TAGS: Final = f"""
+SELECT t.name, {RULED}
+FROM (SELECT name FROM tags WHERE repository_id = $1 AND digest = $2 ORDER BY name FOR UPDATE) t
+LEFT JOIN LATERAL {rules_of("t.name", "$3", "$4::text", "$5::bigint")} ON true
+"""
 _DELETE: Final = f"""
 WITH named AS (SELECT name, digest FROM tags WHERE repository_id = $1 AND digest = $2),
 noted AS ({noted("SELECT name, digest AS before, NULL::bytea AS after FROM named", "$3")}),
@@ -190,11 +195,17 @@ async def held(conn: Connection, digests: Sequence[Digest], *, repository_id: in
     return {Digest.from_bytes(row["digest"]) for row in rows}
 
 
-async def lock(conn: Connection, digest: Digest, *, repository_id: int) -> list[Tag] | None:
-    """Lock a manifest and its tags before deleting them, and return the tags; None where there is no such manifest."""
+async def lock(
+    conn: Connection, digest: Digest, *, repository_id: int, asker: Asker
+) -> tuple[list[Tag], list[Ruled]] | None:
+    """Lock a manifest and its tags before deleting them; return the tags, and which rules they fall under.
+
+    None where there is no such manifest.
+    """
     if await conn.fetchval(_LOCK, repository_id, digest.to_bytes()) is None:
         return None
-    return [row["name"] for row in await conn.fetch(_LOCK_TAGS, repository_id, digest.to_bytes())]
+    rows = await conn.fetch(_LOCK_TAGS, repository_id, digest.to_bytes(), *asker)
+    return sorted({row["name"] for row in rows}), ruled(rows, is_new=False)
 
 
 async def delete(conn: Connection, digest: Digest, *, repository_id: int, by: str | None = None) -> None:

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from mediatypes.digest import Digest
 from mediatypes.names import Tag
 from registry.db.pool import Connection
+from registry.db.tag_rules import RULED, Asker, Ruled, ruled, rules_of
 
 
 class TagRow(NamedTuple):
@@ -42,14 +43,17 @@ def noted(moves: str, by: str) -> str:
     """
 
 
-# A tag that names another manifest is locked, stays as it is, and is not among the answers; `xmax` is 0 of a new row.
+# A tag that names another manifest is locked and stays as it is; `xmax` is 0 of a new row. Rules are of what changes.
 _POINT: Final = f"""
 WITH pointed AS (
     INSERT INTO tags (repository_id, name, digest) SELECT $1, name, $3 FROM unnest($2::text[]) AS name
     ON CONFLICT (repository_id, name) DO UPDATE SET updated_at = now() WHERE tags.digest = EXCLUDED.digest
     RETURNING name, xmax = 0 AS is_new
 ), noted AS ({noted("SELECT name, NULL::bytea AS before, $3 AS after FROM pointed WHERE is_new", "$4")})
-SELECT name FROM pointed
+SELECT w.name, p.name IS NULL AS is_other, coalesce(p.is_new, false) AS is_new, {RULED}
+FROM unnest($2::text[]) AS w(name) LEFT JOIN pointed p ON p.name = w.name
+LEFT JOIN LATERAL {rules_of("w.name", "$5", "$6::text", "$7::bigint")} ON p.name IS NULL OR p.is_new
+ORDER BY w.name
 """
 # Of locked rows: what they were is what they have been until now.
 _MOVE: Final = f"""
@@ -63,7 +67,8 @@ SELECT name, digest FROM moved
 _DELETE: Final = f"""
 WITH deleted AS (DELETE FROM tags WHERE repository_id = $1 AND name = $2 RETURNING name, digest),
 noted AS ({noted("SELECT name, digest AS before, NULL::bytea AS after FROM deleted", "$3")})
-SELECT digest FROM deleted
+SELECT name, digest, {RULED}
+FROM deleted LEFT JOIN LATERAL {rules_of("name", "$4", "$5::text", "$6::bigint")} ON true
 """
 _PAGE: Final = "SELECT name FROM tags WHERE repository_id = $1 AND name > $2 ORDER BY name LIMIT $3"
 
@@ -85,14 +90,21 @@ WHERE repository_id = $1 AND tag = $2 AND id < $3 ORDER BY id DESC LIMIT $4
 
 
 async def point(
-    conn: Connection, names: Sequence[Tag], *, repository_id: int, digest: Digest, by: str | None = None
-) -> list[Tag]:
+    conn: Connection,
+    names: Sequence[Tag],
+    *,
+    repository_id: int,
+    digest: Digest,
+    asker: Asker,
+    by: str | None = None,
+) -> tuple[list[Tag], list[Ruled]]:
     """Let those of `names` that name nothing yet name the manifest `digest`, which must be there; `by` whom is kept.
 
-    Return those that name another one; they stay, and are locked until the transaction ends.
+    Return those that name another one; they stay, and are locked until the transaction ends. Return, too, which rules those of
+    them and those that are new fall under.
     """
-    rows = await conn.fetch(_POINT, repository_id, sorted(set(names)), digest.to_bytes(), by)
-    return sorted(set(names) - {row["name"] for row in rows})
+    rows = await conn.fetch(_POINT, repository_id, sorted(set(names)), digest.to_bytes(), by, *asker)
+    return sorted({row["name"] for row in rows if row["is_other"]}), ruled(rows)
 
 
 async def move(
@@ -106,10 +118,15 @@ async def move(
     return sorted((row["name"], Digest.from_bytes(row["digest"])) for row in rows)
 
 
-async def delete(conn: Connection, name: Tag, *, repository_id: int, by: str | None = None) -> Digest | None:
-    """Delete a tag and return what it named, None where there is none; the history keeps `by` whom."""
-    packed: bytes | None = await conn.fetchval(_DELETE, repository_id, name, by)
-    return None if packed is None else Digest.from_bytes(packed)
+async def delete(
+    conn: Connection, name: Tag, *, repository_id: int, asker: Asker, by: str | None = None
+) -> tuple[Digest | None, list[Ruled]]:
+    """Delete a tag; return what it named, None where there is none, and which rules it fell under.
+
+    The history keeps `by` whom.
+    """
+    rows = await conn.fetch(_DELETE, repository_id, name, by, *asker)
+    return (Digest.from_bytes(rows[0]["digest"]) if rows else None), ruled(rows, is_new=False)
 
 
 async def page(conn: Connection, *, repository_id: int, after: str, limit: int) -> list[str]:

@@ -30,6 +30,8 @@ DECIDED: Final = (
     errors.TagMoveDenied,
     errors.NotAdmitted,
     errors.NotAdmittedYet,
+    errors.TagImmutable,
+    errors.TagProtected,
     errors.StillReferenced,
     errors.DeletionDisabled,
     errors.OrganisationUnknown,

@@ -19,6 +19,7 @@ from registry.db.manifests import ManifestQuestion, NewManifest
 from registry.db.migrate import DataAtStake, SchemaState, SchemaUnusable
 from registry.db.pool import Connection, Database
 from registry.db.schema import SCHEMA_VERSION, problem
+from registry.db.tag_rules import Asker
 from tests.db.statements import statements
 
 REVISIONS = [script.revision for script in ScriptDirectory(str(migrate._REVISIONS)).walk_revisions()][::-1]
@@ -109,7 +110,8 @@ async def push(db: Database, text: bytes, tag: str) -> None:
     async def work(conn: Connection) -> None:
         repository = await repositories.find_or_create(conn, NAME)
         await manifests.put(conn, pushed, repository_id=repository)
-        await tags.point(conn, [Tag(tag)], repository_id=repository, digest=pushed.digest)
+        asker = Asker("team", NAME, None)
+        await tags.point(conn, [Tag(tag)], repository_id=repository, digest=pushed.digest, asker=asker)
 
     await db.transaction("push", work)
 

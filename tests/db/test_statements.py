@@ -101,6 +101,19 @@ INSERT INTO trust_root_versions (trust_root_id, version, content, created_by)
 UPDATE organisations SET policy_epoch = 5 WHERE name <> 'team';
 INSERT INTO verdicts (repository_id, digest, epoch, evidence, outcome)
     SELECT repository_id, digest, 5, evidence, 'admitted' FROM manifests WHERE size > 0;
+INSERT INTO tag_rules (organisation_id, target, is_prefix, pattern, kind, created_by)
+    SELECT n, o.name || '/model1', true, 'v1*', kind, 'somebody' FROM numbers
+    JOIN organisations o ON o.id = n, unnest(ARRAY['immutable', 'protected']) AS kind WHERE n <= {size} / 10;
+INSERT INTO tag_rule_movers (rule_id, principal_id) SELECT n, n FROM numbers WHERE n <= {size} / 10;
+INSERT INTO tag_rule_movers (rule_id, team_id) SELECT n, n FROM numbers WHERE n <= {size} / 10;
+INSERT INTO stages
+    (organisation_id, target, is_prefix, position, name, tag, may_skip, is_restricted, created_by)
+    SELECT n, o.name || '/model1', true, 0, 'prod', 'prod', false, true, 'somebody'
+    FROM numbers JOIN organisations o ON o.id = n WHERE n <= {size} / 10;
+INSERT INTO stage_promoters (stage_id, team_id) SELECT n, n FROM numbers WHERE n <= {size} / 10;
+INSERT INTO promotions
+    (repository_id, stage, place_id, tag, kind, digest, before, parent, reason, is_forced, promoted_by)
+    SELECT 1, 'prod', 1, 'prod', 'promotion', digest, NULL, NULL, '', false, 'somebody' FROM numbers WHERE n <= {size};
 INSERT INTO used_tokens (token_hash, as_password, expires_at)
     SELECT digest, true, now() + make_interval(secs => n - 500) FROM numbers;
 """
@@ -180,7 +193,7 @@ HOT: dict[str, tuple[Any, ...]] = {
     "manifests._PUT_UNTOLD": (REPOSITORY, packed(0), "type", "artifact", packed(20), b"{}", 2, b"{}"),
     "manifests._REFER": (DIGESTS, REPOSITORY, packed(1)),
     "manifests._LOCK": (REPOSITORY, packed(1)),
-    "manifests._LOCK_TAGS": (REPOSITORY, packed(1)),
+    "manifests._LOCK_TAGS": (REPOSITORY, packed(1), "team", ONE, 7),
     "manifests._DELETE": (REPOSITORY, packed(1), "alice"),
     "manifests._USERS": (REPOSITORY, packed(20), 10),
     "manifests._REFERRERS": (REPOSITORY, packed(20), b"", 500, 3 << 20),
@@ -227,11 +240,19 @@ HOT: dict[str, tuple[Any, ...]] = {
     "service_keys._FIND": ("key7",),
     "service_keys._USE": ("key7", "new", 1_900_000_000, 300.0),
     "service_keys._FORGET": (100,),
+    "stages._COVERING": ("team", ONE, 7),
+    "promotions._STATE": (REPOSITORY, "prod", REPOSITORY, "prod"),
+    "promotions._ADD": (
+        REPOSITORY, "prod", REPOSITORY, "prod", "promotion", packed(1), None, None, None, "", False, "alice",
+    ),
+    "promotions._WAS_PROMOTED": (REPOSITORY, packed(1), "prod"),
+    "promotions._PAGE": (None, None, None, REPOSITORY, 1 << 60, None, 100),
+    "promotions._PAGE of a stage": (7, None, None, REPOSITORY, 1 << 60, "prod", 100),
     "tags._PAGE": (REPOSITORY, "v2", 101),
     "tags._PAGE from the start": (REPOSITORY, "", 101),
-    "tags._POINT": (REPOSITORY, ["v1", "new"], packed(1), "alice"),
+    "tags._POINT": (REPOSITORY, ["v1", "new"], packed(1), "alice", "team", ONE, 7),
     "tags._MOVE": (REPOSITORY, ["v2"], packed(1), "alice"),
-    "tags._DELETE": (REPOSITORY, "v2", "alice"),
+    "tags._DELETE": (REPOSITORY, "v2", "alice", "team", ONE, 7),
     "uploads._CREATE": (ONE, NO_ID, "upload", "sha256", 1),
     "uploads._TAKE": (ONE, NO_ID, 0),
     "uploads._SAVE": (
@@ -361,6 +382,11 @@ GROWING = {
     "trust_roots",
     "trust_root_versions",
     "verdicts",
+    "tag_rules",
+    "tag_rule_movers",
+    "stages",
+    "stage_promoters",
+    "promotions",
 }
 
 
@@ -406,6 +432,27 @@ def test_every_statement_that_a_request_runs_is_among_the_hot_ones() -> None:
     by_name = {name.partition(" ")[0] for name in HOT}
     assert set(statements()) - by_name == {
         "repositories._CREATE",  # once for each repository
+        "copies._CLOSURE",  # reads all that goes with an artifact into another repository
+        "copies._LINK_BLOBS",
+        "copies._OUTDATED",
+        "promotions._LOCK",  # by primary keys, as the next two
+        "promotions._NAMED",
+        "promotions._LOCK_NAMED",
+        "promotions._WAS_NAMED",  # looks at all that a stage's tag has named
+        "promotions._ANCESTOR",  # go as many steps as were asked for
+        "promotions._DESCENDANT",
+        "stages._REMOVE",  # an administrator's, as the others of stages and rules of tags
+        "stages._ADD",
+        "stages._ADD_PROMOTERS",
+        "stages._COUNT",
+        "stages._LISTED",
+        "stages._ABOVE",
+        "tag_rules._SET",
+        "tag_rules._FORGET_MOVERS",
+        "tag_rules._ADD_MOVERS",
+        "tag_rules._REMOVE",
+        "tag_rules._COUNT",
+        "tag_rules._LISTED",
         "repositories._MATCHING",  # an administrator's
         "repositories._SUMMARIES",  # count what is in repositories, which takes the longer the more that is
         "repositories._SUMMARY",

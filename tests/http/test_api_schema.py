@@ -100,6 +100,8 @@ def test_what_is_told_of_what_is_there_is_as_the_document_has_it(opened: Registr
     asked = 0
     for result in schemathesis.openapi.from_dict(api.get("/openapi.json")).get_all_operations():
         operation = result.ok()
+        if operation.method.upper() != "GET":
+            continue  # stages are promoted into in test_admin_both_ways
         case = operation.Case(
             path_parameters={one.name: path[one.name] for one in operation.path_parameters},
             query={one.name: query[one.name] for one in operation.query if one.is_required},
@@ -108,7 +110,7 @@ def test_what_is_told_of_what_is_there_is_as_the_document_has_it(opened: Registr
         assert answer.status_code == 200, operation.label
         case.validate_response(answer)
         asked += 1
-    assert asked == len(READER_ROUTES)
+    assert asked == sum(route.method == "GET" for route in READER_ROUTES)
 
 
 @pytest.mark.parametrize("user", ["root", "mallory"])

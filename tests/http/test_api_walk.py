@@ -72,6 +72,10 @@ BODIES: dict[str, Any] = {
     "policies_put": {"target": "acme", "content": "version: 1"},
     "policies_tried": {"target": "acme", "content": "version: 1"},
     "policies_put_root": {"organisation": "acme", "name": "eves", "content": "{}"},
+    "tag_rules_put": {"target": "acme", "pattern": "*", "kind": "immutable"},
+    "stages_put": {"target": "acme", "stages": [{"name": "dev"}]},
+    "promotions_promote": {"stage": "dev", "reference": "v1"},
+    "promotions_roll": {"stage": "dev"},
     "audit_verify": {},
     "audit_prune": {"older_than": 0},
 }
@@ -84,6 +88,10 @@ QUERIES: dict[str, dict[str, str]] = {
     "policies_show": {"target": "acme", "name": "signed"},
     "policies_history": {"target": "acme", "name": "signed"},
     "policies_remove": {"target": "acme", "name": "signed"},
+    "tag_rules_listed": {"target": "acme"},
+    "tag_rules_remove": {"target": "acme", "pattern": "*", "kind": "immutable"},
+    "stages_listed": {"target": "acme"},
+    "stages_remove": {"target": "acme"},
     "artifact_comparison": {"other": "v2"},
     "contents_file": {"path": "model.safetensors"},
     "contents_tensor": {"path": "model.safetensors", "name": "embed"},
@@ -152,6 +160,8 @@ def state(governed: Governed) -> dict[str, Any]:
             "/admin/organisations/acme/schema-bindings",
             "/admin/organisations/acme/policies",
             "/admin/organisations/acme/trust-roots",
+            "/admin/tag-rules?target=acme",
+            "/admin/stages?target=acme",
         )
     }
     for key in lists["/admin/robots/acme+ci/keys"] + lists["/admin/users/alice/keys"]:
@@ -201,7 +211,7 @@ def test_who_has_no_rights_there_gets_nothing_and_changes_nothing(governed: Gove
             assert "acme" not in answer.text, name
         elif name == BUILT_IN:
             problem(answer, 404, "DENIED")
-        elif name.startswith(("repositories_", "artifact_", "contents_", "admission_")):
+        elif name.startswith(("repositories_", "artifact_", "contents_", "admission_", "promotions_")):
             assert answer.status_code == 404, f"{name}: {answer.status_code} {answer.text}"
             assert answer.json()["code"] in ("NAME_UNKNOWN", "MANIFEST_UNKNOWN"), name
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from registry.http.api import admission, artifact, artifacts, contents, jobs, repositories, violations
+from registry.http.api import admission, artifact, artifacts, contents, jobs, promotions, repositories, violations
 from registry.http.api.route import Route
 
 READER_ROUTES: Final[tuple[Route, ...]] = (
@@ -12,6 +12,7 @@ READER_ROUTES: Final[tuple[Route, ...]] = (
     *artifacts.ROUTES,
     *artifact.ROUTES,
     *contents.ROUTES,
+    *promotions.ROUTES,
     *jobs.ROUTES,
     *violations.ROUTES,
     *admission.ROUTES,

@@ -12,9 +12,11 @@ from registry.core.files import Files
 from registry.core.graph import Graphs
 from registry.core.history import History
 from registry.core.jobs import Jobs
+from registry.core.promotions import Promotions
 from registry.core.repositories import Repositories
 from registry.core.search import Search
 from registry.core.services import Services
+from registry.core.stage_history import StageHistory
 from registry.core.tensors import Tensors
 from registry.core.violations import Violations
 from registry.http.redirects import Redirects
@@ -31,8 +33,10 @@ class ReaderServices:
     graphs: Graphs
     history: History
     jobs: Jobs
+    promotions: Promotions
     repositories: Repositories
     search: Search
+    stage_history: StageHistory
     tensors: Tensors
     violations: Violations
     redirects: Redirects | None

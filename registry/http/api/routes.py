@@ -17,6 +17,8 @@ from registry.http.api import (
     schemas,
     service_accounts,
     signing_keys,
+    stages,
+    tag_rules,
     teams,
     users,
 )
@@ -40,6 +42,8 @@ ROUTES: Final[tuple[Route, ...]] = (
             signing_keys,
             schemas,
             policies,
+            tag_rules,
+            stages,
             audit,
         )
         for route in module.ROUTES

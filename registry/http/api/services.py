@@ -24,6 +24,8 @@ from registry.core.policies import Policies
 from registry.core.roles import Roles
 from registry.core.schemas import Schemas
 from registry.core.service_keys import ServiceKeys
+from registry.core.stages import Stages
+from registry.core.tag_rules import TagRules
 from registry.core.teams import Teams
 from registry.core.trials import Trials
 from registry.core.trust_roots import TrustRoots
@@ -50,6 +52,8 @@ class AdminServices(ReaderServices):
     secret_key: SecretKey
     service_keys: ServiceKeys
     sessions: Sessions
+    stages: Stages
+    tag_rules: TagRules
     teams: Teams
     throttle: LoginThrottle
     trials: Trials
