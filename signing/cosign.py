@@ -19,10 +19,11 @@ from signing.documents import Members, from_base64, read, unreadable
 from signing.entries import Entry
 from signing.evidence import Attached, Evidence
 from signing.manifests import Layer, layers, must_be_attached
-from signing.signers import Material, signer_of
+from signing.signers import signer_of
 from signing.statements import Envelope, Said
 from signing.steps import Refused, Step
 from signing.verified import SIGNED, Form, Rejected, Statement, Verified
+from signing.witnesses import Material
 
 SIMPLE_SIGNING: Final = "application/vnd.dev.cosign.simplesigning.v1+json"
 ENVELOPE: Final = "application/vnd.dsse.envelope.v1+json"

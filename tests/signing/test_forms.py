@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from signing.authorities import ChainAuthority, Identity
 from signing.verified import SIGNED, Form
 from tests.signing import attachments as made
-from tests.signing.services import NOW, OTHER_NAME, Authority, b64, new_key, sign, spki, utf8
+from tests.signing.services import CODE_SIGNING, NOW, OTHER_NAME, Authority, b64, certified, new_key, sign, spki, utf8
 from tests.signing.world import ISSUER, WHO, World, accepted, judged, signature_of
 
 PREDICATE = "https://example.com/tests/v1"
@@ -121,6 +121,19 @@ def test_a_key_that_needs_no_log_does_without_knowing_it(world: World) -> None:
         world.sigstore.log.entry(made.dsse(world.key, document["dsseEnvelope"]))
     ]
     assert not accepted(made.evidence(made.attach(document)), world.keys()).is_logged
+
+
+def test_a_log_that_was_not_trusted_then_does_not_count(world: World) -> None:
+    document = made.bundle(world.key)
+    body = made.dsse_2(world.key, document["dsseEnvelope"])
+    document["verificationMaterial"] |= {
+        "tlogEntries": [world.sigstore.second_log.entry(body)],
+        "timestampVerificationData": made.stamped(world.sigstore.timestamps.stamp(signature_of(document))),
+    }
+    attached = made.attach(document)
+    assert accepted(made.evidence(attached), world.keys(root=world.root())).is_logged
+    retired = world.root(logs=[world.sigstore.second_log.described(end=NOW - timedelta(days=1))])
+    assert not accepted(made.evidence(attached), world.keys(root=retired)).is_logged
 
 
 # By identities
@@ -329,8 +342,6 @@ def test_a_subject_is_asked_for_by_its_attributes(world: World) -> None:
 
 
 def made_for(world: World, name: str, key: Any) -> x509.Certificate:
-    from tests.signing.services import CODE_SIGNING, certified
-
     authority = world.sigstore.authority
     return certified(name, key, authority.name, authority.key, usages=[CODE_SIGNING])
 
