@@ -22,11 +22,12 @@ from signing.documents import Members, read, unreadable
 from signing.entries import MOST_ENTRIES, Entry
 from signing.evidence import Attached, Evidence
 from signing.manifests import Layer, layers, must_be_attached
-from signing.signers import Material, signer_of
+from signing.signers import signer_of
 from signing.statements import Envelope, Said
 from signing.steps import Refused, Step
 from signing.timestamps import MOST_TIMESTAMPS
 from signing.verified import SIGNED, Form, Rejected, Statement, Verified
+from signing.witnesses import Material
 
 MEDIA_TYPES: Final = {
     "application/vnd.dev.sigstore.bundle+json;version=0.1": 1,

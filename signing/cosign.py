@@ -19,14 +19,15 @@ from signing.documents import Members, from_base64, read, unreadable
 from signing.entries import Entry
 from signing.evidence import Attached, Evidence
 from signing.manifests import Layer, layers, must_be_attached
-from signing.signers import Material, signer_of
+from signing.signers import signer_of
 from signing.statements import Envelope, Said
 from signing.steps import Refused, Step
 from signing.verified import SIGNED, Form, Rejected, Statement, Verified
+from signing.witnesses import Material
 
 SIMPLE_SIGNING: Final = "application/vnd.dev.cosign.simplesigning.v1+json"
 ENVELOPE: Final = "application/vnd.dsse.envelope.v1+json"
-PAYLOAD_TYPES: Final = ("cosign container image signature", "https://sigstore.dev/cosign/sign/v1")
+PAYLOAD_TYPE: Final = "cosign container image signature"
 SIGNATURE: Final = "dev.cosignproject.cosign/signature"
 CERTIFICATE: Final = "dev.sigstore.cosign/certificate"
 CHAIN: Final = "dev.sigstore.cosign/chain"
@@ -56,7 +57,7 @@ class SimpleSigning:
         must_be_attached(self.layer.attached, evidence)
         if self.signed_digest != evidence.digest:
             raise Refused(Step.SUBJECT, f"it signs {self.signed_digest[:160]}, not {evidence.digest}")
-        if self.payload_type not in PAYLOAD_TYPES:
+        if self.payload_type != PAYLOAD_TYPE:
             raise Refused(Step.STATEMENT, f"its payload is a {self.payload_type[:120]!r}, and no signature of an image")
         return signer.verified(authority, self.form, self.where, Statement(SIGNED))
 

@@ -13,36 +13,13 @@ from signing import certificates, identities
 from signing.authorities import Authority, ChainAuthority, KeyAuthority, KeylessAuthority
 from signing.certificate_logs import must_be_logged
 from signing.certificates import InvalidCertificate, Untrusted
-from signing.entries import Claim, Entry, must_be_of
 from signing.keys import InvalidKey, PublicKey
-from signing.log import Logged, verify_entry
 from signing.roots import CertificateAuthority, Period, TrustRoot
 from signing.steps import Refused, Step
-from signing.timestamps import verify_timestamp
 from signing.verified import Form, Statement, Verified
+from signing.witnesses import Asked, Material, seen_of
 
 NO_ROOT: Final = TrustRoot(b"")
-
-
-@dataclass(frozen=True, slots=True)
-class Material:
-    """A signature and what stands beside it."""
-
-    signed: bytes
-    """The very bytes that the signature is over."""
-    signature: bytes
-    certificate: Certificate | None = None
-    intermediates: tuple[Certificate, ...] = ()
-    """Certificates of authorities that came with it."""
-    hint: str | None = None
-    """Which key may have signed. It selects among the trusted ones, and proves nothing."""
-    entries: tuple[Entry, ...] = ()
-    timestamps: tuple[bytes, ...] = ()
-    """Of the signature's bytes, by RFC 3161 (TimeStampResp)."""
-    payload: bytes | None = None
-    """Of a DSSE envelope what is in it."""
-    envelope: bytes | None = None
-    """And its own bytes, where they are known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +86,7 @@ def _by_key(material: Material, authority: KeyAuthority) -> Signer:
             Step.SIGNER, f"no key of {authority.name} has signed these bytes: another has, or they were altered"
         )
     # Whether it is a signature comes after time and log (step 5), and is known here already.
-    seen = _witnesses(material, key or candidates[0], None, authority.root or NO_ROOT, asked=_Asked.of(authority))
+    seen = seen_of(material, key or candidates[0], None, authority.root or NO_ROOT, asked=Asked.of(authority))
     if key is None:
         raise Refused(Step.SIGNATURE, "the signature is not one of these bytes by the key it names: they were altered")
     return Signer(key, None, seen.first, seen.is_logged)
@@ -134,7 +111,7 @@ def _by_identity(material: Material, certificate: Certificate, authority: Keyles
     key = _key(certificate)
     root = authority.root
     issued = _issued(certificate, material, root)
-    seen = _witnesses(material, key, certificate, root, asked=_Asked.of(authority))
+    seen = seen_of(material, key, certificate, root, asked=Asked.of(authority))
     if not seen.times:
         raise Refused(
             Step.TIME, "no trusted party witnesses when it was signed: neither a log's promise nor a timestamp"
@@ -188,9 +165,12 @@ def _by_chain(material: Material, certificate: Certificate, authority: ChainAuth
     key = _key(certificate)
     roots = read_certificates(authority.certificates, authority.name)
     root = with_timestamps(authority)
-    _chain_to(certificate, material, roots, certificate.not_valid_before_utc)
-    seen = _witnesses(material, key, certificate, root, asked=_Asked.of(authority))
-    for at in seen.times or [now]:
+    # Witnesses of one's own authority need not hold, so that none of them refuses before the chain is looked at.
+    seen = seen_of(material, key, certificate, root, asked=Asked.of(authority))
+    moments = seen.times or (now,)
+    within = min(max(moments[0], certificate.not_valid_before_utc), certificate.not_valid_after_utc)
+    _chain_to(certificate, material, roots, within)
+    for at in moments:
         _must_be_valid(certificate, at, is_witnessed=bool(seen.times))
         try:
             _chain_to(certificate, material, roots, at)
@@ -256,82 +236,3 @@ def _must_be_signature(material: Material, key: PublicKey) -> None:
         raise Refused(
             Step.SIGNATURE, "the signature is not one of these bytes by its certificate's key: they were altered"
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """Which witnesses are asked for, and whether all that come with a signature have to hold where they can be verified."""
-
-    log: bool = False
-    timestamp: bool = False
-    all: bool = False
-
-    @classmethod
-    def of(cls, authority: Authority) -> _Asked:
-        if isinstance(authority, KeyAuthority):
-            return cls(authority.needs_log, authority.needs_timestamp)
-        return cls(authority.needs_log, all=True) if isinstance(authority, KeylessAuthority) else cls()
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """What trusted parties have seen of a signature."""
-
-    times: tuple[datetime, ...]
-    is_logged: bool
-
-    @property
-    def first(self) -> datetime | None:
-        return min(self.times, default=None)
-
-
-def _witnesses(
-    material: Material, key: PublicKey, certificate: Certificate | None, root: TrustRoot, *, asked: _Asked
-) -> _Seen:
-    stamped = _timestamps(material, root, asked)
-    logged = _entries(material, key, certificate, root, asked)
-    promised = [entry.at for entry in logged if entry.at is not None]
-    times = (*stamped, *promised)
-    for entry in logged:
-        # A proof alone says nothing of when: the log has to be trusted when others have seen the signature.
-        if entry.at is None and not all(entry.log.period.covers(at) for at in times):
-            raise Refused(Step.LOG, "the log's key was not trusted when the signature was seen")
-    return _Seen(times, bool(logged))
-
-
-def _timestamps(material: Material, root: TrustRoot, asked: _Asked) -> list[datetime]:
-    found = []
-    for response in material.timestamps:
-        try:
-            found.append(verify_timestamp(response, material.signature, root.timestamp_authorities))
-        except Refused:
-            if asked.timestamp or (asked.all and root.timestamp_authorities):
-                raise
-    if asked.timestamp and not found:
-        raise Refused(Step.TIME, "it has no timestamp, and one is asked for")
-    return found
-
-
-def _entries(
-    material: Material, key: PublicKey, certificate: Certificate | None, root: TrustRoot, asked: _Asked
-) -> list[Logged]:
-    claim = Claim(
-        material.signed,
-        material.signature,
-        key,
-        None if certificate is None else certificates.to_der(certificate),
-        material.payload,
-        material.envelope,
-    )
-    found = []
-    for entry in material.entries:
-        try:
-            logged = verify_entry(entry, root.logs)
-            must_be_of(entry, claim)
-            found.append(logged)
-        except Refused as error:
-            if asked.log or (asked.all and root.logs):
-                raise Refused(Step.LOG, error.reason) from None
-    if asked.log and not found:
-        raise Refused(Step.LOG, "no entry of a transparency log comes with it, and one is asked for")
-    return found

@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from signing.authorities import Authority, ChainAuthority, KeyAuthority
+from signing.authorities import Authority, ChainAuthority, Identity, KeyAuthority
 from signing.evidence import Attached, Evidence
 from signing.making import bundles
 from signing.making import model_signing as making
@@ -25,6 +25,8 @@ from signing.verification import judge
 from signing.verified import SIGNED, Form, Rejected, Verified
 from tests.signing.chains import NOW, SIGNER, Held, chain
 from tests.signing.notation_envelopes import gathered
+from tests.signing.services import NOW as WORLD_NOW
+from tests.signing.world import WHO, World
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -140,6 +142,19 @@ def test_what_is_signed_here_with_certificates_verifies_by_the_library(tmp_path:
     root.write_bytes(own.root.pem)
     verifier = model_signing.verifying.Config().use_certificate_verifier(certificate_chain=[root])
     verifier.verify(on_disk(tmp_path), signature)
+
+
+def test_a_keyless_signature_verifies() -> None:
+    world = World()
+    content = artifact()
+    document = world.keyless_bundle(making.files_statement("model", digests()))
+    attached = attach(json.dumps(document).encode(), content)
+    found = judge(evidence(content, attached), world.keyless(), now=WORLD_NOW)
+    assert found.rejected == ()
+    [verified] = found.verified
+    assert (verified.form, verified.identity, verified.is_logged) == (Form.MODEL_SIGNING, WHO, True)
+    other = judge(evidence(content, attached), world.keyless(Identity(identity="other@example.com")), now=WORLD_NOW)
+    assert [each.step for each in other.rejected] == [Step.IDENTITY]
 
 
 def test_a_signature_that_lies_among_the_files_verifies(tmp_path: Path) -> None:

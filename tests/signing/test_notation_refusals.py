@@ -291,7 +291,7 @@ SIGNER_CASES: dict[str, tuple[Case, str]] = {
     "authority-is-none": (lambda: by(middle(ca=False)), "is no authority's"),
     "path-too-long": (
         lambda: by(chain(root=replace(AUTHORITY, subject=chains.name("Root"), key=chains.new_key(), path_length=0))),
-        "path length",
+        "allows 0 authorities below it",
     ),
     "signer-of-RSA-1024": (
         lambda: by(signer(key=chains.rsa_key(1024)), signature=b"1", protected={"alg": "PS256"}),
