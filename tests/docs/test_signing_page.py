@@ -30,5 +30,7 @@ def test_the_page_s_commands_say_what_it_shows(tmp_path: Path) -> None:
 
 def test_the_page_says_the_bounds_that_there_are() -> None:
     text = " ".join(PAGE.read_text().split())
-    bounds = f"{MOST_ATTACHED} manifests of an artifact, {MOST_BLOBS} layers of each, {LARGEST_BLOB >> 20} MiB of a layer"
+    bounds = (
+        f"{MOST_ATTACHED} manifests of an artifact, {MOST_BLOBS} layers of each, {LARGEST_BLOB >> 20} MiB of a layer"
+    )
     assert f"At most {bounds} and {LARGEST_EVIDENCE >> 20} MiB of all are read" in text
