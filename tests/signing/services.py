@@ -299,6 +299,8 @@ class TimestampAuthority(Authority):
         at: datetime = NOW + timedelta(seconds=5),
         algorithm: str = "sha256",
         nonce: int | None = None,
+        *,
+        has_chain: bool = False,
     ) -> bytes:
         """Return a response of RFC 3161 in DER."""
         imprint = {
@@ -310,6 +312,7 @@ class TimestampAuthority(Authority):
             | ({} if nonce is None else {"nonce": nonce})
         )
         certificate = asn1_x509.Certificate.load(self.signer.public_bytes(Encoding.DER))
+        others = [asn1_x509.Certificate.load(self.intermediate.public_bytes(Encoding.DER))] if has_chain else []
         attributes = cms.CMSAttributes(
             [
                 cms.CMSAttribute({"type": "content_type", "values": ["tst_info"]}),
@@ -334,7 +337,7 @@ class TimestampAuthority(Authority):
                 "version": "v3",
                 "digest_algorithms": [{"algorithm": "sha256"}],
                 "encap_content_info": {"content_type": "tst_info", "content": information},
-                "certificates": [certificate],
+                "certificates": [certificate, *others],
                 "signer_infos": [signer],
             }
         )

@@ -85,8 +85,11 @@ def test_a_passphrase_that_is_not_needed_is_not_used() -> None:
     assert read_signing_key(pem(key.private), b"secret").public_der == key.public_der
 
 
+SEALED = seal_signing_key(new_signing_key(), b"secret")
+
+
 def sealed(**changes: Any) -> bytes:
-    lines = seal_signing_key(new_signing_key(), b"secret").decode().splitlines()
+    lines = SEALED.decode().splitlines()
     document = json.loads(base64.b64decode("".join(lines[1:-1])))
     for path, value in changes.items():
         *steps, last = path.split("__")
