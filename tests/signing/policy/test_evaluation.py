@@ -237,6 +237,16 @@ def test_who_has_signed(by: Any, signatures: Any, wanted: Outcome) -> None:
     assert len(verdict.branch.branches) == len(by.get("atLeast", {}).get("of", ()) or next(iter(by.values())))
 
 
+def test_conditions_of_many_attestations_cost_together() -> None:
+    where = 'predicate.l.all(a, predicate.l.exists(b, b == a)) && predicate.result == "PASSED"'
+    require = {"attestation": {"type": PROVENANCE, "by": "ci", "where": where}}
+    large = [verified(PROVENANCE, predicate={"l": list(range(700)), "result": "FAILED"}) for _ in range(50)]
+    verdict = judged(require, signatures={"ci": [*large, PASSES]})
+    assert outcome(verdict.branch) is UNDECIDED
+    assert sum("it is false" in note for note in verdict.branch.notes) in range(1, 20)
+    assert "it would take too long" in verdict.branch.reason
+
+
 def test_until_when_it_holds() -> None:
     assert judged({"schemas": "conform"}, evidence(violations=())).valid_until is None
     aged = {"all": [{"age": {"most": "2d"}}, {"age": {"least": "1d"}}]}
