@@ -79,7 +79,7 @@ def test_the_version_is_that_of_the_package(ask: str) -> None:
 
 def test_help_names_every_command() -> None:
     text = printed("--help")
-    for command in ("serve", "migrate", "config", "version"):
+    for command in ("serve", "migrate", "config", "version", "verify", "sign", "attest", "policy"):
         assert re.search(rf"^\W*{command}\b", text, re.MULTILINE), text
     text = printed("migrate", "--help")
     for command in ("up", "down", "status", "postgres"):

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import pytest
 import yaml
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from blacklake.oci import connection as connections
 from tests.command import Done, blacklake, done
@@ -19,6 +20,9 @@ from tests.http.client import IMAGE, INDEX, Client, descriptor, digest_of, image
 from tests.http.server import Registry, serving
 from tests.oci.layouts import Laid
 from tests.oci.servers import Reply, scripted
+from tests.signing import attachments as made
+from tests.signing.services import b64, sign
+from tests.signing.world import WHO, World
 from tests.signing_keys import Pair, key_pair
 
 TYPE = "https://lake.example/evaluation/v1"
@@ -287,6 +291,34 @@ def test_a_swapped_artifact_is_refused(laid: Laid, keys: Pair) -> None:
     found = of(laid, keys, ":v1")
     assert found.code == 1
     assert digest_of(other) in found.out
+
+
+def test_an_authority_of_ones_own_needs_no_sigstore(tmp_path: Path) -> None:
+    world, content = World(), image_of(b"weights")
+    payload = made.simple_signing(digest_of(content))
+    signature = sign(world.key, payload)
+    annotations = made.signature_annotations(
+        signature,
+        certificate=world.certificate.public_bytes(Encoding.PEM).decode(),
+        chain=world.sigstore.authority.intermediate.public_bytes(Encoding.PEM).decode(),
+        timestamp=json.dumps({"SignedRFC3161Timestamp": b64(world.sigstore.timestamps.stamp(signature))}),
+    )
+    signed = made.tagged((payload, made.SIMPLE_SIGNING, annotations), content=content)
+    laid = Laid(tmp_path / "layout")
+    laid.manifest(content, "v1")
+    laid.manifest(signed.content, signed.origin)
+    laid.blob(payload)
+    own, root = tmp_path / "own.pem", tmp_path / "trusted_root.json"
+    own.write_bytes(world.sigstore.authority.root.public_bytes(Encoding.PEM))
+    root.write_bytes(world.sigstore.root())
+    words = ("verify", f"oci-layout:{laid.directory}:v1", "--certificate-chain", own, "--trusted-root", root)
+    found = blacklake(*words)
+    assert found.code == 0, found
+    assert blacklake(*words, "--certificate-identity", WHO).code == 0
+    assert blacklake(*words, "--certificate-identity", f"{WHO}.evil").code == 1
+    assert (
+        blacklake(*words[:-2]).code == 1
+    )  # the certificate has expired, and nobody who is trusted witnesses when it signed
 
 
 def test_a_shell_sees_the_exit_code_and_loads_no_server(ref: str, keys: Pair, tmp_path: Path) -> None:
