@@ -206,7 +206,7 @@ HOT: dict[str, tuple[Any, ...]] = {
     "verdicts._STANDING": (REPOSITORY, packed(2), 5),
     "verdicts._PUT": (REPOSITORY, packed(2), 5, 0, b"[]", None, "admitted", [], [], [], None),
     "verdicts._CONTAINING": (REPOSITORY, packed(21), ["type"], 3, 20),
-    "verdicts._USING": (REPOSITORY, packed(20), 5, 50),
+    "verdicts._USING": (REPOSITORY, packed(20), 5, 50, 500),
     "verdicts._HOLD": (REPOSITORY, DIGESTS[:2]),
     "rights._DECIDE": ([1] * 64, ["team"] * 64, NAMES[:64]),
     "rights._DECIDE of many": ([*range(1, 65)], ["team"] * 64, NAMES[:64]),
