@@ -196,7 +196,7 @@ HOT: dict[str, tuple[Any, ...]] = {
     "repositories._ID_AND_EPOCH": (ONE, "team"),
     "evidence._RAISE": (REPOSITORY, [packed(1)]),
     "evidence._ARTIFACT": (REPOSITORY, packed(1)),
-    "evidence._ATTACHED": (REPOSITORY, POPULAR, ["v1", "v2"], ["rare"], 200, 1 << 20),
+    "evidence._ATTACHED": (REPOSITORY, POPULAR, ["v1", "v2"], ["rare"], 20, 1 << 20),
     "evidence._PLACES": (REPOSITORY, DIGESTS),
     "evidence._VIOLATIONS": (REPOSITORY, packed(2), 200),
     "policies._STANDING": ("org5",),
