@@ -34,6 +34,7 @@ from signing.policy.verdict import Verdict
 _DEEPEST: Final = 3  # indexes in indexes, and what speaks of what speaks of something
 _MOST_INDEXES: Final = 20  # that contain an artifact, and are asked
 _MOST_USERS: Final = 50  # manifests that name a blob, and are asked
+_AMONG: Final = (500, 200_000)  # of so many; the second where nothing is found by the first, since it takes its time
 _REMEMBERED: Final = 65_536  # blobs
 _FAILED_SECONDS: Final = 10  # for which nobody has judged again what has just failed: it may take all the time there is
 _MOST_FAILED: Final = 4096
@@ -219,7 +220,29 @@ class Admission:
         place = await self._place(name)
         if place is None:
             return None
-        users = await self._db.read(
+        first: NotAdmitted | None = None
+        seen: set[bytes] = set()
+        async with _patience():
+            for among in _AMONG:
+                users = await self._users(place, blob, among)
+                for user in (one for one in users if one not in seen):
+                    decision = await self._decided(place, user)
+                    refusal = (
+                        decision.refusal(f"{name}@{blob}, of {decision.digest},") if decision is not None else None
+                    )
+                    if decision is not None and refusal is None:
+                        self._remember(name, blob, user)
+                        return None
+                    first = first or refusal
+                if len(users) < _MOST_USERS:
+                    break
+                seen.update(users)
+        return first or NotAdmitted(
+            f"{name}@{blob}", [], lines=["no manifest of the repository names it; who may push reads it"]
+        )
+
+    async def _users(self, place: _Place, blob: Digest, among: int) -> list[bytes]:
+        return await self._db.read(
             "find_users",
             lambda conn: verdicts.using(
                 conn,
@@ -227,19 +250,8 @@ class Admission:
                 repository_id=place.repository_id,
                 epoch=place.covering.epoch,
                 limit=_MOST_USERS,
+                among=among,
             ),
-        )
-        first: NotAdmitted | None = None
-        async with _patience():
-            for user in users:
-                decision = await self._decided(place, user)
-                refusal = decision.refusal(f"{name}@{blob}, of {decision.digest},") if decision is not None else first
-                if decision is not None and refusal is None:
-                    self._remember(name, blob, user)
-                    return None
-                first = first or refusal
-        return first or NotAdmitted(
-            f"{name}@{blob}", [], lines=["no manifest of the repository names it; who may push reads it"]
         )
 
     def _remember(self, name: RepositoryName, blob: Digest, user: bytes) -> None:

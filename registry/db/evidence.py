@@ -50,24 +50,23 @@ WHERE m.repository_id = $1 AND m.digest = $2
 # Those of known types first, so that nobody hides a signature behind others; each by its index, however many there are.
 _ATTACHED: Final = """
 WITH found AS (
-    SELECT name AS origin, digest, 0 AS rank FROM tags WHERE repository_id = $1 AND name = ANY($3::text[])
+    SELECT t.name AS origin, m.digest, m.media_type, m.size, m.content, 0 AS rank
+    FROM tags t, LATERAL (
+        SELECT digest, media_type, size, content FROM manifests WHERE repository_id = $1 AND digest = t.digest OFFSET 0) m
+    WHERE t.repository_id = $1 AND t.name = ANY($3::text[])
     UNION ALL
-    SELECT 'referrer', m.digest, 1 FROM unnest($4::text[]) AS known(type), LATERAL (
-        SELECT digest FROM manifests WHERE repository_id = $1 AND subject = $2 AND artifact_type = known.type
-        ORDER BY digest LIMIT $5) m
+    SELECT 'referrer', m.digest, m.media_type, m.size, m.content, 1 FROM unnest($4::text[]) AS known(type), LATERAL (
+        SELECT digest, media_type, size, content FROM manifests
+        WHERE repository_id = $1 AND subject = $2 AND artifact_type = known.type ORDER BY digest LIMIT $5) m
     UNION ALL
-    SELECT 'referrer', m.digest, 2 FROM (
-        SELECT digest, artifact_type FROM manifests WHERE repository_id = $1 AND subject = $2 ORDER BY digest LIMIT $5) m
+    SELECT 'referrer', m.digest, m.media_type, m.size, m.content, 2 FROM (
+        SELECT digest, media_type, size, content, artifact_type FROM manifests
+        WHERE repository_id = $1 AND subject = $2 ORDER BY digest LIMIT $5) m
     WHERE m.artifact_type IS NULL OR m.artifact_type <> ALL($4::text[])
 ), chosen AS (
-    SELECT f.origin, f.digest, f.rank, m.size FROM found f
-    JOIN manifests m ON m.repository_id = $1 AND m.digest = f.digest ORDER BY f.rank, f.digest LIMIT $5
-), counted AS (
-    SELECT *, sum(size) OVER (ORDER BY rank, digest, origin) AS total FROM chosen
+    SELECT *, sum(size) OVER (ORDER BY rank, digest, origin) AS total FROM found ORDER BY rank, digest, origin LIMIT $5
 )
-SELECT c.origin, c.digest, m.media_type, CASE WHEN c.total <= $6 THEN m.content END
-FROM counted c JOIN manifests m ON m.repository_id = $1 AND m.digest = c.digest
-ORDER BY c.rank, c.digest, c.origin
+SELECT origin, digest, media_type, CASE WHEN total <= $6 THEN content END FROM chosen ORDER BY rank, digest, origin
 """
 _PLACES: Final = """
 SELECT b.digest, b.storage_key, b.size FROM repository_blobs l JOIN blobs b ON b.digest = l.digest

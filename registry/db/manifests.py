@@ -86,15 +86,15 @@ _CONTENT: Final = "SELECT content FROM manifests WHERE repository_id = $1 AND di
 _RAISED: Final = """
 raised AS (UPDATE manifests SET evidence = nextval('evidence_epochs') WHERE repository_id = $1 AND digest = $5)
 """
-_STORE: Final = """
+_PUT_UNTOLD: Final = f"""
+WITH {_RAISED}
 INSERT INTO manifests (repository_id, digest, media_type, artifact_type, subject, referrer, size, content)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (repository_id, digest) DO UPDATE
     SET media_type = EXCLUDED.media_type, referrer = EXCLUDED.referrer, pushed_at = now(), evidence = EXCLUDED.evidence
 """
-_PUT_UNTOLD: Final = f"WITH {_RAISED} {_STORE}"
 # In one statement, since each would cost a push a round trip.
-_PUT: Final = f"WITH told AS ({told('$1', '$2')}), {_RAISED} {_STORE}"
+_PUT: Final = _PUT_UNTOLD.replace("WITH ", f"WITH told AS ({told('$1', '$2')}), ", 1)
 _REFER: Final = """
 INSERT INTO manifest_references (digest, repository_id, manifest)
 SELECT d, $2, $3 FROM unnest($1::bytea[]) AS d ON CONFLICT DO NOTHING

@@ -123,11 +123,13 @@ SELECT digest FROM (SELECT digest, min(depth) AS depth FROM above GROUP BY diges
 """
 # Those that are admitted already come first: mostly one of them is enough.
 _USING: Final = f"""
-SELECT u.manifest FROM manifest_references u
+SELECT u.manifest FROM (
+    SELECT repository_id, manifest FROM manifest_references
+    WHERE digest = $2 AND repository_id = $1 ORDER BY manifest LIMIT $5
+) u
 JOIN manifests m ON m.repository_id = u.repository_id AND m.digest = u.manifest
 LEFT JOIN verdicts v ON v.repository_id = m.repository_id AND v.digest = m.digest AND {_stands("$3::bigint", "m.evidence")}
     AND v.outcome IS NOT NULL
-WHERE u.digest = $2 AND u.repository_id = $1
 ORDER BY v.digest IS NULL, m.pushed_at DESC LIMIT $4
 """
 # Locked, so that what a tag's move stands on is true when that commits.
@@ -169,9 +171,11 @@ async def containing(
     return [row[0] for row in rows]
 
 
-async def using(conn: Connection, digest: bytes, *, repository_id: int, epoch: int, limit: int) -> list[bytes]:
-    """Return up to `limit` manifests that name a blob, those first that are known to be admitted."""
-    return [row[0] for row in await conn.fetch(_USING, repository_id, digest, epoch, limit)]
+async def using(
+    conn: Connection, digest: bytes, *, repository_id: int, epoch: int, limit: int, among: int
+) -> list[bytes]:
+    """Return up to `limit` manifests that name a blob, of the first `among`; those first that are known to be admitted."""
+    return [row[0] for row in await conn.fetch(_USING, repository_id, digest, epoch, limit, among)]
 
 
 async def hold(conn: Connection, digests: Sequence[bytes], *, repository_id: int) -> dict[bytes, int]:

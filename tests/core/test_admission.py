@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -28,6 +29,7 @@ from registry.sandbox import Refused
 from registry.storage.base import BlobStore
 from tests.core.admitting import (
     ACTOR,
+    KEY,
     OTHER_KEY,
     InProcess,
     attach,
@@ -559,3 +561,42 @@ async def test_the_gate_of_promotions_lets_pass_what_passes(
     await database.transaction("promote", promote)
     with pytest.raises(ManifestUnknown):
         await database.transaction("promote", lambda conn: gate.require(conn, NAME, Digest.of(b"none"), prod))
+
+
+# Whatever happens, and on whichever node
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_no_node_ever_serves_by_what_is_no_more(
+    services: Services, other_services: Services, policies: Policies, sandbox: InProcess, seed: int
+) -> None:
+    """Sign, withdraw, set and remove at random; both nodes say what a model of it says, at once."""
+    other_services.judge._sandbox = sandbox
+    chosen = random.Random(seed)
+    children = [await push_image(services, b"layer", note=str(number)) for number in range(2)]
+    artifacts = [*children, await push(services, index(children[0]))]
+    signatures: dict[Digest, list[tuple[Digest, object]]] = {one: [] for one in artifacts}
+    asked: object = None
+
+    def passes(artifact: Digest) -> bool:
+        alone = asked is None or any(key is asked for _, key in signatures[artifact])
+        return alone or (artifact == children[0] and passes(artifacts[2]))
+
+    for _ in range(25):
+        artifact = chosen.choice(artifacts)
+        match chosen.choice(["sign", "sign", "withdraw", "policy", "none"]):
+            case "sign":
+                key = chosen.choice([KEY, OTHER_KEY])
+                signatures[artifact].append((await sign(services, artifact, key), key))
+            case "withdraw" if signatures[artifact]:
+                gone, _ = signatures[artifact].pop()
+                await services.manifests.delete(NAME, gone)
+            case "policy":
+                asked = chosen.choice([KEY, OTHER_KEY])
+                await policies.put("team", signed_policy(key=asked), on="pull", actor=ACTOR)
+            case "none" if asked is not None:
+                asked = None
+                await policies.remove("team", "signed", actor=ACTOR)
+        for node in (services, other_services):
+            for one in artifacts:
+                assert await is_admitted(node, one) == passes(one), seed

@@ -26,7 +26,6 @@ from registry.core.comparison import Comparison
 from registry.core.comparisons import Comparisons, Referenced
 from registry.core.digests import DigestRequests, Digests
 from registry.core.extraction import Extraction
-from registry.core.files import Files
 from registry.core.jobs import DIGEST, Jobs
 from registry.core.outbox import Outbox
 from registry.core.pace import Pace
@@ -34,7 +33,7 @@ from registry.core.publication import Publication
 from registry.core.services import Services
 from registry.core.subjects import parse_target
 from registry.core.switches import Switch, Switches
-from registry.core.tensors import Tensors, Wanted
+from registry.core.tensors import Wanted
 from registry.db.jobs import BegunJob
 from registry.db.pool import Database
 from registry.db.queue import enqueue
@@ -211,9 +210,7 @@ async def test_digests_that_others_have_asked_for_are_not_told(work: Work, servi
     assert (await compared(work, one, two)).tensor_bytes.compared == 3
     await work.switch(NAME, is_on=False)  # as it is in a repository that has never asked
     assert (await compared(work, one, two)).tensor_bytes.not_compared == 3
-    listed = await Tensors(work.db, Files(work.db, work.store)).page(
-        NAME, one, Wanted(), after="", limit=10, caller=EVERYONE
-    )
+    listed = await services.tensors.page(NAME, one, Wanted(), after="", limit=10, caller=EVERYONE)
     assert [found.sha256 for _, found in listed.items] == [None] * 3
 
 
@@ -228,9 +225,7 @@ async def test_a_page_of_tensors_ends_where_many_were_looked_through_and_the_nex
     await work.describe()
     found, after, pages = [], "", 0
     while pages == 0 or after:
-        page = await Tensors(work.db, Files(work.db, work.store)).page(
-            NAME, one, Wanted(prefix="last"), after=after, limit=10, caller=EVERYONE
-        )
+        page = await services.tensors.page(NAME, one, Wanted(prefix="last"), after=after, limit=10, caller=EVERYONE)
         found += [(path, one.tensor.name) for path, one in page.items]
         after, pages = page.next_after or "", pages + 1
     assert found == [("e.safetensors", "last")]

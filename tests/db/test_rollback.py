@@ -117,8 +117,8 @@ async def push(db: Database, text: bytes, tag: str) -> None:
 
 
 async def pull(db: Database, tag: str) -> bytes | None:
-    question = ManifestQuestion(NAME, Tag(tag), None, None, None, None)
-    ((found, _),) = await db.read("pull", lambda conn: manifests.look_up(conn, [question]))
+    question = ManifestQuestion(NAME, Tag(tag), None, None, None, "team")
+    ((found, _, _),) = await db.read("pull", lambda conn: manifests.look_up(conn, [question]))
     return None if found is None else found.content
 
 
