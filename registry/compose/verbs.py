@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import structlog
+
 from registry.config import Deletion, Settings, Sparse
 from registry.core.access import Access
 from registry.core.artifacts import Artifacts
@@ -22,6 +24,7 @@ from registry.core.manifests import Manifests
 from registry.core.policy import DeletionRule, SparseRule
 from registry.core.referrers import Referrers
 from registry.core.repositories import Repositories
+from registry.core.scans import Scans
 from registry.core.search import Search
 from registry.core.services import Services
 from registry.core.tags import Tags
@@ -30,6 +33,8 @@ from registry.core.uploads import Uploads
 from registry.core.violations import Violations
 from registry.db.pool import Database
 from registry.db.replicas import PATIENCE, Replicas
+from registry.scanners.base import Scanner
+from registry.scanners.installed import installed
 from registry.storage.base import BlobStore
 from registry.storage.filesystem import FilesystemStore
 from registry.storage.memory import MemoryStore
@@ -43,6 +48,8 @@ from registry.storage_url import (
 
 if TYPE_CHECKING:
     from registry.db.redis import Redis
+
+_log = structlog.get_logger("registry.scanning")
 
 _REPLICA_CONNECTIONS: Final = 4  # of each worker to each replica
 
@@ -117,12 +124,21 @@ def create_services(
         manifests=Manifests(db, contents, access, conformance, sparse=sparse, deletion=deletion),
         referrers=Referrers(db),
         repositories=Repositories(db, replicas),
+        scans=Scans(db, [one.name for one in create_scanners(settings)]),
         search=Search(db, replicas),
         tags=Tags(db, deletion),
         tensors=Tensors(db, files),
         uploads=Uploads(db, store),
         violations=Violations(db),
     )
+
+
+def create_scanners(settings: Settings) -> tuple[Scanner, ...]:
+    """Return the scanners that there are, and say which could not be loaded."""
+    found = installed(settings.clamd)
+    for problem in found.problems:
+        _log.error("a scanner is not there", problem=problem)
+    return found.scanners
 
 
 def create_store(settings: Settings) -> BlobStore:

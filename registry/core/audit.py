@@ -67,6 +67,7 @@ class Action(StrEnum):
     SCHEMA_UNBIND = "schema.unbind"
     PUBLICATION_DECIDE = "publication.decide"
     DIGESTS_DECIDE = "digests.decide"
+    SCANS_DECIDE = "scans.decide"
     LOGIN = "login"
     LOGOUT = "logout"
     TOKEN_GIVE = "token.give"  # noqa: S105 - an action, not a token

@@ -25,7 +25,10 @@ PUBLISH: Final = "publish"
 DIGEST: Final = "digest"
 """The kind of job that digests the tensors of an artifact (registry.core.digests)."""
 
-KINDS: Final = (DESCRIBE, PUBLISH, DIGEST)
+SCAN: Final = "scan"
+"""The kind of job that has an artifact scanned (registry.core.scanning)."""
+
+KINDS: Final = (DESCRIBE, PUBLISH, DIGEST, SCAN)
 STATES: Final = ("queued", "running", "done", "failed")
 MOST_ATTEMPTS: Final = 5
 """Attempts at a job; one that ends its worker counts, too."""

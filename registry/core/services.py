@@ -18,6 +18,7 @@ from registry.core.jobs import Jobs
 from registry.core.manifests import Manifests
 from registry.core.referrers import Referrers
 from registry.core.repositories import Repositories
+from registry.core.scans import Scans
 from registry.core.search import Search
 from registry.core.tags import Tags
 from registry.core.tensors import Tensors
@@ -43,6 +44,7 @@ class Services:
     manifests: Manifests
     referrers: Referrers
     repositories: Repositories
+    scans: Scans
     search: Search
     tags: Tags
     tensors: Tensors

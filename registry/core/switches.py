@@ -19,9 +19,15 @@ class Switch(StrEnum):
     """Derived data is published as referrers (registry.core.publication)."""
     DIGESTS = "digests"
     """The bytes of tensors are digested (registry.core.digests)."""
+    SCAN = "scan"
+    """Artifacts are scanned (registry.core.scanning)."""
 
 
-_ACTIONS: Final = {Switch.PUBLISH: Action.PUBLICATION_DECIDE, Switch.DIGESTS: Action.DIGESTS_DECIDE}
+_ACTIONS: Final = {
+    Switch.PUBLISH: Action.PUBLICATION_DECIDE,
+    Switch.DIGESTS: Action.DIGESTS_DECIDE,
+    Switch.SCAN: Action.SCANS_DECIDE,
+}
 
 
 class Decision(NamedTuple):

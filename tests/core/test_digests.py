@@ -31,6 +31,7 @@ from registry.core.jobs import DIGEST, Jobs
 from registry.core.outbox import Outbox
 from registry.core.pace import Pace
 from registry.core.publication import Publication
+from registry.core.scanning import Scanning
 from registry.core.services import Services
 from registry.core.subjects import parse_target
 from registry.core.switches import Switch, Switches
@@ -44,6 +45,7 @@ from registry.jobs.digesting import digesting
 from registry.sandbox import Sandbox
 from registry.storage.base import BlobStore, ObjectMissing, StorageKey
 from tests.actors import OPERATOR
+from tests.core.scanning import unheard
 from tests.core.support import NAME, WrappedStore
 from tests.core.test_extraction import push, tar
 from tests.core.test_pace import Clock
@@ -101,8 +103,9 @@ class Work:
         extraction = Extraction(db, store, sandbox, services.conformance, services.blobs)
         publication = Publication(db, services.blobs, services.uploads, services.manifests, enqueue)
         digests = Digests(db, self.store, enqueue, Pace(1000, clock=self.clock, sleep=self.clock.sleep))
+        scanning = Scanning(db, store, sandbox, (), enqueue, unheard)
         self.verbs = {
-            "describe": describing(extraction, publication, digests, self.jobs),
+            "describe": describing(extraction, publication, digests, scanning, self.jobs),
             DIGEST: digesting(digests, self.jobs),
         }
 

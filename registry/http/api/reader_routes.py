@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from registry.http.api import artifact, artifacts, contents, jobs, repositories, violations
+from registry.http.api import artifact, artifacts, contents, jobs, repositories, scans, violations
 from registry.http.api.route import Route
 
 READER_ROUTES: Final[tuple[Route, ...]] = (
@@ -13,5 +13,6 @@ READER_ROUTES: Final[tuple[Route, ...]] = (
     *artifact.ROUTES,
     *contents.ROUTES,
     *jobs.ROUTES,
+    *scans.ROUTES,
     *violations.ROUTES,
 )

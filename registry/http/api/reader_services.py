@@ -12,6 +12,7 @@ from registry.core.graph import Graphs
 from registry.core.history import History
 from registry.core.jobs import Jobs
 from registry.core.repositories import Repositories
+from registry.core.scans import Scans
 from registry.core.search import Search
 from registry.core.services import Services
 from registry.core.tensors import Tensors
@@ -30,6 +31,7 @@ class ReaderServices:
     history: History
     jobs: Jobs
     repositories: Repositories
+    scans: Scans
     search: Search
     tensors: Tensors
     violations: Violations
