@@ -42,3 +42,13 @@ def version_of(rules: int, library: str | None = None) -> str:
 def pickle_scanner() -> ContentScanner:
     """Return the scanner `pickle`: what files of models would do when they are loaded."""
     return ContentScanner("pickle", f"{_EXAMINERS}.pickles:examine", rules=1, library="picklescan")
+
+
+def model_scanner() -> ContentScanner:
+    """Return the scanner `modelscan`: what modelscan says of files of models."""
+    return ContentScanner("modelscan", f"{_EXAMINERS}.models:examine", rules=1, library="modelscan")
+
+
+def secret_scanner() -> ContentScanner:
+    """Return the scanner `secrets`: keys, tokens and passwords in texts, configs and annotations."""
+    return ContentScanner("secrets", f"{_EXAMINERS}.secrets:examine", rules=1, library="detect-secrets")

@@ -21,10 +21,6 @@ from mediatypes.models.artifact import Packing
 from mediatypes.record import storable, storable_path
 from registry.scanners.base import MOST_FINDINGS, SEVERITIES, Examiner, Severity, finding
 
-# What the template of the sandbox has imported its children share.
-for _name in ("pickles",):
-    importlib.import_module(f"registry.scanners.examiners.{_name}")
-
 _DEEPEST: Final = 3  # archives in archives, the layer included
 _MOST_FILES: Final = 200_000
 _MOST_TOLD: Final = 4 << 20  # bytes
@@ -183,3 +179,8 @@ def text_of(source: Source, longest: int) -> str | None:
         return content.decode("utf-8-sig", "ignore" if len(content) < source.size else "strict")
     except UnicodeDecodeError:
         return content.decode("latin-1") if content.isascii() else None
+
+
+# What the template of the sandbox has imported its children share.
+for _name in ("pickles", "models", "secrets", "licenses", "requirements"):
+    importlib.import_module(f"registry.scanners.examiners.{_name}")

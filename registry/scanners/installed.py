@@ -8,8 +8,10 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final, NamedTuple, TypeGuard
 
 from registry.scanners.base import ENTRY_POINTS, Scanner
+from registry.scanners.bills import BillScanner
 from registry.scanners.clamd import Clamd
-from registry.scanners.content import pickle_scanner
+from registry.scanners.content import model_scanner, pickle_scanner, secret_scanner
+from registry.scanners.licensing import LicenseScanner
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9.\-]{0,62}")
 
@@ -26,7 +28,7 @@ def installed(clamd: str | None = None, points: Iterable[EntryPoint] | None = No
 
     Those of other packages are found by the entry points that are installed, or by those that are given.
     """
-    ours: list[Scanner] = [pickle_scanner()]
+    ours: list[Scanner] = [pickle_scanner(), model_scanner(), secret_scanner(), LicenseScanner(), BillScanner()]
     if clamd is not None:
         ours.append(Clamd(clamd))
     found = {one.name: one for one in ours}
