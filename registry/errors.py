@@ -7,13 +7,15 @@ RegistryError
 ├── UploadUnknown  UploadOutOfOrder  ContentRangeInvalid  BodyIncomplete
 ├── JobUnknown
 ├── ManifestUnknown  ManifestInvalid: ManifestNonconforming  ManifestTooLarge  ManifestBlobUnknown  MediaTypeUnsupported
-├── StillReferenced  DeletionDisabled  AccessDenied  TagMoveDenied  OrganisationUnknown  AuditDamaged
+├── StillReferenced  DeletionDisabled  AccessDenied  TagMoveDenied  NotAdmitted  OrganisationUnknown  AuditDamaged
 ├── IdentityRefused: IdentityUnknown
 ├── DelegationDenied  GrantRefused
-├── Unauthorized: CredentialsMissing  CredentialsWrong  CredentialsContradict  TokenInvalid  LoginRefused  AccessMissing
-│                 CatalogDenied  AdminDenied  AccessLost  SessionOver: SessionRevoked  SignatureInvalid
+├── Unauthorized: CredentialsMissing  CredentialsWrong  CredentialsContradict  TokenInvalid  LoginRefused
+│                 AccessMissing: NotAdmittedYet  CatalogDenied  AdminDenied  AccessLost  SignatureInvalid
+│                 SessionOver: SessionRevoked
 ├── PageInvalid  EndpointUnknown  MethodUnsupported  BodyTooLarge  ContentTypeUnsupported  AdministratorNeeded
-├── RequestInvalid: FieldsInvalid  QueryInvalid  SchemaRefused  TooManyRequests: TooManyLogins
+├── RequestInvalid: FieldsInvalid  QueryInvalid  SchemaRefused  PolicyRefused  TrustRootRefused
+├── TooManyRequests: TooManyLogins
 └── InternalError  Unavailable
 """
 
@@ -318,6 +320,18 @@ class TagMoveDenied(RegistryError):
         )
 
 
+class NotAdmitted(RegistryError):
+    """Policies refuse an artifact: `verdicts` are those that do, each with policy, version and reasons."""
+
+    code = ErrorCode.DENIED
+
+    def __init__(self, what: str, verdicts: Sequence[Mapping[str, object]], *, lines: Sequence[str]) -> None:
+        """Say `what` is refused, in words, and by `lines` why."""
+        super().__init__(
+            "\n".join([f"{what} is not admitted:", *map(_plain, lines)]), {"verdicts": [dict(one) for one in verdicts]}
+        )
+
+
 class IdentityRefused(RegistryError):
     """Something about users, organisations or grants that can't be done."""
 
@@ -422,6 +436,16 @@ class AccessMissing(Unauthorized):
             {"name": name, "actions": list(actions)},
             scopes=[f"repository:{name}:{listed}"],
         )
+
+
+class NotAdmittedYet(AccessMissing):
+    """Policies refuse an artifact, and who may push to its repository reads it nevertheless: by a token that says so."""
+
+    def __init__(self, name: str, refused: NotAdmitted) -> None:
+        super().__init__(name, ("pull", "push"))
+        self.message = f"{refused.message}\nwho may push reads it by a token for pull and push"
+        self.args = (self.message,)
+        self.detail |= refused.detail
 
 
 class CatalogDenied(Unauthorized):
@@ -553,6 +577,24 @@ class SchemaRefused(RequestInvalid):
             f"the schema can't be taken: {_plain(pointer[:512]) or 'it'} {_plain(reason)}",
             {"pointer": pointer[:512], "reason": reason},
         )
+
+
+class PolicyRefused(RequestInvalid):
+    """A document that can't be a policy: where (RFC 6901) and why, each."""
+
+    def __init__(self, problems: Sequence[tuple[str, str]]) -> None:
+        said = "; ".join(f"{_plain(pointer[:512]) or 'it'} {_plain(message)}" for pointer, message in problems[:_SHOWN])
+        super().__init__(
+            f"the policy can't be taken: {said}",
+            {"problems": [{"pointer": pointer[:512], "message": message} for pointer, message in problems]},
+        )
+
+
+class TrustRootRefused(RequestInvalid):
+    """A document that can't be a trust root."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the trust root can't be taken: {_plain(reason)}", {"reason": reason})
 
 
 class GrantRefused(RegistryError):

@@ -77,6 +77,12 @@ _audit_dropped = Counter(
     "Events that the audit log lacks: the buffer was full, or they were too many denials.",
     registry=_registry,
 )
+_admissions = Counter(
+    "blacklake_admissions",
+    "What policies have decided where there are any, by what was asked for: pull (a manifest), blob, tag (a move).",
+    ("gate", "decision"),
+    registry=_registry,
+)
 _jobs = Histogram(
     "blacklake_job_duration_seconds",
     "Attempts at jobs, by kind and outcome: done, failed, again (it is tried again), back (the worker ended).",
@@ -169,6 +175,11 @@ def count_redis_operation(operation: str, outcome: str) -> None:
 def count_audit_dropped() -> None:
     """Count an event that the audit log will lack."""
     _audit_dropped.inc()
+
+
+def count_admission(gate: str, decision: str) -> None:
+    """Count a decision of policies: admitted, observed, warned, denied, spared (who may push), or undecided."""
+    _admissions.labels(gate, decision).inc()
 
 
 def set_uploads_open(count: int) -> None:

@@ -10,6 +10,7 @@ from blacklake.admin.grant import grant
 from blacklake.admin.issuer import issuer
 from blacklake.admin.keys import keys
 from blacklake.admin.org import org
+from blacklake.admin.policy import policy
 from blacklake.admin.robot import robot
 from blacklake.admin.role import role
 from blacklake.admin.schema import schema
@@ -18,6 +19,7 @@ from blacklake.admin.session import session
 from blacklake.admin.storage import storage
 from blacklake.admin.team import team
 from blacklake.admin.trust import trust
+from blacklake.admin.trust_root import trust_root
 from blacklake.admin.user import user
 
 __all__ = ["admin"]
@@ -25,6 +27,6 @@ __all__ = ["admin"]
 admin = App(name="admin", help="Look after an installation, here or by --server.")
 for part in (
     user, robot, service, org, team, role, grant, access, apikey, session, issuer, trust, keys, schema, audit, artifacts,
-    storage,
+    storage, policy, trust_root,
 ):  # fmt: skip
     admin.command(part)

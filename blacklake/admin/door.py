@@ -75,6 +75,7 @@ def _in_process(where: Where, code: int) -> Iterator[Door]:
             administration_artifacts,
             administration_audit,
             administration_lists,
+            administration_policies,
             administration_schemas,
         )
         from registry.upkeep import UpkeepFailed
@@ -87,6 +88,7 @@ def _in_process(where: Where, code: int) -> Iterator[Door]:
                 administration_audit,
                 administration_schemas,
                 administration_artifacts,
+                administration_policies,
             )
             yield Door(rooms, settings)
         except UpkeepFailed as error:
@@ -97,14 +99,14 @@ def _in_process(where: Where, code: int) -> Iterator[Door]:
 def _by_api(where: Where, code: int) -> Iterator[Door]:
     assert where.server is not None
     with needing("remote"):
-        from blacklake.remote import audit, changes, lists, schemas
+        from blacklake.remote import audit, changes, lists, policies, schemas
         from blacklake.remote.connection import RemoteFailed, connected
         from blacklake.remote.credentials import credential
 
         try:
             how = credential(key_file=where.api_key_file, user=where.user, sign_key_file=where.sign_key_file)
             with connected(where.server, how, ca_file=where.ca_file, insecure=where.insecure) as connection:
-                yield Door((changes, lists, audit, schemas), connection)
+                yield Door((changes, lists, audit, schemas, policies), connection)
         except RemoteFailed as error:
             raise Refused(str(error), code) from error
 

@@ -26,11 +26,14 @@ from registry.core.audit_verification import Verification
 from registry.core.directory import Directory
 from registry.core.explanations import Explanations
 from registry.core.identities import Identities
+from registry.core.policies import Policies
 from registry.core.roles import Roles
 from registry.core.schemas import Schemas
 from registry.core.service_keys import ServiceKeys
 from registry.core.services import Services
 from registry.core.teams import Teams
+from registry.core.trials import Trials
+from registry.core.trust_roots import TrustRoots
 from registry.datadir import forget_first_password
 from registry.db.pool import Database
 from registry.http.api.app import create_api
@@ -163,6 +166,7 @@ def add_admin_api(
         identities=Identities(db),
         keyring=doors.keyring,
         passwords=doors.passwords,
+        policies=Policies(db, services.judge),
         retention=Retention(db, audit_key.sign, audit_key.verify),
         roles=Roles(db),
         schemas=Schemas(db),
@@ -171,6 +175,8 @@ def add_admin_api(
         sessions=doors.sessions,
         teams=Teams(db),
         throttle=doors.throttle,
+        trials=Trials(db, services.gathering, services.judge),
+        trust_roots=TrustRoots(db, services.judge),
         trusted=Trusted(db),
         verification=Verification(db, audit_key.verify),
         on_password_change=on_password_change(settings),

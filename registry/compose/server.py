@@ -75,6 +75,7 @@ def create_server(settings: Settings) -> App:
         closing.push_async_callback(store.close)
         closing.push_async_callback(db.close)
         closing.push_async_callback(replicas.close)
+        closing.push_async_callback(services.judge.close)
         if redis is not None:
             closing.push_async_callback(redis.close)
         await db.open()

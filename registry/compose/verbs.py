@@ -8,17 +8,20 @@ import structlog
 
 from registry.config import Deletion, Settings, Sparse
 from registry.core.access import Access
+from registry.core.admission import Admission
 from registry.core.artifacts import Artifacts
 from registry.core.blobs import Blobs
 from registry.core.cleanup import Cleanup
 from registry.core.comparisons import Comparisons
 from registry.core.conformance import Conformance
 from registry.core.contents import Contents
+from registry.core.evidence import Gathering
 from registry.core.files import Files
 from registry.core.graph import Graphs
 from registry.core.health import Health
 from registry.core.history import History
 from registry.core.jobs import Jobs
+from registry.core.judge import Judge
 from registry.core.limits import Counter
 from registry.core.manifests import Manifests
 from registry.core.policy import DeletionRule, SparseRule
@@ -106,22 +109,27 @@ def create_services(
         enabled=settings.delete is not Deletion.OFF, asks_for_users=settings.delete is Deletion.REFUSE
     )
     sparse = SparseRule(children=settings.sparse is not Sparse.REFUSE, blobs=settings.sparse is Sparse.ALLOW)
-    access, files = Access(db), Files(db, store)
-    blobs = Blobs(db, store, access, deletion)
+    access = Access(db)
+    judge, gathering = Judge(), Gathering(db, store)
+    admission = Admission(db, access, gathering, judge)
+    blobs, files = Blobs(db, store, access, admission, deletion), Files(db, store, admission)
     conformance = Conformance(db, blobs)
     return Services(
         access=access,
-        artifacts=Artifacts(db, blobs),
+        admission=admission,
+        artifacts=Artifacts(db, blobs, admission),
         blobs=blobs,
         cleanup=Cleanup(db, store, upload_ttl=settings.upload_ttl),
         comparisons=Comparisons(db),
         conformance=conformance,
         files=files,
+        gathering=gathering,
         graphs=Graphs(db),
         health=Health(db, store),
         history=History(db),
         jobs=Jobs(db),
-        manifests=Manifests(db, contents, access, conformance, sparse=sparse, deletion=deletion),
+        judge=judge,
+        manifests=Manifests(db, contents, access, admission, conformance, sparse=sparse, deletion=deletion),
         referrers=Referrers(db),
         repositories=Repositories(db, replicas),
         scans=Scans(db, [one.name for one in create_scanners(settings)]),

@@ -229,9 +229,9 @@ class Access:
             raise AccessLost(caller.name)
         return row
 
-    def asked_by(self, caller: Caller, name: RepositoryName) -> tuple[int | None, str | None]:
-        """Return what a lookup is told of its asker, so that it tells the epochs."""
-        return (None, None) if caller.principal_id is None else (caller.principal_id, organisation_of(name))
+    def asked_by(self, caller: Caller, name: RepositoryName) -> tuple[int | None, str]:
+        """Return what a lookup is told of its asker and of where he asks, so that it tells the epochs."""
+        return caller.principal_id, organisation_of(name)
 
     async def confirm(self, caller: Caller, name: RepositoryName, needed: frozenset[Permission], now: Epochs) -> None:
         """Do what `require` does for a request that has just read the epochs, by what is known already where they stand."""

@@ -12,6 +12,7 @@ from mediatypes.documents import MAX_SIZE, parsed
 from mediatypes.models.artifact import parse_artifact
 from mediatypes.names import RepositoryName, Tag
 from registry.core.access import Caller, reach_of
+from registry.core.admission import Admission
 from registry.core.blobs import Blobs
 from registry.core.configs import ConfigTooLarge, read_config
 from registry.core.pages import Page, page_of
@@ -53,8 +54,9 @@ class RawMetadata:
 class Artifacts:
     """The verbs of those who look at artifacts. Nobody sees what he may not pull: it is as if it weren't there."""
 
-    def __init__(self, db: Database, blobs: Blobs) -> None:
+    def __init__(self, db: Database, blobs: Blobs, admission: Admission) -> None:
         self._db = db
+        self._admission = admission
         self._blobs = blobs
 
     async def page(self, name: RepositoryName, *, after: str, limit: int, caller: Caller) -> Page[ListedRow]:
@@ -99,7 +101,10 @@ class Artifacts:
     async def raw(
         self, name: RepositoryName, reference: Tag | Digest, *, after: str, limit: int, caller: Caller
     ) -> RawMetadata:
-        """Return what was pushed and read, of up to `limit` files, those after a path. Raise ManifestUnknown, StorageError."""
+        """Return what was pushed and read, of up to `limit` files, those after a path, where policies let the caller have it.
+
+        Raise ManifestUnknown, StorageError, NotAdmitted, NotAdmittedYet, Unavailable.
+        """
 
         async def find(
             conn: Connection,
@@ -113,6 +118,7 @@ class Artifacts:
         row, content, files = await self._db.read("show_raw_metadata", find)
         if content is None:
             raise ManifestUnknown(name, str(reference))
+        await self._admission.require(name, Digest.from_bytes(row.digest), caller)
         return RawMetadata(
             Digest.from_bytes(row.digest),
             await asyncio.to_thread(parsed, content),

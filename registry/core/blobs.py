@@ -10,12 +10,14 @@ from mediatypes.digest import Digest
 from mediatypes.names import RepositoryName
 from mediatypes.ranges import ByteRange
 from registry.core.access import EVERYONE, PULL, Access, Caller, pullable
+from registry.core.admission import Admission
 from registry.core.audit import Action, Actor, Event, record, target_of
 from registry.core.policy import DeletionRule
 from registry.db import blobs, repositories
 from registry.db.blobs import BlobAnswer, BlobQuestion
 from registry.db.lookups import Batcher
 from registry.db.pool import Connection, Database
+from registry.db.verdicts import Answer
 from registry.errors import BlobUnknown
 from registry.storage.base import BlobStore, StorageKey
 
@@ -32,20 +34,38 @@ class Blob:
 class Blobs:
     """The verbs of end-2 (pull), end-10 (delete) and end-11 (mount)."""
 
-    def __init__(self, db: Database, store: BlobStore, access: Access, deletion: DeletionRule) -> None:
+    def __init__(
+        self, db: Database, store: BlobStore, access: Access, admission: Admission, deletion: DeletionRule
+    ) -> None:
         self._db = db
         self._access = access
+        self._admission = admission
         self._store = store
         self._deletion = deletion
         self._lookups: Batcher[BlobQuestion, BlobAnswer] = Batcher(self._look_up)
 
     async def find(self, name: RepositoryName, digest: Digest, caller: Caller = EVERYONE) -> Blob:
-        """Return a blob of the repository. Raise AccessMissing, AccessLost, BlobUnknown (spec: end-2)."""
-        row, epochs = await self._lookups.find(BlobQuestion(name, digest, *self._access.asked_by(caller, name)))
+        """Return a blob of the repository, whatever policies say. Raise AccessMissing, AccessLost, BlobUnknown."""
+        return (await self._found(name, digest, None, caller))[0]
+
+    async def pull(self, name: RepositoryName, digest: Digest, caller: Caller) -> Blob:
+        """Return a blob of the repository that policies let the caller have (spec: end-2).
+
+        Raise AccessMissing, AccessLost, BlobUnknown, NotAdmitted, NotAdmittedYet, Unavailable.
+        """
+        blob, admission = await self._found(name, digest, self._admission.through(name, digest), caller)
+        await self._admission.admit_blob(name, digest, admission, caller)
+        return blob
+
+    async def _found(
+        self, name: RepositoryName, digest: Digest, through: bytes | None, caller: Caller
+    ) -> tuple[Blob, Answer]:
+        question = BlobQuestion(name, digest, through, *self._access.asked_by(caller, name))
+        row, epochs, admission = await self._lookups.find(question)
         await self._access.confirm(caller, name, PULL, epochs)
         if row is None:
             raise BlobUnknown(name, str(digest))
-        return Blob(digest, row.size, StorageKey(row.storage_key))
+        return Blob(digest, row.size, StorageKey(row.storage_key)), admission
 
     def read(self, blob: Blob, span: ByteRange) -> AsyncGenerator[bytes, None]:
         """Yield the bytes of `span`."""
@@ -70,14 +90,20 @@ class Blobs:
     ) -> bool:
         """Link a blob of `source` (None: of any repository) that the caller may pull into `name` (end-11).
 
-        Return False where it is not there, or not for this caller.
+        Return False where it is not there, or not for this caller, be it by policies.
         """
         sources = pullable(caller, source)
+        is_admitted = source is not None and await self._admission.is_mountable(source, digest, caller)
 
         async def link(conn: Connection) -> bool:
             repository_id = await repositories.find_or_create(conn, name)
             is_mounted = await blobs.mount(
-                conn, digest, repository_id=repository_id, sources=sources, principal_id=caller.principal_id
+                conn,
+                digest,
+                repository_id=repository_id,
+                sources=sources,
+                principal_id=caller.principal_id,
+                is_admitted=is_admitted,
             )
             if actor is not None and is_mounted:
                 detail = {"from": source} if source is not None else {}

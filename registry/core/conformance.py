@@ -9,7 +9,6 @@ without a tag, are judged where their own artifact type is bound: else nobody co
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,10 +21,11 @@ from mediatypes.names import RepositoryName
 from mediatypes.oci import MANIFEST_TYPES
 from mediatypes.record import storable
 from registry.core.access import organisation_of, path_of
+from registry.core.attachments import SIGNATURE_TAG
 from registry.core.blobs import Blobs
 from registry.core.configs import ConfigTooLarge, read_config
 from registry.core.delegation import oversee
-from registry.db import repositories, schema_bindings
+from registry.db import evidence, repositories, schema_bindings
 from registry.db.pool import Connection, Database
 from registry.db.schema_bindings import CoveringRow, Verdict
 from registry.errors import BlobUnknown, ManifestInvalid, ManifestUnknown, MediaTypeUnsupported
@@ -41,8 +41,6 @@ Covering = tuple[CoveringRow, ...]
 Name = TypeVar("Name", bound=str)
 
 _REMEMBERED: Final = 4096  # repositories
-# Which cosign writes anew for each signature.
-_SIGNATURE_TAG: Final = re.compile(r"sha256-[0-9a-f]{64}(?:\.(?:sig|att|sbom))?", re.ASCII)
 _INLINE: Final = 1000  # steps that no other request waits for in a thread's queue: some milliseconds
 
 
@@ -204,6 +202,7 @@ class Conformance:
         for (part, schema), (mode, told_of) in grouped.items():
             verdicts[part].append(Verdict(schema, mode, told_of))
         await schema_bindings.record(conn, digest, verdicts, repository_id=repository_id)
+        await evidence.raise_for(conn, [digest.to_bytes()], repository_id=repository_id)
 
     async def _add(self, judgement: Judgement, mode: Mode, schema: Schema, document: Any) -> None:
         judgement.judged.add(schema.applies_to)
@@ -302,7 +301,7 @@ def deciding(covering: Covering, artifact_type: str | None, *, is_attached: bool
 
 def moving(names: Sequence[Name]) -> list[Name]:
     """Return those of a manifest's tags that people move: not those of signatures."""
-    return [tag for tag in names if _SIGNATURE_TAG.fullmatch(tag) is None]
+    return [tag for tag in names if SIGNATURE_TAG.fullmatch(tag) is None]
 
 
 def is_attached(names: Sequence[str], *, has_subject: bool) -> bool:

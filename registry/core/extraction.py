@@ -26,7 +26,7 @@ from registry.core.configs import ConfigTooLarge, read_config
 from registry.core.conformance import Conformance, is_attached
 from registry.core.described import Described, describe, newest
 from registry.core.layer_readings import READERS_VERSION, LayerReadings, Tell
-from registry.db import artifacts, outbox
+from registry.db import artifacts, evidence, outbox
 from registry.db.artifacts import SubjectRow
 from registry.db.pool import Connection, Database
 from registry.errors import BlobUnknown, ManifestUnknown
@@ -78,6 +78,7 @@ class Extraction:
                 row = found.row
                 if not await artifacts.is_kept(conn, row.kind, row.record, repository_id=repository_id, digest=digest):
                     await outbox.ask_of_indexes(conn, repository_id=repository_id, child=digest, but=asker)
+                    await evidence.raise_for(conn, [digest], repository_id=repository_id)
                 await artifacts.put(
                     conn, row, repository_id=repository_id, digest=digest, metrics=found.metrics, files=found.files
                 )

@@ -11,6 +11,7 @@ from mediatypes.models.artifact import Packing
 from mediatypes.names import RepositoryName, Tag
 from mediatypes.ranges import ByteRange
 from registry.core.access import Caller
+from registry.core.admission import Admission
 from registry.core.artifacts import described_one
 from registry.core.pages import Page, page_of
 from registry.core.unpacking import Unpacking
@@ -42,8 +43,9 @@ class Content:
 class Files:
     """The verbs of those who look into artifacts. Nobody sees what he may not pull."""
 
-    def __init__(self, db: Database, store: BlobStore) -> None:
+    def __init__(self, db: Database, store: BlobStore, admission: Admission) -> None:
         self._db = db
+        self._admission = admission
         self._store = store
         self._unpacking = Unpacking(store)
 
@@ -61,13 +63,17 @@ class Files:
         return page_of(await self._db.read("list_files", find), limit, key=lambda row: row.path)
 
     async def content(self, name: RepositoryName, reference: Tag | Digest, path: str, caller: Caller) -> Content:
-        """Return where the bytes of a file are. Raise ManifestUnknown, NotDescribed, FileUnknown, FileUnreachable."""
+        """Return where the bytes of a file are, which policies let the caller have.
+
+        Raise ManifestUnknown, NotDescribed, FileUnknown, FileUnreachable, NotAdmitted, NotAdmittedYet, Unavailable.
+        """
 
         async def find(conn: Connection) -> tuple[bytes, described.StoredFileRow | None]:
             row, _ = await described_one(conn, name, reference, caller)
             return row.digest, await described.file(conn, path, repository_id=row.repository_id, digest=row.digest)
 
         manifest, file = await self._db.read("find_file", find)
+        await self._admission.require(name, Digest.from_bytes(manifest), caller)
         if file is None:
             raise FileUnknown(path)
         if file.storage_key is None or file.blob_size is None:

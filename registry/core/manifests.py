@@ -12,7 +12,9 @@ from typing import Final
 from mediatypes.digest import Digest
 from mediatypes.manifest import Manifest, referrer_descriptor
 from mediatypes.names import RepositoryName, Tag
-from registry.core.access import ALL, EVERYONE, PULL, Access, Caller, Permission
+from registry.core.access import ALL, EVERYONE, PULL, Access, Caller, Permission, organisation_of
+from registry.core.admission import Admission, PoliciesChanged, TagJudgement
+from registry.core.attachments import attached_to
 from registry.core.audit import Action, Actor, Event, record, target_of
 from registry.core.conformance import (
     Conformance,
@@ -25,11 +27,13 @@ from registry.core.conformance import (
     read_manifest,
 )
 from registry.core.contents import Contents
+from registry.core.evidence import NewArtifact
 from registry.core.policy import DeletionRule, SparseRule
-from registry.db import blobs, manifests, repositories, tags
+from registry.db import blobs, evidence, manifests, repositories, tags
 from registry.db.lookups import Batcher
 from registry.db.manifests import ManifestAnswer, ManifestQuestion, NewManifest
 from registry.db.pool import Connection, Database
+from registry.db.verdicts import Answer
 from registry.errors import (
     AccessMissing,
     DigestMismatch,
@@ -74,6 +78,7 @@ class Manifests:
         db: Database,
         contents: Contents,
         access: Access,
+        admission: Admission,
         conformance: Conformance,
         *,
         sparse: SparseRule,
@@ -81,6 +86,7 @@ class Manifests:
     ) -> None:
         self._db = db
         self._access = access
+        self._admission = admission
         self._conformance = conformance
         self._sparse = sparse
         self._deletion = deletion
@@ -91,7 +97,27 @@ class Manifests:
         self._lookups: Batcher[ManifestQuestion, ManifestAnswer] = Batcher(self._look_up)
 
     async def resolve(self, name: RepositoryName, reference: Tag | Digest, caller: Caller = EVERYONE) -> StoredManifest:
-        """Return the manifest that a tag or digest names now. Raise AccessMissing, AccessLost, ManifestUnknown (end-3)."""
+        """Return the manifest that a tag or digest names now, whatever policies say.
+
+        Raise AccessMissing, AccessLost, ManifestUnknown.
+        """
+        return (await self._resolved(name, reference, caller))[0]
+
+    async def pull(
+        self, name: RepositoryName, reference: Tag | Digest, caller: Caller
+    ) -> tuple[StoredManifest, Sequence[str]]:
+        """Return the manifest that a tag or digest names now, which policies let the caller have; and their warnings (end-3).
+
+        Raise AccessMissing, AccessLost, ManifestUnknown, NotAdmitted, NotAdmittedYet, Unavailable.
+        """
+        found, repository_id, answer = await self._resolved(name, reference, caller)
+        if not answer.epoch:
+            return found, ()
+        return found, await self._admission.admit(name, repository_id, found.digest, answer, caller)
+
+    async def _resolved(
+        self, name: RepositoryName, reference: Tag | Digest, caller: Caller
+    ) -> tuple[StoredManifest, int, Answer]:
         asker = self._access.asked_by(caller, name)
         if isinstance(reference, Digest):
             packed = reference.to_bytes()
@@ -99,16 +125,17 @@ class Manifests:
         else:
             hint = self._hints.get((name, reference))
             question = ManifestQuestion(name, reference, None, hint if hint in self._contents else None, *asker)
-        row, epochs = await self._lookups.find(question)
+        row, epochs, answer = await self._lookups.find(question)
         await self._access.confirm(caller, name, PULL, epochs)
         if row is None:
             raise ManifestUnknown(name, str(reference))
         content = await self._contents.of(row)
         if content is None:  # deleted in between: a tag may name another one by now
-            return await self.resolve(name, reference, caller)
+            return await self._resolved(name, reference, caller)
         if row.digest != question.known and question.tag is not None:
             self._remember(name, question.tag, row.digest)
-        return StoredManifest(Digest.from_bytes(row.digest), row.media_type, content)
+        found = StoredManifest(Digest.from_bytes(row.digest), row.media_type, content)
+        return found, row.repository_id, answer
 
     async def push(
         self,
@@ -127,8 +154,8 @@ class Manifests:
         `held` is what the pusher may do: who may sign, but not push, stores referrers and signature tags only. An `actor` is
         recorded in the audit log (`core.audit`), as with the other verbs. What the registry itself has derived (`is_derived`)
         needs its subject to be there, else ManifestUnknown is raised, and no work follows it. Raise
-        MediaTypeUnsupported, ManifestInvalid, ManifestNonconforming, DigestMismatch, ManifestBlobUnknown, AccessMissing or
-        TagMoveDenied; nothing is stored then.
+        MediaTypeUnsupported, ManifestInvalid, ManifestNonconforming, DigestMismatch, ManifestBlobUnknown, AccessMissing,
+        TagMoveDenied, or NotAdmitted where a policy decides on a tag; nothing is stored then.
         """
         if len(content) <= _PARSE_INLINE:
             manifest = read_manifest(content, media_type)
@@ -154,11 +181,15 @@ class Manifests:
 
         by = actor.principal if actor is not None else None
 
-        async def store(conn: Connection, covering: Covering, judgement: Judgement) -> None:
+        async def store(conn: Connection, covering: Covering, judgement: Judgement, admitted: TagJudgement) -> None:
             await self._conformance.require(conn, name, covering)
             if refused := judgement.by(Mode.ENFORCE):
                 raise ManifestNonconforming(name, [asdict(one) for one in refused])
-            repository_id = await repositories.find_or_create(conn, name)
+            repository_id, epoch = await repositories.find_with_epoch(conn, name, organisation_of(name))
+            if repository_id is None:
+                repository_id = await repositories.find_or_create(conn, name)
+            if names:
+                await self._admission.confirm(conn, admitted, repository_id=repository_id, epoch=epoch)
             await self._require_content(conn, name, manifest, repository_id)
             if is_derived and not await manifests.held(
                 conn, [*filter(None, [new.subject])], repository_id=repository_id
@@ -171,13 +202,18 @@ class Manifests:
             if denied:
                 raise TagMoveDenied(name, denied)
             moved = await tags.move(conn, others, repository_id=repository_id, digest=digest, by=by) if others else []
+            if known := _known_by(new, names):
+                await evidence.raise_for(conn, known, repository_id=repository_id)
             if actor is not None:
                 await record(conn, *_pushed(actor, name, new, names, moved, warned=len(judgement.found)))
 
-        judgement = await self._stored(name, manifest, store, is_attached=is_signature)
-        warnings = tuple(
-            f"{one.pointer or 'the config'} {one.message} ({schema_shown(one.schema)})"
-            for one in judgement.by(Mode.WARN)
+        judgement, admitted = await self._stored(name, manifest, store, new, names, is_attached=is_signature)
+        warnings = (
+            *(
+                f"{one.pointer or 'the config'} {one.message} ({schema_shown(one.schema)})"
+                for one in judgement.by(Mode.WARN)
+            ),
+            *admitted.warnings,
         )
         return PushedManifest(digest, manifest.subject, names, warnings)
 
@@ -196,6 +232,8 @@ class Manifests:
             await manifests.delete(
                 conn, digest, repository_id=repository_id, by=actor.principal if actor is not None else None
             )
+            if about := _spoken_of(named):
+                await evidence.raise_for(conn, about, repository_id=repository_id)
             if actor is not None:
                 event = Event(actor, Action.MANIFEST_DELETE, target_of(name, digest), detail={"tags": named})
                 await record(conn, event)
@@ -207,21 +245,31 @@ class Manifests:
         name: RepositoryName,
         manifest: Manifest,
         store: Callable[..., Awaitable[None]],
+        new: NewManifest,
+        names: Sequence[Tag],
         *,
         is_attached: bool,
-    ) -> Judgement:
-        """Store a manifest that was judged by what is bound when that commits; return the judgement.
+    ) -> tuple[Judgement, TagJudgement]:
+        """Store a manifest that was judged by what is bound when that commits; return the judgements.
 
         It is judged before the transaction, which may take as long as the storage does to tell the config; where something
         else is bound by then, once more.
         """
+        artifact = NewArtifact(new.media_type, new.content)
+        admitted = await self._admission.judge_tags(name, new.digest, names, artifact)
 
         async def judge(covering: Covering) -> Judgement:
             judgement = await self._conformance.judge(name, manifest, covering, is_attached=is_attached)
-            await self._db.transaction("push_manifest", partial(store, covering=covering, judgement=judgement))
+            await self._db.transaction(
+                "push_manifest", partial(store, covering=covering, judgement=judgement, admitted=admitted)
+            )
             return judgement
 
-        return await by_present(self._conformance.remembered(name), judge)
+        while True:
+            try:
+                return await by_present(self._conformance.remembered(name), judge), admitted
+            except PoliciesChanged:
+                admitted = await self._admission.judge_tags(name, new.digest, names, artifact, again=True)
 
     async def _require_content(
         self, conn: Connection, name: RepositoryName, manifest: Manifest, repository_id: int
@@ -252,6 +300,18 @@ class Manifests:
 
     async def _look_up(self, questions: Sequence[ManifestQuestion]) -> list[ManifestAnswer]:
         return await self._db.read("look_up_manifests", lambda conn: manifests.look_up(conn, questions))
+
+
+def _known_by(new: NewManifest, names: Sequence[Tag]) -> list[bytes]:
+    """Return of which manifests a push by tags says something: of those of signature tags, and of one that was a referrer only."""
+    has_tag_of_its_own = any(attached_to(tag) is None for tag in names)
+    itself = [new.digest.to_bytes()] if new.subject is not None and has_tag_of_its_own else []
+    return _spoken_of(names) + itself
+
+
+def _spoken_of(names: Sequence[str]) -> list[bytes]:
+    """Return the manifests that what these tags name speaks of."""
+    return [about.to_bytes() for about in map(attached_to, names) if about is not None]
 
 
 def _pushed(

@@ -5,16 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from registry.core.access import Access
+from registry.core.admission import Admission
 from registry.core.artifacts import Artifacts
 from registry.core.blobs import Blobs
 from registry.core.cleanup import Cleanup
 from registry.core.comparisons import Comparisons
 from registry.core.conformance import Conformance
+from registry.core.evidence import Gathering
 from registry.core.files import Files
 from registry.core.graph import Graphs
 from registry.core.health import Health
 from registry.core.history import History
 from registry.core.jobs import Jobs
+from registry.core.judge import Judge
 from registry.core.manifests import Manifests
 from registry.core.referrers import Referrers
 from registry.core.repositories import Repositories
@@ -31,16 +34,19 @@ class Services:
     """One object per noun."""
 
     access: Access
+    admission: Admission
     artifacts: Artifacts
     blobs: Blobs
     cleanup: Cleanup
     comparisons: Comparisons
     conformance: Conformance
     files: Files
+    gathering: Gathering
     graphs: Graphs
     health: Health
     history: History
     jobs: Jobs
+    judge: Judge
     manifests: Manifests
     referrers: Referrers
     repositories: Repositories

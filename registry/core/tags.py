@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from mediatypes.names import RepositoryName, Tag
+from registry.core.attachments import attached_to
 from registry.core.audit import Action, Actor, Event, record, target_of
 from registry.core.pages import MAX_PAGE, Page, page_of
 from registry.core.policy import DeletionRule
-from registry.db import repositories, tags
+from registry.db import evidence, repositories, tags
 from registry.db.pool import Connection, Database
 from registry.errors import ManifestUnknown, NameUnknown
 
@@ -42,6 +43,9 @@ class Tags:
             )
             if digest is None:
                 raise ManifestUnknown(name, tag)
+            about = attached_to(tag)
+            if about is not None and repository_id is not None:
+                await evidence.raise_for(conn, [about.to_bytes()], repository_id=repository_id)
             if actor is not None:
                 event = Event(actor, Action.TAG_DELETE, target_of(name, tag), detail={"digest": str(digest)})
                 await record(conn, event)

@@ -8,7 +8,8 @@ from typing import Final, NamedTuple
 from mediatypes.digest import Digest
 from mediatypes.names import RepositoryName
 from registry.db.pool import Connection
-from registry.db.rights import EPOCHS, JOINED_EPOCHS, Epochs, visible
+from registry.db.rights import EPOCHS, JOINED_EPOCHS, Epochs, on, path_of, visible
+from registry.db.verdicts import Answer, known
 
 
 class BlobRow(NamedTuple):
@@ -19,32 +20,48 @@ class BlobRow(NamedTuple):
 
 
 class BlobQuestion(NamedTuple):
-    """Where a blob of a repository lies. With `principal_id`, the epochs of that principal and of `organisation` are told."""
+    """Where a blob of a repository lies. With `principal_id`, the epochs of that principal and of `organisation` are told.
+
+    `through` is a manifest that names it, by which it may be admitted; `organisation` is that of the repository.
+    """
 
     name: RepositoryName
     digest: Digest
+    through: bytes | None
     principal_id: int | None
-    organisation: str | None
+    organisation: str
 
 
 class BlobAnswer(NamedTuple):
-    """Where a blob lies, None where its repository has none such; and while which epochs its asker's rights stand."""
+    """Where a blob lies, None where its repository has none such; and while which epochs its asker's rights stand.
+
+    `admission` is what policies say of the manifest that was asked for with it.
+    """
 
     row: BlobRow | None
     epochs: Epochs
+    admission: Answer
 
 
 # LATERAL … OFFSET 0 keeps each step an index lookup per question, whatever the planner thinks of the tables' sizes.
 _LOOKUP: Final = f"""
-SELECT b.storage_key, b.size, {EPOCHS}
-FROM unnest($1::text[], $2::bytea[], $3::bigint[], $4::text[])
-    WITH ORDINALITY AS q(name, digest, principal_id, organisation, position)
+SELECT b.storage_key, b.size, {EPOCHS}, coalesce(o.policy_epoch, 0), v.outcome
+FROM unnest($1::text[], $2::bytea[], $3::bytea[], $4::bigint[], $5::text[])
+    WITH ORDINALITY AS q(name, digest, through, principal_id, organisation, position)
 {JOINED_EPOCHS}
 LEFT JOIN LATERAL (SELECT id FROM repositories WHERE name = q.name OFFSET 0) r ON true
 LEFT JOIN LATERAL (
     SELECT digest FROM repository_blobs WHERE repository_id = r.id AND digest = q.digest OFFSET 0
 ) l ON true
 LEFT JOIN LATERAL (SELECT storage_key, size FROM blobs WHERE digest = l.digest OFFSET 0) b ON true
+LEFT JOIN LATERAL (
+    SELECT manifest FROM manifest_references
+    WHERE o.policy_epoch > 0 AND digest = l.digest AND repository_id = r.id AND manifest = q.through OFFSET 0
+) u ON true
+LEFT JOIN LATERAL (
+    SELECT digest, evidence FROM manifests WHERE repository_id = r.id AND digest = u.manifest OFFSET 0
+) m ON true
+LEFT JOIN LATERAL ({known("r.id", "m.digest", "m.evidence", "o.policy_epoch")}) v ON true
 ORDER BY q.position
 """
 _INSERT: Final = """
@@ -61,7 +78,11 @@ SELECT $1, b.digest FROM blobs b
 WHERE b.digest = $2 AND EXISTS (
     SELECT FROM repository_blobs l JOIN repositories r ON r.id = l.repository_id
     WHERE l.digest = b.digest AND ($3::text[] IS NULL OR r.name = ANY($3))
-        AND ($4::bigint IS NULL OR {visible("r.name", "$4")}))
+        AND ($4::bigint IS NULL OR {visible("r.name", "$4")})
+        AND ($5 OR NOT EXISTS (
+            SELECT FROM policies e JOIN policy_versions v ON v.policy_id = e.id AND v.version = e.version
+            WHERE e.organisation_id = (SELECT id FROM organisations WHERE name = split_part({path_of("r.name")}, '/', 1))
+                AND NOT e.is_removed AND v.on_pull AND v.mode = 'enforce' AND {on(path_of("r.name"))})))
 ON CONFLICT (repository_id, digest) DO UPDATE SET linked_at = now()
 RETURNING 1
 """
@@ -78,10 +99,16 @@ async def look_up(conn: Connection, questions: Sequence[BlobQuestion]) -> list[B
         _LOOKUP,
         [question.name for question in questions],
         [question.digest.to_bytes() for question in questions],
+        [question.through for question in questions],
         [question.principal_id for question in questions],
         [question.organisation for question in questions],
     )
-    return [BlobAnswer(None if row[0] is None else BlobRow(row[0], row[1]), Epochs(row[2], row[3])) for row in rows]
+    return [
+        BlobAnswer(
+            None if row[0] is None else BlobRow(row[0], row[1]), Epochs(row[2], row[3]), Answer(row[4], row[5], None)
+        )
+        for row in rows
+    ]
 
 
 async def insert(conn: Connection, digest: Digest, *, size: int, storage_key: str) -> bool:
@@ -106,13 +133,21 @@ async def link(conn: Connection, digest: Digest, *, repository_id: int) -> None:
 
 
 async def mount(
-    conn: Connection, digest: Digest, *, repository_id: int, sources: Sequence[str] | None, principal_id: int | None
+    conn: Connection,
+    digest: Digest,
+    *,
+    repository_id: int,
+    sources: Sequence[str] | None,
+    principal_id: int | None,
+    is_admitted: bool,
 ) -> bool:
     """Let a repository serve a blob that one of `sources` (None: any repository) holds; return False where none does.
 
-    Of those only what a principal may pull from; None stands for whoever may pull from all.
+    Of those only what a principal may pull from; None stands for whoever may pull from all. Unless it `is_admitted` there, from
+    none whose policies could refuse it.
     """
-    return await conn.fetchval(_MOUNT, repository_id, digest.to_bytes(), sources, principal_id) is not None
+    found = await conn.fetchval(_MOUNT, repository_id, digest.to_bytes(), sources, principal_id, is_admitted)
+    return found is not None
 
 
 async def held(conn: Connection, digests: Sequence[Digest], *, repository_id: int) -> set[Digest]:

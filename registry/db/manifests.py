@@ -11,6 +11,7 @@ from registry.db.outbox import told
 from registry.db.pool import Connection
 from registry.db.rights import EPOCHS, JOINED_EPOCHS, Epochs
 from registry.db.tags import noted
+from registry.db.verdicts import Answer, known
 
 INLINE_SIZE: Final = 64 << 10
 """Contents up to this many bytes come with the batched lookup; larger ones in a query of their own."""
@@ -19,7 +20,8 @@ INLINE_SIZE: Final = 64 << 10
 class ManifestQuestion(NamedTuple):
     """Which manifest: by `tag`, or by `digest`; `known` is a digest whose content the asker has already.
 
-    Where `principal_id` is given the epochs of that principal and of `organisation` are told with it.
+    Where `principal_id` is given the epochs of that principal and of `organisation` are told with it. `organisation` is that of
+    the repository: its policies decide.
     """
 
     name: RepositoryName
@@ -27,7 +29,7 @@ class ManifestQuestion(NamedTuple):
     digest: bytes | None
     known: bytes | None
     principal_id: int | None
-    organisation: str | None
+    organisation: str
 
 
 class ManifestRow(NamedTuple):
@@ -40,10 +42,14 @@ class ManifestRow(NamedTuple):
 
 
 class ManifestAnswer(NamedTuple):
-    """What a question finds, None where its repository has none such; and while which epochs its asker's rights stand."""
+    """What a question finds, None where its repository has none such; and while which epochs its asker's rights stand.
+
+    `admission` is what policies say of it.
+    """
 
     row: ManifestRow | None
     epochs: Epochs
+    admission: Answer
 
 
 class NewManifest(NamedTuple):
@@ -60,27 +66,34 @@ class NewManifest(NamedTuple):
 
 _LOOKUP: Final = f"""
 SELECT r.id, m.digest, m.media_type,
-    CASE WHEN m.size <= {INLINE_SIZE} AND m.digest IS DISTINCT FROM q.known THEN m.content END, {EPOCHS}
+    CASE WHEN m.size <= {INLINE_SIZE} AND m.digest IS DISTINCT FROM q.known THEN m.content END, {EPOCHS},
+    coalesce(o.policy_epoch, 0), v.outcome, v.warnings
 FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bytea[], $5::bigint[], $6::text[])
     WITH ORDINALITY AS q(name, tag, digest, known, principal_id, organisation, position)
 {JOINED_EPOCHS}
 LEFT JOIN LATERAL (SELECT id FROM repositories WHERE name = q.name OFFSET 0) r ON true
 LEFT JOIN LATERAL (SELECT digest FROM tags WHERE repository_id = r.id AND name = q.tag OFFSET 0) t ON true
 LEFT JOIN LATERAL (
-    SELECT digest, media_type, size, content FROM manifests
+    SELECT digest, media_type, size, content, evidence FROM manifests
     WHERE repository_id = r.id AND digest = coalesce(t.digest, q.digest) OFFSET 0
 ) m ON true
+LEFT JOIN LATERAL ({known("r.id", "m.digest", "m.evidence", "o.policy_epoch")}) v ON true
 ORDER BY q.position
 """
 _CONTENT: Final = "SELECT content FROM manifests WHERE repository_id = $1 AND digest = $2"
-_PUT_UNTOLD: Final = """
+# A referrer is evidence of its subject (registry.db.evidence), and when a manifest was pushed is of itself.
+_RAISED: Final = """
+raised AS (UPDATE manifests SET evidence = nextval('evidence_epochs') WHERE repository_id = $1 AND digest = $5)
+"""
+_STORE: Final = """
 INSERT INTO manifests (repository_id, digest, media_type, artifact_type, subject, referrer, size, content)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (repository_id, digest) DO UPDATE
-    SET media_type = EXCLUDED.media_type, referrer = EXCLUDED.referrer, pushed_at = now()
+    SET media_type = EXCLUDED.media_type, referrer = EXCLUDED.referrer, pushed_at = now(), evidence = EXCLUDED.evidence
 """
+_PUT_UNTOLD: Final = f"WITH {_RAISED} {_STORE}"
 # In one statement, since each would cost a push a round trip.
-_PUT: Final = f"WITH told AS ({told('$1', '$2')}) {_PUT_UNTOLD}"
+_PUT: Final = f"WITH told AS ({told('$1', '$2')}), {_RAISED} {_STORE}"
 _REFER: Final = """
 INSERT INTO manifest_references (digest, repository_id, manifest)
 SELECT d, $2, $3 FROM unnest($1::bytea[]) AS d ON CONFLICT DO NOTHING
@@ -93,7 +106,11 @@ _LOCK: Final = "SELECT 1 FROM manifests WHERE repository_id = $1 AND digest = $2
 _LOCK_TAGS: Final = "SELECT name FROM tags WHERE repository_id = $1 AND digest = $2 ORDER BY name FOR UPDATE"
 _DELETE: Final = f"""
 WITH named AS (SELECT name, digest FROM tags WHERE repository_id = $1 AND digest = $2),
-noted AS ({noted("SELECT name, digest AS before, NULL::bytea AS after FROM named", "$3")})
+noted AS ({noted("SELECT name, digest AS before, NULL::bytea AS after FROM named", "$3")}),
+raised AS (
+    UPDATE manifests s SET evidence = nextval('evidence_epochs') FROM manifests d
+    WHERE d.repository_id = $1 AND d.digest = $2 AND s.repository_id = $1 AND s.digest = d.subject
+)
 DELETE FROM manifests WHERE repository_id = $1 AND digest = $2
 """
 _USERS: Final = """
@@ -129,7 +146,11 @@ async def look_up(conn: Connection, questions: Sequence[ManifestQuestion]) -> li
     columns = zip(*questions, strict=True)
     rows = await conn.fetch(_LOOKUP, *(list(column) for column in columns))
     return [
-        ManifestAnswer(None if row[1] is None else ManifestRow(row[0], row[1], row[2], row[3]), Epochs(row[4], row[5]))
+        ManifestAnswer(
+            None if row[1] is None else ManifestRow(row[0], row[1], row[2], row[3]),
+            Epochs(row[4], row[5]),
+            Answer(row[6], row[7], row[8]),
+        )
         for row in rows
     ]
 

@@ -23,6 +23,10 @@ class SummaryRow(NamedTuple):
 
 
 _ID: Final = "SELECT id FROM repositories WHERE name = $1"
+_ID_AND_EPOCH: Final = """
+SELECT (SELECT id FROM repositories WHERE name = $1),
+    coalesce((SELECT policy_epoch FROM organisations WHERE name = $2), 0)
+"""
 _CREATE: Final = "INSERT INTO repositories (name) VALUES ($1) ON CONFLICT (name) DO NOTHING RETURNING id"
 _LAST: Final = r"U&'\+10FFFF'"  # sorts behind whatever a name may hold
 
@@ -99,6 +103,13 @@ async def find_or_create(conn: Connection, name: RepositoryName) -> int:
     found = found if found is not None else await find(conn, name)
     assert found is not None
     return found
+
+
+async def find_with_epoch(conn: Connection, name: RepositoryName, organisation: str) -> tuple[int | None, int]:
+    """Return what `find` does, and the epoch of its organisation's policies; 0 where there are none."""
+    row = await conn.fetchrow(_ID_AND_EPOCH, name, organisation)
+    assert row is not None
+    return row[0], row[1]
 
 
 async def page(conn: Connection, *, after: str, limit: int, principal_id: int | None) -> list[str]:

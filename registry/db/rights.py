@@ -49,9 +49,11 @@ JOINED_EPOCHS: Final = """
 LEFT JOIN LATERAL (
     SELECT rights_epoch, is_admin FROM principals WHERE id = q.principal_id AND disabled_at IS NULL OFFSET 0
 ) p ON true
-LEFT JOIN LATERAL (SELECT id, rights_epoch FROM organisations WHERE name = q.organisation OFFSET 0) o ON true
+LEFT JOIN LATERAL (
+    SELECT id, rights_epoch, policy_epoch FROM organisations WHERE name = q.organisation OFFSET 0
+) o ON true
 """
-"""from where: its questions `q` have a `principal_id` and an `organisation`."""
+"""from where: its questions `q` have a `principal_id` and an `organisation`. `o.policy_epoch` is what verdicts stand by."""
 
 
 def path_of(name: str) -> str:

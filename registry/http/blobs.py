@@ -19,7 +19,7 @@ CONDITIONS: Final = frozenset(("if-match", "if-unmodified-since", "if-modified-s
 
 async def pull(services: Services, call: Call, at: Location, links: Links) -> Reply:
     """Answer GET and HEAD of a blob, whole or in part; or send the client to the storage, where the range goes with it."""
-    blob = await services.blobs.find(name_of(at.name), digest_of(at.reference), call.caller)
+    blob = await services.blobs.pull(name_of(at.name), digest_of(at.reference), call.caller)
     reply = content_reply(
         call,
         digest=blob.digest,

@@ -28,6 +28,8 @@ DECIDED: Final = (
     errors.AccessLost,
     errors.CatalogDenied,
     errors.TagMoveDenied,
+    errors.NotAdmitted,
+    errors.NotAdmittedYet,
     errors.StillReferenced,
     errors.DeletionDisabled,
     errors.OrganisationUnknown,

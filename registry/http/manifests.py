@@ -17,14 +17,17 @@ from registry.http.warnings import warnings_of
 
 async def pull(services: Services, call: Call, at: Location, _links: Links) -> Reply:
     """Answer GET and HEAD of a manifest with the very bytes that were pushed, whatever Accept says."""
-    found = await services.manifests.resolve(name_of(at.name), reference_of(at.reference), call.caller)
-    return content_reply(
+    found, warnings = await services.manifests.pull(name_of(at.name), reference_of(at.reference), call.caller)
+    reply = content_reply(
         call,
         digest=found.digest,
         media_type=found.media_type,
         size=len(found.content),
         source=lambda part: found.content[part.start : part.stop],
     )
+    if warnings:
+        reply.headers += warnings_of(warnings)
+    return reply
 
 
 async def push(services: Services, call: Call, at: Location, links: Links) -> Reply:

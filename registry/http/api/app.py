@@ -33,6 +33,7 @@ from registry.errors import (
     FieldsInvalid,
     InternalError,
     MethodUnsupported,
+    NotAdmitted,
     RequestInvalid,
     Unauthorized,
 )
@@ -50,7 +51,7 @@ from registry.http.routes import Router, Work
 
 _BASIC: Final = 'Basic realm="blacklake", charset="UTF-8"'
 _LARGEST_BODY: Final = 64 << 10  # bytes
-_DENIED: Final = (Unauthorized, DelegationDenied, AdministratorNeeded, AccessDenied)
+_DENIED: Final = (Unauthorized, DelegationDenied, AdministratorNeeded, AccessDenied, NotAdmitted)
 _log = structlog.get_logger("registry.http")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from registry.http.api import artifact, artifacts, contents, jobs, repositories, scans, violations
+from registry.http.api import admission, artifact, artifacts, contents, jobs, repositories, scans, violations
 from registry.http.api.route import Route
 
 READER_ROUTES: Final[tuple[Route, ...]] = (
@@ -15,4 +15,5 @@ READER_ROUTES: Final[tuple[Route, ...]] = (
     *jobs.ROUTES,
     *scans.ROUTES,
     *violations.ROUTES,
+    *admission.ROUTES,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
+from registry.core.admission import Admission
 from registry.core.artifacts import Artifacts
 from registry.core.comparisons import Comparisons
 from registry.core.files import Files
@@ -24,6 +25,7 @@ from registry.http.redirects import Redirects
 class ReaderServices:
     """One object per noun; `redirects` says who is sent to the storage for a whole blob, None: nobody."""
 
+    admission: Admission
     artifacts: Artifacts
     comparisons: Comparisons
     files: Files

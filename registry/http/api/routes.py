@@ -11,6 +11,7 @@ from registry.http.api import (
     issuers,
     me,
     organisations,
+    policies,
     robots,
     roles,
     schemas,
@@ -38,6 +39,7 @@ ROUTES: Final[tuple[Route, ...]] = (
             issuers,
             signing_keys,
             schemas,
+            policies,
             audit,
         )
         for route in module.ROUTES

@@ -20,10 +20,13 @@ from registry.core.conformance import Conformance
 from registry.core.directory import Directory
 from registry.core.explanations import Explanations
 from registry.core.identities import Identities
+from registry.core.policies import Policies
 from registry.core.roles import Roles
 from registry.core.schemas import Schemas
 from registry.core.service_keys import ServiceKeys
 from registry.core.teams import Teams
+from registry.core.trials import Trials
+from registry.core.trust_roots import TrustRoots
 from registry.http.api.reader_services import ReaderServices
 
 
@@ -40,6 +43,7 @@ class AdminServices(ReaderServices):
     identities: Identities
     keyring: Keyring
     passwords: Passwords
+    policies: Policies
     retention: Retention
     roles: Roles
     schemas: Schemas
@@ -48,6 +52,8 @@ class AdminServices(ReaderServices):
     sessions: Sessions
     teams: Teams
     throttle: LoginThrottle
+    trials: Trials
+    trust_roots: TrustRoots
     trusted: Trusted
     verification: Verification
     on_password_change: Callable[[str], None]

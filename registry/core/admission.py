@@ -1,0 +1,423 @@
+"""Admission: what policies let through, on pulls and on moves of tags (docs/admission.md).
+
+A pull asks for what is known with its own lookup (registry.db.verdicts): where no policy is there, or a verdict is, nothing more
+is asked. Else the artifact is judged here. Nothing is admitted that could not be decided.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+from weakref import WeakValueDictionary
+
+from mediatypes.digest import Digest
+from mediatypes.names import RepositoryName
+from mediatypes.oci import INDEX_TYPES
+from registry import metrics
+from registry.core.access import PUSH, Access, Caller, organisation_of
+from registry.core.attachments import subject_of
+from registry.core.covering import Covering, Coverings
+from registry.core.decisions import Decision, Judged, Outcome, earliest, kept, read
+from registry.core.evidence import Gathered, Gathering, NewArtifact
+from registry.core.judge import Judge
+from registry.db import manifests, policies, repositories, trust_roots, verdicts
+from registry.db.pool import Connection, Database
+from registry.db.verdicts import Answer, Grounds, NewVerdict, StandingRow
+from registry.errors import ManifestUnknown, NotAdmitted, NotAdmittedYet, Unavailable
+from signing.policy.verdict import Verdict
+
+_DEEPEST: Final = 3  # indexes in indexes, and what speaks of what speaks of something
+_MOST_INDEXES: Final = 20  # that contain an artifact, and are asked
+_MOST_USERS: Final = 50  # manifests that name a blob, and are asked
+_REMEMBERED: Final = 65_536  # blobs
+_PATIENCE: Final = 60.0  # seconds for all that one request needs to have decided
+
+
+class PoliciesChanged(Exception):
+    """What was judged is not what there is: it has to be judged again."""
+
+
+@dataclass(frozen=True, slots=True)
+class TagJudgement:
+    """That tags may name a manifest, and what that stands on: an epoch, and the evidence of manifests, None of absent ones."""
+
+    epoch: int
+    evidence: dict[bytes, int | None]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where an artifact is judged, and by what."""
+
+    name: RepositoryName
+    repository_id: int
+    covering: Covering
+
+
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """What policies say of a manifest by itself."""
+
+    evidence: int | None
+    verdicts: list[Verdict]
+
+
+class Admission:
+    """Decides, with the database and the sandbox."""
+
+    def __init__(self, db: Database, access: Access, gathering: Gathering, judge: Judge) -> None:
+        self._db = db
+        self._access = access
+        self._gathering = gathering
+        self._judge = judge
+        self._coverings = Coverings(db)
+        # Of what is asked by many at once one judges, and the others find its verdict.
+        self._judging: WeakValueDictionary[tuple[int, bytes], asyncio.Lock] = WeakValueDictionary()
+        # By which manifest a blob was admitted last only saves work: the lookup says whether it still is.
+        self._through: OrderedDict[tuple[RepositoryName, Digest], bytes] = OrderedDict()
+
+    async def admit(
+        self, name: RepositoryName, repository_id: int, digest: Digest, answer: Answer, caller: Caller
+    ) -> Sequence[str]:
+        """Return what who pulls a manifest is warned of; `answer` is its lookup's.
+
+        Raise NotAdmitted, NotAdmittedYet, Unavailable where it could not be decided, ManifestUnknown where it is gone.
+        """
+        if answer.epoch == 0 or not (await self._coverings.of(name, answer.epoch)).on_pull:
+            return ()
+        if answer.outcome is not None:
+            metrics.count_admission("pull", answer.outcome)
+            return answer.warnings or ()
+        try:
+            decision = await self._decide(name, repository_id, digest)
+        except Unavailable:
+            metrics.count_admission("pull", "undecided")
+            if await self._may_push(name, caller):
+                return ()
+            raise
+        refusal = decision.refusal(f"{name}@{digest}")
+        if refusal is None:
+            metrics.count_admission("pull", decision.outcome)
+            return decision.warnings
+        await self._spare("pull", name, caller, refusal)
+        return [*refusal.message.splitlines()[1:], *decision.warnings]
+
+    def through(self, name: RepositoryName, blob: Digest) -> bytes | None:
+        """Return a manifest by which a blob was admitted."""
+        return self._through.get((name, blob))
+
+    async def admit_blob(self, name: RepositoryName, blob: Digest, answer: Answer, caller: Caller) -> None:
+        """Let a blob be pulled that an admitted manifest of the repository names. Raise as `admit` does."""
+        if answer.epoch == 0 or not (await self._coverings.of(name, answer.epoch)).on_pull:
+            return
+        if answer.outcome is not None:
+            metrics.count_admission("blob", answer.outcome)
+            return
+        if await self._may_push(name, caller):
+            metrics.count_admission("blob", "spared")
+            return
+        try:
+            refusal = await self._refusal_of_blob(name, blob)
+        except Unavailable:
+            metrics.count_admission("blob", "undecided")
+            raise
+        if refusal is None:
+            metrics.count_admission("blob", Outcome.ADMITTED)
+        else:
+            await self._spare("blob", name, caller, refusal)
+
+    async def is_mountable(self, source: RepositoryName, blob: Digest, caller: Caller) -> bool:
+        """Say whether a caller could pull a blob of a repository, as far as policies decide that. Raise Unavailable."""
+        covers = await self._coverings.now(source)
+        if not covers.on_pull or await self._may_push(source, caller):
+            return True
+        return await self._refusal_of_blob(source, blob) is None
+
+    async def require(self, name: RepositoryName, digest: Digest, caller: Caller) -> None:
+        """Let something be read of a manifest that was looked up otherwise. Raise as `admit` does."""
+
+        async def find(conn: Connection) -> tuple[int | None, int]:
+            return await repositories.find(conn, name), await policies.epoch(conn, organisation_of(name))
+
+        repository_id, epoch = await self._db.read("find_epoch", find)
+        if repository_id is None:
+            raise ManifestUnknown(name, str(digest))
+        await self.admit(name, repository_id, digest, Answer(epoch, None, None), caller)
+
+    async def decision(self, name: RepositoryName, digest: Digest) -> Decision:
+        """Return what policies say of a stored manifest, with all verdicts. Raise ManifestUnknown, Unavailable."""
+        repository_id = await self._db.read("find_repository", lambda conn: repositories.find(conn, name))
+        if repository_id is None:
+            raise ManifestUnknown(name, str(digest))
+        return await self._decide(name, repository_id, digest)
+
+    async def covering(self, name: RepositoryName) -> Covering:
+        """Return the policies that cover a repository now."""
+        return await self._coverings.now(name)
+
+    async def judge_tags(
+        self, name: RepositoryName, digest: Digest, tags: Sequence[str], new: NewArtifact, *, again: bool = False
+    ) -> TagJudgement:
+        """Say that tags may name a manifest, stored or `new`, before the transaction that lets them, in which `confirm` stands.
+
+        Judged by the policies that are remembered, or `again` by those that there are. Raise NotAdmitted, Unavailable.
+        """
+        covers = await self._coverings.now(name) if again else self._coverings.remembered(name)
+        deciding = covers.on_tags(tags)
+        if not deciding:
+            return TagJudgement(covers.epoch, {})
+        try:
+            decision = await self._decide_on_tag(name, covers, digest, new)
+        except Unavailable:
+            metrics.count_admission("tag", "undecided")
+            raise
+        refusal = decision.refusal(f"{name}@{digest} as {', '.join(tags)}", among=deciding)
+        if refusal is not None:
+            metrics.count_admission("tag", Outcome.DENIED)
+            raise refusal
+        metrics.count_admission("tag", Outcome.ADMITTED)
+        held: dict[bytes, int | None] = dict(zip(decision.grounds.digests, decision.grounds.evidence, strict=True))
+        warnings = tuple(one.line for one in decision.judged if one.policy in deciding and one.warns)
+        return TagJudgement(decision.epoch, held | {digest.to_bytes(): decision.evidence}, warnings)
+
+    async def confirm(self, conn: Connection, judgement: TagJudgement, *, repository_id: int, epoch: int) -> None:
+        """Raise PoliciesChanged where a judgement doesn't stand any more; else its evidence does until the transaction ends.
+
+        `epoch` is the organisation's, read in the transaction.
+        """
+        if epoch != judgement.epoch:
+            raise PoliciesChanged
+        if judgement.evidence:
+            held = await verdicts.hold(conn, [*judgement.evidence], repository_id=repository_id)
+            if {digest: held.get(digest) for digest in judgement.evidence} != judgement.evidence:
+                raise PoliciesChanged
+
+    async def _spare(self, gate: str, name: RepositoryName, caller: Caller, refusal: NotAdmitted) -> None:
+        """Let those read who may push, or nobody could sign. Raise NotAdmitted to others."""
+        if await self._may_push(name, caller):
+            metrics.count_admission(gate, "spared")
+            return
+        metrics.count_admission(gate, Outcome.DENIED)
+        if await self._access.is_narrowed(caller, name, PUSH):
+            raise NotAdmittedYet(name, refusal)
+        raise refusal
+
+    async def _may_push(self, name: RepositoryName, caller: Caller) -> bool:
+        return bool(PUSH & await self._access.permitted(caller, name))
+
+    async def _refusal_of_blob(self, name: RepositoryName, blob: Digest) -> NotAdmitted | None:
+        """Return None where an admitted manifest names a blob, else why none is."""
+        place = await self._place(name)
+        if place is None:
+            return None
+        users = await self._db.read(
+            "find_users",
+            lambda conn: verdicts.using(
+                conn,
+                blob.to_bytes(),
+                repository_id=place.repository_id,
+                epoch=place.covering.epoch,
+                limit=_MOST_USERS,
+            ),
+        )
+        first: NotAdmitted | None = None
+        async with _patience():
+            for user in users:
+                decision = await self._decided(place, user)
+                refusal = decision.refusal(f"{name}@{blob}, of {decision.digest},") if decision is not None else first
+                if decision is not None and refusal is None:
+                    self._remember(name, blob, user)
+                    return None
+                first = first or refusal
+        return first or NotAdmitted(
+            f"{name}@{blob}", [], lines=["no manifest of the repository names it; who may push reads it"]
+        )
+
+    def _remember(self, name: RepositoryName, blob: Digest, user: bytes) -> None:
+        self._through[name, blob] = user
+        self._through.move_to_end((name, blob))
+        if len(self._through) > _REMEMBERED:
+            self._through.popitem(last=False)
+
+    async def _place(self, name: RepositoryName) -> _Place | None:
+        repository_id = await self._db.read("find_repository", lambda conn: repositories.find(conn, name))
+        return _Place(name, repository_id, await self._coverings.now(name)) if repository_id is not None else None
+
+    async def _decide(self, name: RepositoryName, repository_id: int, digest: Digest) -> Decision:
+        """Return what is decided of a manifest now, by policies of now. Raise ManifestUnknown, Unavailable."""
+        async with _patience():
+            place = _Place(name, repository_id, await self._coverings.now(name))
+            decision = await self._decided(place, digest.to_bytes())
+        if decision is None:
+            raise ManifestUnknown(name, str(digest))
+        return decision
+
+    async def _decide_on_tag(
+        self, name: RepositoryName, covers: Covering, digest: Digest, new: NewArtifact
+    ) -> Decision:
+        """Return what is decided of a manifest that is to have a tag, by which it is an artifact of its own."""
+        async with _patience():
+            repository_id = await self._db.read("find_repository", lambda conn: repositories.find(conn, name))
+            place = _Place(name, repository_id or 0, covers)
+            row = await self._standing(place, digest.to_bytes())
+            if row is not None:
+                return await self._of_its_own(place, digest, row)
+            gathered = await self._gathering.of(place.repository_id, digest, new)
+            assert gathered is not None
+            found = await self._judged_by(place, gathered)
+        return Decision(digest, covers.epoch, None, _put_together(covers, found))
+
+    async def _decided(self, place: _Place, packed: bytes, depth: int = 0) -> Decision | None:
+        """Return what is decided of a manifest, and keep it; None where it is not there."""
+        row = await self._standing(place, packed)
+        if row is None:
+            return None
+        digest = Digest.from_bytes(packed)
+        about = await self._about(place, packed, row) if depth < _DEEPEST else None
+        if about is not None:
+            decision = await self._decided(place, about.to_bytes(), depth + 1)
+            if decision is not None:
+                found = _speaking(digest, row.evidence, about, decision)
+                if row.outcome is None and found.outcome is not Outcome.DENIED:
+                    await self._keep(place, found, own=None)
+                return found
+        return await self._of_its_own(place, digest, row)
+
+    async def _about(self, place: _Place, packed: bytes, row: StandingRow) -> Digest | None:
+        """Return the manifest of which one only speaks; None of an artifact."""
+        subject = Digest.from_bytes(row.subject) if row.subject is not None else None
+        if subject is None and not row.tags:
+            return None
+        content = await self._db.read(
+            "read_manifest", lambda conn: manifests.content(conn, repository_id=place.repository_id, digest=packed)
+        )
+        if content is None:
+            return None
+        return await asyncio.to_thread(subject_of, row.media_type, content, row.tags, subject)
+
+    async def _of_its_own(self, place: _Place, digest: Digest, row: StandingRow) -> Decision:
+        own = await self._own(place, digest, row)
+        judged = list(_put_together(place.covering, own.verdicts))
+        grounds: dict[bytes, int] = {}
+        if not all(one.verdict.passes for one in judged):
+            await self._by_indexes(place, digest, judged, grounds)
+        decision = Decision(
+            digest,
+            place.covering.epoch,
+            own.evidence,
+            tuple(judged),
+            Grounds(tuple(grounds), tuple(grounds.values())),
+        )
+        if grounds and row.outcome is None and decision.outcome is not Outcome.DENIED:
+            await self._keep(place, decision, own=own.verdicts)
+        return decision
+
+    async def _by_indexes(self, place: _Place, digest: Digest, judged: list[Judged], grounds: dict[bytes, int]) -> None:
+        """Let an artifact pass by the indexes that contain it, where one does what is asked of it; add these to `grounds`."""
+        found = await self._db.read(
+            "find_indexes",
+            lambda conn: verdicts.containing(
+                conn,
+                digest.to_bytes(),
+                sorted(INDEX_TYPES),
+                repository_id=place.repository_id,
+                depth=_DEEPEST,
+                limit=_MOST_INDEXES,
+            ),
+        )
+        for packed in found:
+            row = await self._standing(place, packed)
+            if row is None:
+                continue
+            index = Digest.from_bytes(packed)
+            own = await self._own(place, index, row)
+            for number, (one, other) in enumerate(zip(judged, own.verdicts, strict=True)):
+                if other.passes and not one.verdict.passes and own.evidence is not None:
+                    judged[number] = Judged(one.policy, other, index)
+                    grounds[packed] = own.evidence
+            if all(one.verdict.passes for one in judged):
+                return
+
+    async def _own(self, place: _Place, digest: Digest, row: StandingRow) -> _Own:
+        """Return what policies say of a manifest by itself: what is known, or, judged by one of all who ask at once, what is so."""
+        if row.own is not None:
+            return _Own(row.evidence, read(row.own))
+        packed = digest.to_bytes()
+        lock = self._judging.setdefault((place.repository_id, packed), asyncio.Lock())
+        async with lock:
+            again = await self._standing(place, packed)
+            if again is not None and again.own is not None:
+                return _Own(again.evidence, read(again.own))
+            gathered = await self._gathering.of(place.repository_id, digest)
+            if gathered is None:
+                raise ManifestUnknown(place.name, str(digest))
+            own = _Own(gathered.number, await self._judged_by(place, gathered))
+            judged = _put_together(place.covering, own.verdicts)
+            decision = Decision(digest, place.covering.epoch, own.evidence, judged)
+            await self._keep(place, decision, own=own.verdicts)
+            return own
+
+    async def _judged_by(self, place: _Place, gathered: Gathered) -> list[Verdict]:
+        """Return what each policy of a place says, in their order."""
+        wanted = [(policy.id, policy.version) for policy in place.covering.policies]
+
+        async def find(conn: Connection) -> tuple[dict[int, bytes], dict[str, bytes]]:
+            return await policies.contents(conn, wanted), await trust_roots.contents(conn, organisation_of(place.name))
+
+        contents, roots = await self._db.read("read_policies", find)
+        given = [(version, contents[number]) for number, version in wanted]
+        return await self._judge.verdicts(given, roots, gathered.evidence, now=gathered.now)
+
+    async def _standing(self, place: _Place, packed: bytes) -> StandingRow | None:
+        return await self._db.read(
+            "find_verdict",
+            lambda conn: verdicts.standing(
+                conn, repository_id=place.repository_id, digest=packed, epoch=place.covering.epoch
+            ),
+        )
+
+    async def _keep(self, place: _Place, decision: Decision, *, own: list[Verdict] | None) -> None:
+        """Keep what was decided. What is refused is kept as it was judged, and put together anew for each who asks."""
+        assert decision.evidence is not None
+        outcome = decision.outcome
+        new = NewVerdict(
+            decision.epoch,
+            decision.evidence,
+            kept(own) if own is not None else None,
+            earliest(one.valid_until for one in own or ()),
+            outcome if outcome is not Outcome.DENIED else None,
+            decision.warnings,
+            decision.grounds,
+            decision.valid_until,
+        )
+        digest = decision.digest.to_bytes()
+        await self._db.statement(
+            "keep_verdict",
+            lambda conn: verdicts.put(conn, new, repository_id=place.repository_id, digest=digest),
+        )
+
+
+def _speaking(digest: Digest, evidence: int, about: Digest, decision: Decision) -> Decision:
+    """Return what is decided of a manifest that speaks of another one: what is of that."""
+    assert decision.evidence is not None
+    grounds = Grounds((about.to_bytes(), *decision.grounds.digests), (decision.evidence, *decision.grounds.evidence))
+    return Decision(digest, decision.epoch, evidence, decision.judged, grounds, about)
+
+
+def _put_together(covers: Covering, found: Sequence[Verdict]) -> tuple[Judged, ...]:
+    return tuple(Judged(policy, verdict) for policy, verdict in zip(covers.policies, found, strict=True))
+
+
+@contextlib.asynccontextmanager
+async def _patience() -> AsyncIterator[None]:
+    """Bound the time that a request waits. Raise Unavailable."""
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            yield
+    except TimeoutError as error:
+        raise Unavailable("a decision by policies") from error
