@@ -60,6 +60,9 @@ class ChainAuthority:
     """What vouches for timestamps and logs beside its own."""
     timestamp_certificates: tuple[bytes, ...] = ()
     """PEM of the authorities of timestamps (RFC 3161), as Notary Project's trust store `tsa` holds them."""
+    is_signing_authority: bool = False
+    """Whether its word on the time of signing counts (Notary Project's trust store `signingAuthority`): of the Notary Project's
+    signatures it verifies those of the scheme `notary.x509.signingAuthority` alone."""
 
 
 Authority = KeyAuthority | KeylessAuthority | ChainAuthority

@@ -21,7 +21,7 @@ from registry.core.pace import Pace
 from registry.core.publication import Publication
 from registry.core.scanning import Scanning
 from registry.core.services import Services
-from registry.db.pool import Connection, Database
+from registry.db.pool import Database
 from registry.db.queue import enqueue, forget_log
 from registry.jobs.describing import describing
 from registry.jobs.digesting import digesting
@@ -77,7 +77,7 @@ class Background:
         extraction = Extraction(db, store, self._sandbox, services.conformance, services.blobs)
         publication = Publication(db, services.blobs, services.uploads, services.manifests, enqueue)
         digests = Digests(db, store, enqueue, Pace(digest_rate))
-        scans = Scanning(db, store, self._scanning_sandbox, scanners, enqueue, _changed)
+        scans = Scanning(db, store, self._scanning_sandbox, scanners, enqueue)
         quick = {
             DESCRIBE: describing(extraction, publication, digests, scans, self._jobs),
             PUBLISH: publishing(publication, self._jobs),
@@ -148,10 +148,6 @@ class Background:
 
     async def _forget_log(self) -> int:
         return await self._db.transaction("forget_queue_log", lambda conn: forget_log(conn, after=KEPT, limit=_BATCH))
-
-
-async def _changed(_conn: Connection, _repository_id: int, _digest: bytes) -> None:
-    """Hear of an artifact of which scanners say something else."""
 
 
 def create_background(settings: Settings, db: Database, store: BlobStore, services: Services) -> Background:

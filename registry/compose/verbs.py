@@ -25,6 +25,7 @@ from registry.core.judge import Judge
 from registry.core.limits import Counter
 from registry.core.manifests import Manifests
 from registry.core.policy import DeletionRule, SparseRule
+from registry.core.quarantine import Quarantine
 from registry.core.referrers import Referrers
 from registry.core.repositories import Repositories
 from registry.core.scans import Scans
@@ -132,7 +133,8 @@ def create_services(
         manifests=Manifests(db, contents, access, admission, conformance, sparse=sparse, deletion=deletion),
         referrers=Referrers(db),
         repositories=Repositories(db, replicas),
-        scans=Scans(db, [one.name for one in create_scanners(settings)]),
+        quarantine=Quarantine(db),
+        scans=Scans(db),
         search=Search(db, replicas),
         tags=Tags(db, deletion),
         tensors=Tensors(db, files),

@@ -72,6 +72,10 @@ class Action(StrEnum):
     PUBLICATION_DECIDE = "publication.decide"
     DIGESTS_DECIDE = "digests.decide"
     SCANS_DECIDE = "scans.decide"
+    SCANS_ASK = "scans.ask"
+    QUARANTINE_DECIDE = "quarantine.decide"
+    QUARANTINE_RELEASE = "quarantine.release"
+    SCAN_KEY_ADD = "scan-key.add"
     LOGIN = "login"
     LOGOUT = "logout"
     TOKEN_GIVE = "token.give"  # noqa: S105 - an action, not a token

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
 import structlog
 
 from mediatypes.oci import INDEX_TYPES
+from registry.core import quarantine
 from registry.core.extraction import Also
 from registry.core.jobs import MOST_ATTEMPTS, SCAN
 from registry.core.outbox import Enqueue
 from registry.core.scanned import ScannedArtifact, parts_of
 from registry.core.switches import Switch
-from registry.db import artifacts, jobs, scans, switches
+from registry.db import artifacts, evidence, jobs, scans, switches
 from registry.db.artifacts import SubjectRow
 from registry.db.jobs import BegunJob, NewJob
 from registry.db.pool import Connection, Database
@@ -36,10 +37,6 @@ _LARGEST_DOCUMENT: Final = 8 << 20  # bytes
 
 _log = structlog.get_logger("registry.scanning")
 
-Changed = Callable[[Connection, int, bytes], Awaitable[None]]
-"""Is told, in the transaction, of which repository's artifact something else is known now."""
-
-
 class Scanning:
     """The verbs that scan."""
 
@@ -50,7 +47,6 @@ class Scanning:
         sandbox: Sandbox,
         scanners: Sequence[Scanner],
         enqueue: Enqueue,
-        changed: Changed,
     ) -> None:
         """Scan by `scanners`, in a sandbox of registry.scanners.examining:answer."""
         self._db = db
@@ -58,7 +54,6 @@ class Scanning:
         self._sandbox = sandbox
         self._scanners = {one.name: one for one in scanners}
         self._enqueue = enqueue
-        self._changed = changed
 
     async def ask(self, conn: Connection, repository_id: int, digest: bytes) -> None:
         """Ask for scans of an artifact that was just described, where its repository wants any.
@@ -73,7 +68,7 @@ class Scanning:
             is_index = subject.media_type in INDEX_TYPES
             asked = [(one.name, is_index or one.reads_record) for one in self._scanners.values()]
             await scans.ask(conn, asked, repository_id=repository_id, digest=digest)
-            await self._changed(conn, repository_id, digest)
+            await evidence.raise_for(conn, [digest], repository_id=repository_id)
             added = await jobs.add(conn, [NewJob(SCAN, repository_id, digest)])
             await self._enqueue(conn, added, priority=0)
 
@@ -105,7 +100,7 @@ class Scanning:
             if await switches.is_on(conn, Switch.SCAN, repository_id=repository_id):
                 await scans.ask(conn, [(name, False) for name in names], repository_id=repository_id, digest=digest)
             if await scans.forget(conn, names, repository_id=repository_id, digest=digest):
-                await self._changed(conn, repository_id, digest)
+                await evidence.raise_for(conn, [digest], repository_id=repository_id)
             due = await scans.due(conn, repository_id=repository_id, digest=digest)
             return await artifacts.subject(conn, repository_id=repository_id, digest=digest), due
 
@@ -137,7 +132,8 @@ class Scanning:
     async def _keep(self, repository_id: int, digest: bytes, result: NewResult) -> None:
         async def keep(conn: Connection) -> None:
             if await scans.put(conn, result, repository_id=repository_id, digest=digest):
-                await self._changed(conn, repository_id, digest)
+                await quarantine.judge(conn, repository_id=repository_id, digest=digest)
+                await evidence.raise_for(conn, [digest], repository_id=repository_id)
 
         await self._db.transaction("keep_scan", keep)
 

@@ -19,6 +19,7 @@ from registry.core.history import History
 from registry.core.jobs import Jobs
 from registry.core.judge import Judge
 from registry.core.manifests import Manifests
+from registry.core.quarantine import Quarantine
 from registry.core.referrers import Referrers
 from registry.core.repositories import Repositories
 from registry.core.scans import Scans
@@ -50,6 +51,7 @@ class Services:
     manifests: Manifests
     referrers: Referrers
     repositories: Repositories
+    quarantine: Quarantine
     scans: Scans
     search: Search
     tags: Tags

@@ -78,11 +78,19 @@ RETURNING (o.state, o.worst, o.findings) IS DISTINCT FROM (r.state, r.worst, r.f
 _DOCUMENT: Final = """
 SELECT document FROM scan_results WHERE repository_id = $1 AND digest = $2 AND scanner = $3
 """
-_ASK_OF_ALL: Final = f"""
+_ASK_OF_PAGE: Final = f"""
 WITH page AS (
-    SELECT digest FROM artifacts WHERE repository_id = $1 AND digest > $2 ORDER BY digest LIMIT $3
+    SELECT digest FROM artifacts WHERE repository_id = $1 AND digest > $2 AND ($3::bytea IS NULL OR digest = $3)
+    ORDER BY digest LIMIT $4
 ), told AS (
     INSERT INTO outbox (kind, repository_id, digest) SELECT '{SCANS_ASKED}', $1, digest FROM page
+), asked AS (
+    INSERT INTO scan_results (repository_id, digest, scanner)
+    SELECT $1, p.digest, s.scanner FROM page p, unnest($5::text[], $6::boolean[]) AS s(scanner, again)
+    WHERE s.again OR NOT EXISTS (
+        SELECT FROM scan_results r WHERE r.repository_id = $1 AND r.digest = p.digest AND r.scanner = s.scanner)
+    ORDER BY p.digest, s.scanner
+    ON CONFLICT (repository_id, digest, scanner) DO UPDATE SET asked = scan_results.asked + 1, asked_at = now()
 )
 SELECT digest FROM page ORDER BY digest
 """
@@ -148,9 +156,19 @@ async def document(conn: Connection, scanner: str, *, repository_id: int, digest
     return found
 
 
-async def ask_of_all(conn: Connection, *, repository_id: int, after: bytes, limit: int) -> list[bytes]:
-    """Tell that up to `limit` artifacts of a repository are to be scanned, those after `after`; return which."""
-    return [row["digest"] for row in await conn.fetch(_ASK_OF_ALL, repository_id, after, limit)]
+async def ask_of_page(
+    conn: Connection,
+    scanners: Sequence[tuple[str, bool]],
+    *,
+    repository_id: int,
+    after: bytes,
+    digest: bytes | None,
+    limit: int,
+) -> list[bytes]:
+    """Ask scanners, as `ask` does, for up to `limit` artifacts of a repository, those after `after`, or for one; return which."""
+    names, again = [name for name, _ in scanners], [again for _, again in scanners]
+    rows = await conn.fetch(_ASK_OF_PAGE, repository_id, after, digest, limit, names, again)
+    return [row["digest"] for row in rows]
 
 
 async def ask_of_waiting(conn: Connection, scanners: Sequence[str], *, after: float, limit: int) -> int:

@@ -76,16 +76,12 @@ class Work:
         self._services = services
         self._reading, self.sandbox = sandboxes
         self.jobs = Jobs(db)
-        self.changed: list[bytes] = []
-        """Of which artifacts something else is known, in order."""
         self.use()
 
     def use(self, *scanners: Scanner, store: BlobStore | None = None) -> None:
         """Scan by these from now on."""
-        self.scanning = Scanning(self.db, store or self._store, self.sandbox, scanners, enqueue, self._hear)
+        self.scanning = Scanning(self.db, store or self._store, self.sandbox, scanners, enqueue)
 
-    async def _hear(self, _conn: Connection, _repository_id: int, digest: bytes) -> None:
-        self.changed.append(digest)
 
     async def describe(self, sql: Sql, digest: Digest) -> None:
         """Describe an artifact, which asks for what follows."""

@@ -293,7 +293,13 @@ class TimestampAuthority(Authority):
     def described(self, **more: Any) -> dict[str, Any]:
         return authority_described([self.signer, self.intermediate, self.root], **more)
 
-    def stamp(self, content: bytes, at: datetime = NOW + timedelta(seconds=5), algorithm: str = "sha256") -> bytes:
+    def stamp(
+        self,
+        content: bytes,
+        at: datetime = NOW + timedelta(seconds=5),
+        algorithm: str = "sha256",
+        nonce: int | None = None,
+    ) -> bytes:
         """Return a response of RFC 3161 in DER."""
         imprint = {
             "hash_algorithm": {"algorithm": algorithm},
@@ -301,6 +307,7 @@ class TimestampAuthority(Authority):
         }
         information = tsp.TSTInfo(
             {"version": "v1", "policy": "1.2.3.4.1", "message_imprint": imprint, "serial_number": 7, "gen_time": at}
+            | ({} if nonce is None else {"nonce": nonce})
         )
         certificate = asn1_x509.Certificate.load(self.signer.public_bytes(Encoding.DER))
         attributes = cms.CMSAttributes(

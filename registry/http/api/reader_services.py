@@ -12,6 +12,7 @@ from registry.core.files import Files
 from registry.core.graph import Graphs
 from registry.core.history import History
 from registry.core.jobs import Jobs
+from registry.core.quarantine import Quarantine
 from registry.core.repositories import Repositories
 from registry.core.scans import Scans
 from registry.core.search import Search
@@ -33,6 +34,7 @@ class ReaderServices:
     history: History
     jobs: Jobs
     repositories: Repositories
+    quarantine: Quarantine
     scans: Scans
     search: Search
     tensors: Tensors
