@@ -176,7 +176,8 @@ class NotQuarantined(RegistryError):
 
     def __init__(self, name: str, digest: str) -> None:
         super().__init__(
-            f"{digest} of {name} is not in quarantine; /api/v1/quarantine lists what is", {"name": name, "digest": digest}
+            f"{digest} of {name} is not in quarantine; /api/v1/quarantine lists what is",
+            {"name": name, "digest": digest},
         )
 
 

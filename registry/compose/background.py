@@ -19,6 +19,7 @@ from registry.core.outbox import Outbox
 from registry.core.outdated import Outdated
 from registry.core.pace import Pace
 from registry.core.publication import Publication
+from registry.core.rescans import Rescans
 from registry.core.scanning import Scanning
 from registry.core.services import Services
 from registry.db.pool import Database
@@ -74,6 +75,7 @@ class Background:
         self._jobs = Jobs(db)
         self._outbox = Outbox(db, enqueue)
         self._outdated = Outdated(db)
+        self._rescans = Rescans(db, scanners)
         extraction = Extraction(db, store, self._sandbox, services.conformance, services.blobs)
         publication = Publication(db, services.blobs, services.uploads, services.manifests, enqueue)
         digests = Digests(db, store, enqueue, Pace(digest_rate))
@@ -114,7 +116,9 @@ class Background:
                 return
             loops = [
                 asyncio.create_task(relay_forever(self._outbox, self._wake)),
-                asyncio.create_task(care_forever(self._outbox, self._jobs, self._outdated, self._forget_log)),
+                asyncio.create_task(
+                    care_forever(self._outbox, self._jobs, self._outdated, self._rescans, self._forget_log)
+                ),
             ]
             try:
                 await asyncio.gather(*(worker.run() for worker in self._workers))

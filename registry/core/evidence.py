@@ -12,7 +12,7 @@ from mediatypes.digest import Digest, InvalidDigest
 from mediatypes.models.artifact import Descriptor, parse_artifact
 from mediatypes.ranges import ByteRange
 from registry.core.attachments import tags_about
-from registry.core.scans import scans_of
+from registry.core.scan_evidence import scans_of
 from registry.db import evidence
 from registry.db.evidence import ArtifactRow, AttachedRow, PlaceRow
 from registry.db.pool import Connection, Database

@@ -34,7 +34,7 @@ class Quarantine:
         self._db = db
 
     async def decide(self, text: str, level: str | None, *, actor: Actor) -> tuple[Target, int]:
-        """Decide from which severity on a target's artifacts are put into quarantine, None: never; those that were scanned, too.
+        """Decide from which severity on a target's artifacts are put into quarantine, None: never; scanned ones at once.
 
         Targets are as for grants, and the most specific decision holds. Return the target, and of how many artifacts it has
         changed whether they are there. Raise IdentityRefused.
@@ -61,12 +61,13 @@ class Quarantine:
             row = await references.find(conn, name, digest, reach=reach_of(EVERYONE))
             if row is None:
                 raise ManifestUnknown(name, str(digest))
-            key = {"repository_id": row.repository_id, "digest": row.digest}
-            found = await quarantines.find(conn, **key)
+            found = await quarantines.find(conn, repository_id=row.repository_id, digest=row.digest)
             if found is None or found.released_at is not None:
                 raise NotQuarantined(name, str(digest))
-            known = _identities(await scans.of(conn, **key), 0)
-            await quarantines.release(conn, actor.principal, reason, sorted(known), **key)
+            known = _identities(await scans.of(conn, repository_id=row.repository_id, digest=row.digest), 0)
+            await quarantines.release(
+                conn, actor.principal, reason, sorted(known), repository_id=row.repository_id, digest=row.digest
+            )
             await evidence.raise_for(conn, [row.digest], repository_id=row.repository_id)
             await record(
                 conn, Event(actor, Action.QUARANTINE_RELEASE, target_of(name, digest), detail={"reason": reason})
@@ -129,7 +130,9 @@ async def judge(conn: Connection, *, repository_id: int, digest: bytes) -> bool:
 def _identities(rows: list[ScanRow], least: int) -> set[bytes]:
     """Return what distinguishes findings from one another, of a severity or worse ones."""
     return {
-        hashlib.sha256("\0".join((row.scanner, one["severity"], one["rule"], one["path"], one["message"])).encode()).digest()
+        hashlib.sha256(
+            "\0".join((row.scanner, one["severity"], one["rule"], one["path"], one["message"])).encode()
+        ).digest()
         for row in rows
         for one in row.findings
         if SEVERITIES.index(one["severity"]) >= least

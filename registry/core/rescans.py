@@ -59,10 +59,9 @@ class ScanRequests:
                 if not again and not await switches.is_on(conn, Switch.SCAN, repository_id=repository_id):
                     return []
                 names = [(name, again) for name in self._scanners]
-                page = await scans.ask_of_page(
+                return await scans.ask_of_page(
                     conn, names, repository_id=repository_id, after=after, digest=digest, limit=_BATCH
                 )
-                return page
 
             asked = await self._db.transaction("ask_for_scans", ask)
             total += len(asked)
@@ -80,11 +79,11 @@ class Rescans:
         self._after = _FIRST
         self._pause_ends = 0.0
         self._versions: dict[str, str] = {}
-        self.down: dict[str, str] = {}
-        """By name the scanners that were down at the last look, and why."""
+        self.up: dict[str, bool] = {}
+        """By name whether a scanner could be asked at the last look."""
 
     async def ask(self) -> int | None:
-        """Ask for the next; return for how many artifacts, None where there is nothing more to do for now. Raise Unavailable."""
+        """Ask for the next; return for how many artifacts, None where there is nothing to do for now. Raise Unavailable."""
         if self._after == _FIRST:
             await self._look()
         names = list(self._versions)
@@ -99,15 +98,15 @@ class Rescans:
         return await self._db.transaction("ask_for_outdated_scans", self._ask_of_page)
 
     async def _look(self) -> None:
-        self._versions, self.down = {}, {}
+        self._versions = {}
         for scanner in self._scanners:
             try:
                 self._versions[scanner.name] = await scanner.version()
             except ScannerDown as error:
-                self.down[scanner.name] = str(error)
-            except Exception as error:  # noqa: BLE001 - another package's code
+                _log.warning("a scanner is down", scanner=scanner.name, reason=str(error))
+            except Exception:  # noqa: BLE001 - another package's code: the other scanners still count
                 _log.exception("a scanner failed", scanner=scanner.name)
-                self.down[scanner.name] = f"failed at a defect ({type(error).__name__})"
+            self.up[scanner.name] = scanner.name in self._versions
 
     async def _ask_of_page(self, conn: Connection) -> int | None:
         page = await scans.outdated(conn, self._after, self._versions, limit=_BATCH)

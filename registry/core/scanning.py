@@ -37,6 +37,7 @@ _LARGEST_DOCUMENT: Final = 8 << 20  # bytes
 
 _log = structlog.get_logger("registry.scanning")
 
+
 class Scanning:
     """The verbs that scan."""
 

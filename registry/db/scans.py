@@ -165,7 +165,7 @@ async def ask_of_page(
     digest: bytes | None,
     limit: int,
 ) -> list[bytes]:
-    """Ask scanners, as `ask` does, for up to `limit` artifacts of a repository, those after `after`, or for one; return which."""
+    """Ask scanners, as `ask` does, for up to `limit` artifacts of a repository behind `after`, or for one; return which."""
     names, again = [name for name, _ in scanners], [again for _, again in scanners]
     rows = await conn.fetch(_ASK_OF_PAGE, repository_id, after, digest, limit, names, again)
     return [row["digest"] for row in rows]

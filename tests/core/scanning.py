@@ -23,7 +23,7 @@ from registry.core.publication import Publication
 from registry.core.scanning import Scanning
 from registry.core.services import Services
 from registry.core.switches import Switch, Switches
-from registry.db.pool import Connection, Database
+from registry.db.pool import Database
 from registry.db.queue import enqueue
 from registry.db.scans import ScanRow
 from registry.jobs.describing import describing
@@ -82,7 +82,6 @@ class Work:
         """Scan by these from now on."""
         self.scanning = Scanning(self.db, store or self._store, self.sandbox, scanners, enqueue)
 
-
     async def describe(self, sql: Sql, digest: Digest) -> None:
         """Describe an artifact, which asks for what follows."""
         extraction = Extraction(self.db, self._store, self._reading, self._services.conformance, self._services.blobs)
@@ -126,10 +125,6 @@ async def sandboxes() -> AsyncIterator[tuple[Sandbox, Sandbox]]:
 @pytest.fixture
 def work(database: Database, store: BlobStore, sandboxes: tuple[Sandbox, Sandbox], services: Services) -> Work:
     return Work(database, store, sandboxes, services)
-
-
-async def unheard(_conn: Connection, _repository_id: int, _digest: bytes) -> None:
-    """Hear of no change."""
 
 
 async def switch_on(db: Database, target: str = NAME, switch: Switch = Switch.SCAN) -> None:

@@ -45,7 +45,6 @@ from registry.jobs.digesting import digesting
 from registry.sandbox import Sandbox
 from registry.storage.base import BlobStore, ObjectMissing, StorageKey
 from tests.actors import OPERATOR
-from tests.core.scanning import unheard
 from tests.core.support import NAME, WrappedStore
 from tests.core.test_extraction import push, tar
 from tests.core.test_pace import Clock
@@ -103,7 +102,7 @@ class Work:
         extraction = Extraction(db, store, sandbox, services.conformance, services.blobs)
         publication = Publication(db, services.blobs, services.uploads, services.manifests, enqueue)
         digests = Digests(db, self.store, enqueue, Pace(1000, clock=self.clock, sleep=self.clock.sleep))
-        scanning = Scanning(db, store, sandbox, (), enqueue, unheard)
+        scanning = Scanning(db, store, sandbox, (), enqueue)
         self.verbs = {
             "describe": describing(extraction, publication, digests, scanning, self.jobs),
             DIGEST: digesting(digests, self.jobs),

@@ -32,7 +32,6 @@ from registry.jobs.publishing import publishing
 from registry.sandbox import Sandbox
 from registry.storage.base import BlobStore
 from tests.actors import OPERATOR
-from tests.core.scanning import unheard
 from tests.core.support import NAME, image, push_blob, push_manifest, read_blob
 from tests.core.test_extraction import CARD, WEIGHTS, push, safetensors, tar
 
@@ -55,7 +54,7 @@ class Work:
         self._jobs = Jobs(db)
         self._extraction = Extraction(db, store, sandbox, services.conformance, services.blobs)
         self._digests = Digests(db, store, enqueue, Pace(1_000_000_000))
-        self._scanning = Scanning(db, store, sandbox, (), enqueue, unheard)
+        self._scanning = Scanning(db, store, sandbox, (), enqueue)
         self.publication = Publication(db, services.blobs, services.uploads, services.manifests, enqueue)
 
     async def describe(self, sql: Sql, digest: Digest) -> None:

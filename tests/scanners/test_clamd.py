@@ -127,7 +127,9 @@ async def test_a_clamd_that_hangs_is_down(monkeypatch: pytest.MonkeyPatch) -> No
         await asyncio.wait_for(ended.wait(), 10)
 
 
-@pytest.mark.parametrize("address", ["", "clamd", "unix://", "unix://host/x", "tcp://host", "http://host:1", "tcp://h:x"])
+@pytest.mark.parametrize(
+    "address", ["", "clamd", "unix://", "unix://host/x", "tcp://host", "http://host:1", "tcp://h:x"]
+)
 def test_an_address_is_one_or_is_refused(address: str) -> None:
     with pytest.raises(ValueError, match=r"neither unix:///run/clamav/clamd.ctl nor|could not be cast"):
         Clamd(address)

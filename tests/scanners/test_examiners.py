@@ -43,9 +43,7 @@ def test_modelscan_sees_what_a_pickle_imports_whatever_it_is_called(path: str) -
 
 
 def test_modelscan_sees_what_is_in_files_of_pytorch_and_in_archives() -> None:
-    assert found("models", torch_file(data=EVIL), "m.pt") == {
-        ("critical", "unsafe-operator", "m.pt!/archive/data.pkl")
-    }
+    assert found("models", torch_file(data=EVIL), "m.pt") == {("critical", "unsafe-operator", "m.pt!/archive/data.pkl")}
     assert found("models", tgz({"a/m.pkl": EVIL}), "", "tar+gzip") == {("critical", "unsafe-operator", "a/m.pkl")}
 
 
@@ -112,7 +110,9 @@ def test_secrets_are_looked_for_in_texts_only_and_not_without_end() -> None:
 
 
 def test_what_files_ask_for_is_told() -> None:
-    requirements = b"torch==2.1.0 \\\n  --hash=sha256:00\nNumPy>=1.20,<2 ; python_version > '3.8'\n-r other.txt\n# x\nbad name\n"
+    requirements = (
+        b"torch==2.1.0 \\\n  --hash=sha256:00\nNumPy>=1.20,<2 ; python_version > '3.8'\n-r other.txt\n# x\nbad one\n"
+    )
     (told,) = examined("requirements", requirements, "a/requirements.txt")["told"]
     assert told["value"] == [["torch", "2.1.0", "==2.1.0", "pypi"], ["numpy", None, "<2,>=1.20", "pypi"]]
     project = b'[project]\ndependencies = ["a==1"]\n[project.optional-dependencies]\nx = ["b"]\n'

@@ -22,7 +22,12 @@ logging.getLogger("modelscan").setLevel(logging.CRITICAL)
 
 _PICKLES: Final = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 _LARGEST: Final = 256 << 20  # bytes of a pickle: modelscan holds all its opcodes in memory
-_LEFT_OUT: Final = ("H5LambdaDetectScan", "KerasLambdaDetectScan", "SavedModelLambdaDetectScan", "SavedModelTensorflowOpScan")
+_LEFT_OUT: Final = (
+    "H5LambdaDetectScan",
+    "KerasLambdaDetectScan",
+    "SavedModelLambdaDetectScan",
+    "SavedModelTensorflowOpScan",
+)
 _SEVERITIES: Final[dict[IssueSeverity, Severity]] = {
     IssueSeverity.LOW: "low",
     IssueSeverity.MEDIUM: "medium",
