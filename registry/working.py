@@ -8,7 +8,7 @@ import signal
 import structlog
 
 from registry.compose.answers import create_admin_listener
-from registry.compose.background import AT_ONCE, Background
+from registry.compose.background import AT_ONCE, Background, create_scan_signer
 from registry.compose.verbs import create_scanners, create_services, create_store
 from registry.config import Settings
 from registry.db import migrate
@@ -63,6 +63,7 @@ async def _work(settings: Settings, url: str) -> int:
         place=None,
         at_once=AT_ONCE,
         scanners=create_scanners(settings),
+        signer=create_scan_signer(settings, db),
     )
     admin = create_admin_listener(settings, services) if settings.admin_listen is not None else None
     await db.open()

@@ -76,6 +76,7 @@ def _in_process(where: Where, code: int) -> Iterator[Door]:
             administration_audit,
             administration_lists,
             administration_policies,
+            administration_scans,
             administration_schemas,
         )
         from registry.upkeep import UpkeepFailed
@@ -89,6 +90,7 @@ def _in_process(where: Where, code: int) -> Iterator[Door]:
                 administration_schemas,
                 administration_artifacts,
                 administration_policies,
+                administration_scans,
             )
             yield Door(rooms, settings)
         except UpkeepFailed as error:
@@ -99,14 +101,14 @@ def _in_process(where: Where, code: int) -> Iterator[Door]:
 def _by_api(where: Where, code: int) -> Iterator[Door]:
     assert where.server is not None
     with needing("remote"):
-        from blacklake.remote import audit, changes, lists, policies, schemas
+        from blacklake.remote import audit, changes, lists, policies, scans, schemas
         from blacklake.remote.connection import RemoteFailed, connected
         from blacklake.remote.credentials import credential
 
         try:
             how = credential(key_file=where.api_key_file, user=where.user, sign_key_file=where.sign_key_file)
             with connected(where.server, how, ca_file=where.ca_file, insecure=where.insecure) as connection:
-                yield Door((changes, lists, audit, schemas, policies), connection)
+                yield Door((changes, lists, audit, schemas, policies, scans), connection)
         except RemoteFailed as error:
             raise Refused(str(error), code) from error
 

@@ -11,14 +11,15 @@ from typing import Final
 import structlog
 
 from registry.compose.verbs import create_scanners
-from registry.config import Settings
+from registry.config import Auth, Settings
 from registry.core.digests import Digests
 from registry.core.extraction import Extraction
-from registry.core.jobs import DESCRIBE, DIGEST, KEPT, PUBLISH, SCAN, Jobs
+from registry.core.jobs import DESCRIBE, DIGEST, KEPT, PUBLISH, REPORT, SCAN, Jobs
 from registry.core.outbox import Outbox
 from registry.core.outdated import Outdated
 from registry.core.pace import Pace
 from registry.core.publication import Publication
+from registry.core.reports import Reports, Signer
 from registry.core.rescans import Rescans
 from registry.core.scanning import Scanning
 from registry.core.services import Services
@@ -28,6 +29,7 @@ from registry.jobs.describing import describing
 from registry.jobs.digesting import digesting
 from registry.jobs.publishing import publishing
 from registry.jobs.relaying import care_forever, relay_forever
+from registry.jobs.reporting import reporting
 from registry.jobs.scanning import scanning
 from registry.jobs.turns import turn
 from registry.jobs.working import Worker
@@ -67,6 +69,7 @@ class Background:
         place: Path | None,
         at_once: int,
         scanners: Sequence[Scanner] = (),
+        signer: Signer | None = None,
     ) -> None:
         self._db = db
         self._place = place
@@ -84,12 +87,16 @@ class Background:
             DESCRIBE: describing(extraction, publication, digests, scans, self._jobs),
             PUBLISH: publishing(publication, self._jobs),
         }
+        reports = None
+        if signer is not None:
+            reports = Reports(db, services.blobs, services.uploads, services.manifests, enqueue, signer)
+            quick[REPORT] = reporting(reports, self._jobs)
         # What may take hours has a worker of its own, so that nothing waits behind it.
         slow = {DIGEST: digesting(digests, self._jobs)}
         self._workers = [
             Worker(db, self._jobs, quick, at_once=at_once),
             Worker(db, self._jobs, slow, at_once=_DIGESTS),
-            Worker(db, self._jobs, {SCAN: scanning(scans, self._jobs)}, at_once=_SCANS),
+            Worker(db, self._jobs, {SCAN: scanning(scans, reports, self._jobs)}, at_once=_SCANS),
         ]
         self._running: asyncio.Task[None] | None = None
 
@@ -154,6 +161,16 @@ class Background:
         return await self._db.transaction("forget_queue_log", lambda conn: forget_log(conn, after=KEPT, limit=_BATCH))
 
 
+def create_scan_signer(settings: Settings, db: Database) -> Signer | None:
+    """Return what signs scans; None in an open registry, which has no secret key."""
+    if settings.auth is Auth.OPEN:
+        return None
+    from registry.auth.scan_keys import ScanKeys  # what authenticates takes its time and memory
+    from registry.compose.doors import create_secret_key
+
+    return ScanKeys(db, create_secret_key(settings)).signer
+
+
 def create_background(settings: Settings, db: Database, store: BlobStore, services: Services) -> Background:
     """Return the background work of a server, of whose workers one does it."""
     return Background(
@@ -161,6 +178,7 @@ def create_background(settings: Settings, db: Database, store: BlobStore, servic
         store,
         services,
         scanners=create_scanners(settings),
+        signer=create_scan_signer(settings, db),
         digest_rate=settings.digest_bytes_per_second,
         place=settings.data_dir / "run" / "jobs.lock",
         at_once=_BESIDE_REQUESTS,

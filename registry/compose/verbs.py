@@ -9,6 +9,7 @@ import structlog
 from registry.config import Deletion, Settings, Sparse
 from registry.core.access import Access
 from registry.core.admission import Admission
+from registry.core.anchors import Anchors
 from registry.core.artifacts import Artifacts
 from registry.core.blobs import Blobs
 from registry.core.cleanup import Cleanup
@@ -133,6 +134,7 @@ def create_services(
         manifests=Manifests(db, contents, access, admission, conformance, sparse=sparse, deletion=deletion),
         referrers=Referrers(db),
         repositories=Repositories(db, replicas),
+        anchors=Anchors(db),
         quarantine=Quarantine(db),
         scans=Scans(db),
         search=Search(db, replicas),

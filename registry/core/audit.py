@@ -73,6 +73,7 @@ class Action(StrEnum):
     DIGESTS_DECIDE = "digests.decide"
     SCANS_DECIDE = "scans.decide"
     SCANS_ASK = "scans.ask"
+    REPORTS_DECIDE = "reports.decide"
     QUARANTINE_DECIDE = "quarantine.decide"
     QUARANTINE_RELEASE = "quarantine.release"
     SCAN_KEY_ADD = "scan-key.add"

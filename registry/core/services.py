@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from registry.core.access import Access
 from registry.core.admission import Admission
+from registry.core.anchors import Anchors
 from registry.core.artifacts import Artifacts
 from registry.core.blobs import Blobs
 from registry.core.cleanup import Cleanup
@@ -51,6 +52,7 @@ class Services:
     manifests: Manifests
     referrers: Referrers
     repositories: Repositories
+    anchors: Anchors
     quarantine: Quarantine
     scans: Scans
     search: Search

@@ -21,12 +21,15 @@ class Switch(StrEnum):
     """The bytes of tensors are digested (registry.core.digests)."""
     SCAN = "scan"
     """Artifacts are scanned (registry.core.scanning)."""
+    REPORTS = "reports"
+    """What scanners say is published as signed referrers (registry.core.reports)."""
 
 
 _ACTIONS: Final = {
     Switch.PUBLISH: Action.PUBLICATION_DECIDE,
     Switch.DIGESTS: Action.DIGESTS_DECIDE,
     Switch.SCAN: Action.SCANS_DECIDE,
+    Switch.REPORTS: Action.REPORTS_DECIDE,
 }
 
 

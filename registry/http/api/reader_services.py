@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from registry.core.admission import Admission
+from registry.core.anchors import Anchors
 from registry.core.artifacts import Artifacts
 from registry.core.comparisons import Comparisons
 from registry.core.files import Files
@@ -34,6 +35,7 @@ class ReaderServices:
     history: History
     jobs: Jobs
     repositories: Repositories
+    anchors: Anchors
     quarantine: Quarantine
     scans: Scans
     search: Search
