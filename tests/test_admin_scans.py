@@ -32,11 +32,11 @@ def registry(clamd: ClamdServer, tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 @pytest.fixture
-def client(registry: Registry) -> Iterator[Client]:
+def client(registry: Registry, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Client]:
     made = Client(registry)
-    password = (registry.directory / "initial-admin-password").read_text().strip()
+    key = Commands(("--data-dir", str(registry.directory)), monkeypatch, capsys)("apikey", "create", "admin")
     with made.session:
-        made.session.auth = ("admin", password)
+        made.session.headers["Authorization"] = f"Bearer {key}"
         yield made
 
 

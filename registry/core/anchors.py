@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import datetime
-
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
-from jwt.utils import base64url_encode
 
 from registry.db import scan_keys
 from registry.db.pool import Database
@@ -38,10 +35,15 @@ class Anchors:
 
 
 def _anchor(row: ScanKeyRow) -> Anchor:
+    from cryptography.hazmat.primitives.asymmetric import (
+        ec,
+    )  # it takes its time and memory: only who asks for keys does
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
+
     public = load_der_public_key(row.public_key)
     assert isinstance(public, ec.EllipticCurvePublicKey)
     numbers = public.public_numbers()
-    x, y = (base64url_encode(number.to_bytes(32, "big")).decode() for number in (numbers.x, numbers.y))
+    x, y = (urlsafe_b64encode(number.to_bytes(32, "big")).decode().rstrip("=") for number in (numbers.x, numbers.y))
     jwk = {"kty": "EC", "crv": "P-256", "x": x, "y": y, "kid": row.kid, "use": "sig", "alg": "ES256"}
     pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
     return Anchor(row.kid, "ES256", pem, jwk, row.signs_from, row.revoked_at)
