@@ -15,10 +15,15 @@ from blacklake.references import ConnectionOptions, Ref, asking, named
 
 
 def inspect(ref: Ref, *, options: ConnectionOptions | None = None) -> None:
-    """Print what is known of an artifact as JSON: its metadata, whence each field is, and what was found in its files."""
+    """Print what is known of an artifact as JSON: its metadata, whence each field is, and what was found in its files.
+
+    And what scanners say of it, where its repository asks them, and whether it is in quarantine.
+    """
     one = named(ref)
     with asking(options, one) as connection:
-        print(json.dumps(connection.get(one.path), indent=2))
+        found = connection.get(one.path)
+        scanned = connection.get(f"{one.path}/scans")
+        print(json.dumps(found | {name: scanned[name] for name in ("scans", "quarantine")}, indent=2))
 
 
 def diff(before: Ref, after: Ref, *, as_json: Json = False, options: ConnectionOptions | None = None) -> None:

@@ -17,6 +17,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from mediatypes.references import InvalidReference, parse_reference
+from registry.clamd_address import parse_clamd
 from registry.storage_url import FileLocation, MemoryLocation, StorageLocation, parse_storage
 
 PREFIX: Final = "BLACKLAKE_"
@@ -257,6 +258,13 @@ class Settings(BaseSettings):
         JobsMode.AUTO,
         description="auto: one worker of this server describes what is pushed; off: others do, and `blacklake work`.",
     )
+    clamd: str | None = Field(
+        None,
+        description=(
+            "Address of a clamd that looks for malware where repositories ask for scans, as unix:///run/clamav/clamd.ctl or"
+            " tcp://host:3310. Without one nobody does."
+        ),
+    )
     digest_bytes_per_second: int = Field(
         100_000_000,
         ge=1_000_000,
@@ -360,6 +368,13 @@ class Settings(BaseSettings):
         found = _LISTEN.fullmatch(address) if address is not None else None
         if address is not None and (found is None or int(found[1]) > 65535):
             raise ValueError("this is no HOST:PORT, such as 127.0.0.1:9090 or [::1]:9090")
+        return address
+
+    @field_validator("clamd")
+    @classmethod
+    def _refuse_no_socket(cls, address: str | None) -> str | None:
+        if address is not None:
+            parse_clamd(address)
         return address
 
     @field_validator("storage")

@@ -171,6 +171,18 @@ class NotDescribed(RegistryError):
         )
 
 
+class NotQuarantined(RegistryError):
+    """An artifact is to be released that is in no quarantine, or was released before."""
+
+    code = ErrorCode.DENIED
+
+    def __init__(self, name: str, digest: str) -> None:
+        super().__init__(
+            f"{digest} of {name} is not in quarantine; /api/v1/quarantine lists what is",
+            {"name": name, "digest": digest},
+        )
+
+
 class FileUnknown(RegistryError):
     """A path that is none of an artifact's files."""
 

@@ -90,6 +90,13 @@ _jobs = Histogram(
     buckets=_SECONDS,
     registry=_registry,
 )
+_scanner_up = Gauge(
+    "blacklake_scanner_up",
+    "Whether a scanner could be asked at the last look.",
+    ("scanner",),
+    registry=_registry,
+    multiprocess_mode="mostrecent",
+)
 _jobs_unfinished = Gauge(
     "blacklake_jobs_unfinished",
     "Jobs that are queued or running, by kind.",
@@ -195,6 +202,11 @@ def observe_job(kind: str, outcome: str, seconds: float) -> None:
 def set_jobs_unfinished(kind: str, state: str, count: int) -> None:
     """Tell the number of jobs of the whole registry that are queued or running, as the database counts them."""
     _jobs_unfinished.labels(kind, state).set(count)
+
+
+def set_scanner_up(scanner: str, *, is_up: bool) -> None:
+    """Tell whether a scanner could be asked at the last look."""
+    _scanner_up.labels(scanner).set(is_up)
 
 
 def watch_pool(usage: Callable[[], tuple[int, int]]) -> None:

@@ -8,8 +8,8 @@ import signal
 import structlog
 
 from registry.compose.answers import create_admin_listener
-from registry.compose.background import AT_ONCE, Background
-from registry.compose.verbs import create_services, create_store
+from registry.compose.background import AT_ONCE, Background, create_scan_signer
+from registry.compose.verbs import create_scanners, create_services, create_store
 from registry.config import Settings
 from registry.db import migrate
 from registry.db.pool import Database
@@ -56,7 +56,14 @@ async def _work(settings: Settings, url: str) -> int:
     # Of several nodes on a machine each has its own loops: they may have been started because one is not enough.
     services = create_services(settings, db, store)
     background = Background(
-        db, store, services, digest_rate=settings.digest_bytes_per_second, place=None, at_once=AT_ONCE
+        db,
+        store,
+        services,
+        digest_rate=settings.digest_bytes_per_second,
+        place=None,
+        at_once=AT_ONCE,
+        scanners=create_scanners(settings),
+        signer=create_scan_signer(settings, db),
     )
     admin = create_admin_listener(settings, services) if settings.admin_listen is not None else None
     await db.open()

@@ -348,6 +348,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "sparse": st.sampled_from(Sparse),
     "delete": st.sampled_from(Deletion),
     "upload_ttl": st.integers(60, 315360000),
+    "clamd": st.sampled_from(["unix:///run/clamav/clamd.ctl", "tcp://clamd:3310"]),
     "digest_bytes_per_second": st.integers(1_000_000),
     "cache_bytes": st.integers(0),
     "redis_url": st.none() | st.just("rediss://:p@host:6379/1"),

@@ -13,6 +13,7 @@ from blacklake.admin.org import org
 from blacklake.admin.policy import policy
 from blacklake.admin.robot import robot
 from blacklake.admin.role import role
+from blacklake.admin.scan import scan
 from blacklake.admin.schema import schema
 from blacklake.admin.service import service
 from blacklake.admin.session import session
@@ -29,6 +30,6 @@ __all__ = ["admin"]
 admin = App(name="admin", help="Look after an installation, here or by --server.")
 for part in (
     user, robot, service, org, team, role, grant, access, apikey, session, issuer, trust, keys, schema, policy, trust_root,
-    tag, stage, audit, artifacts, storage,
+    tag, stage, scan, audit, artifacts, storage,
 ):  # fmt: skip
     admin.command(part)

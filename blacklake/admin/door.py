@@ -82,6 +82,7 @@ def _in_process(where: Where, code: int) -> Iterator[Door]:
             administration_audit,
             administration_lists,
             administration_policies,
+            administration_scans,
             administration_schemas,
             administration_stages,
         )
@@ -96,6 +97,7 @@ def _in_process(where: Where, code: int) -> Iterator[Door]:
                 administration_schemas,
                 administration_artifacts,
                 administration_policies,
+                administration_scans,
                 administration_stages,
             )
             yield Door(rooms, settings)
@@ -117,13 +119,13 @@ def _credential(where: Where, server: str, *, is_promoting: bool) -> httpx.Auth:
 def _by_api(where: Where, code: int, *, is_promoting: bool) -> Iterator[Door]:
     assert where.server is not None
     with needing("remote"):
-        from blacklake.remote import audit, changes, lists, policies, schemas, stages
+        from blacklake.remote import audit, changes, lists, policies, scans, schemas, stages
         from blacklake.remote.connection import RemoteFailed, connected
 
         try:
             how = _credential(where, where.server, is_promoting=is_promoting)
             with connected(where.server, how, ca_file=where.ca_file, insecure=where.insecure) as connection:
-                yield Door((changes, lists, audit, schemas, policies, stages), connection)
+                yield Door((changes, lists, audit, schemas, policies, scans, stages), connection)
         except RemoteFailed as error:
             raise Refused(str(error), code) from error
 

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import structlog
 
-from registry.config import Settings
+from registry.compose.verbs import create_scanners
+from registry.config import Auth, Settings
 from registry.core.digests import Digests
 from registry.core.extraction import Extraction
-from registry.core.jobs import DESCRIBE, DIGEST, KEPT, PUBLISH, Jobs
+from registry.core.jobs import DESCRIBE, DIGEST, KEPT, PUBLISH, REPORT, SCAN, Jobs
 from registry.core.outbox import Outbox
 from registry.core.outdated import Outdated
 from registry.core.pace import Pace
 from registry.core.publication import Publication
+from registry.core.reports import Reports, Signer
+from registry.core.rescans import Rescans
+from registry.core.scanning import Scanning
 from registry.core.services import Services
 from registry.db.pool import Database
 from registry.db.queue import enqueue, forget_log
@@ -24,9 +29,12 @@ from registry.jobs.describing import describing
 from registry.jobs.digesting import digesting
 from registry.jobs.publishing import publishing
 from registry.jobs.relaying import care_forever, relay_forever
+from registry.jobs.reporting import reporting
+from registry.jobs.scanning import scanning
 from registry.jobs.turns import turn
 from registry.jobs.working import Worker
 from registry.sandbox import Sandbox
+from registry.scanners.base import Scanner
 from registry.storage.base import BlobStore
 
 AT_ONCE: Final = 16
@@ -36,6 +44,8 @@ PgQueuer looks again 0.1 s after it found all of them busy, and small artifacts 
 """
 
 _DIGESTS: Final = 4  # blobs that are read for digests, and share what may be read a second
+_SCANS: Final = 2  # artifacts that are scanned at a time
+_SCAN_SECONDS: Final = 600  # of the processor, for one scanner with one blob
 _BESIDE_REQUESTS: Final = 8  # jobs of a server: what they take, pushes wait for
 _BATCH: Final = 1000
 
@@ -58,25 +68,35 @@ class Background:
         digest_rate: int,
         place: Path | None,
         at_once: int,
+        scanners: Sequence[Scanner] = (),
+        signer: Signer | None = None,
     ) -> None:
         self._db = db
         self._place = place
         self._sandbox = Sandbox("registry.reading:answer")
+        self._scanning_sandbox = Sandbox("registry.scanners.examining:answer", seconds=_SCAN_SECONDS)
         self._jobs = Jobs(db)
         self._outbox = Outbox(db, enqueue)
         self._outdated = Outdated(db)
+        self._rescans = Rescans(db, scanners)
         extraction = Extraction(db, store, self._sandbox, services.conformance, services.blobs)
         publication = Publication(db, services.blobs, services.uploads, services.manifests, enqueue)
         digests = Digests(db, store, enqueue, Pace(digest_rate))
+        scans = Scanning(db, store, self._scanning_sandbox, scanners, enqueue)
         quick = {
-            DESCRIBE: describing(extraction, publication, digests, self._jobs),
+            DESCRIBE: describing(extraction, publication, digests, scans, self._jobs),
             PUBLISH: publishing(publication, self._jobs),
         }
+        reports = None
+        if signer is not None:
+            reports = Reports(db, services.blobs, services.uploads, services.manifests, enqueue, signer)
+            quick[REPORT] = reporting(reports, self._jobs)
         # What may take hours has a worker of its own, so that nothing waits behind it.
         slow = {DIGEST: digesting(digests, self._jobs)}
         self._workers = [
             Worker(db, self._jobs, quick, at_once=at_once),
             Worker(db, self._jobs, slow, at_once=_DIGESTS),
+            Worker(db, self._jobs, {SCAN: scanning(scans, reports, self._jobs)}, at_once=_SCANS),
         ]
         self._running: asyncio.Task[None] | None = None
 
@@ -98,11 +118,14 @@ class Background:
     async def _run(self) -> None:
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(self._sandbox.close)
+            stack.push_async_callback(self._scanning_sandbox.close)
             if self._place is not None and not await self._has_turn(stack, self._place):
                 return
             loops = [
                 asyncio.create_task(relay_forever(self._outbox, self._wake)),
-                asyncio.create_task(care_forever(self._outbox, self._jobs, self._outdated, self._forget_log)),
+                asyncio.create_task(
+                    care_forever(self._outbox, self._jobs, self._outdated, self._rescans, self._forget_log)
+                ),
             ]
             try:
                 await asyncio.gather(*(worker.run() for worker in self._workers))
@@ -138,12 +161,24 @@ class Background:
         return await self._db.transaction("forget_queue_log", lambda conn: forget_log(conn, after=KEPT, limit=_BATCH))
 
 
+def create_scan_signer(settings: Settings, db: Database) -> Signer | None:
+    """Return what signs scans; None in an open registry, which has no secret key."""
+    if settings.auth is Auth.OPEN:
+        return None
+    from registry.auth.scan_keys import ScanKeys  # what authenticates takes its time and memory
+    from registry.compose.doors import create_secret_key
+
+    return ScanKeys(db, create_secret_key(settings)).signer
+
+
 def create_background(settings: Settings, db: Database, store: BlobStore, services: Services) -> Background:
     """Return the background work of a server, of whose workers one does it."""
     return Background(
         db,
         store,
         services,
+        scanners=create_scanners(settings),
+        signer=create_scan_signer(settings, db),
         digest_rate=settings.digest_bytes_per_second,
         place=settings.data_dir / "run" / "jobs.lock",
         at_once=_BESIDE_REQUESTS,

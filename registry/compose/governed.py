@@ -14,9 +14,11 @@ from registry.auth.exchange import Exchange
 from registry.auth.form_tokens import FormTokens
 from registry.auth.linked import LinkedUsers
 from registry.auth.request_signatures import RequestSignatures
+from registry.auth.scan_keys import ScanKeys
 from registry.auth.token_service import TokenService
 from registry.auth.trusted import Trusted
 from registry.compose.doors import Doors, create_audit_key
+from registry.compose.verbs import create_scanners
 from registry.compose.webhooks import create_webhooks
 from registry.config import Settings
 from registry.core.api_keys import ApiKeys
@@ -28,11 +30,13 @@ from registry.core.directory import Directory
 from registry.core.explanations import Explanations
 from registry.core.identities import Identities
 from registry.core.policies import Policies
+from registry.core.rescans import ScanRequests
 from registry.core.roles import Roles
 from registry.core.schemas import Schemas
 from registry.core.service_keys import ServiceKeys
 from registry.core.services import Services
 from registry.core.stages import Stages
+from registry.core.switches import Switches
 from registry.core.tag_rules import TagRules
 from registry.core.teams import Teams
 from registry.core.trials import Trials
@@ -173,12 +177,15 @@ def add_admin_api(
         policies=Policies(db, services.judge),
         retention=Retention(db, audit_key.sign, audit_key.verify),
         roles=Roles(db),
+        scan_keys=ScanKeys(db, doors.secret),
+        scan_requests=ScanRequests(db, [one.name for one in create_scanners(settings)]),
         schemas=Schemas(db),
         secret_key=doors.secret,
         service_keys=ServiceKeys(db),
         sessions=doors.sessions,
         stages=Stages(db),
         tag_rules=TagRules(db),
+        switches=Switches(db),
         teams=Teams(db),
         throttle=doors.throttle,
         trials=Trials(db, services.gathering, services.judge),

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import structlog
+
 from registry.config import Deletion, Settings, Sparse
 from registry.core.access import Access
 from registry.core.admission import Admission
+from registry.core.anchors import Anchors
 from registry.core.artifacts import Artifacts
 from registry.core.blobs import Blobs
 from registry.core.cleanup import Cleanup
@@ -25,8 +28,10 @@ from registry.core.limits import Counter
 from registry.core.manifests import Manifests
 from registry.core.policy import DeletionRule, SparseRule
 from registry.core.promotions import Promotions
+from registry.core.quarantine import Quarantine
 from registry.core.referrers import Referrers
 from registry.core.repositories import Repositories
+from registry.core.scans import Scans
 from registry.core.search import Search
 from registry.core.services import Services
 from registry.core.stage_history import StageHistory
@@ -36,6 +41,8 @@ from registry.core.uploads import Uploads
 from registry.core.violations import Violations
 from registry.db.pool import Database
 from registry.db.replicas import PATIENCE, Replicas
+from registry.scanners.base import Scanner
+from registry.scanners.installed import installed
 from registry.storage.base import BlobStore
 from registry.storage.filesystem import FilesystemStore
 from registry.storage.memory import MemoryStore
@@ -49,6 +56,8 @@ from registry.storage_url import (
 
 if TYPE_CHECKING:
     from registry.db.redis import Redis
+
+_log = structlog.get_logger("registry.scanning")
 
 _REPLICA_CONNECTIONS: Final = 4  # of each worker to each replica
 
@@ -130,6 +139,9 @@ def create_services(
         promotions=Promotions(db, access, Copying(db, manifests), admission),
         referrers=Referrers(db),
         repositories=Repositories(db, replicas),
+        anchors=Anchors(db),
+        quarantine=Quarantine(db),
+        scans=Scans(db),
         search=Search(db, replicas),
         stage_history=StageHistory(db),
         tags=Tags(db, deletion),
@@ -137,6 +149,14 @@ def create_services(
         uploads=Uploads(db, store),
         violations=Violations(db),
     )
+
+
+def create_scanners(settings: Settings) -> tuple[Scanner, ...]:
+    """Return the scanners that there are, and say which could not be loaded."""
+    found = installed(settings.clamd)
+    for problem in found.problems:
+        _log.error("a scanner is not there", problem=problem)
+    return found.scanners
 
 
 def create_store(settings: Settings) -> BlobStore:

@@ -78,6 +78,12 @@ class Action(StrEnum):
     STAGE_ROLL_FORWARD = "stage.roll-forward"
     PUBLICATION_DECIDE = "publication.decide"
     DIGESTS_DECIDE = "digests.decide"
+    SCANS_DECIDE = "scans.decide"
+    SCANS_ASK = "scans.ask"
+    REPORTS_DECIDE = "reports.decide"
+    QUARANTINE_DECIDE = "quarantine.decide"
+    QUARANTINE_RELEASE = "quarantine.release"
+    SCAN_KEY_ADD = "scan-key.add"
     LOGIN = "login"
     LOGOUT = "logout"
     TOKEN_GIVE = "token.give"  # noqa: S105 - an action, not a token

@@ -12,6 +12,7 @@ from mediatypes.digest import Digest, InvalidDigest
 from mediatypes.models.artifact import Descriptor, parse_artifact
 from mediatypes.ranges import ByteRange
 from registry.core.attachments import tags_about
+from registry.core.scan_evidence import scans_of
 from registry.db import evidence
 from registry.db.evidence import ArtifactRow, AttachedRow, PlaceRow
 from registry.db.pool import Connection, Database
@@ -170,11 +171,6 @@ class _Reader:
                     return b"".join([piece async for piece in pieces])
             except StorageError as error:
                 raise Unavailable("the storage") from error
-
-
-async def scans_of(_conn: Connection, _repository_id: int, _digest: bytes) -> tuple[Scan, ...] | None:
-    """Return what scanners say of a manifest; None where nobody scans."""
-    return None
 
 
 def _known(found: _Found, now: datetime) -> Known:

@@ -25,7 +25,13 @@ PUBLISH: Final = "publish"
 DIGEST: Final = "digest"
 """The kind of job that digests the tensors of an artifact (registry.core.digests)."""
 
-KINDS: Final = (DESCRIBE, PUBLISH, DIGEST)
+SCAN: Final = "scan"
+"""The kind of job that has an artifact scanned (registry.core.scanning)."""
+
+REPORT: Final = "report"
+"""The kind of job that publishes what scanners say of an artifact (registry.core.reports)."""
+
+KINDS: Final = (DESCRIBE, PUBLISH, DIGEST, SCAN, REPORT)
 STATES: Final = ("queued", "running", "done", "failed")
 MOST_ATTEMPTS: Final = 5
 """Attempts at a job; one that ends its worker counts, too."""

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Sequence
 from functools import partial
 from typing import Final, Protocol
 
-from registry.core.jobs import DESCRIBE, DIGEST
+from registry.core.jobs import DESCRIBE, DIGEST, SCAN
 from registry.db import jobs, outbox
 from registry.db.jobs import NewJob
 from registry.db.pool import Connection, Database
@@ -18,7 +18,7 @@ BATCH: Final = 200
 # What a newer node tells is left to it.
 _FOLLOWING: Final = {
     1: {outbox.MANIFEST_PUSHED: DESCRIBE},
-    0: {outbox.DESCRIPTION_ASKED: DESCRIBE, outbox.DIGESTS_ASKED: DIGEST},
+    0: {outbox.DESCRIPTION_ASKED: DESCRIBE, outbox.DIGESTS_ASKED: DIGEST, outbox.SCANS_ASKED: SCAN},
 }
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from registry.core.access import Access
 from registry.core.admission import Admission
+from registry.core.anchors import Anchors
 from registry.core.artifacts import Artifacts
 from registry.core.blobs import Blobs
 from registry.core.cleanup import Cleanup
@@ -20,8 +21,10 @@ from registry.core.jobs import Jobs
 from registry.core.judge import Judge
 from registry.core.manifests import Manifests
 from registry.core.promotions import Promotions
+from registry.core.quarantine import Quarantine
 from registry.core.referrers import Referrers
 from registry.core.repositories import Repositories
+from registry.core.scans import Scans
 from registry.core.search import Search
 from registry.core.stage_history import StageHistory
 from registry.core.tags import Tags
@@ -52,6 +55,9 @@ class Services:
     promotions: Promotions
     referrers: Referrers
     repositories: Repositories
+    anchors: Anchors
+    quarantine: Quarantine
+    scans: Scans
     search: Search
     stage_history: StageHistory
     tags: Tags

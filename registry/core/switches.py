@@ -19,9 +19,18 @@ class Switch(StrEnum):
     """Derived data is published as referrers (registry.core.publication)."""
     DIGESTS = "digests"
     """The bytes of tensors are digested (registry.core.digests)."""
+    SCAN = "scan"
+    """Artifacts are scanned (registry.core.scanning)."""
+    REPORTS = "reports"
+    """What scanners say is published as signed referrers (registry.core.reports)."""
 
 
-_ACTIONS: Final = {Switch.PUBLISH: Action.PUBLICATION_DECIDE, Switch.DIGESTS: Action.DIGESTS_DECIDE}
+_ACTIONS: Final = {
+    Switch.PUBLISH: Action.PUBLICATION_DECIDE,
+    Switch.DIGESTS: Action.DIGESTS_DECIDE,
+    Switch.SCAN: Action.SCANS_DECIDE,
+    Switch.REPORTS: Action.REPORTS_DECIDE,
+}
 
 
 class Decision(NamedTuple):

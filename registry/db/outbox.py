@@ -17,6 +17,9 @@ DESCRIPTION_ASKED: Final = "description-asked"
 DIGESTS_ASKED: Final = "digests-asked"
 """The kind of a row by which digests of an artifact's tensors are asked for."""
 
+SCANS_ASKED: Final = "scans-asked"
+"""The kind of a row by which scans of an artifact are asked for."""
+
 _TAKE: Final = """
 DELETE FROM outbox WHERE id = ANY(ARRAY(
     SELECT id FROM outbox WHERE kind = ANY($1::text[]) ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED))

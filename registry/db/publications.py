@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from registry.db.pool import Connection
+
+TENSOR_INDEX: Final = "tensor-index"
+"""What a referrer is about that holds tensors."""
+
+
+class BasedRow(NamedTuple):
+    """A referrer of the registry's own, the hash of what it says, and whether it was pushed and is there."""
+
+    digest: bytes
+    basis: bytes | None
+    is_stored: bool
+
 
 _OF_FILES: Final = """
 FROM artifact_files f JOIN tensor_indexes t ON t.digest = f.blob AND t.manner = f.manner AND t.path = f.inner_path
@@ -19,11 +31,18 @@ UPDATE artifacts SET problem = concat_ws('; ', problem, $3::text)
 WHERE repository_id = $1 AND digest = $2 AND strpos(coalesce(problem, ''), $3) = 0
 """
 _ADD: Final = """
-INSERT INTO publications (repository_id, subject, digest)
-SELECT repository_id, digest, $3 FROM manifests WHERE repository_id = $1 AND digest = $2 FOR KEY SHARE
+INSERT INTO publications (repository_id, subject, digest, about, basis)
+SELECT repository_id, digest, $3, $4, $5 FROM manifests WHERE repository_id = $1 AND digest = $2 FOR KEY SHARE
 ON CONFLICT DO NOTHING
 """
-_OF: Final = "SELECT digest FROM publications WHERE repository_id = $1 AND subject = $2 ORDER BY digest"
+_OF: Final = """
+SELECT digest FROM publications WHERE repository_id = $1 AND subject = $2 AND about = $3 ORDER BY digest
+"""
+_BASED: Final = """
+SELECT p.digest, p.basis, m.digest IS NOT NULL AS is_stored FROM publications p
+LEFT JOIN manifests m ON m.repository_id = p.repository_id AND m.digest = p.digest
+WHERE p.repository_id = $1 AND p.subject = $2 AND p.about = $3 ORDER BY p.digest
+"""
 _REMOVE: Final = "DELETE FROM publications WHERE repository_id = $1 AND subject = $2 AND digest = $3"
 
 
@@ -46,14 +65,27 @@ async def add_problem(conn: Connection, problem: str, *, repository_id: int, dig
     await conn.execute(_ADD_PROBLEM, repository_id, digest, problem)
 
 
-async def add(conn: Connection, digest: bytes, *, repository_id: int, subject: bytes) -> None:
-    """Note that a referrer is the registry's own; nothing where its subject is gone."""
-    await conn.execute(_ADD, repository_id, subject, digest)
+async def add(
+    conn: Connection,
+    digest: bytes,
+    *,
+    repository_id: int,
+    subject: bytes,
+    about: str = TENSOR_INDEX,
+    basis: bytes | None = None,
+) -> None:
+    """Note that a referrer is the registry's own, what it is about, and the hash of what it says; nothing without a subject."""
+    await conn.execute(_ADD, repository_id, subject, digest, about, basis)
 
 
-async def of(conn: Connection, *, repository_id: int, subject: bytes) -> Sequence[bytes]:
-    """Return the digests of the registry's own referrers of a subject."""
-    return [row["digest"] for row in await conn.fetch(_OF, repository_id, subject)]
+async def of(conn: Connection, *, repository_id: int, subject: bytes, about: str = TENSOR_INDEX) -> Sequence[bytes]:
+    """Return the digests of the registry's own referrers of a subject that are about something."""
+    return [row["digest"] for row in await conn.fetch(_OF, repository_id, subject, about)]
+
+
+async def based(conn: Connection, *, repository_id: int, subject: bytes, about: str) -> list[BasedRow]:
+    """Return likewise, with the hashes of what they say."""
+    return [BasedRow(*row) for row in await conn.fetch(_BASED, repository_id, subject, about)]
 
 
 async def remove(conn: Connection, digest: bytes, *, repository_id: int, subject: bytes) -> None:

@@ -65,6 +65,7 @@ STATUS: Final[dict[type[RegistryError], int]] = {
     errors.UploadUnknown: 404,
     errors.JobUnknown: 404,
     errors.NotDescribed: 404,
+    errors.NotQuarantined: 409,
     errors.FileUnknown: 404,
     errors.FileUnreachable: 404,
     errors.TensorUnknown: 404,

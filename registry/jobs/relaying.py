@@ -13,6 +13,7 @@ from registry import metrics
 from registry.core.jobs import Jobs
 from registry.core.outbox import BATCH, Outbox
 from registry.core.outdated import Outdated
+from registry.core.rescans import Rescans
 from registry.errors import RegistryError
 
 _INTERVAL: Final = 0.8  # seconds, with jitter less than the one that is promised
@@ -40,11 +41,11 @@ async def relay_forever(outbox: Outbox, wake: Callable[[], Awaitable[None]]) -> 
 
 
 async def care_forever(
-    outbox: Outbox, jobs: Jobs, outdated: Outdated, forget_log: Callable[[], Awaitable[int]]
+    outbox: Outbox, jobs: Jobs, outdated: Outdated, rescans: Rescans, forget_log: Callable[[], Awaitable[int]]
 ) -> None:
     """Until cancelled, put back what the queue has lost, count what is to be done, and forget what was done long ago.
 
-    And ask for what an older version has described: of one batch of those at a time, so that no queue becomes long by it.
+    And ask for what an older version has described or scanned: a batch of those at a time, so that no queue becomes long by it.
     """
     while True:
         try:
@@ -56,6 +57,7 @@ async def care_forever(
             for _ in range(_PAGES):
                 if await outdated.ask() != 0:
                     break
+            await _rescan(rescans)
             while await jobs.forget():
                 pass
             while await forget_log():
@@ -65,3 +67,11 @@ async def care_forever(
         except Exception:  # noqa: BLE001 - likewise
             _log.exception("looking after the jobs failed")
         await asyncio.sleep(_CARE * random.uniform(0.5, 1.0))
+
+
+async def _rescan(rescans: Rescans) -> None:
+    for _ in range(_PAGES):
+        if await rescans.ask() != 0:
+            break
+    for name, is_up in rescans.up.items():
+        metrics.set_scanner_up(name, is_up=is_up)

@@ -30,6 +30,7 @@ from registry.core.jobs import DIGEST, Jobs
 from registry.core.outbox import Outbox
 from registry.core.pace import Pace
 from registry.core.publication import Publication
+from registry.core.scanning import Scanning
 from registry.core.services import Services
 from registry.core.subjects import parse_target
 from registry.core.switches import Switch, Switches
@@ -100,8 +101,9 @@ class Work:
         extraction = Extraction(db, store, sandbox, services.conformance, services.blobs)
         publication = Publication(db, services.blobs, services.uploads, services.manifests, enqueue)
         digests = Digests(db, self.store, enqueue, Pace(1000, clock=self.clock, sleep=self.clock.sleep))
+        scanning = Scanning(db, store, sandbox, (), enqueue)
         self.verbs = {
-            "describe": describing(extraction, publication, digests, self.jobs),
+            "describe": describing(extraction, publication, digests, scanning, self.jobs),
             DIGEST: digesting(digests, self.jobs),
         }
 

@@ -20,6 +20,7 @@ from registry.core.extraction import Extraction
 from registry.core.jobs import PUBLISH, Jobs
 from registry.core.pace import Pace
 from registry.core.publication import Publication
+from registry.core.scanning import Scanning
 from registry.core.services import Services
 from registry.core.switches import Switch, Switches
 from registry.db import publications, switches
@@ -53,12 +54,13 @@ class Work:
         self._jobs = Jobs(db)
         self._extraction = Extraction(db, store, sandbox, services.conformance, services.blobs)
         self._digests = Digests(db, store, enqueue, Pace(1_000_000_000))
+        self._scanning = Scanning(db, store, sandbox, (), enqueue)
         self.publication = Publication(db, services.blobs, services.uploads, services.manifests, enqueue)
 
     async def describe(self, sql: Sql, digest: Digest) -> None:
         await sql.execute("DELETE FROM outbox")
         job = await self._job(sql, "describe", digest)
-        await describing(self._extraction, self.publication, self._digests, self._jobs)(job)
+        await describing(self._extraction, self.publication, self._digests, self._scanning, self._jobs)(job)
 
     async def publish(self, sql: Sql) -> int:
         """Do what is to be published, and return how many jobs that were."""

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from registry.http.api import admission, artifact, artifacts, contents, jobs, promotions, repositories, violations
+from registry.http.api import (
+    admission,
+    artifact,
+    artifacts,
+    contents,
+    jobs,
+    promotions,
+    repositories,
+    scans,
+    violations,
+)
 from registry.http.api.route import Route
 
 READER_ROUTES: Final[tuple[Route, ...]] = (
@@ -14,6 +24,7 @@ READER_ROUTES: Final[tuple[Route, ...]] = (
     *contents.ROUTES,
     *promotions.ROUTES,
     *jobs.ROUTES,
+    *scans.ROUTES,
     *violations.ROUTES,
     *admission.ROUTES,
 )

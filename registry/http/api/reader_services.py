@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from registry.core.admission import Admission
+from registry.core.anchors import Anchors
 from registry.core.artifacts import Artifacts
 from registry.core.comparisons import Comparisons
 from registry.core.files import Files
@@ -13,7 +14,9 @@ from registry.core.graph import Graphs
 from registry.core.history import History
 from registry.core.jobs import Jobs
 from registry.core.promotions import Promotions
+from registry.core.quarantine import Quarantine
 from registry.core.repositories import Repositories
+from registry.core.scans import Scans
 from registry.core.search import Search
 from registry.core.services import Services
 from registry.core.stage_history import StageHistory
@@ -35,6 +38,9 @@ class ReaderServices:
     jobs: Jobs
     promotions: Promotions
     repositories: Repositories
+    anchors: Anchors
+    quarantine: Quarantine
+    scans: Scans
     search: Search
     stage_history: StageHistory
     tensors: Tensors

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from registry.auth.identification import Identification
 from registry.auth.keyring import Keyring
 from registry.auth.passwords import Passwords
+from registry.auth.scan_keys import ScanKeys
 from registry.auth.sealing import SecretKey
 from registry.auth.sessions import Sessions
 from registry.auth.throttle import LoginThrottle
@@ -21,10 +22,12 @@ from registry.core.directory import Directory
 from registry.core.explanations import Explanations
 from registry.core.identities import Identities
 from registry.core.policies import Policies
+from registry.core.rescans import ScanRequests
 from registry.core.roles import Roles
 from registry.core.schemas import Schemas
 from registry.core.service_keys import ServiceKeys
 from registry.core.stages import Stages
+from registry.core.switches import Switches
 from registry.core.tag_rules import TagRules
 from registry.core.teams import Teams
 from registry.core.trials import Trials
@@ -48,11 +51,14 @@ class AdminServices(ReaderServices):
     policies: Policies
     retention: Retention
     roles: Roles
+    scan_keys: ScanKeys
+    scan_requests: ScanRequests
     schemas: Schemas
     secret_key: SecretKey
     service_keys: ServiceKeys
     sessions: Sessions
     stages: Stages
+    switches: Switches
     tag_rules: TagRules
     teams: Teams
     throttle: LoginThrottle

@@ -1,0 +1,139 @@
+"""Quarantine: artifacts in which something was found that is as bad as their repository's level, or worse.
+
+An administrator releases one, with a reason: it stays released as long as nothing is found that he did not know.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from typing import Any, Final
+
+from mediatypes.digest import Digest
+from mediatypes.names import RepositoryName
+from registry.core.access import EVERYONE, Caller, reach_of
+from registry.core.audit import Action, Actor, Event, record, target_of
+from registry.core.pages import Page, page_of
+from registry.core.subjects import Target, parse_target, target_at
+from registry.db import evidence, quarantines, references, repositories, scans
+from registry.db.pool import Connection, Database
+from registry.db.quarantines import ListedRow
+from registry.db.scans import ScanRow
+from registry.errors import ManifestUnknown, NotQuarantined
+from registry.scanners.base import SEVERITIES
+
+_BATCH: Final = 100  # artifacts that are judged in one transaction
+LONGEST_REASON: Final = 1000
+"""Characters of the reason of a release."""
+
+
+class Quarantine:
+    """The verbs of who decides, releases and looks."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def decide(self, text: str, level: str | None, *, actor: Actor) -> tuple[Target, int]:
+        """Decide from which severity on a target's artifacts are put into quarantine, None: never; scanned ones at once.
+
+        Targets are as for grants, and the most specific decision holds. Return the target, and of how many artifacts it has
+        changed whether they are there. Raise IdentityRefused.
+        """
+        target = parse_target(text)
+
+        async def write(conn: Connection) -> list[int]:
+            await quarantines.decide(conn, target.path, is_prefix=target.is_prefix, level=level)
+            await record(conn, Event(actor, Action.QUARANTINE_DECIDE, str(target), detail={"level": level or "never"}))
+            return await repositories.matching(conn, target.path, is_prefix=target.is_prefix)
+
+        found = await self._db.transaction("decide_quarantine", write)
+        return target, sum([await self._judge_all(repository_id) for repository_id in found])
+
+    async def levels(self) -> list[tuple[str, str | None, Any]]:
+        """Return all that was decided: target, level, and when."""
+        rows = await self._db.read("list_quarantine_levels", quarantines.levels)
+        return [(str(target_at(row.target, is_prefix=row.is_prefix)), row.level, row.decided_at) for row in rows]
+
+    async def release(self, name: RepositoryName, digest: Digest, reason: str, *, actor: Actor) -> None:
+        """Let an artifact out, with all that is found in it now. Raise ManifestUnknown, NotQuarantined."""
+
+        async def write(conn: Connection) -> None:
+            row = await references.find(conn, name, digest, reach=reach_of(EVERYONE))
+            if row is None:
+                raise ManifestUnknown(name, str(digest))
+            found = await quarantines.find(conn, repository_id=row.repository_id, digest=row.digest)
+            if found is None or found.released_at is not None:
+                raise NotQuarantined(name, str(digest))
+            known = _identities(await scans.of(conn, repository_id=row.repository_id, digest=row.digest), 0)
+            await quarantines.release(
+                conn, actor.principal, reason, sorted(known), repository_id=row.repository_id, digest=row.digest
+            )
+            await evidence.raise_for(conn, [row.digest], repository_id=row.repository_id)
+            await record(
+                conn, Event(actor, Action.QUARANTINE_RELEASE, target_of(name, digest), detail={"reason": reason})
+            )
+
+        await self._db.transaction("release_quarantine", write)
+
+    async def page(
+        self, *, before: int | None, limit: int, repository: RepositoryName | None = None, caller: Caller = EVERYONE
+    ) -> Page[ListedRow]:
+        """Return up to `limit` artifacts in quarantine or released from it, which the caller may pull, the newest first."""
+        found = await self._db.read(
+            "list_quarantines",
+            lambda conn: quarantines.page(
+                conn, before=before, repository=repository, limit=limit + 1, reach=reach_of(caller)
+            ),
+        )
+        return page_of(found, limit, key=lambda row: str(row.id))
+
+    async def _judge_all(self, repository_id: int) -> int:
+        after, changed = b"", 0
+        while True:
+            found, more = await self._db.transaction(
+                "judge_quarantines", functools.partial(_judge_batch, repository_id=repository_id, after=after)
+            )
+            changed += more
+            if len(found) < _BATCH:
+                return changed
+            after = found[-1]
+
+
+async def _judge_batch(conn: Connection, *, repository_id: int, after: bytes) -> tuple[list[bytes], int]:
+    found = await quarantines.scanned(conn, repository_id=repository_id, after=after, limit=_BATCH)
+    changed = [one for one in found if await judge(conn, repository_id=repository_id, digest=one)]
+    await evidence.raise_for(conn, changed, repository_id=repository_id)
+    return found, len(changed)
+
+
+async def judge(conn: Connection, *, repository_id: int, digest: bytes) -> bool:
+    """Put an artifact into quarantine, or let go of it, by what scanners say now; return whether that has changed."""
+    level = await quarantines.level(conn, repository_id=repository_id)
+    before = await quarantines.find(conn, repository_id=repository_id, digest=digest)
+    rows = await scans.of(conn, repository_id=repository_id, digest=digest)
+    worst = max((row.worst for row in rows if row.worst is not None), key=SEVERITIES.index, default=None)
+    if level is None or worst is None or SEVERITIES.index(worst) < SEVERITIES.index(level):
+        # Who is down or has failed has not taken back what he had found.
+        if before is None or (level is not None and any(row.state in ("down", "failed", "pending") for row in rows)):
+            return False
+        await quarantines.remove(conn, repository_id=repository_id, digest=digest)
+        return True
+    if before is not None and before.released_at is not None:
+        if _identities(rows, SEVERITIES.index(level)) <= set(before.known):
+            return False
+    elif before is not None and before.worst == worst:
+        return False
+    await quarantines.put(conn, worst, repository_id=repository_id, digest=digest)
+    return True
+
+
+def _identities(rows: list[ScanRow], least: int) -> set[bytes]:
+    """Return what distinguishes findings from one another, of a severity or worse ones."""
+    return {
+        hashlib.sha256(
+            "\0".join((row.scanner, one["severity"], one["rule"], one["path"], one["message"])).encode()
+        ).digest()
+        for row in rows
+        for one in row.findings
+        if SEVERITIES.index(one["severity"]) >= least
+    }

@@ -1,0 +1,73 @@
+"""What modelscan finds in a file of a model. What it says of Keras and TensorFlow needs TensorFlow, which is not there.
+
+What that would be is what the scanner `pickle` looks at with readers of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Final, cast
+
+from modelscan.issues import IssueSeverity, OperatorIssueDetails
+from modelscan.model import Model
+from modelscan.modelscan import ModelScan
+from modelscan.settings import DEFAULT_SETTINGS
+
+from mediatypes.files.plain import plain_text
+from mediatypes.files.reading import Limits, Source, TooMuch
+from mediatypes.files.seekable import SeekableFile
+from registry.scanners.base import Examination, Severity
+
+logging.getLogger("modelscan").setLevel(logging.CRITICAL)
+
+_PICKLES: Final = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+_LARGEST: Final = 256 << 20  # bytes of a pickle: modelscan holds all its opcodes in memory
+_LEFT_OUT: Final = (
+    "H5LambdaDetectScan",
+    "KerasLambdaDetectScan",
+    "SavedModelLambdaDetectScan",
+    "SavedModelTensorflowOpScan",
+)
+_SEVERITIES: Final[dict[IssueSeverity, Severity]] = {
+    IssueSeverity.LOW: "low",
+    IssueSeverity.MEDIUM: "medium",
+    IssueSeverity.HIGH: "high",
+    IssueSeverity.CRITICAL: "critical",
+}
+
+
+def _settings() -> dict[str, Any]:
+    scanners = {
+        name: {**said, "enabled": name.rpartition(".")[2] not in _LEFT_OUT}
+        for name, said in DEFAULT_SETTINGS["scanners"].items()
+    }
+    return {**DEFAULT_SETTINGS, "scanners": scanners}
+
+
+_SCAN: Final = ModelScan(_settings())
+
+
+def examine(path: str, source: Source, limits: Limits, says: Examination) -> bool:
+    """Examine a file (see Examiner). Raise Unreadable."""
+    del limits
+    model = Model(path.rpartition("!/")[2] or "file", cast(Any, SeekableFile(source)))
+    _SCAN._middleware_pipeline.run(model)
+    if source.read(0, min(2, source.size)) in _PICKLES and not model.get_context("formats"):
+        model.set_context("formats", [_pickle()])  # whatever it is called, somebody may load it
+    if not model.get_context("formats"):
+        return False
+    if source.size > _LARGEST and not source.read(0, 2).startswith(b"PK"):
+        raise TooMuch(f"has more than {_LARGEST} bytes, and modelscan reads all of them at once")
+    for found in _SCAN._scanners_to_run:
+        results = found(_SCAN._settings).scan(model)
+        for issue in results.issues if results is not None else ():
+            details = cast(OperatorIssueDetails, issue.details)
+            message = plain_text(f"the file uses {details.module:.200}.{details.operator:.200} when it is loaded")
+            says.find(_SEVERITIES[issue.severity], "unsafe-operator", message)
+    return False
+
+
+def _pickle() -> Any:
+    from modelscan.settings import SupportedModelFormats
+
+    return SupportedModelFormats.PICKLE

@@ -1,0 +1,159 @@
+"""What is found in single files, and in archives of them."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import zipfile
+from typing import Any
+
+import pytest
+
+from mediatypes.files.ranged import InMemory
+from registry.scanners.examining import answer
+from tests.core.scanning import EVIL, tgz, zipped
+
+EXAMINERS = "registry.scanners.examiners"
+
+
+def examined(examiner: str, content: bytes, path: str = "file", packing: str = "raw") -> dict[str, Any]:
+    task = {"examiner": f"{EXAMINERS}.{examiner}:examine", "packing": packing, "path": path}
+    return answer(task, InMemory(content))
+
+
+def found(examiner: str, content: bytes, path: str = "file", packing: str = "raw") -> set[tuple[str, str, str]]:
+    said = examined(examiner, content, path, packing)
+    assert said["problems"] == []
+    return {(one["severity"], one["rule"], one["path"]) for one in said["findings"]}
+
+
+def torch_file(**pickles: bytes) -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        for name, content in pickles.items():
+            archive.writestr(f"archive/{name}.pkl", content)
+        archive.writestr("archive/version", "3\n")
+    return made.getvalue()
+
+
+@pytest.mark.parametrize("path", ["m.pkl", "m.joblib", "m.dat", "no suffix", "m.safetensors"])
+def test_modelscan_sees_what_a_pickle_imports_whatever_it_is_called(path: str) -> None:
+    assert found("models", EVIL, path) == {("critical", "unsafe-operator", path)}
+
+
+def test_modelscan_sees_what_is_in_files_of_pytorch_and_in_archives() -> None:
+    assert found("models", torch_file(data=EVIL), "m.pt") == {("critical", "unsafe-operator", "m.pt!/archive/data.pkl")}
+    assert found("models", tgz({"a/m.pkl": EVIL}), "", "tar+gzip") == {("critical", "unsafe-operator", "a/m.pkl")}
+
+
+@pytest.mark.parametrize("examiner", ["models", "pickles"])
+def test_what_is_harmless_is_no_finding(examiner: str) -> None:
+    for path, content in {
+        "a.pkl": pickle.dumps({"a": [1, 2]}),
+        "a.bin": b"\x00" * 64,
+        "a.dat": b"no pickle",
+        "a.txt": b"text",
+        "a.zip": zipped(b__txt=b"c"),
+        "empty": b"",
+    }.items():
+        assert found(examiner, content, path) == set(), path
+
+
+def test_a_lambda_of_keras_is_found() -> None:
+    config = {"config": {"layers": [{"class_name": "Lambda", "config": {"name": "x", "function": {}}}]}}
+    content = zipped(config__json=json.dumps(config).encode(), metadata__json=b"{}")
+    assert {rule for _, rule, _ in found("pickles", content, "m.keras")} == {"keras-lambda"}
+
+
+SECRETS = {
+    "private-key": "-----BEGIN RSA PRIVATE KEY-----",
+    "aws-access-key": 'key = "AKIA' + "Q3EGWX7TZ5KL2MNP" + '"',
+    "github-token": "ghp_" + "a8Kd0sPq7Lm2Xc5Vb9Nz1Rt4Yu6Io3EwHj" + "2K",
+    "hugging-face-token": "HF_TOKEN=hf_" + "aBcDeFgHiJkLmNoPqRsTuVwXyZ012345",
+    "secret-keyword": "db_password: 'tr0ub4dor&3xyz'",
+    "basic-auth-credentials": "https://bob:S3cr3tW0rd@host.internal/x",
+}
+
+
+@pytest.mark.parametrize(("rule", "line"), SECRETS.items())
+def test_a_secret_is_found_and_never_quoted(rule: str, line: str) -> None:
+    said = examined("secrets", f"first\n{line}\n".encode(), "app.env")
+    rules = {one["rule"]: one["message"] for one in said["findings"]}
+    assert rule in rules
+    assert rules[rule].startswith("line 2 ")
+    assert not any(line[-12:] in message for message in rules.values())
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "password = 'changeme'",
+        "api_key = '${API_KEY}'",
+        '"tokenizer_class": "LlamaTokenizer"',
+        "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        '"revision": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b"',
+        "https://example.com/user:name",
+    ],
+)
+def test_what_only_looks_like_a_secret_is_none(line: str) -> None:
+    assert found("secrets", line.encode()) == set()
+
+
+def test_secrets_are_looked_for_in_texts_only_and_not_without_end() -> None:
+    key = SECRETS["aws-access-key"].encode()
+    assert found("secrets", b"\0" + key) == set()
+    assert found("secrets", b"x" * (1 << 20) + key) == set()
+    assert len(examined("secrets", b"\n".join([key] * 1000))["findings"]) == 50
+    long_line = b"x " * 50_000 + key + b" y" * 1000
+    assert {rule for _, rule, _ in found("secrets", long_line)} == {"aws-access-key"}
+
+
+def test_what_files_ask_for_is_told() -> None:
+    requirements = (
+        b"torch==2.1.0 \\\n  --hash=sha256:00\nNumPy>=1.20,<2 ; python_version > '3.8'\n-r other.txt\n# x\nbad one\n"
+    )
+    (told,) = examined("requirements", requirements, "a/requirements.txt")["told"]
+    assert told["value"] == [["torch", "2.1.0", "==2.1.0", "pypi"], ["numpy", None, "<2,>=1.20", "pypi"]]
+    project = b'[project]\ndependencies = ["a==1"]\n[project.optional-dependencies]\nx = ["b"]\n'
+    (told,) = examined("requirements", project, "pyproject.toml")["told"]
+    assert told["value"] == [["a", "1", "==1", "pypi"], ["b", None, "", "pypi"]]
+    conda = b"dependencies:\n- python=3.11.4\n- conda-forge::numpy=1.2=py3\n- pip:\n  - c==2\n"
+    (told,) = examined("requirements", conda, "conda.yaml")["told"]
+    assert [one[:2] for one in told["value"]] == [["python", "3.11.4"], ["numpy", "1.2"], ["c", "2"]]
+    (told,) = examined("requirements", b"python: 3.11\ndependencies:\n- mlflow==2.9.2\n", "python_env.yaml")["told"]
+    assert told["value"] == [["mlflow", "2.9.2", "==2.9.2", "pypi"]]
+
+
+def test_packages_from_where_anybody_may_put_them_are_findings() -> None:
+    text = b"--extra-index-url https://other.example/simple\n--trusted-host pypi.example\n-i http://x/simple\na @ https://x/a.whl\n"
+    assert {(severity, rule) for severity, rule, _ in found("requirements", text, "requirements-dev.txt")} == {
+        ("low", "requirement-extra-index"),
+        ("medium", "requirement-insecure-index"),
+        ("low", "requirement-by-url"),
+    }
+
+
+def test_files_that_are_broken_are_problems_and_the_others_are_examined() -> None:
+    content = tgz({"conda.yaml": b"a: [", "pyproject.toml": b"=", "requirements.txt": b"a==1"})
+    said = examined("requirements", content, "", "tar+gzip")
+    assert [one["path"] for one in said["told"]] == ["requirements.txt"]
+    assert len(said["problems"]) == 2
+
+
+def test_archives_in_archives_are_looked_into_to_a_depth() -> None:
+    deep = EVIL
+    for number in range(5):
+        deep = zipped(**{f"x{number}": deep})
+    said = examined("pickles", deep, "deep.zip")
+    assert said["findings"] == []
+    (problem,) = said["problems"]
+    assert "is an archive in 2 others, and is not looked into" in problem
+
+
+def test_findings_are_bounded_and_the_worst_are_kept() -> None:
+    lines = "\n".join(f"-i http://host{number}/" for number in range(3000))
+    text = lines + "\n--extra-index-url https://x/\n"
+    said = examined("requirements", text.encode(), "requirements.txt")
+    assert len(said["findings"]) == 500
+    assert {one["severity"] for one in said["findings"]} == {"medium"}
