@@ -60,6 +60,9 @@ class ChainAuthority:
     """What vouches for timestamps and logs beside its own."""
     timestamp_certificates: tuple[bytes, ...] = ()
     """PEM of the authorities of timestamps (RFC 3161), as Notary Project's trust store `tsa` holds them."""
+    is_signing_authority: bool = False
+    """Whether it is trusted with the time of signing as well (Notary Project's trust store `signingAuthority`): signatures of the
+    scheme `notary.x509.signingAuthority` are verified by it, and no others."""
 
 
 Authority = KeyAuthority | KeylessAuthority | ChainAuthority
