@@ -1,4 +1,4 @@
-"""The command line: `blacklake serve|work|login|logout|search|inspect|diff|files|migrate|admin|config|version`.
+"""The command line: `blacklake serve|work|login|logout|search|inspect|diff|files|verify|sign|attest|migrate|admin|…`.
 
 Each command imports what it needs when it runs, so that the client side works without the server's packages.
 """
@@ -18,6 +18,8 @@ from blacklake.inspect import diff, files, inspect
 from blacklake.login import login, logout
 from blacklake.search import search
 from blacklake.settings import USAGE, Config, DataDir, Refused, needing, settings_of
+from blacklake.sign import attest, sign
+from blacklake.verify import verify
 
 Host = Annotated[str | None, Parameter(help="Address to listen on.")]
 Port = Annotated[int | None, Parameter(help="Port to listen on; 0 takes a free one.")]
@@ -43,11 +45,14 @@ app.command(search)
 app.command(inspect)
 app.command(diff)
 app.command(files)
+app.command(verify)
+app.command(sign)
+app.command(attest)
 app.command(admin)
 
 
 def main() -> None:
-    """Run the command line and exit: 0 done, 1 not possible, 2 wrong usage or settings."""
+    """Run the command line and exit: 0 done, 1 not possible or refused, 2 wrong usage or settings, or undecided."""
     try:
         code = app(exit_on_error=False, print_error=False)
     except Refused as refusal:

@@ -12,16 +12,34 @@ import os
 import re
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 _HELPER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 _HELPER_SECONDS: Final = 60
 _TOKEN_USER: Final = "<token>"  # noqa: S105 - the name by which helpers know an identity token
+_HUB: Final = "docker.io"
+_HUB_KEY: Final = "https://index.docker.io/v1/"
 
 
 class ConfigUnusable(Exception):
     """The configuration can't be read or written, or its credential helper fails; the message says why."""
+
+
+class HelperMissing(ConfigUnusable):
+    """There is no such program as the credential helper that the configuration names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What is kept for a registry: user and password, or a refresh token, or a token for the registry itself."""
+
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    identity_token: str | None = field(default=None, repr=False)
+    registry_token: str | None = field(default=None, repr=False)
 
 
 class DockerConfig:
@@ -64,6 +82,20 @@ class DockerConfig:
             return None
         is_token = isinstance(kept, dict) and kept.get("Username") == _TOKEN_USER
         return kept["Secret"] if is_token and isinstance(kept.get("Secret"), str) else None
+
+    def credential_of(self, server: str, repository: str = "") -> Credential | None:
+        """Return what is kept for a server, or for a part of it that holds a repository; None for nothing.
+
+        Raise ConfigUnusable.
+        """
+        config = self._read()
+        key = _HUB_KEY if server == _HUB else server
+        helper = _helper(config, key)
+        if helper is not None:
+            return _asked(helper, key)
+        auths = config.get("auths", {})
+        found = (_credential(auths.get(name)) for name in _names(key, repository))
+        return next((credential for credential in found if credential is not None), None)
 
     def erase(self, server: str) -> bool:
         """Forget what is kept for a server; return False where there was nothing. Raise ConfigUnusable."""
@@ -109,6 +141,60 @@ class DockerConfig:
             raise ConfigUnusable(f"{self.path} can't be written: {error.strerror}") from error
 
 
+def credential_of(server: str, repository: str = "") -> Credential | None:
+    """Return what this user keeps for a registry: in Docker's file, or in those of Podman. Raise ConfigUnusable."""
+    configs = [DockerConfig.of_user()]
+    if path := os.environ.get("REGISTRY_AUTH_FILE"):
+        configs.append(DockerConfig(Path(path)))
+    if directory := os.environ.get("XDG_RUNTIME_DIR"):
+        configs.append(DockerConfig(Path(directory, "containers", "auth.json")))
+    found = (config.credential_of(server, repository) for config in configs)
+    return next((credential for credential in found if credential is not None), None)
+
+
+def _names(server: str, repository: str) -> Iterator[str]:
+    """Yield the names under which a server's credentials may stand, the closest first (containers-auth.json(5))."""
+    parts = repository.split("/") if repository else []
+    for length in range(len(parts), -1, -1):
+        yield "/".join([server, *parts[:length]])
+    if "//" not in server:
+        yield from (f"{scheme}://{server}{path}" for scheme in ("https", "http") for path in ("", "/", "/v1/", "/v2/"))
+
+
+def _credential(entry: object) -> Credential | None:
+    """Return what an entry of the file holds."""
+    if not isinstance(entry, dict):
+        return None
+    texts = {name: value for name, value in entry.items() if isinstance(value, str) and value}
+    user, password = texts.get("username"), texts.get("password")
+    try:
+        pair = base64.b64decode(texts.get("auth", ""), validate=True).decode()
+    except ValueError:
+        raise ConfigUnusable("the configuration of Docker holds a credential that is no base64") from None
+    if ":" in pair:
+        user, _, password = pair.partition(":")
+        password = password.rstrip("\0")
+    token, own = texts.get("identitytoken"), texts.get("registrytoken")
+    has_password = user is not None and bool(password)
+    if token is None and own is None and not has_password:
+        return None
+    return Credential(user, password if has_password else None, token, own)
+
+
+def _asked(helper: str, name: str) -> Credential | None:
+    """Return what a helper keeps; helpers fail where they keep nothing. Raise ConfigUnusable where there is no such helper."""
+    try:
+        kept = json.loads(_run(helper, "get", name))
+    except HelperMissing:
+        raise
+    except (ConfigUnusable, ValueError):
+        return None
+    user, secret = (kept.get("Username"), kept.get("Secret")) if isinstance(kept, dict) else (None, None)
+    if not isinstance(user, str) or not isinstance(secret, str) or not secret:
+        return None
+    return Credential(identity_token=secret) if user == _TOKEN_USER else Credential(user, secret)
+
+
 def _helper(config: dict[str, Any], server: str) -> str | None:
     """Return the program that keeps a server's credentials; None where the file itself does. Raise ConfigUnusable."""
     helpers = config.get("credHelpers")
@@ -127,7 +213,7 @@ def _run(program: str, action: str, given: str) -> str:
             [program, action], input=given, capture_output=True, text=True, check=False, timeout=_HELPER_SECONDS
         )
     except FileNotFoundError:
-        raise ConfigUnusable(
+        raise HelperMissing(
             f"{program} is missing, though Docker's configuration names it; install it, or take credsStore out"
         ) from None
     except (OSError, subprocess.TimeoutExpired) as error:

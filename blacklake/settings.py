@@ -33,7 +33,7 @@ class Refused(Exception):
 
 @contextlib.contextmanager
 def needing(extra: str) -> Iterator[None]:
-    """Say what to install where a package is missing that comes with an extra of ours: server or remote."""
+    """Say what to install where a package is missing that comes with an extra of ours: server, remote or signing."""
     try:
         yield
     except ModuleNotFoundError as error:

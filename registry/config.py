@@ -22,7 +22,7 @@ PREFIX: Final = "BLACKLAKE_"
 """Every environment variable of Blacklake begins with it."""
 
 # What says who acts by `blacklake admin --server`, and may be set where a server's settings are, too.
-_OF_CLIENTS: Final = frozenset((PREFIX + "API_KEY", PREFIX + "PASSWORD_FILE"))
+_OF_CLIENTS: Final = frozenset((PREFIX + "API_KEY", PREFIX + "PASSWORD_FILE", PREFIX + "KEY_PASSWORD"))
 # In a URL up to its last `@`, since a password may hold what should have been escaped; or as a parameter of libpq's.
 _PASSWORD: Final = re.compile(r"""(?<=://)([^:/?#@\s'"]*:)[^\s'"]*(?=@)|(\b(?:ssl_?)?password=)[^&\s'"]*""")
 # Of a value that is a URL as a whole: no quote or space ends it, and what is refused may hold secrets by other names.
