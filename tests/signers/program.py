@@ -26,9 +26,9 @@ class Program:
         """Return what its environment has beside ours."""
         return {"HOME": str(self.home), "XDG_CONFIG_HOME": str(self.home), "DOCKER_CONFIG": str(self.home / "docker")}
 
-    def run(self, *words: str | Path) -> str:
-        """Run a command and return all that it said. Raise CommandFailed."""
-        done = subprocess.run(
+    def done(self, *words: str | Path) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end."""
+        return subprocess.run(
             [self.path, *words],
             cwd=self.home,
             env=os.environ | self.environment(),
@@ -38,6 +38,10 @@ class Program:
             timeout=PATIENCE,
             check=False,
         )
+
+    def run(self, *words: str | Path) -> str:
+        """Run a command and return all that it said. Raise CommandFailed."""
+        done = self.done(*words)
         said = done.stdout + done.stderr
         if done.returncode != 0:
             raise CommandFailed(f"$ {self.path.name} {' '.join(map(str, words))}\n{said.strip()[-3000:]}")

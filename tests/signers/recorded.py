@@ -65,12 +65,12 @@ class Recorded(msgspec.Struct, frozen=True):
         """Return who may have signed it."""
         root = TrustRoot.parse((PLACE / "trusted_root.json").read_bytes())
         if self.identity is not None:
-            return KeylessAuthority("an identity", (Identity(self.identity[0], issuer=self.identity[1]),), root)
+            return KeylessAuthority("pipeline", (Identity(self.identity[0], issuer=self.identity[1]),), root)
         if self.name in CHAINS:
             own, stampers = ((PLACE / name).read_bytes() for name in ("authority.pem", "timestamps.pem"))
-            return ChainAuthority("an own authority", (own,), (SUBJECT,), timestamp_certificates=(stampers,))
+            return ChainAuthority("company", (own,), (SUBJECT,), timestamp_certificates=(stampers,))
         key = (PLACE / "key.pub").read_bytes()
-        return KeyAuthority("a key", (key,), root, self.logged, self.stamped)
+        return KeyAuthority("release", (key,), root, self.logged, self.stamped)
 
 
 def recorded() -> Iterator[Recorded]:

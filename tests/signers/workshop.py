@@ -12,11 +12,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from conformance.server import Server, serving
 from conformance.sigstore import authorities, services
-from conformance.sigstore.authorities import CODE_SIGNING, Holder, PrivateKey, public_pem, written
+from conformance.sigstore.authorities import CODE_SIGNING, Holder, PrivateKey, private_pem, public_pem, written
 from conformance.sigstore.services import PROGRAMS, Sigstore
 from conformance.tools import path_of
 from signing.authorities import ChainAuthority, Identity, KeyAuthority, KeylessAuthority
 from signing.roots import TrustRoot
+from tests.signers.blacklake import Blacklake
 from tests.signers.cosign import Cosign
 from tests.signers.notation import Notation
 from tests.tools import needed
@@ -46,6 +47,7 @@ class Workshop:
     home: Path
     cosign: dict[int, Cosign]
     notation: Notation
+    blacklake: Blacklake
     keys: dict[str, PrivateKey] = field(default_factory=keys)
     imported: dict[tuple[int, str], Path] = field(default_factory=dict)
 
@@ -74,26 +76,34 @@ class Workshop:
         """Return a certificate of the own authority for one of the keys."""
         return self.authority.issue("builder", usage=CODE_SIGNING, key=self.keys[key], names=[authorities.email(EMAIL)])
 
+    def public(self, name: str = "P-256") -> Path:
+        """Return the file with a public key."""
+        return self.file(f"{name}.pub", public_pem(self.keys[name]))
+
+    def private(self, name: str = "P-256") -> Path:
+        """Return the file with a private key in PEM, not encrypted."""
+        return self.file(f"{name}.private", private_pem(self.keys[name]))
+
     def file(self, name: str, content: bytes) -> Path:
         """Write a file for a program and return its path."""
         return written(self.home, name, content)
 
     def by_key(self, name: str = "P-256", *, log: bool = False, timestamp: bool = False) -> KeyAuthority:
         """Return an authority that is a key."""
-        return KeyAuthority("a key", (public_pem(self.keys[name]),), self.root, log, timestamp)
+        return KeyAuthority("release", (public_pem(self.keys[name]),), self.root, log, timestamp)
 
     def by_identity(
         self, identity: str, issuer: str, *, root: TrustRoot | None = None, needs_log: bool = True
     ) -> KeylessAuthority:
         """Return an authority that is an identity of an issuer (`people`, `builds`, …)."""
         who = Identity(identity=identity, issuer=f"{self.sigstore.issuer.url}/{issuer}")
-        return KeylessAuthority("an identity", (who,), root or self.root, needs_log)
+        return KeylessAuthority("pipeline", (who,), root or self.root, needs_log)
 
     def by_chain(self, holder: Holder | None = None, *subjects: str, stamped: bool = True) -> ChainAuthority:
         """Return an authority that is an own root (that of `holder`), and of the private Sigstore's timestamps."""
         roots = (holder or self.authority).root
         stampers = (self.sigstore.stamper.root,) if stamped else ()
-        return ChainAuthority("an own authority", (roots,), subjects, timestamp_certificates=stampers)
+        return ChainAuthority("company", (roots,), subjects, timestamp_certificates=stampers)
 
 
 @contextmanager
@@ -106,4 +116,4 @@ def opened(directory: Path) -> Iterator[Workshop]:
     place = directory / "sigstore"
     place.mkdir()
     with services.running(place) as sigstore, serving() as server:
-        yield Workshop(server, sigstore, directory, cosign, notation)
+        yield Workshop(server, sigstore, directory, cosign, notation, Blacklake(directory / "blacklake"))

@@ -84,7 +84,12 @@ def jws(
     encoded, body = url(first), url(target() if payload is None else payload)
     made = raw_signature(key or own.signer.key, f"{encoded}.{body}".encode()) if signature is None else signature
     x5c = [base64.b64encode(each).decode() for each in der(own.certificates)]
-    whole = {"payload": body, "protected": encoded, "header": merged({"x5c": x5c}, header or {}), "signature": url(made)}
+    whole = {
+        "payload": body,
+        "protected": encoded,
+        "header": merged({"x5c": x5c}, header or {}),
+        "signature": url(made),
+    }
     return json.dumps(merged(whole, envelope or {})).encode()
 
 

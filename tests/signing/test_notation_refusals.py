@@ -177,7 +177,10 @@ READ: dict[str, tuple[Case, str]] = {
     ),
     "certificate-with-trailing-bytes": (
         lambda: attach(
-            jws(OWN, header={"x5c": [base64.b64encode(OWN.signer.certificate.public_bytes(Encoding.DER) + b"\0").decode()]})
+            jws(
+                OWN,
+                header={"x5c": [base64.b64encode(OWN.signer.certificate.public_bytes(Encoding.DER) + b"\0").decode()]},
+            )
         ),
         "certificate 1",
     ),
@@ -213,7 +216,10 @@ READ: dict[str, tuple[Case, str]] = {
     ),
     "cose-certificate-a-text": (lambda: attach(cose(OWN, header={33: ["a"]}), COSE), "none in DER"),
     "cose-signature-empty": (lambda: attach(cose(OWN, signature=b""), COSE), "no signature"),
-    "cose-payload-elsewhere": (lambda: attach(cbor2.dumps(cbor2.CBORTag(18, [b"", {}, None, b"1"])), COSE), "no payload"),
+    "cose-payload-elsewhere": (
+        lambda: attach(cbor2.dumps(cbor2.CBORTag(18, [b"", {}, None, b"1"])), COSE),
+        "no payload",
+    ),
     "layer-of-another-digest": (lambda: tampered_layer(), "other bytes than its digest says"),
     "layer-not-gathered": (lambda: replaced(attach(jws(OWN)), blobs={}), "was not gathered"),
 }
@@ -229,12 +235,18 @@ def tampered_layer() -> Attached:
 
 
 SIGNER_CASES: dict[str, tuple[Case, str]] = {
-    "keys-are-trusted": (lambda: (attach(jws(OWN)), KeyAuthority("k", (public_pem(),))), "certificates of own authorities"),
+    "keys-are-trusted": (
+        lambda: (attach(jws(OWN)), KeyAuthority("k", (public_pem(),))),
+        "certificates of own authorities",
+    ),
     "identities-are-trusted": (
         lambda: (attach(jws(OWN)), KeylessAuthority("i", (Identity("a"),), TrustRoot(b""))),
         "certificates of own authorities",
     ),
-    "root-of-another": (lambda: (attach(jws(OWN)), own_authority(certificates=(FOREIGN.root.pem,))), "no certificate of its chain"),
+    "root-of-another": (
+        lambda: (attach(jws(OWN)), own_authority(certificates=(FOREIGN.root.pem,))),
+        "no certificate of its chain",
+    ),
     "no-root": (lambda: (attach(jws(OWN)), own_authority(certificates=())), "no certificate of its chain"),
     "signer-trusted-without-its-authority": (
         lambda: (attach(jws(OWN)), own_authority(certificates=(OWN.signer.pem,))),
@@ -251,7 +263,10 @@ SIGNER_CASES: dict[str, tuple[Case, str]] = {
     "chain-out-of-order": (lambda: attach(jws(OWN, header=x5c(*OWN.certificates[::-1]))), "of its chain"),
     "chain-without-root": (lambda: attach(jws(OWN, header=x5c(*OWN.certificates[:2]))), "not self-signed"),
     "signer-alone": (lambda: attach(jws(OWN, header=x5c(OWN.signer.certificate))), "not self-signed"),
-    "signer-an-authority": (lambda: by(signer(ca=True, usage=("digital_signature", "key_cert_sign"))), "is an authority's"),
+    "signer-an-authority": (
+        lambda: by(signer(ca=True, usage=("digital_signature", "key_cert_sign"))),
+        "is an authority's",
+    ),
     "signer-without-key-usage": (lambda: by(signer(usage=None)), "no critical key usage"),
     "signer-with-key-usage-not-critical": (lambda: by(signer(is_usage_critical=False)), "no critical key usage"),
     "signer-may-not-sign": (lambda: by(signer(usage=("content_commitment",))), "digitalSignature"),
@@ -273,14 +288,20 @@ SIGNER_CASES: dict[str, tuple[Case, str]] = {
         lambda: by(chain(root=replace(AUTHORITY, subject=chains.name("Root"), key=chains.new_key(), path_length=0))),
         "path length",
     ),
-    "signer-of-RSA-1024": (lambda: by(signer(key=chains.rsa_key(1024)), signature=b"1", protected={"alg": "PS256"}), "none that is taken"),
+    "signer-of-RSA-1024": (
+        lambda: by(signer(key=chains.rsa_key(1024)), signature=b"1", protected={"alg": "PS256"}),
+        "none that is taken",
+    ),
     "signer-of-Ed25519": (
         lambda: by(signer(key=ed25519.Ed25519PrivateKey.generate()), signature=b"1", protected={"alg": "EdDSA"}),
         "none that is taken",
     ),
     "algorithm-none": (lambda: attach(jws(OWN, protected={"alg": "none"})), "ES256 is what goes"),
     "algorithm-of-another-kind": (lambda: attach(jws(OWN, protected={"alg": "PS256"})), "ES256 is what goes"),
-    "algorithm-with-the-public-key-as-secret": (lambda: attach(jws(OWN, protected={"alg": "HS256"})), "ES256 is what goes"),
+    "algorithm-with-the-public-key-as-secret": (
+        lambda: attach(jws(OWN, protected={"alg": "HS256"})),
+        "ES256 is what goes",
+    ),
     "algorithm-of-another-size": (
         lambda: by(signer(key=ec.generate_private_key(ec.SECP384R1())), protected={"alg": "ES256"}),
         "ES384 is what goes",
@@ -311,7 +332,9 @@ TIME_CASES: dict[str, tuple[Case, str]] = {
         "has expired",
     ),
     "cose-expired": (
-        lambda: attach(cose(OWN, protected={EXPIRY: cbor2.CBORTag(1, int(NOW.timestamp())), 2: [SCHEME, EXPIRY]}), COSE),
+        lambda: attach(
+            cose(OWN, protected={EXPIRY: cbor2.CBORTag(1, int(NOW.timestamp())), 2: [SCHEME, EXPIRY]}), COSE
+        ),
         "has expired",
     ),
     "authentic-time-before-the-certificate": (
@@ -416,7 +439,9 @@ def test_what_the_table_changes_is_sound_without_the_change() -> None:
     authentic = attach(jws(OWN, protected=by_authority()))
     authority = own_authority(is_signing_authority=True)
     assert found_by(authentic, authority, Evidence(SUBJECT.digest, MANIFEST, ARTIFACT), NOW) is None
-    assert found_by(attach(jws(signer())), own_authority(), Evidence(SUBJECT.digest, MANIFEST, ARTIFACT), NOW) is not None
+    assert (
+        found_by(attach(jws(signer())), own_authority(), Evidence(SUBJECT.digest, MANIFEST, ARTIFACT), NOW) is not None
+    )
 
 
 def test_a_signature_of_a_manifest_is_none_of_an_index_with_its_bytes() -> None:
