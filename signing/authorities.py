@@ -61,8 +61,8 @@ class ChainAuthority:
     timestamp_certificates: tuple[bytes, ...] = ()
     """PEM of the authorities of timestamps (RFC 3161), as Notary Project's trust store `tsa` holds them."""
     is_signing_authority: bool = False
-    """Whether it is trusted with the time of signing as well (Notary Project's trust store `signingAuthority`): signatures of the
-    scheme `notary.x509.signingAuthority` are verified by it, and no others."""
+    """Whether its word on the time of signing counts (Notary Project's trust store `signingAuthority`): of the Notary Project's
+    signatures it verifies those of the scheme `notary.x509.signingAuthority` alone."""
 
 
 Authority = KeyAuthority | KeylessAuthority | ChainAuthority

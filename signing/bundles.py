@@ -5,6 +5,7 @@ sigstore/protobuf-specs protos/sigstore_bundle.proto; sigstore/cosign specs/BUND
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Final, Self
 
 from cryptography.x509 import Certificate
 
+from mediatypes.documents import at, parsed
 from signing import certificates
 from signing.authorities import Authority
 from signing.certificates import InvalidCertificate
@@ -33,7 +35,7 @@ MEDIA_TYPES: Final = {
     "application/vnd.dev.sigstore.bundle.v0.3+json": 3,
 }
 """Those of a bundle, with the version's last number."""
-_LAYER_TYPES: Final = ("application/vnd.dev.sigstore.bundle+json", "application/vnd.dev.sigstore.bundle.v")
+LAYER_TYPES: Final = ("application/vnd.dev.sigstore.bundle+json", "application/vnd.dev.sigstore.bundle.v")
 _HASHES: Final = {"SHA2_256": "sha256", "SHA2_384": "sha384", "SHA2_512": "sha512"}
 
 
@@ -52,15 +54,18 @@ class Bundle:
     signature: bytes
 
     @classmethod
-    def parse(cls, content: bytes) -> Self:
-        """Read a bundle of version 0.1, 0.2 or 0.3. Raise Refused."""
+    def parse(cls, content: bytes, *, takes_chain: bool = False) -> Self:
+        """Read a bundle of version 0.1, 0.2 or 0.3. Raise Refused.
+
+        `takes_chain` reads a chain of certificates in version 0.3 as well, where model signing has it.
+        """
         document = read(content, "the bundle")
         document.only("mediaType", "verificationMaterial", "dsseEnvelope", "messageSignature")
         version = MEDIA_TYPES[document.one_of("mediaType", MEDIA_TYPES)]
         material = document.object("verificationMaterial").only(
             "certificate", "x509CertificateChain", "publicKey", "tlogEntries", "timestampVerificationData"
         )
-        certificate, *intermediates = _certificates(material, version) or [None]
+        certificate, *intermediates = _certificates(material, takes_chain=takes_chain or version < 3) or [None]
         entries = tuple(Entry.parse(each) for each in material.objects("tlogEntries", MOST_ENTRIES))
         if version > 1 and any(entry.proof is None for entry in entries):
             raise unreadable("the bundle has a log entry without a proof of inclusion, which its version asks for")
@@ -104,7 +109,7 @@ def _message_digest(message: Members) -> tuple[str, bytes]:
     return _HASHES[stated.one_of("algorithm", _HASHES)], stated.bytes("digest")
 
 
-def _certificates(material: Members, version: int) -> list[Certificate | None]:
+def _certificates(material: Members, *, takes_chain: bool) -> list[Certificate | None]:
     given = [name for name in ("certificate", "x509CertificateChain", "publicKey") if name in material]
     if len(given) != 1:
         raise unreadable(f"the bundle names {len(given)} signers (certificate, chain or key); exactly one is read")
@@ -112,7 +117,7 @@ def _certificates(material: Members, version: int) -> list[Certificate | None]:
         return []
     if given == ["certificate"]:
         stated = [material.object("certificate")]
-    elif version > 2:
+    elif not takes_chain:
         raise unreadable("the bundle has a chain of certificates, which its version replaces by one certificate")
     else:
         chain = material.object("x509CertificateChain").only("certificates")
@@ -172,16 +177,29 @@ class BundleSignature:
 def read_bundles(attached: Attached) -> Iterator[BundleSignature | Rejected]:
     """Yield the bundles of a manifest, and as Rejected those that can't be read."""
     for layer in layers(attached):
-        if not layer.media_type.startswith(_LAYER_TYPES):
+        if not layer.media_type.startswith(LAYER_TYPES):
             continue
         try:
-            bundle = Bundle.parse(layer.content())
+            content = layer.content()
+            if predicate_type(content) in MODEL_SIGNING:
+                continue
+            bundle = Bundle.parse(content)
             said = Said.parse(bundle.envelope.payload) if bundle.envelope else None
         except Refused as error:
             yield Rejected(layer.where, error.step, error.reason, Form.BUNDLE)
             continue
-        if said is None or said.statement.predicate_type not in MODEL_SIGNING:
-            yield BundleSignature(layer, bundle, said)
+        yield BundleSignature(layer, bundle, said)
+
+
+def predicate_type(content: bytes) -> str | None:
+    """Return the predicate type of a bundle's statement, without reading more of it; None where it has none."""
+    payload = at(parsed(content), "/dsseEnvelope/payload")
+    try:
+        statement = parsed(base64.b64decode(payload, validate=True)) if isinstance(payload, str) else None
+    except ValueError:
+        return None
+    found = at(statement, "/predicateType")
+    return found if isinstance(found, str) else None
 
 
 MODEL_SIGNING: Final = (

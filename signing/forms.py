@@ -7,5 +7,7 @@ from typing import Final
 from signing.bundles import read_bundles
 from signing.candidates import Reader
 from signing.cosign import read_signatures
+from signing.model_signing import read_model_signatures
+from signing.notation import read_notation
 
-READERS: Final[tuple[Reader, ...]] = (read_signatures, read_bundles)
+READERS: Final[tuple[Reader, ...]] = (read_signatures, read_bundles, read_model_signatures, read_notation)

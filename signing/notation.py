@@ -19,7 +19,7 @@ from signing.authorities import Authority, ChainAuthority
 from signing.certificates import Untrusted
 from signing.documents import read, unreadable
 from signing.evidence import Attached, Evidence
-from signing.identities import identify
+from signing.identities import identify, must_have_subject
 from signing.keys import PublicKey
 from signing.manifests import Layer, layers, must_be_attached
 from signing.notation_attributes import Envelope, Scheme
@@ -28,6 +28,7 @@ from signing.notation_cose import MEDIA_TYPE as COSE
 from signing.notation_cose import read_cose
 from signing.notation_jws import MEDIA_TYPE as JWS
 from signing.notation_jws import read_jws
+from signing.notation_timestamps import as_response
 from signing.signers import read_certificates, with_timestamps
 from signing.steps import Refused, Step
 from signing.timestamps import verify_timestamp
@@ -73,7 +74,7 @@ class NotationSignature:
             )
         must_be_attached(self.layer.attached, evidence)
         _must_be_of(self.target, evidence)
-        certificates.must_be_named(signer, trusted.authority.subjects)
+        must_have_subject(signer, trusted.authority.subjects)
         identify(signer, trusted.authority.identities, is_single=False)
         return Verified(
             form=self.form,
@@ -185,17 +186,7 @@ def _witnessed(envelope: Envelope, authority: ChainAuthority, now: datetime) -> 
     stamps = with_timestamps(authority).timestamp_authorities
     if envelope.timestamp is None or not stamps:
         return None
-    return verify_timestamp(_response(envelope.timestamp), envelope.signature, stamps)
-
-
-def _response(token: bytes) -> bytes:
-    """Return a TimeStampResp that grants a TimeStampToken (RFC 3161 §2.4.2), in DER."""
-    content = b"\x30\x03\x02\x01\x00" + token
-    size = len(content)
-    if size < 0x80:
-        return bytes((0x30, size)) + content
-    length = size.to_bytes((size.bit_length() + 7) // 8)
-    return bytes((0x30, 0x80 | len(length))) + length + content
+    return verify_timestamp(as_response(envelope.timestamp), envelope.signature, stamps)
 
 
 def _must_be_of(target: Target, evidence: Evidence) -> None:

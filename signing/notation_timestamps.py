@@ -1,0 +1,60 @@
+"""A TimeStampToken, as Notary Project signatures carry it, as the TimeStampResp that signing.timestamps verifies.
+
+Public timestamp authorities write the certificates beside a token in an order of their own (CMS is BER there, RFC 5652 §5.1),
+which strict readers of DER refuse. Nothing that is signed depends on that order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from signing.steps import Refused, Step
+
+_SEQUENCE: Final = 0x30
+_TAGGED_0: Final = 0xA0
+_GRANTED: Final = b"\x30\x03\x02\x01\x00"
+"""A PKIStatusInfo with the status granted (RFC 3161 §2.4.2)."""
+
+
+def as_response(token: bytes) -> bytes:
+    """Return the TimeStampResp that grants a token, in DER; its certificates are in DER's order. Raise Refused."""
+    try:
+        start, end = _certificates(token)
+        certificates = sorted(token[first:last] for _, first, _, last in _elements(token, start, end))
+    except (IndexError, ValueError):
+        raise Refused(Step.TIME, "the timestamp can't be read (RFC 3161 in DER)") from None
+    content = _GRANTED + token[:start] + b"".join(certificates) + token[end:]
+    return bytes((_SEQUENCE,)) + _length(len(content)) + content
+
+
+def _certificates(token: bytes) -> tuple[int, int]:
+    """Return where the content of SignedData.certificates begins and ends; an empty range where there are none."""
+    [content_info] = _elements(token, 0, len(token))
+    _, wrapped = _elements(token, content_info[2], content_info[3])
+    [signed_data] = _elements(token, wrapped[2], wrapped[3])
+    for position, (tag, _, start, end) in enumerate(_elements(token, signed_data[2], signed_data[3])):
+        if position == 3 and tag == _TAGGED_0:
+            return start, end
+    return 0, 0
+
+
+def _elements(content: bytes, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+    """Yield of each element its tag, and where it, its content and the next begin (X.690 §8.1, definite lengths)."""
+    while start < end:
+        size = content[start + 1]
+        inside = start + 2
+        if size >= 0x80:
+            inside += size & 0x7F
+            size = int.from_bytes(content[start + 2 : inside])
+        if inside + size > end or content[start + 1] == 0x80:
+            raise ValueError("an element ends behind what holds it, or nowhere")
+        yield content[start], start, inside, inside + size
+        start = inside + size
+
+
+def _length(size: int) -> bytes:
+    if size < 0x80:
+        return bytes((size,))
+    length = size.to_bytes((size.bit_length() + 7) // 8)
+    return bytes((0x80 | len(length),)) + length
