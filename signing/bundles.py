@@ -186,7 +186,7 @@ def read_bundles(attached: Attached) -> Iterator[BundleSignature | Rejected]:
             bundle = Bundle.parse(content)
             said = Said.parse(bundle.envelope.payload) if bundle.envelope else None
         except Refused as error:
-            yield Rejected(layer.where, error.step, error.reason, Form.BUNDLE)
+            yield Rejected(layer.where, error.step.value, error.reason, Form.BUNDLE)
             continue
         yield BundleSignature(layer, bundle, said)
 

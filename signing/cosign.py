@@ -93,7 +93,7 @@ def read_signatures(attached: Attached) -> Iterator[SimpleSigning | Attestation 
         try:
             yield _simple_signing(layer) if form is Form.COSIGN else _attestation(layer)
         except Refused as error:
-            yield Rejected(layer.where, error.step, error.reason, form)
+            yield Rejected(layer.where, error.step.value, error.reason, form)
 
 
 def _simple_signing(layer: Layer) -> SimpleSigning:

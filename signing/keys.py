@@ -57,17 +57,19 @@ class PublicKey:
         if text.count(b"-----BEGIN") != 1:
             raise InvalidKey("holds several PEM blocks; give each key by itself")
         try:
-            return cls._of(load_pem_public_key(text))
+            key = load_pem_public_key(text)
         except (ValueError, UnsupportedAlgorithm):
             raise InvalidKey("is no public key that can be read (PEM of SubjectPublicKeyInfo)") from None
+        return cls._of(key)
 
     @classmethod
     def from_der(cls, der: bytes) -> Self:
         """Read a SubjectPublicKeyInfo. Raise InvalidKey, also where it is not DER."""
         try:
-            key = cls._of(load_der_public_key(der))
+            loaded = load_der_public_key(der)
         except (ValueError, UnsupportedAlgorithm):
             raise InvalidKey("is no public key that can be read (SubjectPublicKeyInfo)") from None
+        key = cls._of(loaded)
         if key.der != der:
             raise InvalidKey("is a public key that is not spelled in DER")
         return key
@@ -76,9 +78,10 @@ class PublicKey:
     def of(cls, certificate: Certificate) -> Self:
         """Return a certificate's key. Raise InvalidKey."""
         try:
-            return cls._of(certificate.public_key())
+            key = certificate.public_key()
         except (ValueError, UnsupportedAlgorithm):
-            raise InvalidKey("has a key of a kind that is not taken") from None
+            raise InvalidKey("is a key that can't be read") from None
+        return cls._of(key)
 
     @classmethod
     def _of(cls, key: object) -> Self:

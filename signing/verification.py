@@ -38,7 +38,7 @@ def judge(evidence: Evidence, authority: Authority, *, now: datetime) -> Found:
             _must_be_itself(evidence)
             verified.append(candidate.verify(evidence, authority, now=now))
         except Refused as error:
-            rejected.append(Rejected(candidate.where, error.step, error.reason, candidate.form))
+            rejected.append(Rejected(candidate.where, error.step.value, error.reason, candidate.form))
     return Found(tuple(verified), tuple(rejected))
 
 
@@ -47,7 +47,7 @@ def _candidates(evidence: Evidence) -> Iterator[Candidate | Rejected]:
         try:
             _must_have_digest(attached.content, attached.digest, "the manifest that holds it")
         except Refused as error:
-            yield Rejected(attached.digest, error.step, error.reason)
+            yield Rejected(attached.digest, error.step.value, error.reason)
             continue
         for read in READERS:
             yield from read(attached)

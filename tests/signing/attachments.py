@@ -21,6 +21,13 @@ SIMPLE_SIGNING = "application/vnd.dev.cosign.simplesigning.v1+json"
 ENVELOPE_TYPE = "application/vnd.dsse.envelope.v1+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
+ANNOTATIONS = {
+    "signature": "dev.cosignproject.cosign/signature",
+    "certificate": "dev.sigstore.cosign/certificate",
+    "chain": "dev.sigstore.cosign/chain",
+    "entry": "dev.sigstore.cosign/bundle",
+    "timestamp": "dev.sigstore.cosign/rfc3161timestamp",
+}
 
 
 def digest(content: bytes) -> str:
@@ -81,13 +88,7 @@ def simple_signing(signed: str | None = None, **changes: Any) -> bytes:
 
 
 def signature_annotations(signature: bytes, **more: str) -> dict[str, str]:
-    names = {
-        "certificate": "dev.sigstore.cosign/certificate",
-        "chain": "dev.sigstore.cosign/chain",
-        "entry": "dev.sigstore.cosign/bundle",
-        "timestamp": "dev.sigstore.cosign/rfc3161timestamp",
-    }
-    return {"dev.cosignproject.cosign/signature": b64(signature)} | {names[name]: value for name, value in more.items()}
+    return {ANNOTATIONS[name]: value for name, value in {"signature": b64(signature), **more}.items()}
 
 
 def signed_tag(key: PrivateKey, payload: bytes | None = None, **annotations: str) -> Attached:
