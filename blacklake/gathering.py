@@ -127,9 +127,9 @@ class _Gathering:
         return content
 
     def _missed(self, error: OciFailed) -> None:
-        """Note what could not be gathered. What is broken is decided; what is not told is not."""
+        """Note what could not be gathered. What is broken or gone is decided; what is not told is not."""
         self._problems.append(str(error))
-        self._is_whole = self._is_whole and isinstance(error, Unsound)
+        self._is_whole = self._is_whole and not isinstance(error, Unavailable)
 
 
 def _layers(found: Content) -> Iterator[tuple[Digest, int]]:

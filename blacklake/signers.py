@@ -56,11 +56,11 @@ class SignerOptions:
         if self.key:
             if self.certificate_chain is not None or self._identifies or self._issued:
                 raise Refused("say --key, or whose certificate: not both", USAGE)
-            name = ", ".join(str(path) for path in self.key)
-            return KeyAuthority(name, tuple(map(content_of, self.key)), self._root())
+            name = " or ".join(str(path) for path in self.key)
+            return KeyAuthority(name, tuple(map(_public_key, self.key)), self._root())
         if self.certificate_chain is not None:
             identities = (self._identity(),) if self._identifies or self._issued else ()
-            pem = content_of(self.certificate_chain)
+            pem = _certificates(self.certificate_chain)
             return ChainAuthority(str(self.certificate_chain), (pem,), identities=identities, root=self._root())
         if not self._identifies or not self._issued:
             raise Refused(
@@ -111,12 +111,37 @@ def _check_pattern(pattern: str, option: str) -> None:
         raise Refused(f"{option} {error}", USAGE) from None
 
 
+def _public_key(path: Path) -> bytes:
+    from signing.keys import InvalidKey, PublicKey
+
+    content = content_of(path)
+    try:
+        PublicKey.parse(content)
+    except InvalidKey as error:
+        raise Refused(f"{path} {error}", USAGE) from None
+    return content
+
+
+def _certificates(path: Path) -> bytes:
+    from signing.certificates import InvalidCertificate, from_pem
+
+    content = content_of(path)
+    try:
+        from_pem(content)
+    except InvalidCertificate as error:
+        raise Refused(f"{path} {error}", USAGE) from None
+    return content
+
+
 def _named_root(text: str) -> tuple[str, TrustRoot]:
-    from signing.roots import TrustRoot
+    from signing.roots import InvalidTrustRoot, TrustRoot
 
     name, is_named, file = text.partition("=")
     path = Path(file if is_named else text)
-    return name if is_named else path.stem, TrustRoot.parse(content_of(path))
+    try:
+        return name if is_named else path.stem, TrustRoot.parse(content_of(path))
+    except InvalidTrustRoot as error:
+        raise Refused(f"{path} is no trust root: {error}", USAGE) from None
 
 
 def _public_good() -> TrustRoot:

@@ -91,10 +91,10 @@ def by_authority(ref: str, gathered: Gathered, authority: Authority, attestation
     accepted = tuple(one for one in found.verified if one.statement.predicate_type == wanted)
     reasons: tuple[str, ...] = ()
     if not accepted:
-        what = f"an attestation of the type {wanted}" if attestation else "a signature"
+        what = f"no attestation of the type {wanted}" if attestation else "no signature"
         others = sorted({one.statement.predicate_type for one in found.verified})
-        beside = f"; what is signed says {', '.join(others)}" if others else ""
-        reasons = (f"it has not {what} by {authority.name}{beside}",)
+        beside = f"; what they have signed of it is {', '.join(others)}" if others else ""
+        reasons = (f"it has {what} by {authority.name}{beside}",)
     return Report(
         reference=ref,
         outcome=_outcome(is_met=bool(accepted), is_whole=gathered.is_whole),

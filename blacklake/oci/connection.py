@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import ipaddress
 import json
 import ssl
@@ -112,7 +113,7 @@ class Connection:
                 return answer
             if method not in ("GET", "HEAD"):
                 raise Unavailable(f"{self.server} redirects {method} to {plain(location)[:_SHOWN]}; name that registry")
-            following = _joined(url, location)
+            following = url.join(location)
             self._check_scheme(url, following)
             url = following
         raise Unavailable(f"{self.server} redirects more than {_REDIRECTS} times")
@@ -192,6 +193,7 @@ def connected(server: str, name: str, repository: str, *, ca_file: Path | None, 
         yield Connection(client, url, name, repository, insecure=insecure)
 
 
+@functools.cache
 def trust(ca_file: Path | None) -> ssl.SSLContext:
     """Return which certificates are trusted: those that this machine does, or those of a file. Raise Unavailable."""
     try:
@@ -220,13 +222,6 @@ def shown(url: httpx.URL) -> str:
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port
-
-
-def _joined(url: httpx.URL, location: str) -> httpx.URL:
-    try:
-        return url.join(location)
-    except httpx.InvalidURL:
-        raise Unavailable(f"{shown(url)} redirects to what is no URL") from None
 
 
 def _wait(answer: Answer, number: int) -> float:

@@ -60,8 +60,10 @@ class Repository:
         what = f"the list of what refers to {digest}"
         for _ in range(_PAGES):
             answer = self._get(path, LARGEST_MANIFEST, Accept=IMAGE_INDEX)
-            if answer.status in (404, 405) and path == first:
-                break
+            if answer.status in (404, 405):
+                if path == first:
+                    break
+                raise Unavailable(f"{what} ends with a page that is not there")
             self._expect(answer, what)
             yield from listed(parsed(answer.content), what)
             following = _following(answer)

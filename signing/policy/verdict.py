@@ -30,6 +30,8 @@ class Branch(msgspec.Struct, frozen=True):
     branches: tuple[Branch, ...] = ()
     notes: tuple[str, ...] = ()
     """What was looked at and refused on the way: `sha256:…, layer 1: step 5 (signature): …`."""
+    decided: bool = True
+    """Whether it could be found out. What could not does not pass, and neither does `not` of it."""
 
 
 class Verdict(msgspec.Struct, frozen=True):

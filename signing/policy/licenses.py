@@ -1,0 +1,106 @@
+"""Licences by SPDX expressions (SPDX 2.3, annex D): which of them an artifact may be used by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
+
+from signing.policy.outcomes import Outcome
+from signing.policy.requirements import Licensed
+
+_SAY_NOTHING: Final = frozenset({"noassertion", "none", "other", "unknown", "unlicensed"})
+"""Words that stand where a licence should, in lower case."""
+_LONGEST: Final = 500  # characters of an expression
+_DEEPEST: Final = 20  # parentheses
+
+
+def is_expression(name: str) -> bool:
+    """Say whether a text is composed of several licences."""
+    return bool({"AND", "OR"} & set(_canonical(name).replace("(", " ").replace(")", " ").split()))
+
+
+def judged(found: Iterable[str], wanted: Licensed) -> tuple[Outcome, str]:
+    """Return whether licences are as is wanted, and why: each of them has to be.
+
+    In an expression one alternative of OR is enough, and all parts of AND have to do. Without a licence nothing is decided.
+    """
+    names = list(found)
+    if not names:
+        return Outcome.UNDECIDED, "no license is known of it"
+    said_nothing = [name for name in names if name.strip().lower() in _SAY_NOTHING]
+    if said_nothing:
+        return Outcome.UNDECIDED, f"its license is told as {said_nothing[0]}, which says nothing"
+    listed = frozenset(_canonical(name).lower() for name in wanted.names)
+    bad = [name for name in names if not _Expression(_canonical(name), listed, wanted.are_allowed).holds()]
+    if not bad:
+        return Outcome.MET, f"its license is {', '.join(names)[:200]}"
+    why = "is not among those that are allowed" if wanted.are_allowed else "is among those that are refused"
+    return Outcome.UNMET, f"its license {', '.join(bad)[:200]} {why}"
+
+
+def _canonical(name: str) -> str:
+    """Return a licence as an SPDX expression in its canonical case where it is one, else as it stands."""
+    text = name.strip()
+    try:
+        return str(canonicalize_license_expression(text)) if len(text) <= _LONGEST else text
+    except InvalidLicenseExpression:
+        return text
+
+
+class _Expression:
+    """A canonical expression, read from left to right; AND binds closer than OR. What is no expression is one name."""
+
+    def __init__(self, text: str, listed: frozenset[str], are_allowed: bool) -> None:
+        self._tokens = text.replace("(", " ( ").replace(")", " ) ").split()
+        self._listed = listed
+        self._are_allowed = are_allowed
+        self._text = text
+        self._at = 0
+
+    def holds(self) -> bool:
+        """Say whether somebody may choose among its alternatives so that all that apply are as is wanted."""
+        is_composed = {"AND", "OR", "WITH", "("} & set(self._tokens)
+        if not is_composed or self._tokens.count("(") > _DEEPEST or len(self._text) > _LONGEST:
+            return self._is_fine(self._text)
+        held = self._either()
+        # What could not be read to its end is no expression, and then a name that nobody lists.
+        return held if self._at == len(self._tokens) else self._is_fine(self._text)
+
+    def _either(self) -> bool:
+        held = self._both()
+        while self._taken("OR"):
+            held = self._both() or held
+        return held
+
+    def _both(self) -> bool:
+        held = self._one()
+        while self._taken("AND"):
+            held = self._one() and held
+        return held
+
+    def _one(self) -> bool:
+        if self._taken("("):
+            held = self._either()
+            self._taken(")")
+            return held
+        name = self._next()
+        if not self._taken("WITH"):
+            return self._is_fine(name)
+        whole = f"{name} WITH {self._next()}"
+        # An exception permits more, but who refuses a licence has not said that he takes it with one.
+        return self._is_fine(whole) if self._are_allowed else self._is_fine(whole) and self._is_fine(name)
+
+    def _is_fine(self, name: str) -> bool:
+        return (name.lower() in self._listed) == self._are_allowed
+
+    def _taken(self, token: str) -> bool:
+        if self._at < len(self._tokens) and self._tokens[self._at] == token:
+            self._at += 1
+            return True
+        return False
+
+    def _next(self) -> str:
+        self._at += 1
+        return self._tokens[self._at - 1] if self._at <= len(self._tokens) else ""
