@@ -90,6 +90,4 @@ def judged(
     **members: Any,
 ) -> Verdict:
     """Return the verdict on an artifact."""
-    return evaluate(
-        policy(require, **members), facts or evidence(), ROOTS, now=NOW, judge=Signatures(signatures or {})
-    )
+    return evaluate(policy(require, **members), facts or evidence(), ROOTS, now=NOW, judge=Signatures(signatures or {}))
