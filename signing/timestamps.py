@@ -34,8 +34,8 @@ def _refused(reason: str) -> Refused:
 def verify_timestamp(response: bytes, stamped: bytes, authorities: Iterable[CertificateAuthority]) -> datetime:
     """Return when a trusted authority has seen the stamped bytes (those of a signature). Raise Refused.
 
-    `response` is a TimeStampResp in DER, its certificates in any order. The authority's certificate is issued for timestamps, chains to a trusted root, and is
-    valid at the moment that is stamped; the authority itself is trusted then.
+    `response` is a TimeStampResp in DER, its certificates in any order. The authority's certificate is issued for timestamps,
+    chains to a trusted root, and is valid at the moment that is stamped; the authority itself is trusted then.
     """
     read = _read(response)
     information = read.tst_info

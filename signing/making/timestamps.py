@@ -23,8 +23,9 @@ def timestamp_request(signature: bytes) -> TimeStampRequest:
 
 
 def read_timestamp(content: bytes, request: TimeStampRequest, signature: bytes) -> bytes:
-    """Return the answer in DER, its certificates in DER's order, as bundles have it. Raise InvalidAnswer where it is none to this request.
+    """Return the answer in DER, its certificates in order, as bundles have it.
 
+    Raise InvalidAnswer where it is none to this request.
     Who has signed it is judged when the signature is verified.
     """
     try:

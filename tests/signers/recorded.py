@@ -1,6 +1,6 @@
 """What the programs have once signed, kept as files: it is verified offline, at the time at which it was recorded.
 
-    tests/signing/recorded/
+    tests/signing/data/private-sigstore/
     ├── trusted_root.json, authority.pem, timestamps.pem, key.pub
     └── cosign-3-e-mail.json        an artifact with all that is attached to it, and who may have signed it
 
@@ -27,7 +27,7 @@ from tests.signers.matrix import BUILD, MACHINE, ROWS, Row
 from tests.signers.registry import pushed_image
 from tests.signers.workshop import EMAIL, SUBJECT, Workshop, opened
 
-PLACE = Path(__file__).parents[1] / "signing" / "recorded"
+PLACE = Path(__file__).parents[1] / "signing" / "data" / "private-sigstore"
 
 IDENTITIES = {
     "cosign 3, e-mail": (EMAIL, PEOPLE),
@@ -82,7 +82,7 @@ def recorded() -> Iterator[Recorded]:
 def main() -> None:
     """Sign anew and replace the files."""
     rows = [row for row in ROWS if row.name in (*IDENTITIES, *KEYS, *CHAINS)]
-    PLACE.mkdir(exist_ok=True)
+    PLACE.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as directory, opened(Path(directory)) as shop:
         for row in rows:
             one = _recorded(shop, row)
