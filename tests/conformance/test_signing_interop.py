@@ -15,14 +15,18 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from conformance.sigstore.authorities import private_pem
 from signing.authorities import KeyAuthority, KeylessAuthority
 from signing.evidence import Evidence
+from signing.making.artifacts import Subject
+from signing.making.notation import sign as sign_for_notation
+from signing.private_keys import read_signing_key
 from signing.verification import Found, judge
 from signing.verified import SIGNED
 from tests.signers.cosign import PREDICATE, PREDICATE_TYPE
 from tests.signers.matrix import ROWS, Row
 from tests.signers.registry import Artifact, pushed_image, pushed_index
-from tests.signers.workshop import EMAIL, Workshop, opened
+from tests.signers.workshop import EMAIL, SUBJECT, Workshop, opened
 
 SIGNED_BY_ROW: dict[str, tuple[Artifact, Evidence]] = {}
 """What each row has signed, once in a run."""
@@ -206,3 +210,19 @@ def test_cosign_verifies_what_blacklake_signs_by_an_identity(shop: Workshop, ver
     shop.cosign[3].refuses(*what, "--allow-http-registry", *stranger, artifact.reference)
     found = judge(artifact.evidence(), row.trust(shop), now=datetime.now(UTC))
     assert [one.is_logged for one in found.verified] == [True], reasons(found)
+
+
+@pytest.mark.parametrize("key", ["P-256", "P-384", "RSA"])
+def test_notation_verifies_what_blacklake_makes(shop: Workshop, key: str) -> None:
+    artifact, holder = image(shop), shop.holder(key)
+    subject = Subject.of(artifact.content, artifact.media_type)
+    signing_key = read_signing_key(private_pem(holder.key))
+    made = sign_for_notation(subject, signing_key, (holder.certificate, *holder.above), signed_at=datetime.now(UTC))
+    artifact.attach(made.attach(created=datetime.now(UTC)))
+    verify = ("verify", "--insecure-registry", artifact.reference)
+    shop.notation.trust(shop.authority.root, subjects=(f"x509.subject: {SUBJECT}",))
+    assert "Successfully verified" in shop.notation.run(*verify)
+    shop.notation.trust(shop.authority.root, subjects=("x509.subject: C=AQ,ST=Ross,O=Seals",))
+    shop.notation.refuses(*verify)
+    shop.notation.trust(shop.stranger.root)
+    shop.notation.refuses(*verify)

@@ -12,6 +12,7 @@ from typing import Any
 import requests
 
 from signing.evidence import Attached, Evidence
+from signing.making.artifacts import Made
 
 IMAGE = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -42,6 +43,12 @@ class Artifact:
         attached = tuple(self._attached())
         return Evidence(digest=self.digest, media_type=self.media_type, content=self.content, attached=attached)
 
+    def attach(self, made: Made) -> None:
+        """Push what was made to be attached to it."""
+        for blob in made.blobs:
+            _push_blob(self.host, self.repository, blob.content)
+        _push(self.host, self.repository, made.tag or made.digest, made.media_type, made.content)
+
     def _attached(self) -> Iterator[Attached]:
         base = f"http://{self.host}/v2/{self.repository}"
         listed = requests.get(f"{base}/referrers/{self.digest}", timeout=PATIENCE)
@@ -68,14 +75,7 @@ def _read(base: str, reference: str, origin: str) -> Attached:
 
 def pushed_image(host: str, repository: str, *, artifact_type: str = ARTIFACT) -> Artifact:
     """Push an artifact that there is only once."""
-    base = f"http://{host}/v2/{repository}"
-    described = {}
-    for content in (b"{}", secrets.token_bytes(1000)):
-        digest = _digest(content)
-        answer = requests.post(f"{base}/blobs/uploads/", params={"digest": digest}, data=content, timeout=PATIENCE)
-        answer.raise_for_status()
-        described[content] = {"mediaType": "application/octet-stream", "digest": digest, "size": len(content)}
-    config, layer = described.values()
+    config, layer = (_push_blob(host, repository, content) for content in (b"{}", secrets.token_bytes(1000)))
     document = {
         "schemaVersion": 2,
         "mediaType": IMAGE,
@@ -99,9 +99,20 @@ def pushed_index(host: str, repository: str, *children: Artifact) -> Artifact:
 def _pushed(host: str, repository: str, media_type: str, document: dict[str, Any]) -> Artifact:
     content = json.dumps(document).encode()
     digest = _digest(content)
-    url = f"http://{host}/v2/{repository}/manifests/{digest}"
-    requests.put(url, content, headers={"Content-Type": media_type}, timeout=PATIENCE).raise_for_status()
+    _push(host, repository, digest, media_type, content)
     return Artifact(host, repository, digest, media_type, content)
+
+
+def _push_blob(host: str, repository: str, content: bytes) -> dict[str, Any]:
+    digest = _digest(content)
+    url = f"http://{host}/v2/{repository}/blobs/uploads/"
+    requests.post(url, params={"digest": digest}, data=content, timeout=PATIENCE).raise_for_status()
+    return {"mediaType": "application/octet-stream", "digest": digest, "size": len(content)}
+
+
+def _push(host: str, repository: str, reference: str, media_type: str, content: bytes) -> None:
+    url = f"http://{host}/v2/{repository}/manifests/{reference}"
+    requests.put(url, content, headers={"Content-Type": media_type}, timeout=PATIENCE).raise_for_status()
 
 
 def _digest(content: bytes) -> str:

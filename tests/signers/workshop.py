@@ -50,6 +50,10 @@ class Workshop:
     blacklake: Blacklake
     keys: dict[str, PrivateKey] = field(default_factory=keys)
     imported: dict[tuple[int, str], Path] = field(default_factory=dict)
+    authority: Holder = field(default_factory=lambda: authorities.authority("Release", CODE_SIGNING))
+    """An own authority for signing, with an intermediate."""
+    stranger: Holder = field(default_factory=lambda: authorities.authority("Release", CODE_SIGNING))
+    """Another one of the same names."""
 
     def key(self, major: int, name: str = "P-256") -> Path:
         """Return the file with a key for cosign of a major version."""
@@ -61,16 +65,6 @@ class Workshop:
     def root(self) -> TrustRoot:
         """The trust root of the private Sigstore."""
         return TrustRoot.parse(self.sigstore.trusted_root.read_bytes())
-
-    @cached_property
-    def authority(self) -> Holder:
-        """An own authority for signing, with an intermediate."""
-        return authorities.authority("Release", CODE_SIGNING)
-
-    @cached_property
-    def stranger(self) -> Holder:
-        """Another authority of the same names."""
-        return authorities.authority("Release", CODE_SIGNING)
 
     def holder(self, key: str = "P-256") -> Holder:
         """Return a certificate of the own authority for one of the keys."""
