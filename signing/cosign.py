@@ -26,7 +26,7 @@ from signing.verified import SIGNED, Form, Rejected, Statement, Verified
 
 SIMPLE_SIGNING: Final = "application/vnd.dev.cosign.simplesigning.v1+json"
 ENVELOPE: Final = "application/vnd.dsse.envelope.v1+json"
-PAYLOAD_TYPES: Final = ("cosign container image signature", "https://sigstore.dev/cosign/sign/v1")
+PAYLOAD_TYPE: Final = "cosign container image signature"
 SIGNATURE: Final = "dev.cosignproject.cosign/signature"
 CERTIFICATE: Final = "dev.sigstore.cosign/certificate"
 CHAIN: Final = "dev.sigstore.cosign/chain"
@@ -56,7 +56,7 @@ class SimpleSigning:
         must_be_attached(self.layer.attached, evidence)
         if self.signed_digest != evidence.digest:
             raise Refused(Step.SUBJECT, f"it signs {self.signed_digest[:160]}, not {evidence.digest}")
-        if self.payload_type not in PAYLOAD_TYPES:
+        if self.payload_type != PAYLOAD_TYPE:
             raise Refused(Step.STATEMENT, f"its payload is a {self.payload_type[:120]!r}, and no signature of an image")
         return signer.verified(authority, self.form, self.where, Statement(SIGNED))
 

@@ -8,11 +8,11 @@ import re
 from collections.abc import Collection
 from typing import Any, Final
 
-from mediatypes.documents import parsed
+from mediatypes.documents import MAX_DEPTH, MAX_SIZE, parsed
 from signing.steps import Refused, Step
 
 _NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,18}")
-_TIME_LIMIT: Final = 1 << 63
+_LARGEST: Final = 1 << 63
 
 
 def unreadable(reason: str) -> Refused:
@@ -34,11 +34,12 @@ def from_base64(text: object, what: str) -> bytes:
 
 
 def read(content: bytes | str, what: str) -> Members:
-    """Read a JSON object: UTF-8, no key twice, at most 4 MiB and 64 levels. Raise Refused."""
+    """Read a JSON object: UTF-8, no key twice, at most MAX_SIZE bytes and MAX_DEPTH levels. Raise Refused."""
     document = parsed(content)
     if not isinstance(document, dict):
         raise unreadable(
-            f"{what} is no JSON object that every reader reads alike (UTF-8, each key once, within bounds)"
+            f"{what} is no JSON object that every reader reads alike: in UTF-8, each key once, "
+            f"at most {MAX_SIZE} bytes and {MAX_DEPTH} levels"
         )
     return Members(document, what)
 
@@ -86,7 +87,7 @@ class Members:
         value = self.document.get(name, default)
         if isinstance(value, str) and _NUMBER.fullmatch(value):
             value = int(value)
-        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < _TIME_LIMIT:
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < _LARGEST:
             raise unreadable(f"{self.what} has no {name} that is a number")
         return value
 

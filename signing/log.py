@@ -88,10 +88,12 @@ def _verify_proof(entry: Entry, proof: Proof, log: Log) -> None:
     if (size, root) != (proof.size, proof.root):
         raise _refused("the log's checkpoint is of another tree than the proof")
     if entry.promise is None:
-        # Without a promise nothing else vouches for the name and the place of the entry.
-        if origin != log.host:
-            raise _refused(f"the checkpoint is of {origin[:120]!r}, and the log is {log.host}")
-        if entry.index != proof.index:
+        # Without a promise nothing else vouches for the log's name and the place of the entry.
+        name = origin.partition(" - ")[0]
+        if name != log.host:
+            raise _refused(f"the checkpoint is of {name[:120]!r}, and the log is {log.host}")
+        # Rekor 1 counts places over all its trees, whose number is in the origin.
+        if origin == name and entry.index != proof.index:
             raise _refused("the log entry has another place than its proof")
 
 

@@ -71,8 +71,8 @@ class Log:
 
     @property
     def host(self) -> str:
-        """Return the host of its address, which is its name in the checkpoints of Rekor 2."""
-        return urlsplit(self.url).netloc
+        """Return the host of its address without a port, which is its name in checkpoints."""
+        return urlsplit(self.url).hostname or ""
 
 
 @dataclass(frozen=True, slots=True)

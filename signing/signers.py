@@ -188,9 +188,12 @@ def _by_chain(material: Material, certificate: Certificate, authority: ChainAuth
     key = _key(certificate)
     roots = read_certificates(authority.certificates, authority.name)
     root = with_timestamps(authority)
-    _chain_to(certificate, material, roots, certificate.not_valid_before_utc)
+    # Witnesses of one's own authority need not hold, so that none of them refuses before the chain is looked at.
     seen = _witnesses(material, key, certificate, root, asked=_Asked.of(authority))
-    for at in seen.times or [now]:
+    moments = seen.times or (now,)
+    within = min(max(moments[0], certificate.not_valid_before_utc), certificate.not_valid_after_utc)
+    _chain_to(certificate, material, roots, within)
+    for at in moments:
         _must_be_valid(certificate, at, is_witnessed=bool(seen.times))
         try:
             _chain_to(certificate, material, roots, at)

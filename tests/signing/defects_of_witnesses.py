@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from datetime import timedelta
 from typing import Any
@@ -9,7 +10,18 @@ from typing import Any
 from signing.steps import Step
 from tests.signing import attachments as made
 from tests.signing.defects import ENTRY, Judged, at, edited, flipped, refused, tag_edited, with_entry
-from tests.signing.services import CODE_SIGNING, NOW, SHORT, TimestampAuthority, TransparencyLog, b64, compact
+from tests.signing.services import (
+    CODE_SIGNING,
+    NOW,
+    SHORT,
+    TIME_STAMPING,
+    TimestampAuthority,
+    TransparencyLog,
+    b64,
+    certified,
+    compact,
+    new_key,
+)
 from tests.signing.world import World, signature_of
 
 LATER = NOW + timedelta(days=30)
@@ -41,22 +53,22 @@ def a_certificate_that_is_not_valid_yet(world: World) -> Judged:
     return attached, world.chain(), NOW - timedelta(days=1)
 
 
-@refused(Step.TIME, "when it was signed")
+@refused(Step.TIME, "its certificate is valid from")
 def a_signature_logged_after_its_certificate_expired(world: World) -> Judged:
     return logged(world, at=NOW + 3 * SHORT)
 
 
-@refused(Step.TIME, "when it was signed")
+@refused(Step.TIME, "its certificate is valid from")
 def a_signature_logged_before_its_certificate_was_valid(world: World) -> Judged:
     return logged(world, at=NOW - timedelta(seconds=1))
 
 
-@refused(Step.TIME, "when it was signed")
+@refused(Step.TIME, "its certificate is valid from")
 def a_signature_timestamped_after_its_certificate_expired(world: World) -> Judged:
     return stamped(world, at=LATER)
 
 
-@refused(Step.TIME, "when it was signed")
+@refused(Step.TIME, "its certificate is valid from")
 def a_signature_logged_in_time_and_timestamped_too_late(world: World) -> Judged:
     document = world.keyless_bundle()
     late = made.stamped(world.sigstore.timestamps.stamp(signature_of(document), LATER))
@@ -104,6 +116,14 @@ def a_timestamp_after_the_time_of_its_authoritys_trust(world: World) -> Judged:
 @refused(Step.TIME, "was not issued for timestamps")
 def a_timestamp_by_a_certificate_that_is_not_for_them(world: World) -> Judged:
     return trusted(world, TimestampAuthority(usages=[CODE_SIGNING]))
+
+
+@refused(Step.TIME, "signed with another certificate than the authority's")
+def a_timestamp_by_another_certificate_of_the_authoritys_issuer(world: World) -> Judged:
+    authority = copy.copy(world.sigstore.timestamps)
+    authority.signing_key = new_key()
+    authority.signer = certified("other", authority.signing_key, "tsa", authority.key, usages=[TIME_STAMPING])
+    return stamped(world, by=authority)
 
 
 @refused(Step.TIME, "no trusted authority has signed the timestamp")

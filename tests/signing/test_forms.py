@@ -10,10 +10,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from signing.authorities import Identity
+from signing.authorities import ChainAuthority, Identity
 from signing.verified import SIGNED, Form
 from tests.signing import attachments as made
-from tests.signing.services import NOW, OTHER_NAME, b64, new_key, sign, spki, utf8
+from tests.signing.services import NOW, OTHER_NAME, Authority, b64, new_key, sign, spki, utf8
 from tests.signing.world import ISSUER, WHO, World, accepted, judged, signature_of
 
 PREDICATE = "https://example.com/tests/v1"
@@ -353,3 +353,28 @@ def test_a_model_signature_is_left_to_its_own_form(world: World) -> None:
 def test_the_hint_is_the_hash_of_the_key(world: World) -> None:
     document = made.bundle(world.key)
     assert document["verificationMaterial"]["publicKey"]["hint"] == b64(made.hashlib.sha256(spki(world.key)).digest())
+
+
+def test_a_proof_of_rekor_1_does_without_a_promise_where_a_timestamp_witnesses(world: World) -> None:
+    document = world.keyless_bundle()
+    entry = document["verificationMaterial"]["tlogEntries"][0]
+    del entry["inclusionPromise"]
+    response = world.sigstore.timestamps.stamp(signature_of(document))
+    document["verificationMaterial"]["timestampVerificationData"] = made.stamped(response)
+    found = accepted(made.evidence(made.attach(document)), world.keyless())
+    assert (found.is_logged, found.signed_at) == (True, NOW + timedelta(seconds=5))
+
+
+def test_an_authority_that_was_renewed_since_is_trusted(world: World) -> None:
+    authority = Authority(start=NOW + timedelta(days=3))
+    certificate = authority.issue(world.key, x509.RFC822Name(WHO), None, end=NOW + timedelta(days=30))
+    payload = made.simple_signing()
+    annotations = made.signature_annotations(
+        sign(world.key, payload),
+        certificate=certificate.public_bytes(Encoding.PEM).decode(),
+        chain=authority.intermediate.public_bytes(Encoding.PEM).decode(),
+    )
+    evidence = made.evidence(made.tagged((payload, made.SIMPLE_SIGNING, annotations)))
+    trusted = ChainAuthority("company", (authority.root.public_bytes(Encoding.PEM),))
+    accepted(evidence, trusted, now=NOW + timedelta(days=4))
+    assert [each.step for each in judged(evidence, trusted, now=NOW + timedelta(days=1)).rejected] == [2]
