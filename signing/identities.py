@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, Final
@@ -17,6 +18,10 @@ from signing.steps import Refused, Step
 LONGEST_PATTERN: Final = 1024
 """Characters of a pattern."""
 _MEMORY: Final = 1 << 18  # bytes of a compiled pattern and what it remembers
+
+
+_SPACES: Final = re.compile(r"(?<!\\)([,+])\s+")
+_STATE: Final = re.compile(r"(^|(?<!\\)[,+])S=")
 
 
 class InvalidPattern(ValueError):
@@ -73,8 +78,10 @@ def must_have_subject(certificate: Certificate, subjects: Iterable[str]) -> None
 
 
 def _subject(text: str) -> Name:
+    # Trust policies of the Notary Project have spaces behind commas, as RFC 2253 allowed, and S for ST.
+    plain = _STATE.sub(r"\1ST=", _SPACES.sub(r"\1", text.strip()))
     try:
-        subject = Name.from_rfc4514_string(text)
+        subject = Name.from_rfc4514_string(plain)
     except ValueError:
         raise Refused(Step.IDENTITY, f"{text!a:.200} is asked for, and no distinguished name (RFC 4514)") from None
     if not len(subject):

@@ -122,7 +122,7 @@ def read_model_signatures(attached: Attached) -> Iterator[ModelSignature | Rejec
         try:
             yield _read(layer, content, found)
         except Refused as error:
-            yield Rejected(layer.where, error.step, error.reason, Form.MODEL_SIGNING)
+            yield Rejected(layer.where, error.step.value, error.reason, Form.MODEL_SIGNING)
 
 
 def _read(layer: Layer, content: bytes, found: str) -> ModelSignature:

@@ -96,12 +96,12 @@ def read_notation(attached: Attached) -> Iterator[NotationSignature | Rejected]:
     found = list(layers(attached))
     if len(found) != 1:
         reason = f"its manifest has {len(found)} layers, and a signature of the Notary Project is exactly one"
-        yield Rejected(attached.digest, Step.READ, reason, Form.NOTATION)
+        yield Rejected(attached.digest, Step.READ.value, reason, Form.NOTATION)
         return
     try:
         yield _read(found[0])
     except Refused as error:
-        yield Rejected(found[0].where, error.step, error.reason, Form.NOTATION)
+        yield Rejected(found[0].where, error.step.value, error.reason, Form.NOTATION)
 
 
 def _read(layer: Layer) -> NotationSignature:

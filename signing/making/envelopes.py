@@ -8,14 +8,14 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from signing.making.artifacts import Subject, compact
 from signing.private_keys import SigningKey
+from signing.statements import PAYLOAD_TYPE, STATEMENT_TYPES, pre_authentication_encoding
 from signing.verified import SIGNED
 
-STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
-PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
+STATEMENT_TYPE: Final = STATEMENT_TYPES[0]
 ENVELOPE_TYPE: Final = "application/vnd.dsse.envelope.v1+json"
 
 
@@ -25,29 +25,23 @@ class InvalidPredicate(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """A payload with one signature."""
+    """A statement with one signature."""
 
     payload: bytes
     signature: bytes
-    payload_type: str = PAYLOAD_TYPE
 
     @property
     def signed_bytes(self) -> bytes:
         """Return what the signature is one of (DSSE, PAE)."""
-        return pae(self.payload_type, self.payload)
+        return pre_authentication_encoding(PAYLOAD_TYPE, self.payload)
 
     def document(self) -> dict[str, Any]:
         """Return the envelope as JSON has it."""
         return {
             "payload": base64.b64encode(self.payload).decode(),
-            "payloadType": self.payload_type,
+            "payloadType": PAYLOAD_TYPE,
             "signatures": [{"sig": base64.b64encode(self.signature).decode()}],
         }
-
-
-def pae(payload_type: str, payload: bytes) -> bytes:
-    """Return the bytes that are signed for a payload (DSSE, Pre-Authentication Encoding)."""
-    return b"DSSEv1 %d %s %d %s" % (len(payload_type.encode()), payload_type.encode(), len(payload), payload)
 
 
 def signed(subject: Subject) -> bytes:
@@ -67,7 +61,9 @@ def attested(subject: Subject, predicate_type: str, predicate: dict[str, Any], *
 def read_predicate(content: bytes) -> dict[str, Any]:
     """Read a predicate from a file's bytes: a JSON object in UTF-8. Raise InvalidPredicate."""
     try:
-        found = json.loads(content.decode("utf-8"), object_pairs_hook=_unique)
+        found = json.loads(content.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+    except InvalidPredicate:
+        raise
     except (ValueError, RecursionError) as error:
         raise InvalidPredicate(f"is no JSON: {error}") from None
     if not isinstance(found, dict):
@@ -77,7 +73,7 @@ def read_predicate(content: bytes) -> dict[str, Any]:
 
 def seal(statement: bytes, key: SigningKey) -> Envelope:
     """Sign a statement."""
-    return Envelope(statement, key.sign(pae(PAYLOAD_TYPE, statement)))
+    return Envelope(statement, key.sign(pre_authentication_encoding(PAYLOAD_TYPE, statement)))
 
 
 def _statement(subject: Subject, predicate_type: str, predicate: dict[str, Any], name: str | None = None) -> bytes:
@@ -93,6 +89,10 @@ def _statement(subject: Subject, predicate_type: str, predicate: dict[str, Any],
         return compact(document)
     except (ValueError, UnicodeEncodeError) as error:
         raise InvalidPredicate(f"can't be written as JSON: {error}") from None
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise InvalidPredicate(f"is no JSON: it holds {name}")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

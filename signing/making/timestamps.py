@@ -43,3 +43,8 @@ def read_timestamp(content: bytes, request: TimeStampRequest, signature: bytes) 
     if info.message_imprint.message != hashlib.sha256(signature).digest():
         raise InvalidAnswer("The timestamp authority has answered a timestamp of something else")
     return content
+
+
+def token_of(answer: bytes) -> bytes:
+    """Return the TimeStampToken of an answer that was read, in DER, as signatures of the Notary Project have it."""
+    return decode_timestamp_response(answer).time_stamp_token()

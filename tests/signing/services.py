@@ -293,7 +293,15 @@ class TimestampAuthority(Authority):
     def described(self, **more: Any) -> dict[str, Any]:
         return authority_described([self.signer, self.intermediate, self.root], **more)
 
-    def stamp(self, content: bytes, at: datetime = NOW + timedelta(seconds=5), algorithm: str = "sha256") -> bytes:
+    def stamp(
+        self,
+        content: bytes,
+        at: datetime = NOW + timedelta(seconds=5),
+        algorithm: str = "sha256",
+        nonce: int | None = None,
+        *,
+        has_chain: bool = False,
+    ) -> bytes:
         """Return a response of RFC 3161 in DER."""
         imprint = {
             "hash_algorithm": {"algorithm": algorithm},
@@ -301,8 +309,10 @@ class TimestampAuthority(Authority):
         }
         information = tsp.TSTInfo(
             {"version": "v1", "policy": "1.2.3.4.1", "message_imprint": imprint, "serial_number": 7, "gen_time": at}
+            | ({} if nonce is None else {"nonce": nonce})
         )
         certificate = asn1_x509.Certificate.load(self.signer.public_bytes(Encoding.DER))
+        others = [asn1_x509.Certificate.load(self.intermediate.public_bytes(Encoding.DER))] if has_chain else []
         attributes = cms.CMSAttributes(
             [
                 cms.CMSAttribute({"type": "content_type", "values": ["tst_info"]}),
@@ -327,7 +337,7 @@ class TimestampAuthority(Authority):
                 "version": "v3",
                 "digest_algorithms": [{"algorithm": "sha256"}],
                 "encap_content_info": {"content_type": "tst_info", "content": information},
-                "certificates": [certificate],
+                "certificates": [certificate, *others],
                 "signer_infos": [signer],
             }
         )

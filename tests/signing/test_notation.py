@@ -6,17 +6,22 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from signing.authorities import ChainAuthority
 from signing.evidence import Attached, Evidence
 from signing.making import notation as making
+from signing.making import timestamps
 from signing.making.artifacts import Made, Subject
 from signing.notation import NotationSignature, read_notation
 from signing.private_keys import SigningKey
+from signing.steps import Refused, Step
 from signing.verified import SIGNED, Form, Rejected, Verified
 from tests.signing import chains
 from tests.signing.chains import NOW, SIGNER, Chain, chain
+from tests.signing.services import TimestampAuthority
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 ARTIFACT = json.dumps({"schemaVersion": 2, "mediaType": MANIFEST, "layers": []}).encode()
@@ -97,6 +102,65 @@ def test_it_holds_until_it_expires(own: Chain) -> None:
 
 def test_the_signer_is_one_of_those_named(own: Chain) -> None:
     assert verified(signed(own), trusting(own.root, subjects=("CN=Other,O=Example", "O=Example,CN=Release")))
+
+
+@pytest.mark.parametrize(
+    "subject", ["C=CH, ST=ZH, O=Example", "C=CH, S=ZH,  O=Example, CN=Release", "S=ZH", "OU=Models", "O=Example"]
+)
+def test_a_subject_may_be_written_as_in_trust_policies_of_notation(own: Chain, subject: str) -> None:
+    assert verified(signed(own), trusting(own.root, subjects=(subject,)))
+
+
+@pytest.mark.parametrize("subject", ["CN=S=ZH", "C=CH\\, ST=ZH", "CN=", "", "Release"])
+def test_a_subject_that_is_another_or_none_is_refused(own: Chain, subject: str) -> None:
+    with pytest.raises(Refused) as refused:
+        verified(signed(own), trusting(own.root, subjects=(subject,)))
+    assert refused.value.step == Step.IDENTITY
+
+
+def test_a_timestamp_witnesses_that_an_expired_certificate_was_valid() -> None:
+    end = NOW - timedelta(days=2)
+    own = chain(signer=replace(SIGNER, key=chains.new_key(), end=end))
+    at = end - timedelta(days=1)
+    made = making.sign(SUBJECT, SigningKey(own.signer.key), own.certificates, signed_at=at)
+    tsa = TimestampAuthority()
+    asked = timestamps.timestamp_request(made.signature)
+    answer = tsa.stamp(made.signature, at, nonce=asked.nonce, has_chain=True)
+    token = timestamps.token_of(timestamps.read_timestamp(answer, asked, made.signature))
+    stamped = made.attach(created=NOW, timestamp=token)
+    roots = (tsa.root.public_bytes(Encoding.PEM),)
+    found = verified(stamped, trusting(own.root, timestamp_certificates=roots))
+    assert found.signed_at == at
+    assert found.valid_until is None
+    with pytest.raises(Refused, match="no trusted authority has signed the timestamp"):
+        verified(stamped, trusting(own.root, timestamp_certificates=(own.root.pem,)))
+    late = made.attach(created=NOW, timestamp=timestamps.token_of(tsa.stamp(made.signature, NOW, has_chain=True)))
+    with pytest.raises(Refused, match="when it was signed"):
+        verified(late, trusting(own.root, timestamp_certificates=roots))
+
+
+def test_certificates_that_notation_would_not_take_are_not_signed_with(own: Chain) -> None:
+    key = SigningKey(own.signer.key)
+    for certificates, reason in (
+        ((), "has no certificates"),
+        (own.certificates[1:], "not the key's"),
+        (own.certificates[:2], "not self-signed"),
+    ):
+        with pytest.raises(making.UnusableChain, match=reason):
+            making.sign(SUBJECT, key, certificates, signed_at=NOW)
+    other = chain(signer=replace(SIGNER, key=ed25519.Ed25519PrivateKey.generate()))
+    with pytest.raises(making.UnusableChain, match="none that is taken"):
+        making.sign(SUBJECT, SigningKey(other.signer.key), other.certificates, signed_at=NOW)
+
+
+def test_the_manifest_is_the_one_that_notation_writes(own: Chain) -> None:
+    manifest = json.loads(signed(own).content)
+    assert "artifactType" not in manifest
+    assert manifest["config"]["mediaType"] == "application/vnd.cncf.notary.signature"
+    assert manifest["config"]["size"] == 2
+    assert [layer["mediaType"] for layer in manifest["layers"]] == ["application/jose+json"]
+    prints = json.loads(manifest["annotations"]["io.cncf.notary.x509chain.thumbprint#S256"])
+    assert prints == [each.fingerprint(SHA256()).hex() for each in own.certificates]
 
 
 def test_another_manifest_holds_no_such_signature(own: Chain) -> None:
