@@ -16,6 +16,7 @@ from blacklake import __version__
 from blacklake.admin import admin
 from blacklake.inspect import diff, files, inspect
 from blacklake.login import login, logout
+from blacklake.policy import policy
 from blacklake.search import search
 from blacklake.settings import USAGE, Config, DataDir, Refused, needing, settings_of
 from blacklake.sign import attest, sign
@@ -48,20 +49,26 @@ app.command(files)
 app.command(verify)
 app.command(sign)
 app.command(attest)
+app.command(policy)
 app.command(admin)
 
 
 def main() -> None:
     """Run the command line and exit: 0 done, 1 not possible or refused, 2 wrong usage or settings, or undecided."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(words: list[str]) -> int | None:
+    """Run a command by its words; return its exit code, None for 0. What is wrong is said on the standard error output."""
     try:
-        code = app(exit_on_error=False, print_error=False)
+        code: int | None = app(words, exit_on_error=False, print_error=False)
     except Refused as refusal:
-        sys.exit(_complain(str(refusal), refusal.code))
+        return _complain(str(refusal), refusal.code)
     except CycloptsError as error:
-        sys.exit(_complain(str(error), USAGE))
+        return _complain(str(error), USAGE)
     except KeyboardInterrupt:
-        sys.exit(130)
-    sys.exit(code)
+        return 130
+    return code
 
 
 @app.command

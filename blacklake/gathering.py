@@ -109,7 +109,8 @@ class _Gathering:
                 blobs[str(blob)] = self._blob(number, blob, size)
             except OciFailed as error:
                 missing[str(blob)] = f"could not be read: {error}"
-                self._is_whole = self._is_whole and not isinstance(error, Unavailable)
+                if isinstance(error, Unavailable):
+                    self._missed(error)
         digest = str(found.digest)
         self._attached[found.digest] = Attached(origin, digest, found.media_type, found.content, blobs, missing)
 

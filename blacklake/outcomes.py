@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from blacklake.admin.tables import printable
-
 if TYPE_CHECKING:
     from signing.policy.verdict import Branch, Verdict
     from signing.verified import Rejected, Verified
@@ -48,36 +46,30 @@ class Report:
             "reasons": list(self.reasons),
             "signatures": [_signature(one) for one in self.signatures],
             "rejected": [_rejected(one) for one in self.rejected],
-            "policy": _verdict(self.verdict) if self.verdict is not None else None,
+            "policy": verdict_document(self.verdict) if self.verdict is not None else None,
             "problems": list(self.problems),
         }
 
     def lines(self) -> Iterator[str]:
         """Yield it for people, with nothing that would steer a terminal."""
+        from signing.policy.telling import lines, plain
+
         names = f"{self.reference} is {self.digest}" if self.digest is not None else self.reference
-        yield printable(f"{self.outcome.name.lower()}: {names}")
-        for line in self._details():
-            yield printable(f"  {line}")
+        yield plain(f"{self.outcome.name.lower()}: {names}")
+        if self.verdict is not None:
+            yield from lines(self.verdict)[1:]  # whose first says what becomes of it in a registry
+        yield from (plain(f"  {line}") for line in self._details())
 
     def _details(self) -> Iterator[str]:
         yield from self.reasons
-        if self.verdict is not None:
-            yield from _told(self.verdict.branch, 0)
         for one in self.signatures:
             when = f", at {one.signed_at.isoformat()}" if one.signed_at is not None else ""
             logged = ", in the transparency log" if one.is_logged else ""
             yield f"✓ {one.statement.predicate_type} by {one.signer}{when}{logged} ({one.form}, {one.where})"
         for wrong in self.rejected:
             yield f"✗ {wrong.where}: step {wrong.step} ({_step(wrong.step)}): {wrong.reason}"
-        yield from (f"! {problem}" for problem in self.problems)
-
-
-def _told(branch: Branch, depth: int) -> Iterator[str]:
-    indent = "  " * depth
-    yield f"{indent}{'✓' if branch.passes else '✗'} {branch.requirement}: {branch.reason}"
-    yield from (f"{indent}    {note}" for note in branch.notes)
-    for one in branch.branches:
-        yield from _told(one, depth + 1)
+        if self.verdict is None:
+            yield from (f"! {problem}" for problem in self.problems)
 
 
 def _signature(one: Verified) -> dict[str, Any]:
@@ -101,7 +93,8 @@ def _rejected(one: Rejected) -> dict[str, Any]:
     return {"form": form, "where": one.where, "step": one.step, "stepName": _step(one.step), "reason": one.reason}
 
 
-def _verdict(verdict: Verdict) -> dict[str, Any]:
+def verdict_document(verdict: Verdict) -> dict[str, Any]:
+    """Return a verdict as it is printed for scripts."""
     return {
         "name": verdict.policy,
         "mode": verdict.mode.value,
@@ -115,6 +108,7 @@ def _branch(branch: Branch) -> dict[str, Any]:
     return {
         "requirement": branch.requirement,
         "passes": branch.passes,
+        "isDecided": branch.decided,
         "reason": branch.reason,
         "notes": list(branch.notes),
         "branches": [_branch(one) for one in branch.branches],

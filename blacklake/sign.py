@@ -56,10 +56,11 @@ def attest(
     """Say something of an artifact and sign that: its provenance, its tests, its bill of materials."""
     with _signing(ref, signing, options) as (maker, repository, subject):
         from signing.making.envelopes import InvalidPredicate, read_predicate
+        from signing.policy.predicates import SHORT
 
         try:
             said: dict[str, Any] = read_predicate(content_of(predicate))
-            made = maker.attestation(repository, subject, predicate_type, said)
+            made = maker.attestation(repository, subject, SHORT.get(predicate_type, predicate_type), said)
         except InvalidPredicate as error:
             raise Refused(f"the predicate in {predicate} {error}", USAGE) from None
     _tell(ref, made, output, "attested")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from blacklake.files import content_of
+from blacklake.policies import root_in
 from blacklake.settings import USAGE, Refused
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class SignerOptions:
     def authority(self) -> Authority:
         """Return who is trusted. Raise Refused where that isn't said, or said twice."""
         from signing.authorities import ChainAuthority, KeyAuthority, KeylessAuthority
+        from signing.roots import TrustRoot
 
         if self.key:
             if self.certificate_chain is not None or self._identifies or self._issued:
@@ -70,16 +72,24 @@ class SignerOptions:
             )
         identity = self._identity()
         name = f"{identity.identity or identity.identity_pattern} by {identity.issuer or identity.issuer_pattern}"
-        return KeylessAuthority(name, (identity,), self._root() or _public_good())
+        return KeylessAuthority(name, (identity,), self._root() or TrustRoot.public_good())
 
-    def roots(self) -> dict[str, TrustRoot]:
-        """Return trust roots by the names by which a policy may call them. Raise Refused."""
-        return {"public-good": _public_good()} | dict(map(_named_root, self.trusted_root))
+    def root_files(self) -> dict[str, Path]:
+        """Return files of trust roots by the names by which a policy calls them. Raise Refused."""
+        found = {}
+        for text in self.trusted_root:
+            name, is_named, file = text.partition("=")
+            if not is_named or name in found:
+                raise Refused(
+                    "with a policy each --trusted-root is NAME=FILE, by the name that the policy has for it", USAGE
+                )
+            found[name] = Path(file)
+        return found
 
     def _root(self) -> TrustRoot | None:
         if len(self.trusted_root) > 1:
             raise Refused("one --trusted-root is enough where no policy names several", USAGE)
-        return _named_root(self.trusted_root[0])[1] if self.trusted_root else None
+        return root_in(Path(self.trusted_root[0])) if self.trusted_root else None
 
     def _identity(self) -> Identity:
         from signing.authorities import Identity
@@ -131,20 +141,3 @@ def _certificates(path: Path) -> bytes:
     except InvalidCertificate as error:
         raise Refused(f"{path} {error}", USAGE) from None
     return content
-
-
-def _named_root(text: str) -> tuple[str, TrustRoot]:
-    from signing.roots import InvalidTrustRoot, TrustRoot
-
-    name, is_named, file = text.partition("=")
-    path = Path(file if is_named else text)
-    try:
-        return name if is_named else path.stem, TrustRoot.parse(content_of(path))
-    except InvalidTrustRoot as error:
-        raise Refused(f"{path} is no trust root: {error}", USAGE) from None
-
-
-def _public_good() -> TrustRoot:
-    from signing.roots import TrustRoot
-
-    return TrustRoot.public_good()

@@ -6,6 +6,7 @@ The exit code is the answer: 0 verified, 1 refused, 2 could not be decided (docs
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -20,9 +21,11 @@ from blacklake.signers import SignerOptions
 if TYPE_CHECKING:
     from blacklake.gathering import Gathered
     from signing.authorities import Authority
+    from signing.policy.policy import Policy
+    from signing.roots import TrustRoot
 
 Output = Annotated[Literal["text", "json"], Parameter(help="How the answer is printed.")]
-Policy = Annotated[Path | None, Parameter(help="Policy (YAML) that decides, instead of one signer.")]
+PolicyFile = Annotated[Path | None, Parameter(help="Policy (YAML) that decides, instead of one signer.")]
 Attestation = Annotated[
     str | None, Parameter(help="Ask for an attestation with this type of predicate, instead of a signature.")
 ]
@@ -31,7 +34,7 @@ Attestation = Annotated[
 def verify(
     ref: AnyRef,
     *,
-    policy: Policy = None,
+    policy: PolicyFile = None,
     attestation: Attestation = None,
     output: Output = "text",
     signer: SignerOptions | None = None,
@@ -62,15 +65,31 @@ def _report(
     if policy is not None and (not signer.is_empty or attestation is not None):
         raise Refused("a policy says itself who has to have signed, and what: say --policy alone", USAGE)
     place = location(ref, layout=options.layout)
-    authority = signer.authority() if policy is None else None
+    judged = _judging(ref, policy, attestation, signer)
     try:
         gathered = _gathered(place, options)
     except Unsound as error:
         return Report(reference=ref, outcome=Outcome.REFUSED, reasons=(str(error),))
     except OciFailed as error:
         raise Refused(str(error), USAGE) from error
-    assert authority is not None
-    return by_authority(ref, gathered, authority, attestation)
+    return judged(gathered)
+
+
+def _judging(
+    ref: str, policy: Path | None, attestation: str | None, signer: SignerOptions
+) -> Callable[[Gathered], Report]:
+    """Return how an artifact is judged, once all that is named is read. Raise Refused."""
+    if policy is None:
+        from signing.policy.predicates import SHORT
+
+        authority = signer.authority()
+        wanted = SHORT.get(attestation, attestation) if attestation is not None else None
+        return lambda gathered: by_authority(ref, gathered, authority, wanted)
+    from blacklake.policies import policy_in, roots_of
+
+    found = policy_in(policy)
+    roots = roots_of(found, signer.root_files())
+    return lambda gathered: by_policy(ref, gathered, found, roots)
 
 
 def _gathered(place: Location, options: LocationOptions) -> Gathered:
@@ -103,6 +122,22 @@ def by_authority(ref: str, gathered: Gathered, authority: Authority, attestation
         reasons=reasons,
         signatures=accepted,
         rejected=tuple(found.rejected),
+        problems=evidence.problems,
+    )
+
+
+def by_policy(ref: str, gathered: Gathered, policy: Policy, roots: Mapping[str, TrustRoot]) -> Report:
+    """Judge an artifact by a policy: what does not pass is refused here, whatever the policy's mode is in a registry."""
+    from signing.policy.evaluation import evaluate
+
+    evidence = gathered.evidence
+    verdict = evaluate(policy, evidence, roots, now=datetime.now(UTC))
+    return Report(
+        reference=ref,
+        outcome=_outcome(is_met=verdict.passes, is_whole=gathered.is_whole and verdict.branch.decided),
+        digest=evidence.digest,
+        media_type=evidence.media_type,
+        verdict=verdict,
         problems=evidence.problems,
     )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from blacklake.docker_config import ConfigUnusable, DockerConfig
+from blacklake.docker_config import ConfigUnusable, Credential, DockerConfig, credential_of
 
 SERVER = "registry.example:5000"
 HELPER = """#!/bin/sh
@@ -152,3 +152,76 @@ def test_the_directory_is_dockers_own_or_the_one_that_is_named(tmp_path: Path, m
     assert DockerConfig.of_user().path == tmp_path / ".docker" / "config.json"
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "elsewhere"))
     assert DockerConfig.of_user().path == tmp_path / "elsewhere" / "config.json"
+
+
+@pytest.mark.parametrize(
+    ("name", "entry", "expected"),
+    [
+        (SERVER, {"auth": "YW5uOnB3"}, Credential("ann", "pw")),
+        (SERVER, {"username": "ann", "password": "p:w"}, Credential("ann", "p:w")),
+        (f"https://{SERVER}/v1/", {"auth": "YW5uOnB3"}, Credential("ann", "pw")),
+        (f"{SERVER}/team", {"auth": "YW5uOnB3"}, Credential("ann", "pw")),
+        (f"{SERVER}/team/other", {"auth": "YW5uOnB3"}, None),
+        (SERVER, {"auth": "YW5uOg==", "identitytoken": "t"}, Credential("ann", None, "t")),
+        (SERVER, {"registrytoken": "t"}, Credential(None, None, None, "t")),
+        (SERVER, {"auth": "YW5uOg=="}, None),
+        (SERVER, {}, None),
+        (SERVER, 7, None),
+        ("registry.example", {"auth": "YW5uOnB3"}, None),
+    ],
+)
+def test_what_other_clients_keep_is_found(
+    config: DockerConfig, name: str, entry: object, expected: Credential | None
+) -> None:
+    write(config, {"auths": {name: entry}})
+    assert config.credential_of(SERVER, "team/model") == expected
+
+
+def test_the_closest_name_counts_and_docker_hub_has_its_own(config: DockerConfig) -> None:
+    entries = {SERVER: "YTox", f"{SERVER}/team": "YToy", "https://index.docker.io/v1/": "aHViOjM="}
+    write(config, {"auths": {name: {"auth": auth} for name, auth in entries.items()}})
+    assert config.credential_of(SERVER, "team/model") == Credential("a", "2")
+    assert config.credential_of(SERVER, "teams/model") == Credential("a", "1")
+    assert config.credential_of("docker.io", "library/alpine") == Credential("hub", "3")
+
+
+def test_a_credential_that_is_no_base64_is_said_and_none_is_shown(config: DockerConfig) -> None:
+    write(config, {"auths": {SERVER: {"auth": "s3cret!"}}})
+    with pytest.raises(ConfigUnusable, match="is no base64") as refused:
+        config.credential_of(SERVER)
+    assert "s3cret" not in str(refused.value)
+    assert "s3cret" not in repr(Credential("ann", "s3cret", "s3cret", "s3cret"))
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ('{"Username":"ann","Secret":"pw"}', Credential("ann", "pw")),
+        ('{"Username":"<token>","Secret":"t"}', Credential(identity_token="t")),
+        ("credentials not found in native keychain", None),
+        ('{"Username":"ann","Secret":""}', None),
+    ],
+)
+def test_a_helper_is_asked(
+    config: DockerConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, expected: Credential | None
+) -> None:
+    program = tmp_path / "docker-credential-kept"
+    program.write_text(f"#!/bin/sh\necho '{answer}'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    write(config, {"credHelpers": {SERVER: "kept"}})
+    assert config.credential_of(SERVER, "team/model") == expected
+    write(config, {"credsStore": "missing"})
+    with pytest.raises(ConfigUnusable, match="docker-credential-missing is missing"):
+        config.credential_of(SERVER)
+
+
+def test_podman_s_files_are_looked_into_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable, place in (("DOCKER_CONFIG", "docker"), ("XDG_RUNTIME_DIR", "run")):
+        monkeypatch.setenv(variable, str(tmp_path / place))
+    monkeypatch.setenv("REGISTRY_AUTH_FILE", str(tmp_path / "auth.json"))
+    assert credential_of(SERVER) is None
+    for place, auth in (("run/containers/auth.json", "YTox"), ("auth.json", "YToy"), ("docker/config.json", "YToz")):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).write_text(json.dumps({"auths": {SERVER: {"auth": auth}}}))
+        assert credential_of(SERVER) == Credential("a", {"YTox": "1", "YToy": "2", "YToz": "3"}[auth])

@@ -21,7 +21,7 @@ from signing.policy.tokens import COPIES, LOOPS, Tokens, read_tokens, walk
 LONGEST: Final = 4096
 """Characters of an expression."""
 MOST_COST: Final = 10_000_000
-"""What an evaluation may cost: about as many values looked at or copied, a few seconds."""
+"""What all conditions of a policy may cost together: about as many values looked at or copied, a few seconds."""
 VARIABLES: Final = frozenset({"artifact", "predicate", "record", "statement"})
 
 _FUNCTIONS: Final = frozenset(
@@ -49,6 +49,20 @@ class _Failed(Exception):
     """What the library says, on one line."""
 
 
+@dataclass(slots=True)
+class Budget:
+    """The steps that are left."""
+
+    left: int = MOST_COST
+
+    def takes(self, steps: int) -> bool:
+        """Take steps where there are as many, and say whether there were."""
+        if steps > self.left:
+            return False
+        self.left -= steps
+        return True
+
+
 @dataclass(frozen=True, slots=True)
 class Measure:
     """How large data is: its values with their text, the longest list or object, and how deep it is."""
@@ -74,14 +88,22 @@ class Condition:
         self._instructions = _check_patterns(self._tokens)
         self.names = self._check_names(variables)
 
-    def evaluate(self, values: Mapping[str, Any]) -> tuple[Outcome, str]:
-        """Return what becomes of it, and why; `values` holds what is known, by variable. Raise nothing."""
+    def told(self) -> str:
+        """Return it on one line."""
+        return " ".join(self.source.split())
+
+    def evaluate(self, values: Mapping[str, Any], budget: Budget | None = None) -> tuple[Outcome, str]:
+        """Return what becomes of it, and why; `values` holds what is known, by variable. Raise nothing.
+
+        A `budget` is what several evaluations may cost together; without one it is MOST_COST.
+        """
         mine = {name: values[name] for name in self.names if name in values}
         measure = measured(mine)
         if measure.depth > MAX_DEPTH:
             return Outcome.UNDECIDED, f"what it asks about is nested deeper than {MAX_DEPTH} levels"
-        if (price := self.cost(measure)) > MOST_COST:
-            return Outcome.UNDECIDED, f"it would take too long: {price} steps, where {MOST_COST} are the most"
+        budget = budget or Budget()
+        if not budget.takes(price := self.cost(measure)):
+            return Outcome.UNDECIDED, f"it would take too long: {price} steps, where {budget.left} are left"
         try:
             found = _called(self._program.execute, mine)
         except _Failed as error:
@@ -154,9 +176,8 @@ def _check_patterns(tokens: Tokens) -> int:
         if literal is None:
             raise InvalidCondition("calls matches with a pattern that doesn't stand there as a text")
         try:
-            pattern = _called(cel.evaluate, literal)
+            instructions += int(compiled(_called(cel.evaluate, literal)).programsize)
             _called(cel.evaluate, f'"".matches({literal})')
-            instructions += int(compiled(pattern).programsize)
         except (_Failed, InvalidPattern) as error:
             raise InvalidCondition(f"has the pattern {literal[:_SAID]}, which {error}") from None
     return instructions

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from mediatypes import documents
 from signing.authorities import Authority
 from signing.evidence import Evidence
+from signing.policy.conditions import Budget
 from signing.policy.outcomes import Outcome
 from signing.policy.policy import Policy
 from signing.policy.signers import UnknownRoot
@@ -51,6 +52,8 @@ class Context:
     judge: Judge
     moments: set[datetime] = field(default_factory=set)
     """When something changes though nothing is written: an age, an end of validity."""
+    budget: Budget = field(default_factory=Budget)
+    """What conditions may still cost."""
     _found: dict[str, Found | str] = field(default_factory=dict)
     _values: dict[str, Any] | None = None
 

@@ -158,7 +158,8 @@ def _attests(context: Context, requirement: Attested) -> Suits:
         if requirement.where is None:
             return Outcome.MET, ""
         said = {"predicateType": statement.predicate_type, "predicate": statement.predicate}
-        return requirement.where.evaluate({**context.values, "predicate": statement.predicate, "statement": said})
+        values = {**context.values, "predicate": statement.predicate, "statement": said}
+        return requirement.where.evaluate(values, context.budget)
 
     return suits
 

@@ -46,7 +46,7 @@ def licensed(context: Context, wanted: Licensed) -> Judgement:
 
 def recorded(context: Context, wanted: Recorded) -> Judgement:
     """Return whether a condition is true of what is known."""
-    outcome, why = wanted.condition.evaluate(context.values)
+    outcome, why = wanted.condition.evaluate(context.values, context.budget)
     return Judgement(outcome, why)
 
 

@@ -12,6 +12,7 @@ from signing.policy.requirements import Licensed
 
 _SAY_NOTHING: Final = frozenset({"noassertion", "none", "other", "unknown", "unlicensed"})
 """Words that stand where a licence should, in lower case."""
+_OPERATORS: Final = frozenset({"AND", "OR", "WITH", "(", ")"})
 _LONGEST: Final = 500  # characters of an expression
 _DEEPEST: Final = 20  # parentheses
 
@@ -33,7 +34,10 @@ def judged(found: Iterable[str], wanted: Licensed) -> tuple[Outcome, str]:
     if said_nothing:
         return Outcome.UNDECIDED, f"its license is told as {said_nothing[0]}, which says nothing"
     listed = frozenset(_canonical(name).lower() for name in wanted.names)
-    bad = [name for name in names if not _Expression(_canonical(name), listed, wanted.are_allowed).holds()]
+    try:
+        bad = [name for name in names if not _Expression(_canonical(name), listed, wanted.are_allowed).holds()]
+    except _Unreadable as error:
+        return Outcome.UNDECIDED, f"its license “{str(error)[:200]}” is neither a name nor an SPDX expression"
     if not bad:
         return Outcome.MET, f"its license is {', '.join(names)[:200]}"
     why = "is not among those that are allowed" if wanted.are_allowed else "is among those that are refused"
@@ -49,24 +53,31 @@ def _canonical(name: str) -> str:
         return text
 
 
+class _Unreadable(ValueError):
+    """A text of several words that is no expression."""
+
+
 class _Expression:
-    """A canonical expression, read from left to right; AND binds closer than OR. What is no expression is one name."""
+    """An expression, read from left to right; AND binds closer than OR."""
 
     def __init__(self, text: str, listed: frozenset[str], are_allowed: bool) -> None:
-        self._tokens = text.replace("(", " ( ").replace(")", " ) ").split()
+        words = text.replace("(", " ( ").replace(")", " ) ").split()
+        self._tokens = [word.upper() if word.upper() in _OPERATORS else word for word in words]
         self._listed = listed
         self._are_allowed = are_allowed
         self._text = text
         self._at = 0
 
     def holds(self) -> bool:
-        """Say whether somebody may choose among its alternatives so that all that apply are as is wanted."""
-        is_composed = {"AND", "OR", "WITH", "("} & set(self._tokens)
-        if not is_composed or self._tokens.count("(") > _DEEPEST or len(self._text) > _LONGEST:
+        """Say whether somebody may choose among its alternatives so that all that apply are as is wanted. Raise _Unreadable."""
+        if self._text.lower() in self._listed or len(self._tokens) == 1:
             return self._is_fine(self._text)
+        if self._tokens.count("(") > _DEEPEST or len(self._text) > _LONGEST:
+            raise _Unreadable(self._text)
         held = self._either()
-        # What could not be read to its end is no expression, and then a name that nobody lists.
-        return held if self._at == len(self._tokens) else self._is_fine(self._text)
+        if self._at < len(self._tokens):
+            raise _Unreadable(self._text)
+        return held
 
     def _either(self) -> bool:
         held = self._both()
@@ -83,7 +94,8 @@ class _Expression:
     def _one(self) -> bool:
         if self._taken("("):
             held = self._either()
-            self._taken(")")
+            if not self._taken(")"):
+                raise _Unreadable(self._text)
             return held
         name = self._next()
         if not self._taken("WITH"):
@@ -102,5 +114,8 @@ class _Expression:
         return False
 
     def _next(self) -> str:
+        """Return the name that has to stand here."""
+        if self._at == len(self._tokens) or self._tokens[self._at] in _OPERATORS:
+            raise _Unreadable(self._text)
         self._at += 1
-        return self._tokens[self._at - 1] if self._at <= len(self._tokens) else ""
+        return self._tokens[self._at - 1]

@@ -78,7 +78,7 @@ class Attested:
 
     def told(self) -> str:
         """Return it in words."""
-        where = f" where {self.where.source}" if self.where else ""
+        where = f" where {self.where.told()}" if self.where else ""
         return f"an attestation of type {self.type} by {self.by.told()}{where}"
 
 
@@ -154,7 +154,7 @@ class Recorded:
 
     def told(self) -> str:
         """Return it in words."""
-        return f"that {self.condition.source}"
+        return f"that {self.condition.told()}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,14 +81,15 @@ def _judged(
         told += (f"and {len(notes) - _MOST_NOTES} others",)
     if suited:
         first = suited[0]
-        return Judgement(Outcome.MET, f"{name} is {first.signer[:_SAID]}: {first.where}", notes=told)
+        return Judgement(Outcome.MET, f"by {name}, {first.signer[:_SAID]} ({first.where})", notes=told)
     if undecided:
         return Judgement(Outcome.UNDECIDED, f"{what} by {name}: {undecided[0]}", notes=told)
     if context.lacks is not None:
         return Judgement(
             Outcome.UNDECIDED, f"there is none by {name} in what could be read: {context.lacks[:_SAID]}", notes=told
         )
-    looked = f"; {len(notes)} that are there were not accepted: {notes[0]}" if notes else ", nor any other"
+    others = "1 other was" if len(notes) == 1 else f"{len(notes)} others were"
+    looked = f"; {others} not accepted: {notes[0]}" if notes else ", nor any other"
     return Judgement(
         Outcome.UNMET, f"there is no {what.removeprefix('a ').removeprefix('an ')} by {name}{looked}", notes=told
     )

@@ -7,18 +7,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+from signing import certificates
 from signing.authorities import Authority, ChainAuthority, Identity, KeyAuthority, KeylessAuthority
+from signing.keys import InvalidKey, PublicKey
 from signing.roots import TrustRoot
 
 PUBLIC_GOOD: Final = "public-good"
 """The trust root of the public instances of Sigstore."""
-
-_SMALLEST_RSA: Final = 2048  # bits
-_CURVES: Final = ("secp256r1", "secp384r1", "secp521r1")
 
 
 class UnknownRoot(LookupError):
@@ -84,27 +80,18 @@ Signer = KeySigner | KeylessSigner | ChainSigner
 def what_is_wrong_with_key(pem: str) -> str | None:
     """Return why a text is no public key that may sign here: completes “the key …”; None where it is one."""
     try:
-        key = load_pem_public_key(pem.encode())
-    except (ValueError, UnsupportedAlgorithm):
-        return "is no public key in PEM (-----BEGIN PUBLIC KEY-----)"
-    match key:
-        case ed25519.Ed25519PublicKey():
-            return None
-        case ec.EllipticCurvePublicKey() if key.curve.name in _CURVES:
-            return None
-        case rsa.RSAPublicKey() if key.key_size >= _SMALLEST_RSA:
-            return None
-        case rsa.RSAPublicKey():
-            return f"is an RSA key of {key.key_size} bits; {_SMALLEST_RSA} are the least"
-    return "is of a kind that signs nothing here: there are ECDSA (P-256, P-384, P-521), Ed25519 and RSA"
+        PublicKey.parse(pem.encode())
+    except InvalidKey as error:
+        return str(error)
+    return None
 
 
 def what_is_wrong_with_certificates(pem: str) -> str | None:
     """Return why a text is no certificates: completes “the text …”; None where it is some."""
     try:
-        x509.load_pem_x509_certificates(pem.encode())
-    except (ValueError, UnsupportedAlgorithm):
-        return "is no certificate in PEM (-----BEGIN CERTIFICATE-----)"
+        certificates.from_pem(pem.encode())
+    except certificates.InvalidCertificate as error:
+        return str(error)
     return None
 
 

@@ -7,6 +7,7 @@
 ```sh guide operator, ```sh guide job
                 run beside a server that asks who it is, with an issuer that stands in for the guide's (test_guides.py)
 ```sh schemas    run beside an open server, with the page's files (```json NAME) and oras (test_schemas_page.py)
+```sh signing    likewise (```yaml NAME, test_signing_page.py)
 ```sql          run on a database with the registry's schema
 ```toml         a file, named by the comment in its first line
 """
