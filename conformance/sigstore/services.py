@@ -105,7 +105,7 @@ def _certificate_log(directory: Path, program: Path, authority: Holder) -> Itera
     written(directory, "certificates.pub", authorities.public_pem(key))
     host = f"{_LOOPBACK}:{free_port()}"
     options = {
-        "origin": host,
+        "origin": _LOOPBACK,  # The beginning of what it is asked for; it takes no port.
         "http_endpoint": host,
         "private_key": written(directory, "certificates.key", authorities.sec1_pem(key)),
         "roots_pem_file": written(directory, "certificates-roots.pem", authority.root),
