@@ -17,35 +17,35 @@ SERVER: Final = "https://github.example"
 """Where the repositories are that builds are of."""
 
 _WORKFLOW: Final = {
-    "github-workflow-trigger": "event_name",
-    "github-workflow-sha": "sha",
-    "github-workflow-repository": "repository",
-    "github-workflow-ref": "ref",
-    "build-signer-uri": "{{ .url }}/{{ .job_workflow_ref }}",
-    "source-repository-uri": "{{ .url }}/{{ .repository }}",
-    "source-repository-ref": "ref",
-    "build-trigger": "event_name",
+    "GithubWorkflowTrigger": "event_name",
+    "GithubWorkflowSHA": "sha",
+    "GithubWorkflowRepository": "repository",
+    "GithubWorkflowRef": "ref",
+    "BuildSignerURI": "{{ .url }}/{{ .job_workflow_ref }}",
+    "SourceRepositoryURI": "{{ .url }}/{{ .repository }}",
+    "SourceRepositoryRef": "ref",
+    "BuildTrigger": "event_name",
 }
 
 
 def configuration(issuer: Issuer) -> dict[str, Any]:
     """Return what Fulcio is told: whose tokens count, and what becomes of their claims (its `config-path`)."""
-    alike = {"client-id": AUDIENCE}
+    alike = {"ClientID": AUDIENCE}
     issuers: dict[str, dict[str, Any]] = {
-        PEOPLE: {"type": "email"},
-        BUILDS: {"type": "ci-provider", "ci-provider": "workflow"},
-        MACHINES: {"type": "username", "subject-domain": "127.0.0.1"},
+        PEOPLE: {"Type": "email"},
+        BUILDS: {"Type": "ci-provider", "CIProvider": "workflow"},
+        MACHINES: {"Type": "username", "SubjectDomain": "127.0.0.1"},
     }
     return {
-        "oidc-issuers": {
-            url: {"issuer-url": url, **alike, **how}
+        "OIDCIssuers": {
+            url: {"IssuerURL": url, **alike, **how}
             for url, how in ((f"{issuer.url}/{path}", how) for path, how in issuers.items())
         },
-        "ci-issuer-metadata": {
+        "CIIssuerMetadata": {
             "workflow": {
-                "default-template-values": {"url": SERVER},
-                "extension-templates": _WORKFLOW,
-                "subject-alternative-name-template": "{{ .url }}/{{ .job_workflow_ref }}",
+                "DefaultTemplateValues": {"url": SERVER},
+                "ExtensionTemplates": _WORKFLOW,
+                "SubjectAlternativeNameTemplate": "{{ .url }}/{{ .job_workflow_ref }}",
             }
         },
     }

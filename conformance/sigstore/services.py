@@ -128,7 +128,7 @@ def _fulcio(directory: Path, program: Path, authority: Holder, issuer: Issuer, l
         "grpc-port": free_port(),
         "metrics-port": free_port(),
         "legacy-unix-domain-socket": f"@fulcio-{port}",
-        "config-path": written(directory, "fulcio.yaml", configuration),
+        "config-path": written(directory, "fulcio.json", configuration),
         "ca": "fileca",
         "fileca-cert": directory / "fulcio.pem",
         "fileca-key": written(directory, "fulcio.key", authorities.private_pem(authority.key)),
