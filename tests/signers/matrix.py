@@ -73,6 +73,11 @@ def _cosign2_with_certificate(shop: Workshop, artifact: Artifact) -> None:
     shop.cosign[2].sign(artifact.reference, "--key", shop.key(2), *given, "--tlog-upload=false", *stamped)
 
 
+def _cosign3_under_a_tag(shop: Workshop, artifact: Artifact) -> None:
+    classic = ("--new-bundle-format=false", "--use-signing-config=false", "--tlog-upload=false")
+    shop.cosign[3].sign(artifact.reference, "--key", shop.key(3), *classic)
+
+
 def _cosign3_with_services(verb: str) -> Callable[[Workshop, Artifact], None]:
     def sign(shop: Workshop, artifact: Artifact) -> None:
         act = shop.cosign[3].sign if verb == "sign" else shop.cosign[3].attest
@@ -145,7 +150,7 @@ ROWS: tuple[Row, ...] = (
     _by_key("cosign 2, Ed25519", Form.COSIGN, 2, key="Ed25519"),
     _by_key("cosign 3, key", Form.BUNDLE, 3),
     _by_key("cosign 3, key, attestation", Form.BUNDLE, 3, says=PREDICATE_TYPE, verb="attest"),
-    _by_key("cosign 3, key, tag", Form.COSIGN, 3, "--new-bundle-format=false"),
+    Row("cosign 3, key, tag", Form.COSIGN, _cosign3_under_a_tag, lambda shop: shop.by_key(), _STRANGE_KEY),
     _by_key("cosign 3, RSA", Form.BUNDLE, 3, key="RSA"),
     _by_key("cosign 3, P-384", Form.BUNDLE, 3, key="P-384"),
     _by_key("cosign 3, P-521", Form.BUNDLE, 3, key="P-521"),
