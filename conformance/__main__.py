@@ -11,6 +11,7 @@ _COMMANDS: Final = {
     "suite": "run the official conformance suite against Blacklake",
     "ledger": "check that every sentence of the specification that binds a registry has its test",
     "clients": "run the matrix of real clients",
+    "sigstore": "run a private Sigstore",
     "tools": "build the tools that the others use",
 }
 

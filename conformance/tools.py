@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-Group = Literal["suite", "clients", "storage", "identities", "peers"]
+Group = Literal["suite", "clients", "storage", "identities", "signing", "peers"]
 
 _ENVIRONMENT: Final = {"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false"}
 
@@ -91,6 +91,14 @@ GO_TOOLS: Final = (
     GoTool("fake-gcs-server", "github.com/fsouza/fake-gcs-server", "", "v1.56.1", "storage"),
     GoTool("toxiproxy", "github.com/Shopify/toxiproxy/v2", "cmd/server", "v2.12.0", "storage"),
     GoTool("oidc-provider", "github.com/zitadel/oidc/v3", "example/server", "v3.51.17", "identities"),
+    GoTool("fulcio", "github.com/sigstore/fulcio", "", "v1.8.8", "signing"),
+    GoTool("tesseract", "github.com/transparency-dev/tesseract", "cmd/tesseract/posix", "v0.1.1", "signing"),
+    # Later versions of these two ask for a Go that is newer than 1.26.
+    GoTool("rekor", "github.com/sigstore/rekor-tiles/v2", "cmd/rekor-server/posix", "v2.3.0", "signing"),
+    GoTool(
+        "timestamp-server", "github.com/sigstore/timestamp-authority/v2", "cmd/timestamp-server", "v2.1.3", "signing"
+    ),
+    GoTool("notation", "github.com/notaryproject/notation", "cmd/notation", "v1.3.2", "signing"),
     GoTool("registry", "github.com/distribution/distribution/v3", "cmd/registry", "v3.1.2", "peers"),
     GoTool("olareg", "github.com/olareg/olareg", "cmd/olareg", "v0.1.2", "peers"),
 )
@@ -217,7 +225,7 @@ def chosen(names: list[str]) -> tuple[list[GoTool | NpmTool], list[str]]:
     Raise KeyError for a name that is neither.
     """
     if not names:
-        names = ["suite", "clients", "storage", "identities"]
+        names = ["suite", "clients", "storage", "identities", "signing"]
     tools: tuple[GoTool | NpmTool, ...] = (*GO_TOOLS, *NPM_TOOLS)
     known = {tool.name for tool in tools} | {tool.group for tool in tools} | set(SYSTEM_TOOLS)
     if unknown := [name for name in names if name not in known]:
@@ -230,7 +238,9 @@ def main(arguments: list[str]) -> int:
     """Build what is missing and name what has to be installed; return 1 when something couldn't be built."""
     parser = argparse.ArgumentParser(prog=_HELP, description="Build the tools that are missing.")
     parser.add_argument(
-        "names", nargs="*", help="tools, or groups (suite, clients, storage, identities, peers); else all but peers"
+        "names",
+        nargs="*",
+        help="tools, or groups (suite, clients, storage, identities, signing, peers); else all but peers",
     )
     try:
         built, installed = chosen(parser.parse_args(arguments).names)

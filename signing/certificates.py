@@ -22,6 +22,7 @@ from cryptography.x509 import (
     Extensions,
     ExtensionType,
     GeneralName,
+    InvalidVersion,
     KeyUsage,
     ObjectIdentifier,
     OtherName,
@@ -64,7 +65,7 @@ def from_der(der: bytes) -> Certificate:
         certificate = load_der_x509_certificate(der)
         certificate.public_key()
         certificate.extensions  # noqa: B018  It is parsed when it is first asked for.
-    except (ValueError, TypeError, DuplicateExtension, UnsupportedAlgorithm):
+    except (ValueError, TypeError, DuplicateExtension, InvalidVersion, UnsupportedAlgorithm):
         raise InvalidCertificate("is no certificate that can be read (X.509 in DER)") from None
     if certificate.public_bytes(Encoding.DER) != der:
         raise InvalidCertificate("is a certificate that is not spelled in DER")
@@ -87,7 +88,7 @@ def from_pem(pem: bytes) -> list[Certificate]:
         raise InvalidCertificate(f"holds {len(blocks)} certificates; {LONGEST_CHAIN} are read at most")
     try:
         return [from_der(certificate.public_bytes(Encoding.DER)) for certificate in load_pem_x509_certificates(pem)]
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, InvalidVersion):
         raise InvalidCertificate("holds what is no certificate that can be read (X.509 in PEM)") from None
 
 

@@ -1,7 +1,8 @@
 """Public keys and what they have signed.
 
 A key goes with one algorithm, so that no signature can choose another: ECDSA over P-256 with SHA-256, P-384 with SHA-384 and
-P-521 with SHA-512, in DER; Ed25519 (pure, RFC 8032); RSA of 2048 to 8192 bits with SHA-256, PKCS #1 v1.5 (or PSS where a form
+P-521 with SHA-512, in DER; Ed25519 (RFC 8032: pure, or Ed25519ph with no context, by which cosign signs artifacts; what is
+signed by one is never a signature by the other); RSA of 2048 to 8192 bits with SHA-256, PKCS #1 v1.5 (or PSS where a form
 says so). Source: sigstore/architecture-docs, algorithm-registry.md.
 """
 
@@ -21,6 +22,12 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 from cryptography.x509 import Certificate
+from nacl.bindings import (
+    crypto_sign_ed25519ph_final_verify,
+    crypto_sign_ed25519ph_state,
+    crypto_sign_ed25519ph_update,
+)
+from nacl.exceptions import CryptoError
 
 SMALLEST_RSA: Final = 2048
 LARGEST_RSA: Final = 8192
@@ -107,7 +114,7 @@ class PublicKey:
             if isinstance(self.key, ec.EllipticCurvePublicKey):
                 self.key.verify(signature, content, ec.ECDSA(_CURVES[self.key.curve.name]))
             elif isinstance(self.key, ed25519.Ed25519PublicKey):
-                self.key.verify(signature, content)
+                return _is_ed25519(self.key, content, signature)
             elif is_pss:
                 self.key.verify(signature, content, padding.PSS(padding.MGF1(SHA256()), SHA256.digest_size), SHA256())
             else:
@@ -115,3 +122,17 @@ class PublicKey:
         except (InvalidSignature, ValueError):
             return False
         return True
+
+
+def _is_ed25519(key: ed25519.Ed25519PublicKey, content: bytes, signature: bytes) -> bool:
+    """Say whether a signature is pure Ed25519, or Ed25519ph, which `cryptography` does not know."""
+    try:
+        key.verify(signature, content)
+    except InvalidSignature:
+        state = crypto_sign_ed25519ph_state()
+        crypto_sign_ed25519ph_update(state, content)
+        try:
+            return crypto_sign_ed25519ph_final_verify(state, signature, key.public_bytes_raw())
+        except CryptoError:
+            return False
+    return True

@@ -28,9 +28,9 @@ from signing.notation_cose import MEDIA_TYPE as COSE
 from signing.notation_cose import read_cose
 from signing.notation_jws import MEDIA_TYPE as JWS
 from signing.notation_jws import read_jws
-from signing.notation_timestamps import as_response
 from signing.signers import read_certificates, with_timestamps
 from signing.steps import Refused, Step
+from signing.timestamp_answers import as_response
 from signing.timestamps import verify_timestamp
 from signing.verified import SIGNED, Form, Rejected, Statement, Verified
 

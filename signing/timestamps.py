@@ -14,6 +14,7 @@ from signing import certificates
 from signing.certificates import InvalidCertificate, Untrusted
 from signing.roots import CertificateAuthority
 from signing.steps import Refused, Step
+from signing.timestamp_answers import ordered
 
 MOST_TIMESTAMPS: Final = 8
 """Of one signature."""
@@ -33,8 +34,8 @@ def _refused(reason: str) -> Refused:
 def verify_timestamp(response: bytes, stamped: bytes, authorities: Iterable[CertificateAuthority]) -> datetime:
     """Return when a trusted authority has seen the stamped bytes (those of a signature). Raise Refused.
 
-    `response` is a TimeStampResp in DER. The authority's certificate is issued for timestamps, chains to a trusted root, and is
-    valid at the moment that is stamped; the authority itself is trusted then.
+    `response` is a TimeStampResp in DER, its certificates in any order. The authority's certificate is issued for timestamps,
+    chains to a trusted root, and is valid at the moment that is stamped; the authority itself is trusted then.
     """
     read = _read(response)
     information = read.tst_info
@@ -63,6 +64,7 @@ def _read(response: bytes) -> TimeStampResponse:
     if len(response) > LARGEST:
         raise _refused(f"the timestamp is larger than {LARGEST} bytes")
     try:
+        response = ordered(response)
         read = decode_timestamp_response(response)
         if read.as_bytes() != response:
             raise _refused("the timestamp is not spelled in DER")

@@ -8,6 +8,8 @@ from typing import Final
 from rfc3161_client import HashAlgorithm, TimeStampRequest, TimestampRequestBuilder, decode_timestamp_response
 
 from signing.making.answers import InvalidAnswer
+from signing.steps import Refused
+from signing.timestamp_answers import ordered
 
 REQUEST_TYPE: Final = "application/timestamp-query"
 _GRANTED: Final = (0, 1)
@@ -21,15 +23,17 @@ def timestamp_request(signature: bytes) -> TimeStampRequest:
 
 
 def read_timestamp(content: bytes, request: TimeStampRequest, signature: bytes) -> bytes:
-    """Return the answer in DER, as bundles have it. Raise InvalidAnswer where it is none to this request.
+    """Return the answer in DER, its certificates in order, as bundles have it.
 
+    Raise InvalidAnswer where it is none to this request.
     Who has signed it is judged when the signature is verified.
     """
     try:
+        content = ordered(content)
         answer = decode_timestamp_response(content)
         status = answer.status
         info = answer.tst_info if status in _GRANTED else None
-    except ValueError as error:
+    except (ValueError, Refused) as error:
         raise InvalidAnswer(f"The timestamp authority's answer can't be read: {error}") from None
     if info is None:
         reasons = "; ".join(answer.status_string)

@@ -122,7 +122,7 @@ def test_what_npm_would_install_is_named_where_npm_is_missing_and_nothing_fails(
 
 def test_without_names_all_but_the_peers_are_meant() -> None:
     built, installed = chosen([])
-    assert {tool.group for tool in built} == {"suite", "clients", "storage", "identities"}
+    assert {tool.group for tool in built} == {"suite", "clients", "storage", "identities", "signing"}
     assert installed == list(tools.SYSTEM_TOOLS)
 
 

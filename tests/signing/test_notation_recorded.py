@@ -18,8 +18,8 @@ from signing.evidence import Evidence
 from signing.making.artifacts import Subject
 from signing.notation import NotationSignature, read_notation
 from signing.notation_attributes import Envelope
-from signing.notation_timestamps import as_response
 from signing.steps import Refused, Step
+from signing.timestamp_answers import as_response
 from signing.verified import Rejected
 from tests.signing.notation_envelopes import COSE, JWS, MANIFEST, attach
 

@@ -1,7 +1,7 @@
-"""A TimeStampToken, as Notary Project signatures carry it, as the TimeStampResp that signing.timestamps verifies.
+"""A TimeStampResp or TimeStampToken (RFC 3161), brought into the order that DER asks for.
 
-Public timestamp authorities write the certificates beside a token in an order of their own (CMS is BER there, RFC 5652 §5.1),
-which strict readers of DER refuse. Nothing that is signed depends on that order.
+Timestamp authorities write the certificates beside a token in an order of their own (CMS is BER there, RFC 5652 §5.1), which
+strict readers of DER refuse. Nothing that is signed depends on that order.
 """
 
 from __future__ import annotations
@@ -17,15 +17,34 @@ _GRANTED: Final = b"\x30\x03\x02\x01\x00"
 """A PKIStatusInfo with the status granted (RFC 3161 §2.4.2)."""
 
 
-def as_response(token: bytes) -> bytes:
-    """Return the TimeStampResp that grants a token, in DER; its certificates are in DER's order. Raise Refused."""
+def ordered(response: bytes) -> bytes:
+    """Return a TimeStampResp with the certificates of its token in order; nothing else changes. Raise Refused."""
     try:
-        start, end = _certificates(token)
-        certificates = sorted(token[first:last] for _, first, _, last in _elements(token, start, end))
+        [(_, _, start, end)] = _elements(response, 0, len(response))
+        [_, *tokens] = _elements(response, start, end)
+        for _, first, _, last in tokens:
+            response = response[:first] + _in_order(response[first:last]) + response[last:]
     except (IndexError, ValueError):
         raise Refused(Step.TIME, "the timestamp can't be read (RFC 3161 in DER)") from None
-    content = _GRANTED + token[:start] + b"".join(certificates) + token[end:]
+    return response
+
+
+def as_response(token: bytes) -> bytes:
+    """Return the TimeStampResp that grants a TimeStampToken, with its certificates in order. Raise Refused."""
+    try:
+        content = _GRANTED + _in_order(token)
+    except (IndexError, ValueError):
+        raise Refused(Step.TIME, "the timestamp can't be read (RFC 3161 in DER)") from None
     return bytes((_SEQUENCE,)) + _length(len(content)) + content
+
+
+def _in_order(token: bytes) -> bytes:
+    start, end = _certificates(token)
+    return (
+        token[:start]
+        + b"".join(sorted(token[first:last] for _, first, _, last in _elements(token, start, end)))
+        + token[end:]
+    )
 
 
 def _certificates(token: bytes) -> tuple[int, int]:
