@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mediatypes.digest import Digest
-from mediatypes.names import RepositoryName, Tag, parse_tag
+from mediatypes.names import RepositoryName, parse_tag
 from mediatypes.oci import IMAGE_INDEX, IMAGE_MANIFEST
 from registry.core.access import ALL, EVERYONE, Caller, CredentialKind
+from registry.core.admission import Admission, TagJudgement
 from registry.core.audit import Actor
+from registry.core.evidence import NewArtifact
 from registry.core.identities import Identities
 from registry.core.promotions import Expected, Promoted, Roll, Wish
 from registry.core.services import Services
 from registry.core.stages import Stage, Stages
-from registry.db.pool import Connection, Database
+from registry.db.pool import Database
 from registry.errors import RegistryError
 from tests.core.support import NAME, image, push_blob
 
@@ -20,18 +24,27 @@ DEV, STAGING, PROD = "dev", "staging", "prod"
 THREE = [Stage(DEV), Stage(STAGING), Stage(PROD)]
 
 
-class Refusing:
-    """A gate that lets nothing of what it is told pass, and notes what it was asked."""
+class Refusing(Admission):
+    """An admission that lets nothing of what it is told pass, and notes what it was asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, admission: Admission) -> None:
+        vars(self).update(vars(admission))
         self.refused: set[Digest] = set()
         self.asked: list[tuple[str, Digest, str]] = []
 
-    async def require(self, conn: Connection, name: RepositoryName, digest: Digest, tag: Tag) -> None:
-        assert conn.is_in_transaction()
-        self.asked.append((name, digest, tag))
+    async def judge_tags(
+        self,
+        name: RepositoryName,
+        digest: Digest,
+        tags: Sequence[str],
+        new: NewArtifact | None,
+        *,
+        again: bool = False,
+    ) -> TagJudgement:
+        self.asked += [(name, digest, tag) for tag in tags]
         if digest in self.refused:
             raise NotPassing(name)
+        return await super().judge_tags(name, digest, tags, new, again=again)
 
 
 class NotPassing(RegistryError):
@@ -46,8 +59,8 @@ class Line:
 
     def __init__(self, services: Services, database: Database, name: RepositoryName = NAME) -> None:
         self.services, self.database, self.name = services, database, name
-        self.gate = Refusing()
-        services.promotions._gate = self.gate
+        self.gate = Refusing(services.admission)
+        services.promotions._admission = self.gate
 
     async def set(self, *stages: Stage, target: str = "team", actor: Actor = LOCAL) -> None:
         await Stages(self.database).put(target, list(stages) or THREE, actor=actor)

@@ -8,6 +8,7 @@ import random
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import asyncpg
 import pytest
@@ -20,10 +21,10 @@ from registry.config import Settings
 from registry.core.access import EVERYONE
 from registry.core.identities import Identities
 from registry.core.policies import Policies
+from registry.core.promotions import Roll
 from registry.core.services import Services
-from registry.core.tag_gate import TagGate
 from registry.core.trials import Trials
-from registry.db.pool import Connection, Database
+from registry.db.pool import Database
 from registry.errors import BlobUnknown, ManifestUnknown, NotAdmitted, Unavailable
 from registry.sandbox import Refused
 from registry.storage.base import BlobStore
@@ -42,6 +43,7 @@ from tests.core.admitting import (
     signed_policy,
     tag_of,
 )
+from tests.core.stage import DEV, PROD, STAGING, Line
 from tests.core.support import NAME, OTHER, index, push_blob
 
 PULLER = puller(NAME, OTHER)
@@ -537,30 +539,52 @@ async def test_a_policy_is_tried_on_what_tags_name_and_have_named(
     assert not await sql.fetchval("SELECT count(*) FROM verdicts")
 
 
-# What moves tags in a transaction of its own
+# Promotions
 
 
-async def test_the_gate_of_promotions_lets_pass_what_passes(
+async def test_a_stage_names_what_its_policy_lets_it_and_rolls_back_to_nothing_else(
     services: Services, database: Database, policies: Policies
 ) -> None:
     await enforce(policies, on="tag", tags=("prod",))
-    gate = TagGate(services.admission)
-    digest = await push_image(services, b"layer")
-    prod, dev = parse_tag("prod"), parse_tag("dev")
-    await database.transaction("promote", lambda conn: gate.require(conn, NAME, digest, dev))
+    line = Line(services, database)
+    await line.set()
+    first, second = await line.push("a", "v1"), await line.push("b", "v2")
+    signatures = [await sign(services, digest) for digest in (first, second)]
+    for digest in (first, second):
+        for stage in (DEV, STAGING, PROD):
+            await line.promote(digest, stage)
+    await services.manifests.delete(NAME, signatures[0])
+    with pytest.raises(NotAdmitted, match="policy signed"):
+        await line.roll(PROD)
+    assert await line.named(PROD) == second
+    await line.roll(PROD, Roll(is_forced=True))
+    assert await line.named(PROD) == first
+    third = await line.push("c", "v3")
+    for stage in (DEV, STAGING):
+        await line.promote(third, stage)
     with pytest.raises(NotAdmitted):
-        await database.transaction("promote", lambda conn: gate.require(conn, NAME, digest, prod))
-    signature = await sign(services, digest)
+        await line.promote(third, PROD)
+    assert await line.named(PROD) == first
 
-    async def promote(conn: Connection) -> None:
-        await gate.require(conn, NAME, digest, prod)
-        waiting = asyncio.create_task(services.manifests.delete(NAME, signature))
-        _, pending = await asyncio.wait([waiting], timeout=0.3)
-        assert pending, "what the decision stands on stays until the transaction ends"
 
-    await database.transaction("promote", promote)
-    with pytest.raises(ManifestUnknown):
-        await database.transaction("promote", lambda conn: gate.require(conn, NAME, Digest.of(b"none"), prod))
+async def test_a_policy_that_is_set_while_something_is_promoted_decides_on_it(
+    services: Services, database: Database, policies: Policies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = Line(services, database)
+    await line.set()
+    digest = await line.push("a", "v1")
+    judged = line.gate.judge_tags
+
+    async def judge_tags(*arguments: Any, **options: Any) -> Any:
+        found = await judged(*arguments, **options)
+        if len(line.gate.asked) == 1:
+            await enforce(policies, on="tag")
+        return found
+
+    monkeypatch.setattr(line.gate, "judge_tags", judge_tags)
+    with pytest.raises(NotAdmitted):
+        await line.promote(digest, DEV)
+    assert len(line.gate.asked) == 2
 
 
 # Whatever happens, and on whichever node
