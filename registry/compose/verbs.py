@@ -38,6 +38,7 @@ from registry.core.stage_history import StageHistory
 from registry.core.tags import Tags
 from registry.core.tensors import Tensors
 from registry.core.uploads import Uploads
+from registry.core.verifications import Verifications
 from registry.core.violations import Violations
 from registry.db.pool import Database
 from registry.db.replicas import PATIENCE, Replicas
@@ -147,6 +148,7 @@ def create_services(
         tags=Tags(db, deletion),
         tensors=Tensors(db, files),
         uploads=Uploads(db, store),
+        verifications=Verifications(db, gathering, judge),
         violations=Violations(db),
     )
 

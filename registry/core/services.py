@@ -30,6 +30,7 @@ from registry.core.stage_history import StageHistory
 from registry.core.tags import Tags
 from registry.core.tensors import Tensors
 from registry.core.uploads import Uploads
+from registry.core.verifications import Verifications
 from registry.core.violations import Violations
 
 
@@ -63,4 +64,5 @@ class Services:
     tags: Tags
     tensors: Tensors
     uploads: Uploads
+    verifications: Verifications
     violations: Violations

@@ -76,6 +76,12 @@ BODIES: dict[str, Any] = {
     "stages_put": {"target": "acme", "stages": [{"name": "dev"}]},
     "promotions_promote": {"stage": "dev", "reference": "v1"},
     "promotions_roll": {"stage": "dev"},
+    "scanning_decide": {"rule": "scan", "target": "acme", "is_on": True},
+    "scanning_decide_level": {"target": "acme", "level": "low"},
+    "scanning_ask": {"target": "acme"},
+    "scanning_release": {"repository": "acme/models/x", "digest": "sha256:" + "0" * 64, "reason": "eve says so"},
+    "scanning_rotate": {"now": True},
+    "verification_verify": {"repository": "acme/models/x", "reference": "v1"},
     "audit_verify": {},
     "audit_prune": {"older_than": 0},
 }
@@ -102,6 +108,8 @@ FILTERED = (
     "artifacts_facets",
     "jobs_found",
     "violations_found",
+    "scans_quarantined",
+    "scans_keys",
     "robots_listed",
     "organisations_listed",
     "grants_listed",
@@ -184,7 +192,7 @@ def test_every_route_asks_who_it_is(governed: Governed) -> None:
     for method, path, name, sample in walked:
         answer = nobody(method, filled(path, THERE), **sample)
         if name in FOR_READERS:
-            assert answer.status_code == (404 if "{" in path else 200), name
+            assert answer.status_code == (404 if "{" in path or name in BODIES else 200), name
             continue
         problem(answer, 401, "UNAUTHORIZED")
         assert 'scope="registry:admin:*"' in answer.headers["WWW-Authenticate"], name
@@ -211,7 +219,9 @@ def test_who_has_no_rights_there_gets_nothing_and_changes_nothing(governed: Gove
             assert "acme" not in answer.text, name
         elif name == BUILT_IN:
             problem(answer, 404, "DENIED")
-        elif name.startswith(("repositories_", "artifact_", "contents_", "admission_", "promotions_")):
+        elif name.startswith(
+            ("repositories_", "artifact_", "contents_", "admission_", "promotions_", "scans_", "verification_")
+        ):
             assert answer.status_code == 404, f"{name}: {answer.status_code} {answer.text}"
             assert answer.json()["code"] in ("NAME_UNKNOWN", "MANIFEST_UNKNOWN"), name
         else:

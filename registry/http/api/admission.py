@@ -61,19 +61,21 @@ def _verdict(one: Judged) -> VerdictTold:
         tags=policy.tags,
         passes=verdict.passes,
         through=str(one.through) if one.through is not None else None,
-        branch=_branch(verdict.branch),
+        branch=branch_told(verdict.branch),
         problems=list(verdict.problems),
         valid_until=verdict.valid_until,
     )
 
 
-def _branch(branch: Branch) -> BranchTold:
+def branch_told(branch: Branch) -> BranchTold:
+    """Return what is told of a requirement, and of those below it."""
     return BranchTold(
         requirement=branch.requirement,
         passes=branch.passes,
+        is_decided=branch.decided,
         reason=branch.reason,
         notes=list(branch.notes),
-        branches=[_branch(one) for one in branch.branches],
+        branches=[branch_told(one) for one in branch.branches],
     )
 
 

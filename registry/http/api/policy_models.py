@@ -141,10 +141,14 @@ class PolicyCovering(BaseModel):
 
 
 class BranchTold(BaseModel):
-    """A requirement, whether it is met and why; `notes` are what was looked at and refused on the way."""
+    """A requirement, whether it is met and why; `notes` are what was looked at and refused on the way.
+
+    What is not decided, since something that it needs is not known, does not pass.
+    """
 
     requirement: str
     passes: bool
+    is_decided: bool
     reason: str
     notes: list[str]
     branches: list[BranchTold]

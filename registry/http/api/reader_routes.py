@@ -13,6 +13,7 @@ from registry.http.api import (
     promotions,
     repositories,
     scans,
+    verification,
     violations,
 )
 from registry.http.api.route import Route
@@ -27,4 +28,5 @@ READER_ROUTES: Final[tuple[Route, ...]] = (
     *scans.ROUTES,
     *violations.ROUTES,
     *admission.ROUTES,
+    *verification.ROUTES,
 )

@@ -21,6 +21,7 @@ from registry.core.search import Search
 from registry.core.services import Services
 from registry.core.stage_history import StageHistory
 from registry.core.tensors import Tensors
+from registry.core.verifications import Verifications
 from registry.core.violations import Violations
 from registry.http.redirects import Redirects
 
@@ -44,6 +45,7 @@ class ReaderServices:
     search: Search
     stage_history: StageHistory
     tensors: Tensors
+    verifications: Verifications
     violations: Violations
     redirects: Redirects | None
 
