@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench import kinds, report, s3
+from bench.admission import admission
 from bench.authentication import authentication
 from bench.compare import compare
 from bench.descriptions import ARTIFACTS, descriptions
@@ -31,6 +32,7 @@ def _arguments() -> argparse.Namespace:
     memory.add_argument("--on", choices=s3.ROUNDS, help="an S3 server that blobs are stored in (default: files)")
     commands.add_parser("s3", help="only: Blacklake and distribution v3 with their blobs in S3")
     commands.add_parser("authentication", help="only: what a token in every request costs")
+    commands.add_parser("admission", help="only: what a policy on pulls costs")
     commands.add_parser("validation", help="only: what schemas add to a push")
     commands.add_parser("descriptions", help="only: how many artifacts are described in a second")
     commands.add_parser("search", help="only: how long it takes to find artifacts")
@@ -80,6 +82,10 @@ def _authentication(scale: Scale, directory: Path) -> tuple[str, bool]:
     return authentication(scale.seconds, directory)
 
 
+def _admission(scale: Scale, directory: Path) -> tuple[str, bool]:
+    return admission(scale.seconds, directory)
+
+
 def _validation(scale: Scale, directory: Path) -> tuple[str, bool]:
     """Return the section on schemas; a smoke run's few pushes say nothing of how long one takes."""
     if scale is FULL:
@@ -104,6 +110,7 @@ def _search(scale: Scale, directory: Path) -> tuple[str, bool]:
 # Parts of the page that are measured alone, too: each says what it found, and whether that is as it must be.
 _SECTIONS: dict[str, tuple[str, Callable[[Scale, Path], tuple[str, bool]]]] = {
     "authentication": (report.AUTHENTICATION, _authentication),
+    "admission": (report.ADMISSION, _admission),
     "validation": (report.VALIDATION, _validation),
     "descriptions": (report.DESCRIPTIONS, _descriptions),
     "search": (report.SEARCH, _search),

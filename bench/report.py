@@ -15,11 +15,12 @@ from bench.wrk import CONNECTIONS, THREADS
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 START, END = "<!-- analysis -->", "<!-- /analysis -->"
 AUTHENTICATION = "## With authentication"
+ADMISSION = "## With a policy"
 VALIDATION = "## With schemas"
 DESCRIPTIONS = "## Descriptions"
 SEARCH = "## Search"
 S3 = "## On S3"
-SECTIONS = (AUTHENTICATION, VALIDATION, DESCRIPTIONS, SEARCH, S3)
+SECTIONS = (AUTHENTICATION, ADMISSION, VALIDATION, DESCRIPTIONS, SEARCH, S3)
 NONE = "-"
 
 

@@ -15,7 +15,7 @@ from registry.auth.secrets import API_KEY, is_secret
 from registry.auth.sessions import Sessions
 from registry.auth.throttle import LoginThrottle
 from registry.auth.tokens import AccessTokens, Issued
-from registry.core.access import ANONYMOUS, ANONYMOUS_ID, PULL, Access, Caller, CredentialKind, Permission
+from registry.core.access import ANONYMOUS, ANONYMOUS_ID, PULL, PUSH, Access, Caller, CredentialKind, Permission
 from registry.core.audit import Action, Event, Outcome, actor_of, record
 from registry.core.subjects import OIDC_USER
 from registry.db.pool import Database
@@ -136,14 +136,15 @@ class TokenService:
             raise CredentialsContradict(wanted.named.name)
         # All at once, so that they are decided by one query: whoever asks for a hundred makes no hundred.
         found = await asyncio.gather(*(self._granted(caller, one) for one in wanted.scopes))
-        granted = [scope for scope in found if scope is not None]
+        granted = [scope for scope, _ in found if scope is not None]
+        unadmitted = [scope.name for scope, may_push in found if scope is not None and may_push]
         # A token by what is limited says what was refused, too: its client need not ask again (Access.is_narrowed).
         refused = [
             one._replace(actions=frozenset())
-            for one, scope in zip(wanted.scopes, found, strict=True)
+            for one, (scope, _) in zip(wanted.scopes, found, strict=True)
             if scope is None and caller.bound is not None
         ]
-        issued = await self._tokens.issue(caller, [*granted, *refused], seconds=seconds)
+        issued = await self._tokens.issue(caller, [*granted, *refused], unadmitted=unadmitted, seconds=seconds)
         actor = actor_of(caller, address=wanted.network, request_id=wanted.request_id)
         if caller.principal_id != ANONYMOUS_ID:
             detail = {"scopes": [str(one) for one in granted], "client": wanted.client, "jti": issued.id}
@@ -155,7 +156,13 @@ class TokenService:
     async def _record(self, event: Event) -> None:
         await self._db.statement("audit", lambda conn: record(conn, event))
 
-    async def _granted(self, caller: Caller, wanted: Scope) -> Scope | None:
+    async def _granted(self, caller: Caller, wanted: Scope) -> tuple[Scope | None, bool]:
+        """Return what is granted of a scope, and whether the caller, as far as its credential permits, may push there."""
+        if wanted.type == "repository" and wanted.name != _EVERYTHING:
+            return await self._granted_of(caller, wanted)
+        return self._granted_beside(caller, wanted), False
+
+    def _granted_beside(self, caller: Caller, wanted: Scope) -> Scope | None:
         if wanted.type == "registry":
             # What he may do there is decided with each request; here it is only that this token may be used for it.
             bound, is_somebody = caller.bound, caller.principal_id not in (None, ANONYMOUS_ID)
@@ -165,17 +172,18 @@ class TokenService:
                 "admin": is_somebody and not is_none_for_it and bound is None,
             }.get(wanted.name, False)
             return wanted._replace(actions=frozenset("*")) if is_permitted and "*" in wanted.actions else None
-        if wanted.type != "repository":
-            return None
-        if wanted.name == _EVERYTHING:
+        if wanted.type == "repository":
             # Which that is, is decided with each request; here it is only that this token doesn't narrow it.
             is_permitted = "pull" in wanted.actions and (caller.bound is None or bool(caller.bound.permits("") & PULL))
             return wanted._replace(actions=frozenset(("pull",))) if is_permitted else None
+        return None
+
+    async def _granted_of(self, caller: Caller, wanted: Scope) -> tuple[Scope | None, bool]:
         try:
             name = parse_repository_name(wanted.name)
         except InvalidName:
-            return None
+            return None, False
         held = await self._access.permitted(caller, name)
         actions = _ACTIONS if "*" in wanted.actions else wanted.actions & _ACTIONS.keys()
         found = frozenset(action for action in actions if held & set(_ACTIONS[action]))
-        return Scope("repository", name, found) if found else None
+        return Scope("repository", name, found) if found else None, bool(held & PUSH)

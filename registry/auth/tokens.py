@@ -7,7 +7,7 @@ the key's name.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
@@ -57,8 +57,18 @@ class AccessTokens:
         self._seconds = seconds
         self._verified = VerifiedTokens(self._read, keyring.verifier)
 
-    async def issue(self, caller: Caller, granted: Iterable[Scope], *, seconds: int | None = None) -> Issued:
-        """Return a token for a caller and what was granted to it, valid for `seconds` at most where that is given."""
+    async def issue(
+        self,
+        caller: Caller,
+        granted: Iterable[Scope],
+        *,
+        unadmitted: Sequence[str] = (),
+        seconds: int | None = None,
+    ) -> Issued:
+        """Return a token for a caller and what was granted to it, valid for `seconds` at most where that is given.
+
+        Of the repositories `unadmitted` it reads what policies refuse, too: clients that sign ask for no more than to pull.
+        """
         valid = self._seconds if seconds is None else min(seconds, self._seconds)
         key = await self._keyring.signer()
         now, jti = int(time.time()), uuid4().hex
@@ -73,6 +83,8 @@ class AccessTokens:
             "access": [{"type": one.type, "name": one.name, "actions": sorted(one.actions)} for one in granted],
             "pid": caller.principal_id,
         }
+        if unadmitted:
+            claims["unadmitted"] = list(unadmitted)
         token = jwt.encode(claims, key.private, key.algorithm, headers={"kid": key.kid, "typ": "JWT"})
         return Issued(token, jti, valid, datetime.fromtimestamp(now, UTC))
 
@@ -106,7 +118,7 @@ class AccessTokens:
             caller = Caller(
                 int(claims["pid"]),
                 str(claims["sub"]),
-                bound_of(claims["access"]),
+                bound_of(claims["access"])._replace(unadmitted=frozenset(claims.get("unadmitted", ()))),
                 Credential(CredentialKind.TOKEN, str(claims["jti"])),
             )
         except jwt.ExpiredSignatureError:

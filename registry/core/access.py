@@ -79,6 +79,8 @@ class Bound(NamedTuple):
     """Whether the admin API may be used by it."""
     prefixes: Mapping[str, frozenset[Permission]] = MappingProxyType({})
     """What it permits with every repository whose name begins so."""
+    unadmitted: frozenset[str] = frozenset()
+    """The repositories of which it reads what policies refuse, as long as its principal may push there."""
 
     def permits(self, name: str) -> frozenset[Permission]:
         """Return what it permits with a repository."""

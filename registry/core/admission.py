@@ -11,7 +11,7 @@ import contextlib
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from weakref import WeakValueDictionary
 
@@ -213,6 +213,8 @@ class Admission:
         raise refusal
 
     async def _may_push(self, name: RepositoryName, caller: Caller) -> bool:
+        if caller.bound is not None and name in caller.bound.unadmitted:
+            caller = replace(caller, bound=None)
         return bool(PUSH & await self._access.permitted(caller, name))
 
     async def _refusal_of_blob(self, name: RepositoryName, blob: Digest) -> NotAdmitted | None:
