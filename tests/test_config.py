@@ -428,6 +428,14 @@ def test_what_belongs_together_is_given_together() -> None:
     assert "both or none" in refusal(auth="token", identity_proxies="192.0.2.1")
     assert "auth=token does" in refusal(trusted_identity_header="X-User", identity_proxies="192.0.2.1")
     assert "identity_proxies" in refusal(**{**PROXY, "identity_proxies": "proxy.example"})
+
+
+def test_a_cluster_names_this_registry_by_hosts() -> None:
+    found = load_settings(admission_hosts="Registry.example,localhost:5000", admission_networks="10.0.0.0/8")
+    assert found.admission_hosts == ("registry.example", "localhost:5000")
+    for wrong in ("registry", "https://registry.example", "registry.example/team", "a b.example"):
+        assert "admission_hosts" in refusal(admission_hosts=wrong)
+    assert "admission_networks" in refusal(admission_networks="cluster.example")
     assert "trusted_identity_header" in refusal(**{**PROXY, "trusted_identity_header": "X User"})
 
 

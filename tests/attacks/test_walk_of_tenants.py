@@ -35,7 +35,7 @@ PATHS = {
     ],
     Resource.UPLOAD: ["/v2/{name}/blobs/uploads/{upload}?digest={blob}"],
 }
-# Of no repository: who asks here names none.
+# Of no repository: who asks here names none, or many, of which he learns what he may pull (tests/http/test_kubernetes.py).
 WITHOUT = {
     Resource.BASE,
     Resource.CATALOG,
@@ -44,6 +44,8 @@ WITHOUT = {
     Resource.DEVICE,
     Resource.DEVICE_TOKEN,
     Resource.REVOKE,
+    Resource.KUBERNETES_VALIDATE,
+    Resource.KUBERNETES_MUTATE,
 }
 # The application's own routes that tell nothing of anybody.
 OWN = {"/health", "/ready", "/metrics"}

@@ -17,7 +17,15 @@ WITH_ID = {
 }
 """Where each route that has an id takes it, and what is said where there is none such; None: an empty list."""
 
-BESIDE_REPOSITORIES = {Resource.TOKEN, Resource.JWKS, Resource.DEVICE, Resource.DEVICE_TOKEN, Resource.REVOKE}
+BESIDE_REPOSITORIES = {
+    Resource.TOKEN,
+    Resource.JWKS,
+    Resource.DEVICE,
+    Resource.DEVICE_TOKEN,
+    Resource.REVOKE,
+    Resource.KUBERNETES_VALIDATE,
+    Resource.KUBERNETES_MUTATE,
+}
 WITHOUT_ID = {Resource.BASE, Resource.CATALOG, Resource.UPLOADS, Resource.TAGS} | BESIDE_REPOSITORIES
 WALK = [(resource, method) for resource, method in ENDPOINTS if resource in WITH_ID]
 
