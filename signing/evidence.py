@@ -26,7 +26,7 @@ class Attached(msgspec.Struct, frozen=True):
     media_type: str
     content: bytes
     blobs: dict[str, bytes] = {}
-    """Content by digest: the layers and the config that were read."""
+    """Content by digest: the layers that were read."""
     missing: dict[str, str] = {}
     """By digest of those that were not, why: completes “the layer …”."""
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from mediatypes.digest import Digest, InvalidDigest
 from mediatypes.models.artifact import Descriptor, parse_artifact
@@ -189,12 +189,11 @@ def _known(found: _Found, now: datetime) -> Known:
 
 
 def _descriptors(row: AttachedRow) -> list[Descriptor]:
-    """Return the layers and the config of an attached manifest, each once, the layers first."""
+    """Return the layers of an attached manifest, each once."""
     if row.content is None:
         return []
     artifact = parse_artifact(row.content, None)
-    found: Iterable[Any] = (*artifact.layers, *filter(None, [artifact.config]))
-    return [*{one.digest: one for one in found}.values()]
+    return [*{one.digest: one for one in artifact.layers}.values()]
 
 
 def _packed(descriptor: Descriptor) -> bytes:

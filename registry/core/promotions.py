@@ -23,7 +23,7 @@ from registry.core.delegation import oversee
 from registry.core.promotion_plan import Place, placed, resolved, tag_in
 from registry.core.stages import place_of
 from registry.core.tag_rules import MOVING, asker_of, require_free
-from registry.db import manifests, policies, promotions, repositories, tags
+from registry.db import evidence, manifests, policies, promotions, repositories, tags
 from registry.db.pool import Connection, Database
 from registry.db.promotions import NewPromotion, StageKey, State
 from registry.errors import (
@@ -296,6 +296,8 @@ class Promotions:
         for _, before in moved:
             if before != new.before:  # it named nothing, and somebody has pushed it meanwhile
                 raise _moved(place.repository, key.stage, new.before, before)
+        # What only spoke of another manifest is an artifact of its own by this tag.
+        await evidence.raise_for(conn, [new.digest.to_bytes()], repository_id=key.place_id)
         await promotions.add(conn, key, new)
         detail: dict[str, object] = {"stage": key.stage, "from": _text(new.before), "to": str(new.digest)}
         detail |= {"reason": new.reason} if new.reason else {}

@@ -101,8 +101,9 @@ class Quarantine:
 
 async def _judge_batch(conn: Connection, *, repository_id: int, after: bytes) -> tuple[list[bytes], int]:
     found = await quarantines.scanned(conn, repository_id=repository_id, after=after, limit=_BATCH)
+    # Of all, since policies are told where there is a level that one is clean; and first, so that each stays as it is read.
+    await evidence.raise_for(conn, found, repository_id=repository_id)
     changed = [one for one in found if await judge(conn, repository_id=repository_id, digest=one)]
-    await evidence.raise_for(conn, changed, repository_id=repository_id)
     return found, len(changed)
 
 

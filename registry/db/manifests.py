@@ -91,7 +91,7 @@ WITH {_RAISED}
 INSERT INTO manifests (repository_id, digest, media_type, artifact_type, subject, referrer, size, content)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (repository_id, digest) DO UPDATE
-    SET media_type = EXCLUDED.media_type, referrer = EXCLUDED.referrer, pushed_at = now(), evidence = EXCLUDED.evidence
+    SET media_type = EXCLUDED.media_type, referrer = EXCLUDED.referrer, pushed_at = now(), evidence = nextval('evidence_epochs')
 """
 # In one statement, since each would cost a push a round trip.
 _PUT: Final = _PUT_UNTOLD.replace("WITH ", f"WITH told AS ({told('$1', '$2')}), ", 1)

@@ -54,6 +54,7 @@ WHERE m.repository_id = $1 AND m.digest = $2
     AND (s.again OR NOT EXISTS (
         SELECT FROM scan_results r WHERE r.repository_id = m.repository_id AND r.digest = m.digest AND r.scanner = s.scanner))
 ORDER BY s.scanner
+FOR KEY SHARE OF m
 ON CONFLICT (repository_id, digest, scanner) DO UPDATE SET asked = scan_results.asked + 1, asked_at = now()
 """
 _FORGET: Final = """

@@ -101,7 +101,7 @@ _PUT: Final = """
 INSERT INTO verdicts AS v (repository_id, digest, epoch, evidence, own, own_until, outcome, warnings, grounds, ground_epochs,
     valid_until)
 SELECT m.repository_id, m.digest, $3, $4, $5, $6, $7, $8::text[], $9::bytea[], $10::bigint[], $11
-FROM manifests m WHERE m.repository_id = $1 AND m.digest = $2 AND m.evidence = $4
+FROM manifests m WHERE m.repository_id = $1 AND m.digest = $2 AND m.evidence = $4 FOR KEY SHARE OF m
 ON CONFLICT (repository_id, digest) DO UPDATE SET
     (epoch, evidence, own, own_until, outcome, warnings, grounds, ground_epochs, valid_until, judged_at)
     = (excluded.epoch, excluded.evidence, excluded.own, excluded.own_until, excluded.outcome, excluded.warnings,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Final
 
-from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
-
+from mediatypes.models.values import license_name
 from signing.policy.outcomes import Outcome
 from signing.policy.requirements import Licensed
 
@@ -15,11 +15,12 @@ _SAY_NOTHING: Final = frozenset({"noassertion", "none", "other", "unknown", "unl
 _OPERATORS: Final = frozenset({"AND", "OR", "WITH", "(", ")"})
 _LONGEST: Final = 500  # characters of an expression
 _DEEPEST: Final = 20  # parentheses
+_GNU: Final = re.compile(r"(?:a|l)?gpl-[0-9.]+|gfdl-[0-9.]+", re.ASCII)
 
 
 def is_expression(name: str) -> bool:
     """Say whether a text is composed of several licences."""
-    return bool({"AND", "OR"} & set(_canonical(name).replace("(", " ").replace(")", " ").split()))
+    return bool({"AND", "OR"} & set(license_name(name).replace("(", " ").replace(")", " ").split()))
 
 
 def judged(found: Iterable[str], wanted: Licensed) -> tuple[Outcome, str]:
@@ -33,9 +34,9 @@ def judged(found: Iterable[str], wanted: Licensed) -> tuple[Outcome, str]:
     said_nothing = [name for name in names if name.strip().lower() in _SAY_NOTHING]
     if said_nothing:
         return Outcome.UNDECIDED, f"its license is told as {said_nothing[0]}, which says nothing"
-    listed = frozenset(_canonical(name).lower() for name in wanted.names)
+    listed = frozenset(_comparable(license_name(name)) for name in wanted.names)
     try:
-        bad = [name for name in names if not _Expression(_canonical(name), listed, wanted.are_allowed).holds()]
+        bad = [name for name in names if not _Expression(license_name(name), listed, wanted.are_allowed).holds()]
     except _Unreadable as error:
         return Outcome.UNDECIDED, f"its license “{str(error)[:200]}” is neither a name nor an SPDX expression"
     if not bad:
@@ -44,13 +45,10 @@ def judged(found: Iterable[str], wanted: Licensed) -> tuple[Outcome, str]:
     return Outcome.UNMET, f"its license {', '.join(bad)[:200]} {why}"
 
 
-def _canonical(name: str) -> str:
-    """Return a licence as an SPDX expression in its canonical case where it is one, else as it stands."""
-    text = name.strip()
-    try:
-        return str(canonicalize_license_expression(text)) if len(text) <= _LONGEST else text
-    except InvalidLicenseExpression:
-        return text
+def _comparable(name: str) -> str:
+    """Return a licence as it is compared: SPDX's deprecated names of GNU licences mean that version only."""
+    text = name.lower()
+    return f"{text}-only" if _GNU.fullmatch(text) else text
 
 
 class _Unreadable(ValueError):
@@ -70,7 +68,7 @@ class _Expression:
 
     def holds(self) -> bool:
         """Say whether somebody may choose among its alternatives so that all that apply are as is wanted. Raise _Unreadable."""
-        if self._text.lower() in self._listed or len(self._tokens) == 1:
+        if _comparable(self._text) in self._listed or len(self._tokens) == 1:
             return self._is_fine(self._text)
         if self._tokens.count("(") > _DEEPEST or len(self._text) > _LONGEST:
             raise _Unreadable(self._text)
@@ -105,7 +103,7 @@ class _Expression:
         return self._is_fine(whole) if self._are_allowed else self._is_fine(whole) and self._is_fine(name)
 
     def _is_fine(self, name: str) -> bool:
-        return (name.lower() in self._listed) == self._are_allowed
+        return (_comparable(name) in self._listed) == self._are_allowed
 
     def _taken(self, token: str) -> bool:
         if self._at < len(self._tokens) and self._tokens[self._at] == token:

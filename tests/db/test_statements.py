@@ -114,6 +114,11 @@ INSERT INTO stage_promoters (stage_id, team_id) SELECT n, n FROM numbers WHERE n
 INSERT INTO promotions
     (repository_id, stage, place_id, tag, kind, digest, before, parent, reason, is_forced, promoted_by)
     SELECT 1, 'prod', 1, 'prod', 'promotion', digest, NULL, NULL, '', false, 'somebody' FROM numbers WHERE n <= {size};
+INSERT INTO scan_results (repository_id, digest, scanner, state, version, asked, answered)
+    SELECT repository_id, digest, s.scanner, CASE WHEN n % 50 = 0 AND s.scanner = 'clamav' THEN 'down' ELSE 'clean' END, '1', 1,
+        CASE WHEN n % 50 = 0 AND s.scanner = 'clamav' THEN 0 ELSE 1 END
+    FROM numbers, unnest(ARRAY['clamav', 'pickle']) AS s(scanner);
+INSERT INTO quarantines (repository_id, digest, worst) SELECT repository_id, digest, 'high' FROM numbers WHERE n % 10 = 0;
 INSERT INTO used_tokens (token_hash, as_password, expires_at)
     SELECT digest, true, now() + make_interval(secs => n - 500) FROM numbers;
 """
@@ -272,6 +277,7 @@ HOT: dict[str, tuple[Any, ...]] = {
     "publications._TENSORS": (REPOSITORY, packed(1)),
     "publications._ADD": (REPOSITORY, packed(1), packed(2)),
     "publications._OF": (REPOSITORY, packed(1)),
+    "publications._BASED": (REPOSITORY, packed(1)),
     "publications._REMOVE": (REPOSITORY, packed(1), packed(2)),
     "digests._IS_LACKING": (REPOSITORY, packed(1)),
     "digests._BLOBS": (REPOSITORY, packed(1)),
@@ -327,6 +333,36 @@ HOT: dict[str, tuple[Any, ...]] = {
     "graph._EDGES": (None, None, None, [REPOSITORY], [packed(20)], 100),
     "graph._EDGES of a popular subject": (None, None, None, [REPOSITORY], [POPULAR], 100),
     "graph._NODES": (None, None, None, [REPOSITORY] * 100, DIGESTS[:100]),
+    "scans._ASK": (REPOSITORY, packed(1), ["clamav", "pickle", "new"], [True, False, False]),
+    "scans._FORGET": (REPOSITORY, packed(1), ["clamav"]),
+    "scans._DUE": (REPOSITORY, packed(50)),
+    "scans._OF": (REPOSITORY, packed(1)),
+    "scans._PUT": (
+        REPOSITORY,
+        packed(50),
+        "clamav",
+        1,
+        "found",
+        "high",
+        "2",
+        "[]",
+        None,
+        None,
+        datetime(2030, 1, 1, tzinfo=UTC),
+    ),
+    "scans._DOCUMENT": (REPOSITORY, packed(1), "pickle"),
+    "scans._ASK_OF_PAGE": (REPOSITORY, b"", None, 20, ["clamav", "new"], [True, False]),
+    "scans._WAITING": (["clamav", "pickle"], 0.0, 20),
+    "scans._OUTDATED": (REPOSITORY, packed(1), ["clamav", "pickle"], ["2", "1"], 20),
+    "quarantines._LEVEL": (REPOSITORY,),
+    "quarantines._FIND": (REPOSITORY, packed(10)),
+    "quarantines._PUT": (REPOSITORY, packed(1), "high"),
+    "quarantines._REMOVE": (REPOSITORY, packed(10)),
+    "quarantines._RELEASE": (REPOSITORY, packed(10), "somebody", "why", [b""]),
+    "quarantines._SCANNED": (REPOSITORY, b"", 20),
+    "quarantines._PAGE": (None, None, None, None, 100),
+    "quarantines._PAGE of a reader": (7, None, None, 50, 20),
+    "quarantines._PAGE_OF_REPOSITORY": (None, None, None, None, 100, ONE),
     "queue._FORGET_LOG": (0.0, 100),
     "objects._CLAIM": (100,),
     "objects._ADD_UNNAMED": ("upload10",),
@@ -382,6 +418,8 @@ GROWING = {
     "trust_roots",
     "trust_root_versions",
     "verdicts",
+    "scan_results",
+    "quarantines",
     "tag_rules",
     "tag_rule_movers",
     "stages",
@@ -565,7 +603,13 @@ def test_every_statement_that_a_request_runs_is_among_the_hot_ones() -> None:
         "schemas._LISTED",
         "schemas._REMOVE",
         "schemas._USERS",
-        "switches._DECIDE",  # an operator's
+        "scan_keys._ALL",  # there are few
+        "scan_keys._SIGNER",
+        "scan_keys._ADD",
+        "scan_keys._REVOKE_OTHERS",
+        "quarantines._DECIDE",  # an operator's
+        "quarantines._LEVELS",
+        "switches._DECIDE",
         "switches._LISTED",
         "schema_bindings._BIND",
         "schema_bindings._COUNT",

@@ -88,6 +88,7 @@ UP = (
 DOWN = (
     "UPDATE schema_state SET version = 12",
     "DROP TABLE scan_keys",
+    "DELETE FROM publications WHERE about <> 'tensor-index'",
     "ALTER TABLE publications DROP COLUMN about, DROP COLUMN basis",
     "DROP TABLE quarantines, quarantine_levels, scan_results",
     "DELETE FROM outbox WHERE kind = 'scans-asked'",
