@@ -43,6 +43,8 @@ class Scan(msgspec.Struct, frozen=True):
     finished_at: datetime | None = None
     findings: tuple[dict[str, Any], ...] = ()
     """Objects with severity, rule, path and message."""
+    is_whole: bool = True
+    """Whether all of the artifact was looked at. What was found may be harmless, and what was not looked at the worst of it."""
 
 
 class Known(msgspec.Struct, frozen=True):

@@ -152,7 +152,9 @@ def _files_of(evidence: Evidence, signature: str) -> dict[str, str]:
                 raise Refused(Step.SUBJECT, f"the artifact has two files {path!r:.200}, which are not the same")
     config = artifact.config
     if config is not None and config.digest != EMPTY:
-        found[_path(config, f"the config, {config.media_type:.120},")] = config.digest
+        path = _path(config, f"the config, {config.media_type:.120},")
+        if found.setdefault(path, config.digest) != config.digest:
+            raise Refused(Step.SUBJECT, f"the artifact has two files {path!r:.200}, which are not the same")
     return found
 
 

@@ -28,7 +28,7 @@ REVISIONS = [
     "0010 What repositories ask for, what was published, digests of tensors.",
     "0011 Policies, trust roots, what is admitted, and the evidence that verdicts stand on.",
     "0012 Rules of tags, stages and promotions.",
-    "0013 What scanners say of artifacts.",
+    "0013 What scanners say of artifacts, which of these are in quarantine, and the keys that sign what is said.",
 ]
 
 
@@ -200,7 +200,7 @@ def test_going_back_that_loses_data_is_refused_until_it_is_said(database_url: st
 def test_going_back_without_a_terminal_to_ask_at_needs_yes(database_url: str) -> None:
     said = refused("migrate", "down", "base", "--lose-data", code=2, BLACKLAKE_DATABASE_URL=database_url)
     assert said.startswith(
-        f"This undoes {', '.join(one[:4] for one in reversed(REVISIONS))}; what repositories ask for"
+        f"This undoes {', '.join(one[:4] for one in reversed(REVISIONS))}; what scanners have said"
     )
     assert "say --yes" in said
     assert printed("migrate", "status", BLACKLAKE_DATABASE_URL=database_url) == CURRENT

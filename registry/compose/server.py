@@ -72,7 +72,7 @@ def create_server(settings: Settings) -> App:
 
     @app.before_serving
     async def start() -> None:
-        for made in (store, db, replicas, services.judge):
+        for made in (store, db, replicas, services.judge, services.asked):
             closing.push_async_callback(made.close)
         if redis is not None:
             closing.push_async_callback(redis.close)

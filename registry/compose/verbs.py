@@ -116,7 +116,8 @@ def create_services(
     )
     sparse = SparseRule(children=settings.sparse is not Sparse.REFUSE, blobs=settings.sparse is Sparse.ALLOW)
     access = Access(db)
-    judge, gathering = Judge(), Gathering(db, store)
+    # What callers ask of themselves never waits before what is pulled or deployed.
+    judge, asked, gathering = Judge(), Judge(at_once=1), Gathering(db, store)
     admission = Admission(db, access, gathering, judge)
     blobs, files = Blobs(db, store, access, admission, deletion), Files(db, store, admission)
     conformance = Conformance(db, blobs)
@@ -135,6 +136,7 @@ def create_services(
         health=Health(db, store),
         history=History(db),
         jobs=Jobs(db),
+        asked=asked,
         judge=judge,
         manifests=manifests,
         promotions=Promotions(db, access, Copying(db, manifests), admission),
@@ -148,7 +150,7 @@ def create_services(
         tags=Tags(db, deletion),
         tensors=Tensors(db, files),
         uploads=Uploads(db, store),
-        verifications=Verifications(db, gathering, judge),
+        verifications=Verifications(db, gathering, asked),
         violations=Violations(db),
     )
 

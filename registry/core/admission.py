@@ -160,6 +160,19 @@ class Admission:
             raise ManifestUnknown(name, str(digest))
         return await self._decide(name, repository_id, digest)
 
+    async def deployable(self, name: RepositoryName, digest: Digest) -> Decision:
+        """Return what policies say of a stored manifest that is to run: as an artifact of its own, whatever it speaks of.
+
+        Raise ManifestUnknown, Unavailable.
+        """
+        repository_id = await self._db.read("find_repository", lambda conn: repositories.find(conn, name))
+        async with _patience():
+            place = _Place(name, repository_id or 0, await self._coverings.now(name))
+            row = await self._standing(place, digest.to_bytes())
+            if row is None:
+                raise ManifestUnknown(name, str(digest))
+            return await self._of_its_own(place, digest, row)
+
     async def covering(self, name: RepositoryName) -> Covering:
         """Return the policies that cover a repository now."""
         return await self._coverings.now(name)

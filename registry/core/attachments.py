@@ -13,7 +13,7 @@ from typing import Final
 
 from mediatypes.digest import Digest
 from mediatypes.models.artifact import Artifact, parse_artifact
-from mediatypes.models.formats import recognise
+from mediatypes.models.formats import installed, recognise
 from mediatypes.oci import INDEX_TYPES
 from mediatypes.record import Kind
 
@@ -27,6 +27,23 @@ _RUN: Final = (
     "application/vnd.docker.image.rootfs.",
     "application/vnd.docker.image.",
 )
+_CONFIGS: Final = (
+    "application/vnd.oci.image.config.v1+json",
+    "application/vnd.docker.container.image.v1+json",
+    "application/vnd.wasm.config.v0+json",
+    "application/vnd.wasm.config.v1+json",
+)
+_SPEAKING: Final = (
+    "application/vnd.dev.cosign.",
+    "application/vnd.dev.sigstore.bundle",
+    "application/vnd.dsse.envelope",
+    "application/vnd.in-toto",
+    "application/vnd.cyclonedx",
+    "application/vnd.syft",
+    "application/spdx+json",
+    "text/spdx",
+)
+"""Layers of signatures, attestations and bills of materials, under whatever config."""
 _EMPTY: Final = str(Digest.of(b"{}"))
 
 
@@ -57,8 +74,17 @@ def subject_of(media_type: str, content: bytes, tags: Sequence[str], subject: Di
 
 
 def _is_used(artifact: Artifact) -> bool:
-    """Say whether somebody could run or load it, by what tools go by: types of layers, and formats."""
-    _, description = recognise(artifact)
-    has_config = artifact.config is not None and artifact.config.digest != _EMPTY
-    runs = has_config and any(layer.media_type.startswith(_RUN) for layer in artifact.layers)
-    return description.kind in _USED or runs
+    """Say whether somebody could run or load it, by what tools go by: types of configs and layers, and any of the formats."""
+    kinds = {recognise(artifact, [form])[1].kind for form in installed().formats}
+    return bool(kinds & _USED) or _runs(artifact)
+
+
+def _runs(artifact: Artifact) -> bool:
+    """Say whether a runtime would take it for an image; cosign's signatures have an image's config as well."""
+    if artifact.config is None or artifact.config.digest == _EMPTY:
+        return False
+    is_image = artifact.config.media_type in _CONFIGS
+    return any(
+        layer.media_type.startswith(_RUN) or (is_image and not layer.media_type.startswith(_SPEAKING))
+        for layer in artifact.layers
+    )

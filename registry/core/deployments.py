@@ -56,7 +56,7 @@ class Deployments:
         """
 
         async def ask(image: str, reference: ImageReference) -> _Outcome:
-            decision = await self._admission.decision(reference.name, await self._digest(reference, caller))
+            decision = await self._admission.deployable(reference.name, await self._digest(reference, caller))
             refusal = decision.refusal(f"image {image}")
             warnings = [f"image {image}: {line}" for line in decision.warnings]
             if reference.digest is None:

@@ -22,7 +22,10 @@ async def scans_of(conn: Connection, repository_id: int, digest: bytes) -> tuple
     rows = await scans.of(conn, repository_id=repository_id, digest=digest)
     if not rows:
         return None
-    found = [Scan(row.scanner, row.state, row.worst, row.version, row.finished_at, tuple(row.findings)) for row in rows]
+    found = [
+        Scan(row.scanner, row.state, row.worst, row.version, row.finished_at, tuple(row.findings), row.problem is None)
+        for row in rows
+    ]
     if await quarantines.level(conn, repository_id=repository_id) is not None:
         found.append(await _quarantine(conn, rows, repository_id, digest))
     return tuple(found)
@@ -36,6 +39,6 @@ async def _quarantine(conn: Connection, rows: list[ScanRow], repository_id: int,
     if held is not None:
         return Scan(QUARANTINE, "clean", None, None, held.released_at)
     # It can't be said of what nobody has looked at that it is not to be there.
-    states = {row.state for row in rows}
+    states = {"failed" if row.state == "found" and row.problem is not None else row.state for row in rows}
     state = next((state for state in ("down", "failed", "pending") if state in states), "clean")
     return Scan(QUARANTINE, state)

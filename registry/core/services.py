@@ -51,6 +51,7 @@ class Services:
     health: Health
     history: History
     jobs: Jobs
+    asked: Judge
     judge: Judge
     manifests: Manifests
     promotions: Promotions

@@ -65,9 +65,14 @@ SELECT scanner, asked FROM scan_results WHERE repository_id = $1 AND digest = $2
 """
 _COLUMNS: Final = "scanner, state, worst, version, findings, problem, asked_at, started_at, finished_at"
 _OF: Final = f"SELECT {_COLUMNS} FROM scan_results WHERE repository_id = $1 AND digest = $2 ORDER BY scanner"
-# A scanner that is down has not answered: it is still asked. What was found before it went down is not told any more.
+# A scanner that is down has not answered: it is still asked. What was found is not taken back by that, nor by one that fails.
 _PUT: Final = """
-UPDATE scan_results r SET state = $5, worst = $6, version = $7, findings = $8::jsonb, problem = $9, document = $10,
+UPDATE scan_results r SET problem = $9,
+    (state, worst, version, findings, document) = (
+        SELECT CASE WHEN k.stays THEN o.state ELSE $5 END, CASE WHEN k.stays THEN o.worst ELSE $6 END,
+            CASE WHEN k.stays THEN o.version ELSE $7 END, CASE WHEN k.stays THEN o.findings ELSE $8::jsonb END,
+            CASE WHEN k.stays THEN r.document ELSE $10::bytea END
+        FROM (SELECT $5 IN ('down', 'failed') AND o.state = 'found' AS stays) k),
     started_at = $11, finished_at = clock_timestamp(),
     answered = CASE WHEN $5 = 'down' THEN r.answered ELSE greatest(r.answered, $4) END
 FROM (SELECT state, worst, version, findings, problem FROM scan_results

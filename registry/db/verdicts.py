@@ -87,9 +87,11 @@ def known(repository_id: str, digest: str, evidence: str, epoch: str) -> str:
     """
 
 
+# One of the tags that make an artifact of it comes before all that are for what only speaks of others.
 _STANDING: Final = f"""
 SELECT m.media_type, m.size, m.evidence, m.subject, ARRAY(
-        SELECT t.name FROM tags t WHERE t.repository_id = m.repository_id AND t.digest = m.digest LIMIT 1000),
+        SELECT t.name FROM tags t WHERE t.repository_id = m.repository_id AND t.digest = m.digest
+        ORDER BY t.name ~ '^sha256-[0-9a-f]{{64}}([.](sig|att|sbom))?$' LIMIT 1000),
     CASE WHEN v.own_until IS NULL OR v.own_until > now() THEN v.own END, v.own_until,
     CASE WHEN {_GROUNDED} THEN v.outcome END, v.warnings, v.grounds, v.ground_epochs, v.valid_until
 FROM manifests m

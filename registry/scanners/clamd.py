@@ -49,7 +49,13 @@ class Clamd:
         """Return what clamd finds in an artifact's blobs. Raise ScannerDown, StorageError."""
         found = Found()
         for blob in scanned.blobs:
-            answer = await self._sent(scanned, blob)
+            try:
+                answer = await self._sent(scanned, blob)
+            except ScannerDown as error:
+                if not found.findings:
+                    raise
+                found.problems.append(f"clamd went down before all was scanned: {error}")
+                break
             malware = _FOUND.fullmatch(answer)
             if malware is not None and malware["name"].startswith(_LIMITS):
                 found.problems.append(f"clamd has not looked at all of {_named(blob)}: it is beyond a limit of its own")

@@ -91,8 +91,11 @@ def _scan(name: str, scan: Scan | None, wanted: Scanned) -> Judgement:
             return Judgement(Outcome.MET, f"{name} found nothing")
         case "found" if scan.worst in SEVERITIES:
             is_fine = SEVERITIES.index(scan.worst) <= SEVERITIES.index(wanted.most)
-            outcome = Outcome.MET if is_fine else Outcome.UNMET
-            return Judgement(outcome, f"{name} found something of severity {scan.worst}", notes=_findings(scan))
+            said = f"{name} found something of severity {scan.worst}"
+            if is_fine and not scan.is_whole:
+                said = f"{said}, and did not look at all of it"
+                return Judgement(Outcome.UNDECIDED, said, notes=_findings(scan))
+            return Judgement(Outcome.MET if is_fine else Outcome.UNMET, said, notes=_findings(scan))
         case "pending":
             allows, said = wanted.allows_pending, f"{name} has not scanned it yet"
         case "down" | "failed":

@@ -104,7 +104,7 @@ class Work:
         for row in rows:
             begun = await self.jobs.begin(row["id"])
             assert begun is not None
-            await scanning(self.scanning, self.jobs)(begun)
+            await scanning(self.scanning, None, self.jobs)(begun)
         return len(rows)
 
     async def seen(self, digest: Digest, name: RepositoryName = NAME) -> dict[str, ScanRow]:

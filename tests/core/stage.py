@@ -16,7 +16,6 @@ from registry.core.promotions import Expected, Promoted, Roll, Wish
 from registry.core.services import Services
 from registry.core.stages import Stage, Stages
 from registry.db.pool import Database
-from registry.errors import RegistryError
 from tests.core.support import NAME, image, push_blob
 
 LOCAL = Actor(None, "local:root", CredentialKind.LOCAL)
@@ -47,7 +46,7 @@ class Refusing(Admission):
         return await super().judge_tags(name, digest, tags, new, again=again)
 
 
-class NotPassing(RegistryError):
+class NotPassing(Exception):
     """What a gate says."""
 
     def __init__(self, name: str) -> None:

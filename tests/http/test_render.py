@@ -11,7 +11,7 @@ import pytest
 
 from mediatypes.codes import ErrorCode
 from registry import errors
-from registry.errors import RegistryError
+from registry.errors import NotAdmitted, RegistryError
 from registry.http.errors import STATUS, render
 
 # What an argument of a type is in these tests.
@@ -20,6 +20,9 @@ SAMPLES: dict[Any, object] = {
     int: 7,
     list: ["a", "b"],
     Mapping[str, str]: {"a": "b"},
+    Sequence[Mapping[str, object]]: [{"policy": "signed", "version": 1, "reasons": ["is not “signed”"]}],
+    Sequence[tuple[str, str]]: [("/a", "is “wrong”")],
+    NotAdmitted: NotAdmitted("n@d", [], lines=["policy “signed”"]),
     Sequence[Mapping[str, str]]: [{"pointer": "/a", "rule": "type", "message": "is “wrong”", "schema": "team/s/1.0.0"}],
 }
 

@@ -27,7 +27,7 @@ async def verify(services: ReaderServices, asked: Asked, data: Question) -> Answ
     if policy is not None:
         verdicts = [await services.verifications.verify(name, digest, policy)]
         return _answered(data.repository, str(digest), verdicts, is_strict=True)
-    decision = await services.admission.decision(name, digest)
+    decision = await services.admission.deployable(name, digest)
     own = [one.verdict for one in decision.judged if one.policy.on_pull]
     return _answered(data.repository, str(digest), own, is_strict=False)
 

@@ -1,6 +1,7 @@
-"""What modelscan finds in a file of a model. What it says of Keras and TensorFlow needs TensorFlow, which is not there.
+"""What modelscan finds in a file of a model.
 
-What that would be is what the scanner `pickle` looks at with readers of its own.
+What it says of Keras and TensorFlow needs TensorFlow, which is not there, and of NumPy's files a NumPy that is no more. What
+that would be is what the scanner `pickle` looks at with readers of its own.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from modelscan.modelscan import ModelScan
 from modelscan.settings import DEFAULT_SETTINGS
 
 from mediatypes.files.plain import plain_text
-from mediatypes.files.reading import Limits, Source, TooMuch
+from mediatypes.files.reading import Limits, Source, TooMuch, Unreadable
 from mediatypes.files.seekable import SeekableFile
 from registry.scanners.base import Examination, Severity
 
@@ -24,6 +25,7 @@ _PICKLES: Final = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 _LARGEST: Final = 256 << 20  # bytes of a pickle: modelscan holds all its opcodes in memory
 _LEFT_OUT: Final = (
     "H5LambdaDetectScan",
+    "NumpyUnsafeOpScan",
     "KerasLambdaDetectScan",
     "SavedModelLambdaDetectScan",
     "SavedModelTensorflowOpScan",
@@ -52,7 +54,8 @@ def examine(path: str, source: Source, limits: Limits, says: Examination) -> boo
     del limits
     model = Model(path.rpartition("!/")[2] or "file", cast(Any, SeekableFile(source)))
     _SCAN._middleware_pipeline.run(model)
-    if source.read(0, min(2, source.size)) in _PICKLES and not model.get_context("formats"):
+    is_pickle = source.read(0, min(2, source.size)) in _PICKLES
+    if is_pickle and not model.get_context("formats"):
         model.set_context("formats", [_pickle()])  # whatever it is called, somebody may load it
     if not model.get_context("formats"):
         return False
@@ -60,10 +63,14 @@ def examine(path: str, source: Source, limits: Limits, says: Examination) -> boo
         raise TooMuch(f"has more than {_LARGEST} bytes, and modelscan reads all of them at once")
     for found in _SCAN._scanners_to_run:
         results = found(_SCAN._settings).scan(model)
-        for issue in results.issues if results is not None else ():
+        if results is None:
+            continue
+        for issue in results.issues:
             details = cast(OperatorIssueDetails, issue.details)
             message = plain_text(f"the file uses {details.module:.200}.{details.operator:.200} when it is loaded")
             says.find(_SEVERITIES[issue.severity], "unsafe-operator", message)
+        if results.errors and is_pickle:  # whoever loads it runs what comes before the place where it is broken
+            raise Unreadable(plain_text(f"is one that modelscan can't read: {results.errors[0].message:.200}"))
     return False
 
 
