@@ -21,8 +21,9 @@ test: install
 	$(BIN)/$(PYTEST) $(TESTS)
 	@$(MAKE) --no-print-directory test-3.13
 
-# The newest supported Python, wherever one is at hand; what is about documents, measuring and what nodes stand on runs once.
-ONCE := faults deploy docs bench conformance
+# The newest supported Python, wherever one is at hand; what is about documents, measuring, databases, storage and whole programs
+# runs once: both Pythons serve the tests over HTTP.
+ONCE := attacks bench browser conformance contract db deploy docs faults lifecycle properties storage
 test-3.13:
 	@python=$$($(call find-python,python3.13 $(wildcard $(PYENV)/3.13*/bin/python3.13),3,13)); \
 	if [ -z "$$python" ]; then \
