@@ -199,9 +199,7 @@ def test_going_back_that_loses_data_is_refused_until_it_is_said(database_url: st
 
 def test_going_back_without_a_terminal_to_ask_at_needs_yes(database_url: str) -> None:
     said = refused("migrate", "down", "base", "--lose-data", code=2, BLACKLAKE_DATABASE_URL=database_url)
-    assert said.startswith(
-        f"This undoes {', '.join(one[:4] for one in reversed(REVISIONS))}; what scanners have said"
-    )
+    assert said.startswith(f"This undoes {', '.join(one[:4] for one in reversed(REVISIONS))}; what scanners have said")
     assert "say --yes" in said
     assert printed("migrate", "status", BLACKLAKE_DATABASE_URL=database_url) == CURRENT
 
