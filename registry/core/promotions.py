@@ -36,15 +36,12 @@ from registry.errors import (
 
 LONGEST_REASON: Final = 500
 """Characters of why something is promoted."""
-MOST_STEPS: Final = 1000
-"""Steps of a rollback."""
 
 _ACTIONS: Final = {
     "promotion": Action.STAGE_PROMOTE,
     "rollback": Action.STAGE_ROLLBACK,
     "roll-forward": Action.STAGE_ROLL_FORWARD,
 }
-_BIGGEST: Final = (1 << 63) - 1
 
 
 class Kind(StrEnum):
