@@ -116,7 +116,10 @@ async def lock(conn: Connection, repository_id: int) -> None:
 
 async def named(conn: Connection, tag: str, *, repository_id: int, is_locked: bool = False) -> Digest | None:
     """Return what a tag names, None where that is nothing; it stays so until the transaction ends where it `is_locked`."""
-    packed = await conn.fetchval(_LOCK_NAMED if is_locked else _NAMED, repository_id, tag)
+    if is_locked:
+        packed = await conn.fetchval(_LOCK_NAMED, repository_id, tag)
+    else:
+        packed = await conn.fetchval(_NAMED, repository_id, tag)
     return Digest.from_bytes(packed) if packed is not None else None
 
 

@@ -37,6 +37,15 @@ def pooler_url(database_url: str) -> Iterator[str]:
 
 @pytest.fixture
 async def pooled(pooler_url: str) -> AsyncIterator[Database]:
+    """Return the pool of one node behind pgbouncer."""
+    db = Database(pooler_url, size=CLIENTS, timeout=10, pooled=True)
+    await db.open()
+    yield db
+    await db.close()
+
+
+@pytest.fixture
+async def hasty(pooler_url: str) -> AsyncIterator[Database]:
     """Return the pool of one node behind pgbouncer, with limits of half a second."""
     db = Database(pooler_url, size=CLIENTS, timeout=0.5, pooled=True)
     await db.open()
@@ -72,9 +81,9 @@ async def test_searches_that_were_prepared_leave_nothing_to_each_other(pooled: D
     ]
 
 
-async def test_limits_hold_for_every_unit_of_work_and_stay_with_it(pooled: Database, sql: Sql) -> None:
+async def test_limits_hold_for_every_unit_of_work_and_stay_with_it(hasty: Database, sql: Sql) -> None:
     limits = "SELECT concat_ws(' ', current_setting('statement_timeout'), current_setting('lock_timeout'))"
-    for unit in (pooled.read, pooled.statement, pooled.transaction):
+    for unit in (hasty.read, hasty.statement, hasty.transaction):
         assert await unit("look", lambda conn: conn.fetchval(limits)) == "500ms 500ms"
         with pytest.raises(Unavailable, match="too long"):
             await unit("sleep", lambda conn: conn.execute("SELECT pg_sleep(30)"))
@@ -82,7 +91,7 @@ async def test_limits_hold_for_every_unit_of_work_and_stay_with_it(pooled: Datab
     async with sql.transaction():
         await sql.execute("LOCK TABLE things")
         with pytest.raises(Unavailable, match="too long"):
-            await pooled.statement("wait", lambda conn: conn.execute("INSERT INTO things VALUES (1)"))
+            await hasty.statement("wait", lambda conn: conn.execute("INSERT INTO things VALUES (1)"))
 
 
 async def test_a_unit_of_work_leaves_nothing_in_the_session(pooler_url: str, pooled: Database) -> None:
