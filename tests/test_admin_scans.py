@@ -32,9 +32,12 @@ def registry(clamd: ClamdServer, tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 @pytest.fixture
-def client(registry: Registry, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Client]:
+def client(
+    registry: Registry, mark: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Client]:
     made = Client(registry)
-    key = Commands(("--data-dir", str(registry.directory)), monkeypatch, capsys)("apikey", "create", "admin")
+    local = Commands(("--data-dir", str(registry.directory)), monkeypatch, capsys)
+    key = local("apikey", "create", "admin", "--name", mark)
     with made.session:
         made.session.headers["Authorization"] = f"Bearer {key}"
         yield made
