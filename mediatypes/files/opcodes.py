@@ -28,14 +28,17 @@ _LINE: Final = 64 << 20  # bytes of one line of protocol 0, which may hold an ar
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """An argument that is too long to be read: `size` bytes from `position` in the file."""
+    """An argument that is too long, or of a form that only unpicklers may read: `size` bytes from `position` in the file."""
 
     size: int
     position: int
 
 
 def opcodes(cursor: Cursor) -> Iterator[tuple[str, Any]]:
-    """Return the opcodes' names and arguments up to STOP. Raise Malformed for what is no pickle."""
+    """Return the opcodes' names and arguments up to STOP. Raise Malformed for what is no pickle.
+
+    Unpicklers take forms of arguments that the table does not (numbers such as 0x10): such a one hides nothing behind it.
+    """
     while True:
         position = cursor.position
         code = cursor.take(1)[0]
@@ -70,5 +73,5 @@ def _argument(kind: Any, cursor: Cursor, position: int) -> Any:
         raw = cursor.take(kind.n)
     try:
         return kind.reader(io.BytesIO(raw))
-    except (ValueError, DeprecationWarning) as error:  # A text of protocol 0 may have escapes that Python warns of.
-        raise Malformed(f"has an opcode at byte {position} whose argument is none: {error!s:.200}") from error
+    except (ValueError, DeprecationWarning):  # A text of protocol 0 may have escapes that Python warns of.
+        return Skipped(len(raw), position + 1)

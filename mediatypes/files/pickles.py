@@ -160,15 +160,16 @@ class Machine:
         elif isinstance(target, Instance):
             target.elements = target.elements or []
             target.elements.extend(items)
-        else:
+        elif _is_fixed(target):
             raise Malformed(f"is a pickle that adds to what takes nothing, before byte {self._cursor.position}")
 
     def _set(self, items: list[Any]) -> None:
         target = self._top()
-        if not isinstance(target, Instance) or len(items) % 2:
+        if _is_fixed(target) or len(items) % 2:
             raise Malformed(f"is a pickle that sets items of what has none, before byte {self._cursor.position}")
-        target.pairs = target.pairs or []
-        target.pairs.extend(zip(items[::2], items[1::2], strict=True))
+        if isinstance(target, Instance):
+            target.pairs = target.pairs or []
+            target.pairs.extend(zip(items[::2], items[1::2], strict=True))
 
     def _dict(self, items: list[Any]) -> None:
         self._stack.append(Instance(DICT))
@@ -221,6 +222,12 @@ class Machine:
 
     def _persistent(self, argument: Any) -> None:
         self._stack.append(Persistent(argument))
+
+
+def _is_fixed(symbol: Any) -> bool:
+    """Say whether it takes nothing: at all else (an item of a list, a byte of a bytearray) unpicklers go on."""
+    is_value = symbol is None or isinstance(symbol, (bool, int, float, str, bytes, tuple))
+    return is_value and not isinstance(symbol, Global)
 
 
 _PUSHED: Final = {

@@ -12,7 +12,7 @@ import pytest
 
 from mediatypes.files.ranged import InMemory
 from registry.scanners.examining import answer
-from tests.core.scanning import EVIL, tgz, zipped
+from tests.core.scanning import EVIL, Evil, tgz, zipped
 
 EXAMINERS = "registry.scanners.examiners"
 
@@ -47,6 +47,37 @@ def test_modelscan_sees_what_is_in_files_of_pytorch_and_in_archives() -> None:
     assert found("models", tgz({"a/m.pkl": EVIL}), "", "tar+gzip") == {("critical", "unsafe-operator", "a/m.pkl")}
 
 
+OLD = b"cos\nsystem\n(S'echo'\ntR."
+MAGIC = b"L119547037146038801333356L\n."
+WITHOUT_HEADER = {
+    "protocol 0": pickle.dumps(Evil(), 0),
+    "protocol 1": pickle.dumps(Evil(), 1),
+    "INST": b"(S'echo'\nios\nsystem\n.",
+    "behind a number that only unpicklers take": b"I0x10\n0" + OLD,
+    "behind a text that only some unpicklers take": b"S'\xe9'\n0" + OLD,
+    "behind an item that is set in a list": b"(lp0\nNaI0\nNs0" + OLD,
+    "behind a harmless one": b"(lp0\n." + OLD,
+    "where older PyTorch has its magic number": MAGIC + b"I1001\n." + OLD,
+    "where PyTorch has its magic number": pickle.dumps(0x1950A86A20F9469CFC6C, 2) + OLD,
+    "that begins as GGUF": b"GGUF\x03\0\0\0\x010" + OLD,
+    "that nobody can load up to its end": b"(lp0\n0" + OLD[:-1] + b"\xff",
+}
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "m.pt", "m.pth", "m.ckpt", "M.BIN", "m.sav"])
+@pytest.mark.parametrize("examiner", ["models", "pickles"])
+def test_a_pickle_without_a_header_is_seen_in_files_that_are_loaded_as_one(examiner: str, name: str) -> None:
+    for protocol in range(2):
+        assert "critical" in {severity for severity, *_ in found(examiner, pickle.dumps(Evil(), protocol), name)}
+
+
+@pytest.mark.parametrize("content", WITHOUT_HEADER.values(), ids=WITHOUT_HEADER.keys())
+def test_a_pickle_is_seen_however_it_is_hidden_in_such_a_file(content: bytes) -> None:
+    assert "critical" in {severity for severity, *_ in found("pickles", content, "pytorch_model.bin")}
+    said = examined("models", content, "pytorch_model.bin")
+    assert said["findings"] or said["problems"], "modelscan sees it, or says that it can't"
+
+
 @pytest.mark.parametrize("examiner", ["models", "pickles"])
 def test_what_is_harmless_is_no_finding(examiner: str) -> None:
     for path, content in {
@@ -56,6 +87,11 @@ def test_what_is_harmless_is_no_finding(examiner: str) -> None:
         "a.txt": b"text",
         "a.zip": zipped(b__txt=b"c"),
         "empty": b"",
+        "old.bin": pickle.dumps({"a": [1, 2]}, 0),
+        "older.pt": pickle.dumps({"a": [1, 2]}, 1),
+        "table.dat": b"count\tof things\n1\t2\n",
+        "raw.bin": b"c" + bytes(range(64)) * 4,
+        "torch.pt": MAGIC + b"I1001\n.(d.(d.(l." + b"\1\0\0\0\0\0\0\0",
     }.items():
         assert found(examiner, content, path) == set(), path
 

@@ -18,10 +18,11 @@ from mediatypes.files.plain import plain_text
 from mediatypes.files.reading import Limits, Source, TooMuch, Unreadable
 from mediatypes.files.seekable import SeekableFile
 from registry.scanners.base import Examination, Severity
+from registry.scanners.examiners.loaded import begins_as_pickle
+from registry.scanners.examiners.loaded import is_pickle as is_pickle_by_name
 
 logging.getLogger("modelscan").setLevel(logging.CRITICAL)
 
-_PICKLES: Final = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 _LARGEST: Final = 256 << 20  # bytes of a pickle: modelscan holds all its opcodes in memory
 _LEFT_OUT: Final = (
     "H5LambdaDetectScan",
@@ -51,12 +52,11 @@ _SCAN: Final = ModelScan(_settings())
 
 def examine(path: str, source: Source, limits: Limits, says: Examination) -> bool:
     """Examine a file (see Examiner). Raise Unreadable."""
-    del limits
     model = Model(path.rpartition("!/")[2] or "file", cast(Any, SeekableFile(source)))
     _SCAN._middleware_pipeline.run(model)
-    is_pickle = source.read(0, min(2, source.size)) in _PICKLES
-    if is_pickle and not model.get_context("formats"):
-        model.set_context("formats", [_pickle()])  # whatever it is called, somebody may load it
+    is_pickle = begins_as_pickle(source) or is_pickle_by_name(path, source, limits)
+    if is_pickle:  # whatever it is called, and beside what modelscan takes it for by its name, somebody may load it
+        model.set_context("formats", list(dict.fromkeys([*(model.get_context("formats") or []), _pickle()])))
     if not model.get_context("formats"):
         return False
     if source.size > _LARGEST and not source.read(0, 2).startswith(b"PK"):

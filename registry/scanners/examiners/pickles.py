@@ -7,34 +7,41 @@ from __future__ import annotations
 
 from typing import Final
 
-from mediatypes.files.pickled import PickleReader
 from mediatypes.files.readers import reader_of
-from mediatypes.files.reading import HEAD, Limits, Source, Unreadable
+from mediatypes.files.reading import HEAD, Finding, Limits, Source, Unreadable
 from registry.scanners.base import Examination, Severity
+from registry.scanners.examiners.loaded import begins_as_pickle, findings_of
 
 _SEVERITIES: Final[dict[str, Severity]] = {"suspicious": "medium", "dangerous": "critical"}
 _OF_CODE: Final = frozenset(("pickle", "pytorch", "hdf5", "npy", "npz", "savedmodel", "keras"))
 """Readers of files whose loading may run code."""
-_PICKLE: Final = PickleReader()
-_PROTOCOLS: Final = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+
+_OF_PICKLES: Final = ("pickle", "pytorch-legacy")
+"""Readers that would tell no more of a file that begins as pickles do than `findings_of` does."""
 
 
 def examine(path: str, source: Source, limits: Limits, says: Examination) -> bool:
-    """Examine a file (see Examiner)."""
-    head = source.read(0, min(HEAD, source.size))
-    reader = reader_of(path, head)
-    if reader is None and head.startswith(_PROTOCOLS):  # whatever it is called, somebody may load it
-        reader = _PICKLE
-    if reader is None:
-        return False
+    """Examine a file (see Examiner): as what it says it is, and as the pickle that its users may take it for."""
+    found: dict[Finding, None] = {}
     try:
-        reading = reader.read(path, source, limits)
+        for one in findings_of(path, source, limits):
+            found.setdefault(one)
     except Unreadable as error:
-        if reader.name in _OF_CODE:
-            says.find(
-                "medium", "unreadable", f"the file could run code when it is loaded, and can't be read: it {error}"
-            )
-        return False
-    for one in reading.findings:
+        found.setdefault(_unreadable(error))
+    reader = reader_of(path, source.read(0, min(HEAD, source.size)))
+    is_whole = False
+    if reader is not None and not (reader.name in _OF_PICKLES and begins_as_pickle(source)):
+        try:
+            found |= dict.fromkeys(reader.read(path, source, limits).findings)
+            is_whole = reader.name == "pytorch"
+        except Unreadable as error:
+            if reader.name in _OF_CODE:
+                found.setdefault(_unreadable(error))
+    for one in found:
         says.find(_SEVERITIES[one.level], one.rule, one.message)
-    return reader.name == "pytorch"
+    return is_whole
+
+
+def _unreadable(error: Unreadable) -> Finding:
+    message = f"the file could run code when it is loaded, and can't be read: it {error}"
+    return Finding("suspicious", "unreadable", message)
