@@ -6,6 +6,8 @@
 ```sh elsewhere needs a cluster or a server of the reader's: only its form and the files that it names are checked
 ```sh guide operator, ```sh guide job
                 run beside a server that asks who it is, with an issuer that stands in for the guide's (test_guides.py)
+```sh guide cluster
+                run beside such a server, with an artifact and the page's files (```json NAME), and said what the page shows
 ```sh schemas    run beside an open server, with the page's files (```json NAME) and oras (test_schemas_page.py)
 ```sh admission  likewise (test_admission_page.py)
 ```sh promotion  run beside an open server, with oras (test_promotion_page.py)

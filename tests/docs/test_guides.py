@@ -1,8 +1,10 @@
-"""The guides' snippets: YAML is YAML, and what a job does to get in works with an issuer's token, and without one doesn't."""
+"""The guides: a job gets in by its identity alone, and a cluster is answered, as they have it; YAML is YAML."""
 
 from __future__ import annotations
 
+import re
 import subprocess
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,8 +30,20 @@ CLAIMS: dict[str, dict[str, Any]] = {
     "gitlab-ci": {"project_path": "acme/models", "namespace_id": "72", "ref_protected": "true"},
     "kubernetes": {"sub": "system:serviceaccount:models:trainer"},
 }
+PEM = re.compile(r"^ *-----BEGIN.*?-----END PUBLIC KEY-----\n", re.MULTILINE | re.DOTALL)
 ISSUERS = ("https://token.actions.githubusercontent.com", "https://gitlab.com", "https://cluster.example")
-every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+
+
+def pages_with(kind: str) -> list[Path]:
+    return [page for page in PAGES if blocks(kind, [page])]
+
+
+JOBS = pages_with("sh guide job")
+CLUSTERS = pages_with("sh guide cluster")
+
+
+def each(pages: list[Path]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("page", pages, ids=lambda page: page.stem)
 
 
 class Guided:
@@ -54,12 +68,18 @@ class Guided:
 
 
 @pytest.fixture
-def guided(tmp_path: Path) -> Iterator[Guided]:
+def guided(page: Path, tmp_path: Path) -> Iterator[Guided]:
+    """Return the registry of a page, with the settings that stand there."""
+    options = ""
+    for file in blocks("toml", [page]):
+        name = named(file)
+        (tmp_path / name).write_text(file.text)
+        options += f" --config {name}"
     settings = {"auth": "token", "port": 0, "data_dir": tmp_path / "data", "outgoing_allow": "127.0.0.1"}
     env = environment(**{f"BLACKLAKE_{name.upper()}": value for name, value in settings.items()})
     with (
         issuer.running() as identity,
-        listening(f"exec {BIN}/blacklake serve", tmp_path, env, tmp_path / "log") as port,
+        listening(f"exec {BIN}/blacklake serve{options}", tmp_path, env, tmp_path / "log") as port,
     ):
         yield Guided(port, identity, tmp_path)
 
@@ -70,7 +90,16 @@ def of(page: Path, kind: str) -> list[Block]:
     return found
 
 
-@every_page
+def named(block: Block) -> str:
+    """Return the file of which a block's first line, a comment, has the name."""
+    return block.text.splitlines()[0].removeprefix("# ")
+
+
+def test_each_guide_is_run() -> None:
+    assert {*JOBS, *CLUSTERS} == {*PAGES}
+
+
+@each(JOBS)
 def test_a_job_gets_in_by_its_identity_as_the_guide_has_it(page: Path, guided: Guided) -> None:
     for block in of(page, "sh guide operator"):
         guided.run(block.text)
@@ -87,7 +116,28 @@ def test_a_job_gets_in_by_its_identity_as_the_guide_has_it(page: Path, guided: G
         guided.run(push.replace("lake/models", "lake/secret"), ID_TOKEN=guided.token(claims))
 
 
-@every_page
+@each(CLUSTERS)
+def test_a_cluster_is_answered_as_the_guide_has_it(page: Path, guided: Guided, tmp_path: Path) -> None:
+    guided.run("openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out signer.key")
+    key = textwrap.indent(guided.run("openssl pkey -in signer.key -pubout"), " " * 8)
+    for block in of(page, "yaml"):
+        (tmp_path / named(block)).write_text(PEM.sub(key, block.text))
+    for name, text in re.findall(r"^```json (\S+)\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL):
+        (tmp_path / name).write_text(text)
+    for block in of(page, "sh guide operator"):
+        guided.run(block.text)
+    guided.run(
+        "oras login --plain-http registry.example --username admin --password-stdin <data/initial-admin-password\n"
+        "echo weights >model && oras push --plain-http --no-tty registry.example/lake/bert:v1 model"
+    )
+    (asked,), (shown,) = of(page, "sh guide cluster"), of(page, "text")
+    digest = guided.run("oras resolve --plain-http registry.example/lake/bert:v1").strip()
+    assert guided.run(asked.text) == shown.text.replace("sha256:…", digest)
+    guided.run(".venv/bin/blacklake sign registry.example/lake/bert:v1 --key signer.key --plain-http")
+    assert "\nadmitted\n" in guided.run(asked.text)
+
+
+@each(PAGES)
 def test_snippets_are_well_formed(page: Path) -> None:
     for block in of(page, "yaml"):
         document = yaml.safe_load(block.text)
