@@ -31,6 +31,12 @@ QUERIES: dict[str, dict[str, str]] = {
     "api.jobs.found": {"repository": "{name}"},
     "api.violations.found": {"repository": "{name}"},
 }
+# What is sent, with the ids that stand in paths.
+BODIES: dict[str, dict[str, str]] = {
+    "api.promotions.promote": {"stage": "dev", "reason": "none"},
+    "api.promotions.roll": {"stage": "dev", "reason": "none"},
+    "api.verification.verify": {"repository": "{name}", "reference": "{reference}"},
+}
 
 
 class Ids(NamedTuple):
@@ -48,6 +54,7 @@ class Asked:
     label: str
     path: str
     query: dict[str, str]
+    body: dict[str, str] | None
     is_list: bool
     method: str
 
@@ -56,8 +63,14 @@ def walk(ids: Ids) -> Iterator[Asked]:
     """Yield a request to each route that shows what one may pull, with these ids."""
     for route in READER_ROUTES:
         path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", route.path)
-        query = {key: value.format(**ids._asdict()) for key, value in QUERIES.get(route.label, {}).items()}
-        yield Asked(route.label, path.format(**ids._asdict()), query, "{" not in path, route.method)
+        query = _filled(QUERIES.get(route.label, {}), ids)
+        body = _filled(BODIES[route.label], ids) if route.body is not None else None
+        is_list = "{" not in path and body is None
+        yield Asked(route.label, path.format(**ids._asdict()), query, body, is_list, route.method)
+
+
+def _filled(values: dict[str, str], ids: Ids) -> dict[str, str]:
+    return {key: value.format(**ids._asdict()) for key, value in values.items()}
 
 
 def shown(ids: Ids) -> Iterator[Asked]:
@@ -67,7 +80,7 @@ def shown(ids: Ids) -> Iterator[Asked]:
 
 def told(api: Api, asked: Asked, ids: Ids) -> tuple[int, str]:
     """Return what is answered, without the ids that were asked for and the request's own."""
-    body = {"json": {"stage": "dev", "reason": "none"}} if asked.method == "POST" else {}
+    body = {"json": asked.body} if asked.body is not None else {}
     answer = api(asked.method, asked.path, params=asked.query, **body)
     text = answer.text.replace(answer.headers["X-Request-ID"], "")
     for value in sorted(ids, key=len, reverse=True):
@@ -142,7 +155,7 @@ def test_in_a_repository_of_his_own_he_finds_no_ids_of_others(governed: Governed
     otto = governed.by("otto")
     assert otto("GET", f"/repositories/{own}").status_code == 200
     for there, none in zip(walk(theirs), walk(nowhere), strict=True):
-        if there.path != none.path:
+        if (there.path, there.body) != (none.path, none.body):
             answer = told(otto, there, theirs)
             assert answer == told(otto, none, nowhere), there.label
             assert answer[0] == 404, there.label
