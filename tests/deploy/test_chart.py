@@ -24,6 +24,10 @@ def pods(objects: list[Object]) -> list[Object]:
     return [one["spec"]["template"] for one in objects if one["kind"] in ("Deployment", "Job")]
 
 
+def nodes(objects: list[Object]) -> list[Object]:
+    return [pod for pod in pods(objects) if "blacklake/colour" in pod["metadata"]["labels"]]
+
+
 @every_values
 def test_helm_finds_nothing_to_complain_about(values: Path) -> None:
     done = run("lint", "--strict", CHART, "--values", values)
@@ -49,14 +53,14 @@ def test_pods_may_do_nothing_and_can_write_nowhere(values: Path) -> None:
     for pod in pods(rendered(values)):
         spec = pod["spec"]
         assert (spec["securityContext"]["runAsNonRoot"], spec["automountServiceAccountToken"]) == (True, False)
-        (container,) = spec["containers"]
-        assert container["securityContext"] == {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        }
         volumes = {volume["name"] for volume in spec["volumes"]}
-        assert {mount["name"] for mount in container["volumeMounts"]} == volumes
+        for container in (*spec.get("initContainers", []), *spec["containers"]):
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
+            assert {mount["name"] for mount in container["volumeMounts"]} == volumes
 
 
 @every_values
@@ -65,18 +69,20 @@ def test_no_variable_of_a_service_is_taken_for_a_setting(values: Path) -> None:
 
 
 @every_values
-def test_selectors_find_the_nodes_and_not_the_migration(values: Path) -> None:
+def test_selectors_find_the_nodes_and_nothing_else(values: Path) -> None:
     objects = rendered(values)
-    nodes = [one["spec"]["template"]["metadata"]["labels"] for one in objects if one["kind"] == "Deployment"]
-    job = named(objects, "Job", "blacklake-migrate")["spec"]["template"]["metadata"]["labels"]
+    found = nodes(objects)
+    others = [pod for pod in pods(objects) if pod not in found]
+    assert found
+    assert others
     selectors = [
         named(objects, "Service")["spec"]["selector"],
         named(objects, "NetworkPolicy")["spec"]["podSelector"]["matchLabels"],
         named(objects, "PodDisruptionBudget")["spec"]["selector"]["matchLabels"],
     ]
     for selector in selectors:
-        assert all(selector.items() <= labels.items() for labels in nodes)
-        assert not selector.items() <= job.items()
+        assert all(selector.items() <= pod["metadata"]["labels"].items() for pod in found)
+        assert not any(selector.items() <= pod["metadata"]["labels"].items() for pod in others)
 
 
 def test_nodes_never_migrate_and_a_job_does_so_before_an_upgrade() -> None:
@@ -183,7 +189,7 @@ def test_nodes_ask_who_it_is_and_share_the_secrets_for_that(values: Path) -> Non
     data = named(objects, "ConfigMap")["data"]
     assert data["BLACKLAKE_AUTH"] == "token"
     assert not data.keys() & {"BLACKLAKE_INSECURE_OPEN"}
-    for pod in (one["spec"]["template"]["spec"] for one in objects if one["kind"] == "Deployment"):
+    for pod in (node["spec"] for node in nodes(objects)):
         (volume,) = (one for one in pod["volumes"] if one["name"] == "auth")
         (mount,) = (one for one in pod["containers"][0]["volumeMounts"] if one["name"] == "auth")
         files = {f"{mount['mountPath']}/{item['path']}" for item in volume["secret"]["items"]}

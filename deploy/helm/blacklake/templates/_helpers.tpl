@@ -73,3 +73,18 @@ env:
   - {name: AWS_SHARED_CREDENTIALS_FILE, value: /etc/blacklake-storage/credentials}
 {{- end }}
 {{- end -}}
+
+{{- define "blacklake.clamav" -}}
+{{ include "blacklake.name" . }}-clamav
+{{- end -}}
+
+{{- define "blacklake.clamavSelector" -}}
+app.kubernetes.io/name: blacklake-clamav
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "blacklake.clamavMounts" -}}
+- {name: config, mountPath: /etc/blacklake-clamav, readOnly: true}
+- {name: signatures, mountPath: /var/lib/clamav}
+- {name: tmp, mountPath: /tmp}
+{{- end -}}
