@@ -10,7 +10,9 @@ from typing import Any, Final
 
 import msgspec
 
+from signing.authorities import Authority
 from signing.evidence import Evidence, Known
+from signing.policy.context import Judge
 from signing.policy.document import read_policy
 from signing.policy.evaluation import evaluate
 from signing.policy.policy import needs
@@ -18,6 +20,7 @@ from signing.policy.problems import InvalidPolicy
 from signing.policy.signers import PUBLIC_GOOD
 from signing.policy.verdict import Branch, Verdict
 from signing.roots import TrustRoot
+from signing.verification import Found, judge
 
 # Read once: the process that forks has it, and its children may read no file.
 _BUILT_IN: Final = {PUBLIC_GOOD: TrustRoot.public_good()}
@@ -67,12 +70,33 @@ def _read_root(content: bytes) -> dict[str, Any]:
 def _judged(task: dict[str, Any]) -> list[dict[str, Any]]:
     """Return a verdict for each of the task's policies, in their order."""
     evidence = msgspec.msgpack.decode(task["evidence"], type=Evidence)
+    signatures: Judge = judge
+    if task["index"] is not None:
+        index = msgspec.msgpack.decode(task["index"], type=Evidence)
+        evidence = msgspec.structs.replace(evidence, problems=(*evidence.problems, *_lacking(index)))
+        signatures = _with_those_of(index)
     roots = _BUILT_IN | {name: TrustRoot.parse(content) for name, content in task["roots"].items()}
     found = []
     for version, content in task["policies"]:
-        verdict = evaluate(read_policy(content), evidence, roots, now=task["now"], version=version)
+        verdict = evaluate(read_policy(content), evidence, roots, now=task["now"], version=version, judge=signatures)
         found.append(msgspec.to_builtins(_bounded(verdict)))
     return found
+
+
+def _with_those_of(index: Evidence) -> Judge:
+    """Return who finds the signatures of an artifact, and those of an index: by its digest they speak of what it contains."""
+
+    def find(evidence: Evidence, authority: Authority, *, now: datetime) -> Found:
+        own, others = (judge(one, authority, now=now) for one in (evidence, index))
+        return Found((*own.verified, *others.verified), (*own.rejected, *others.rejected))
+
+    return find
+
+
+def _lacking(index: Evidence) -> list[str]:
+    """Return what could not be gathered of what speaks of an index."""
+    missing = ((one, *layer) for one in index.attached for layer in one.missing.items())
+    return [*index.problems, *(f"the layer {digest} of {one.digest} {why}" for one, digest, why in missing)]
 
 
 def _warm_up() -> None:

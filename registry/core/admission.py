@@ -10,8 +10,9 @@ import asyncio
 import contextlib
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Final
 from weakref import WeakValueDictionary
 
@@ -38,6 +39,7 @@ _AMONG: Final = (500, 200_000)  # of so many; the second where nothing is found 
 _REMEMBERED: Final = 65_536  # blobs
 _FAILED_SECONDS: Final = 10  # for which nobody has judged again what has just failed: it may take all the time there is
 _MOST_FAILED: Final = 4096
+_MOST_WITH_INDEX: Final = (4096, 16 << 10)  # of so many that are remembered; bytes of one
 _PATIENCE: Final = 60.0  # seconds for all that one request needs to have decided
 
 
@@ -71,6 +73,14 @@ class _Own:
     verdicts: list[Verdict]
 
 
+@dataclass(frozen=True, slots=True)
+class _WithIndex:
+    """What policies say of a manifest with the signatures of an index of this evidence, too: nothing where it has none."""
+
+    evidence: int
+    verdicts: list[Verdict]
+
+
 class Admission:
     """Decides, with the database and the sandbox."""
 
@@ -82,7 +92,9 @@ class Admission:
         self._coverings = Coverings(db)
         # Of what is asked by many at once one judges, and the others find its verdict.
         self._judging: WeakValueDictionary[tuple[int, bytes], asyncio.Lock] = WeakValueDictionary()
-        self._failed: OrderedDict[tuple[int, bytes, int, int], float] = OrderedDict()
+        self._failed: OrderedDict[tuple[object, ...], float] = OrderedDict()
+        # By all that they stand on, but the time: of what is refused nothing else is kept that indexes could not do for it.
+        self._with_index: OrderedDict[tuple[object, ...], bytes] = OrderedDict()
         # By which manifest a blob was admitted last only saves work: the lookup says whether it still is.
         self._through: OrderedDict[tuple[RepositoryName, Digest], bytes] = OrderedDict()
 
@@ -339,7 +351,7 @@ class Admission:
         judged = list(_put_together(place.covering, own.verdicts))
         grounds: dict[bytes, int] = {}
         if not all(one.verdict.passes for one in judged):
-            await self._by_indexes(place, digest, judged, grounds)
+            await self._by_indexes(place, digest, own.evidence, judged, grounds)
         decision = Decision(
             digest,
             place.covering.epoch,
@@ -351,8 +363,10 @@ class Admission:
             await self._keep(place, decision, own=own.verdicts)
         return decision
 
-    async def _by_indexes(self, place: _Place, digest: Digest, judged: list[Judged], grounds: dict[bytes, int]) -> None:
-        """Let an artifact pass by the indexes that contain it, where one does what is asked of it; add these to `grounds`."""
+    async def _by_indexes(
+        self, place: _Place, digest: Digest, evidence: int | None, judged: list[Judged], grounds: dict[bytes, int]
+    ) -> None:
+        """Let an artifact pass where an index that contains it has the signatures that it lacks; add these to `grounds`."""
         found = await self._db.read(
             "find_indexes",
             lambda conn: verdicts.containing(
@@ -364,18 +378,50 @@ class Admission:
                 limit=_MOST_INDEXES,
             ),
         )
-        for packed in found:
-            row = await self._standing(place, packed)
-            if row is None:
-                continue
+        for packed, number in found:
             index = Digest.from_bytes(packed)
-            own = await self._own(place, index, row)
-            for number, (one, other) in enumerate(zip(judged, own.verdicts, strict=True)):
-                if other.passes and not one.verdict.passes and own.evidence is not None:
-                    judged[number] = Judged(one.policy, other, index)
-                    grounds[packed] = own.evidence
+            said = await self._by_index(place, digest, evidence, index, number)
+            for position, (one, other) in enumerate(zip(judged, said.verdicts, strict=False)):
+                if other.passes and not one.verdict.passes:
+                    judged[position] = Judged(one.policy, other, index)
+                    grounds[packed] = said.evidence
             if all(one.verdict.passes for one in judged):
                 return
+
+    async def _by_index(
+        self, place: _Place, digest: Digest, evidence: int | None, index: Digest, of_index: int
+    ) -> _WithIndex:
+        """Return what policies say of a manifest with an index that contains it; one of all who ask at once has it judged."""
+        about = (place.repository_id, digest.to_bytes())
+        async with self._judging.setdefault(about, asyncio.Lock()):
+            key = (*about, place.covering.epoch, evidence, index, of_index)
+            known = self._with_index.get(key)
+            if known is not None:
+                verdicts_known = read(known)
+                until = earliest(one.valid_until for one in verdicts_known)
+                if until is None or until > datetime.now(UTC):
+                    self._with_index.move_to_end(key)
+                    return _WithIndex(of_index, verdicts_known)
+            self._require_not_failed(digest, key)
+            gathered = await self._gathering.of(place.repository_id, digest)
+            container = await self._gathering.of(place.repository_id, index)
+            if gathered is None or container is None or container.number is None:
+                return _WithIndex(of_index, [])
+            found: list[Verdict] = []
+            if container.evidence.attached:
+                with self._noting_failure(key):
+                    found = await self._judged_by(place, gathered, container)
+            self._remember_with_index((*key[:3], gathered.number, index, container.number), kept(found))
+            return _WithIndex(container.number, found)
+
+    def _remember_with_index(self, key: tuple[object, ...], content: bytes) -> None:
+        most, largest = _MOST_WITH_INDEX
+        if len(content) > largest:
+            return
+        self._with_index[key] = content
+        self._with_index.move_to_end(key)
+        if len(self._with_index) > most:
+            self._with_index.popitem(last=False)
 
     async def _own(self, place: _Place, digest: Digest, row: StandingRow) -> _Own:
         """Return what policies say of a manifest by itself: what is known; else one of all who ask at once has it judged."""
@@ -398,13 +444,22 @@ class Admission:
     async def _judged_once(self, place: _Place, digest: Digest, evidence: int) -> _Own:
         """Have a manifest judged; what could not be is not tried again for a while, unless something is another."""
         key = (place.repository_id, digest.to_bytes(), place.covering.epoch, evidence)
-        if time.monotonic() < self._failed.get(key, 0.0):
-            raise Unavailable(f"a decision about {digest}", _FAILED_SECONDS)
+        self._require_not_failed(digest, key)
         gathered = await self._gathering.of(place.repository_id, digest)
         if gathered is None:
             raise ManifestUnknown(place.name, str(digest))
-        try:
+        with self._noting_failure(key):
             return _Own(gathered.number, await self._judged_by(place, gathered))
+
+    def _require_not_failed(self, digest: Digest, key: tuple[object, ...]) -> None:
+        """Raise Unavailable where something could not be judged a moment ago."""
+        if time.monotonic() < self._failed.get(key, 0.0):
+            raise Unavailable(f"a decision about {digest}", _FAILED_SECONDS)
+
+    @contextlib.contextmanager
+    def _noting_failure(self, key: tuple[object, ...]) -> Iterator[None]:
+        try:
+            yield
         except Unavailable:
             self._failed[key] = time.monotonic() + _FAILED_SECONDS
             self._failed.move_to_end(key)
@@ -412,8 +467,8 @@ class Admission:
                 self._failed.popitem(last=False)
             raise
 
-    async def _judged_by(self, place: _Place, gathered: Gathered) -> list[Verdict]:
-        """Return what each policy of a place says, in their order."""
+    async def _judged_by(self, place: _Place, gathered: Gathered, index: Gathered | None = None) -> list[Verdict]:
+        """Return what each policy of a place says, in their order; if need be with an index that contains the artifact."""
         wanted = [(policy.id, policy.version) for policy in place.covering.policies]
 
         async def find(conn: Connection) -> tuple[dict[int, bytes], dict[str, bytes]]:
@@ -421,7 +476,13 @@ class Admission:
 
         contents, roots = await self._db.read("read_policies", find)
         given = [(version, contents[number]) for number, version in wanted]
-        return await self._judge.verdicts(given, roots, gathered.evidence, now=gathered.now)
+        return await self._judge.verdicts(
+            given,
+            roots,
+            gathered.evidence,
+            now=(index or gathered).now,
+            index=index.evidence if index is not None else None,
+        )
 
     async def _standing(self, place: _Place, packed: bytes) -> StandingRow | None:
         return await self._db.read(

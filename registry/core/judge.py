@@ -65,12 +65,18 @@ class Judge:
         evidence: Evidence,
         *,
         now: datetime,
+        index: Evidence | None = None,
     ) -> list[Verdict]:
-        """Return what each of the policies, with its version, says of an artifact. Raise Unavailable where nobody knows."""
+        """Return what each of the policies, with its version, says of an artifact. Raise Unavailable where nobody knows.
+
+        Signatures and attestations of an `index` that contains it count as its own. Whatever else is asked for must be so of
+        the artifact: an index says of its children what anybody writes who pushes it.
+        """
         task = {
             "policies": [list(one) for one in policies],
             "roots": dict(roots),
             "evidence": msgspec.msgpack.encode(evidence),
+            "index": msgspec.msgpack.encode(index) if index is not None else None,
             "now": now,
         }
         try:

@@ -11,7 +11,7 @@ from mediatypes.digest import Digest
 from mediatypes.oci import INDEX_TYPES
 from registry.core.decisions import reasons
 from registry.core.delegation import oversee
-from registry.core.evidence import Gathering
+from registry.core.evidence import Gathered, Gathering
 from registry.core.judge import Judge
 from registry.core.pages import Page, after_of, place_of
 from registry.core.policies import LARGEST_POLICY
@@ -79,10 +79,12 @@ class Trials:
         return Page(found, None)
 
     async def _verdict(self, row: TriedRow, content: bytes, roots: Mapping[str, bytes]) -> Verdict | None:
-        """Return what the policy says of a manifest, or of an index that contains it and passes; None where it is gone."""
-        digest = Digest.from_bytes(row.digest)
-        own = await self._judged(row.repository_id, digest, content, roots)
-        if own is None or own.passes:
+        """Return what the policy says of a manifest, if need be with an index that contains it; None where it is gone."""
+        gathered = await self._gathering.of(row.repository_id, Digest.from_bytes(row.digest))
+        if gathered is None:
+            return None
+        own = await self._judged(content, roots, gathered)
+        if own.passes:
             return own
         indexes = await self._db.read(
             "find_indexes",
@@ -95,19 +97,23 @@ class Trials:
                 limit=_INDEXES,
             ),
         )
-        for index in indexes:
-            other = await self._judged(row.repository_id, Digest.from_bytes(index), content, roots)
-            if other is not None and other.passes:
+        for packed, _ in indexes:
+            index = await self._gathering.of(row.repository_id, Digest.from_bytes(packed))
+            other = await self._judged(content, roots, gathered, index) if index is not None else own
+            if other.passes:
                 return other
         return own
 
     async def _judged(
-        self, repository_id: int, digest: Digest, content: bytes, roots: Mapping[str, bytes]
-    ) -> Verdict | None:
-        gathered = await self._gathering.of(repository_id, digest)
-        if gathered is None:
-            return None
-        (verdict,) = await self._judge.verdicts([(None, content)], roots, gathered.evidence, now=gathered.now)
+        self, content: bytes, roots: Mapping[str, bytes], gathered: Gathered, index: Gathered | None = None
+    ) -> Verdict:
+        (verdict,) = await self._judge.verdicts(
+            [(None, content)],
+            roots,
+            gathered.evidence,
+            now=(index or gathered).now,
+            index=index.evidence if index is not None else None,
+        )
         return verdict
 
 

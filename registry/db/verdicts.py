@@ -113,15 +113,18 @@ WHERE v.epoch <= excluded.epoch AND v.evidence <= excluded.evidence
 # Indexes of the repository that contain a manifest, also by way of others; the nearest first.
 _CONTAINING: Final = """
 WITH RECURSIVE above AS (
-    SELECT u.manifest AS digest, 1 AS depth FROM manifest_references u JOIN manifests m
+    SELECT u.manifest AS digest, m.evidence, 1 AS depth FROM manifest_references u JOIN manifests m
         ON m.repository_id = u.repository_id AND m.digest = u.manifest AND m.media_type = ANY($3)
     WHERE u.digest = $2 AND u.repository_id = $1 AND u.manifest <> $2
     UNION
-    SELECT u.manifest, a.depth + 1 FROM above a JOIN manifest_references u ON u.digest = a.digest AND u.repository_id = $1
+    SELECT u.manifest, m.evidence, a.depth + 1
+    FROM above a JOIN manifest_references u ON u.digest = a.digest AND u.repository_id = $1
     JOIN manifests m ON m.repository_id = u.repository_id AND m.digest = u.manifest AND m.media_type = ANY($3)
     WHERE a.depth < $4
 )
-SELECT digest FROM (SELECT digest, min(depth) AS depth FROM above GROUP BY digest) AS found ORDER BY depth, digest LIMIT $5
+SELECT digest, evidence FROM (
+    SELECT digest, evidence, min(depth) AS depth FROM above GROUP BY digest, evidence
+) AS found ORDER BY depth, digest LIMIT $5
 """
 # Those that are admitted already come first: mostly one of them is enough.
 _USING: Final = f"""
@@ -167,10 +170,10 @@ async def put(conn: Connection, new: NewVerdict, *, repository_id: int, digest: 
 
 async def containing(
     conn: Connection, digest: bytes, index_types: Sequence[str], *, repository_id: int, depth: int, limit: int
-) -> list[bytes]:
-    """Return up to `limit` indexes that contain a manifest, through up to `depth` of them, the nearest first."""
+) -> list[tuple[bytes, int]]:
+    """Return up to `limit` indexes that contain a manifest, through up to `depth`, and their evidence; the nearest first."""
     rows = await conn.fetch(_CONTAINING, repository_id, digest, list(index_types), depth, limit)
-    return [row[0] for row in rows]
+    return [(row[0], row[1]) for row in rows]
 
 
 async def using(

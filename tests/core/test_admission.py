@@ -82,7 +82,7 @@ async def enforce(policies: Policies, target: str = "team", *, on: str = "pull",
 async def is_admitted(services: Services, reference: Digest | str, name: RepositoryName = NAME) -> bool:
     try:
         wanted = reference if isinstance(reference, Digest) else parse_tag(reference)
-        await services.manifests.pull(name, wanted, PULLER)
+        await services.manifests.pull(name, wanted, puller(name))
     except NotAdmitted:
         return False
     return True
@@ -179,6 +179,45 @@ async def test_a_signed_child_lets_no_index_through(services: Services, policies
     child = await push_image(services, b"layer")
     await sign(services, child)
     assert not await is_admitted(services, await push(services, index(child)))
+
+
+GOOD = {"record": 'artifact.annotations.note.startsWith("good")'}
+SIGNED = {"signature": {"by": "release"}}
+# What is asked for; what an image is, and who has signed it; the same of an index of it; which of the two are admitted.
+OF_INDEXES: list[tuple[dict[str, object], tuple[str, Any], tuple[str, Any], tuple[bool, bool]]] = [
+    (GOOD, ("bad", None), ("good", None), (False, True)),
+    ({"any": [GOOD, SIGNED]}, ("bad", None), ("good", None), (False, True)),
+    ({"all": [GOOD, SIGNED]}, ("bad", KEY), ("good", KEY), (False, True)),
+    ({"all": [GOOD, SIGNED]}, ("good", None), ("bad", KEY), (True, False)),
+    ({"any": [GOOD, SIGNED]}, ("bad", None), ("bad", KEY), (True, True)),
+    ({"not": SIGNED}, ("bad", KEY), ("good", None), (False, True)),
+    (SIGNED, ("bad", None), ("good", OTHER_KEY), (False, False)),
+]
+
+
+async def test_of_a_child_an_index_says_no_more_than_who_has_signed_it(
+    services: Services, database: Database, policies: Policies, sandbox: InProcess
+) -> None:
+    trials = Trials(database, services.gathering, services.judge)
+    for number, (require, child, container, expected) in enumerate(OF_INDEXES):
+        name = RepositoryName(f"team/of-indexes-{number}")
+        policy = signed_policy(require=require)
+        await policies.put(name, policy, on="pull", actor=ACTOR)
+        image = await push(services, await image_of(services, b"layer", name=name, note=child[0]), "v1", name=name)
+        both = (image, await push(services, index(image, note=container[0]), "v2", name=name))
+        for digest, (_, key) in zip(both, (child, container), strict=True):
+            if key is not None:
+                await sign(services, digest, key, name=name)
+        asked = [await is_admitted(services, digest, name) for digest in both]
+        assert asked == [*expected], require
+        sandbox.asked.clear()
+        asked = [await is_admitted(services, digest, name) for digest in both]
+        assert asked == [*expected], require
+        assert not sandbox.asked, "what is refused is not judged again either"
+        page = await trials.page(name, policy, since=None, after="", limit=9, by=None)
+        assert {one.digest: one.passes for one in page.items} == dict(zip(map(str, both), expected, strict=True)), (
+            require
+        )
 
 
 async def test_what_speaks_of_an_artifact_is_read_by_who_may_read_that(services: Services, policies: Policies) -> None:
