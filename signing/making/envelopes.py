@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
+from mediatypes.documents import MAX_DEPTH, MAX_SIZE, depth_of
 from signing.making.artifacts import Subject, compact
 from signing.private_keys import SigningKey
 from signing.statements import PAYLOAD_TYPE, STATEMENT_TYPES, pre_authentication_encoding
@@ -17,6 +18,8 @@ from signing.verified import SIGNED
 
 STATEMENT_TYPE: Final = STATEMENT_TYPES[0]
 ENVELOPE_TYPE: Final = "application/vnd.dsse.envelope.v1+json"
+LARGEST: Final = (MAX_SIZE - (1 << 20)) * 3 // 4
+"""Bytes of a statement that is made: in base64, with what proves it around, it is still read (signing.documents)."""
 
 
 class InvalidPredicate(ValueError):
@@ -86,9 +89,14 @@ def _statement(subject: Subject, predicate_type: str, predicate: dict[str, Any],
         "predicate": predicate,
     }
     try:
-        return compact(document)
+        made = compact(document)
     except (ValueError, UnicodeEncodeError) as error:
         raise InvalidPredicate(f"can't be written as JSON: {error}") from None
+    if depth_of(document) > MAX_DEPTH:
+        raise InvalidPredicate(f"is nested deeper than {MAX_DEPTH - 1} levels, which nobody would verify")
+    if len(made) > LARGEST:
+        raise InvalidPredicate(f"makes a statement of {len(made)} bytes, of which {LARGEST} are verified at most")
+    return made
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -1,12 +1,13 @@
 """Conditions on what is known, in CEL (Common Expression Language): compiled when a policy is read, bounded when evaluated.
 
 The library can't be stopped once it runs, and loops in loops over large data take hours. So what an expression may cost is
-reckoned before, by its loops and by the size of the data, and what is too much is not decided. `matches` is done by Rust's
-`regex`, which takes linear time; its patterns have to be literals, and RE2 has to take them as well.
+reckoned before (signing.policy.costs), and what is too much is not decided. `matches` is done by Rust's `regex`, which takes
+linear time and compiles a pattern each time; patterns have to be literals, and RE2 has to take them as well.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,30 +15,31 @@ from typing import Any, Final
 import cel
 
 from mediatypes.documents import MAX_DEPTH
+from signing.policy.costs import Search, Weighing
+from signing.policy.expressions import InvalidExpression, Reading
 from signing.policy.outcomes import Outcome
 from signing.policy.patterns import InvalidPattern, compiled
-from signing.policy.tokens import COPIES, LOOPS, Tokens, read_tokens, walk
 
 LONGEST: Final = 4096
 """Characters of an expression."""
-MOST_COST: Final = 10_000_000
-"""What all conditions of a policy may cost together: about as many values looked at or copied, a few seconds."""
+MOST_COST: Final = 30_000_000
+"""What all conditions of a policy may cost together: about as many values copied, a few seconds."""
 VARIABLES: Final = frozenset({"artifact", "predicate", "record", "statement"})
 
 _FUNCTIONS: Final = frozenset(
     {
         *("bool", "bytes", "double", "duration", "int", "string", "timestamp", "type", "uint"),
-        *("contains", "endsWith", "has", "matches", "size", "startsWith"),
+        *("contains", "endsWith", "matches", "size", "startsWith"),
         *("getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear", "getFullYear", "getHours", "getMilliseconds"),
         *("getMinutes", "getMonth", "getSeconds"),
     }
 )
-_OPERATORS: Final = frozenset(
-    {
-        *("!_", "-_", "_+_", "_-_", "_*_", "_/_", "_%_", "_&&_", "_||_", "_?_:_", "_[_]", "@in", "@not_strictly_false"),
-        *("_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_"),
-    }
-)
+_GIVEN: Final = 25
+"""Steps for each value that is handed to the library."""
+_COMPILED: Final = 2000
+"""Steps that any pattern takes to be compiled."""
+_UNICODE: Final = re.compile(r"\\[wWdDsSpPbB]|\(\?[A-Za-z]*i|\[:")
+"""What the library takes for hundreds of ranges of characters, and RE2 for a few."""
 _SAID: Final = 200  # characters of what the library says
 
 
@@ -65,11 +67,12 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """How large data is: its values with their text, the longest list or object, and how deep it is."""
+    """How large data is: its values with their text, the longest list or object, how deep it is, and how many values."""
 
     size: int
     widest: int
     depth: int
+    values: int
 
 
 class Condition:
@@ -84,8 +87,11 @@ class Condition:
             self._program = _called(cel.compile, source)
         except _Failed as error:
             raise InvalidCondition(f"is not CEL: {error}") from None
-        self._tokens = read_tokens(source, variables)
-        self._instructions = _check_patterns(self._tokens)
+        try:
+            self._read = Reading(source, _FUNCTIONS)
+        except InvalidExpression as error:
+            raise InvalidCondition(str(error)) from None
+        self._search = _searched(self._read.patterns)
         self.names = self._check_names(variables)
 
     def told(self) -> str:
@@ -97,13 +103,17 @@ class Condition:
 
         A `budget` is what several evaluations may cost together; without one it is MOST_COST.
         """
+        budget = budget or Budget()
+        if not budget.left:
+            return Outcome.UNDECIDED, "no steps are left for it: what was looked at before took them all"
         mine = {name: values[name] for name in self.names if name in values}
         measure = measured(mine)
         if measure.depth > MAX_DEPTH:
             return Outcome.UNDECIDED, f"what it asks about is nested deeper than {MAX_DEPTH} levels"
-        budget = budget or Budget()
-        if not budget.takes(price := self.cost(measure)):
-            return Outcome.UNDECIDED, f"it would take too long: {price} steps, where {budget.left} are left"
+        if not budget.takes(self.cost(measure, mine)):
+            left = budget.left
+            budget.takes(min(left, measure.size))  # to look how large it is took its time as well
+            return Outcome.UNDECIDED, f"it would take too long: more than the {left} steps that are left"
         try:
             found = _called(self._program.execute, mine)
         except _Failed as error:
@@ -113,33 +123,20 @@ class Condition:
             return Outcome.UNDECIDED, f"it yields no bool, but a value of type {type(found).__name__}"
         return (Outcome.MET, "it is true") if found else (Outcome.UNMET, "it is false")
 
-    def cost(self, measure: Measure) -> int:
-        """Return what an evaluation costs at most, in steps of about a tenth of a microsecond."""
-        widest = max(measure.widest, self._tokens.commas + 1)
-        size = max(measure.size, widest)
-        whole = self._tokens.loop
-        total = 1 + whole.roots * size // 10 + 4 * self._instructions
-        for loop, times in walk(self._tokens, size, widest):
-            body = 1 + loop.mentions // 8 + loop.roots * size + 4 * self._instructions
-            total += body * times * (widest if loop.name in COPIES else 1)
-        return total
+    def cost(self, measure: Measure, values: Mapping[str, Any]) -> int:
+        """Return what an evaluation by values of such a measure costs at most, in steps of about a tenth of a microsecond."""
+        weighed = Weighing(values, measure.size, measure.widest, self._search).cost(self._read.tree)
+        return _GIVEN * measure.values + measure.size + weighed
 
     def _check_names(self, variables: frozenset[str]) -> frozenset[str]:
-        names = self._program.references()
-        unknown = set(names["functions"]) - _FUNCTIONS - _OPERATORS
-        if unknown:
-            known = ", ".join(sorted(_FUNCTIONS | LOOPS))
-            raise InvalidCondition(f"calls {', '.join(sorted(unknown))}, which is not there; there are {known}")
-        shadowed = self._tokens.variables & VARIABLES
+        shadowed = self._read.items & VARIABLES
         if shadowed:
             raise InvalidCondition(f"calls an item {', '.join(sorted(shadowed))}, which is a variable already")
-        others = set(names["variables"]) - variables - self._tokens.variables
-        others = {name for name in others if not name.startswith("@")}
-        if others:
+        if others := self._read.names - variables:
             raise InvalidCondition(
                 f"names {', '.join(sorted(others))}, which is not there; there are {', '.join(sorted(variables))}"
             )
-        mine = frozenset(names["variables"]) & variables
+        mine = frozenset(self._read.names)
         if not mine:
             raise InvalidCondition(f"asks about none of {', '.join(sorted(variables))}: it says the same of everything")
         return mine
@@ -147,17 +144,19 @@ class Condition:
 
 def measured(document: Any) -> Measure:
     """Return how large a value is, without recursion."""
-    size = widest = depth = 0
+    size = widest = depth = values = 0
     level = [document]
     while level:
         depth += 1
         following: list[Any] = []
         for value in level:
             size += 1
+            values += 1
             if isinstance(value, str):
                 size += len(value) // 16
             elif isinstance(value, dict):
                 size += sum(1 + len(name) // 16 for name in value)
+                values += len(value)
                 widest = max(widest, len(value))
                 following.extend(value.values())
             elif isinstance(value, list | tuple):
@@ -166,21 +165,27 @@ def measured(document: Any) -> Measure:
         if depth > MAX_DEPTH + 2:
             break
         level = following
-    return Measure(size, widest, depth - 1)
+    return Measure(size, widest, depth - 1, values)
 
 
-def _check_patterns(tokens: Tokens) -> int:
-    """Return how many instructions the patterns make. Raise InvalidCondition where one can't be had."""
-    instructions = 0
-    for literal in tokens.patterns:
+def _searched(patterns: list[str | None]) -> Search:
+    """Return what it costs to look for any of some patterns. Raise InvalidCondition where one can't be had."""
+    once = each = 0
+    for literal in patterns:
         if literal is None:
             raise InvalidCondition("calls matches with a pattern that doesn't stand there as a text")
         try:
-            instructions += int(compiled(_called(cel.evaluate, literal)).programsize)
+            pattern = _called(cel.evaluate, literal)
+            if not isinstance(pattern, str):
+                raise InvalidPattern("is no text")
+            instructions = int(compiled(pattern).programsize)
             _called(cel.evaluate, f'"".matches({literal})')
         except (_Failed, InvalidPattern) as error:
             raise InvalidCondition(f"has the pattern {literal[:_SAID]}, which {error}") from None
-    return instructions
+        is_wide = _UNICODE.search(pattern) is not None
+        once = max(once, _COMPILED + instructions * (_COMPILED if is_wide else 20))
+        each = max(each, 2 * instructions if is_wide else 1 + instructions // 8)
+    return Search(once, each)
 
 
 def _called(function: Callable[[Any], Any], argument: Any) -> Any:

@@ -150,6 +150,8 @@ def test_an_attestation_verifies_in_both_forms() -> None:
         (SIGNED, {}, "by which an artifact is signed"),
         (TEST_RESULT, {"a": float("nan")}, "can't be written"),
         (TEST_RESULT, {"a": "\ud800"}, "can't be written"),
+        (TEST_RESULT, json.loads('{"a":' * 64 + "1" + "}" * 64), "is nested deeper than 63 levels"),
+        (TEST_RESULT, {"a": "x" * 2_359_300}, "makes a statement of 2359"),
     ],
 )
 def test_what_is_no_predicate_is_refused(predicate_type: str, predicate: dict[str, Any], reason: str) -> None:

@@ -10,9 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mediatypes.documents import MAX_DEPTH
-from signing.policy.conditions import MOST_COST, VARIABLES, Condition, InvalidCondition, measured
+from signing.policy.conditions import MOST_COST, Budget, Condition, InvalidCondition, measured
 from signing.policy.outcomes import Outcome
-from signing.policy.tokens import read_tokens, walk
 
 
 @pytest.mark.parametrize(
@@ -33,6 +32,11 @@ from signing.policy.tokens import read_tokens, walk
         ("predicate.x == 1", Outcome.UNDECIDED),
         ("record.count + 9223372036854775807 > 0", Outcome.UNDECIDED),
         (r'record.text.matches(r"^h\w+$") && record.text.matches("ell")', Outcome.MET),
+        ("-1.5e-3 + .5 < 0x1f + 0 || 3u == record.count || record.count - 1 - 1 == -1", Outcome.MET),
+        ("record.text in ['a', 'hello',] && {'a': record.text,}.a == r'hello' ? !!true : false", Outcome.MET),
+        ("record.count * 2 + 3 * -1 == -1 // nothing", Outcome.MET),
+        ("record.metrics.map(m, m.value > 0.96, m.name)[0] == 'loss'", Outcome.MET),
+        ("record.metrics.exists(m, [m].all(m, m.name == 'loss') && m.value == 1)", Outcome.MET),
         ('timestamp(record.created) > timestamp("2025-01-01T00:00:00Z")', Outcome.MET),
         ('timestamp(record.text) > timestamp("2025-01-01T00:00:00Z")', Outcome.UNDECIDED),
     ],
@@ -56,13 +60,17 @@ def test_what_becomes_of_an_expression(source: str, wanted: Outcome) -> None:
         ("true", "asks about none of"),
         ("now > record.x", "names now, which is not there"),
         ("record.x.lowerAscii() == 'a'", "calls lowerAscii, which is not there; there are all, bool"),
-        ("record.x.all(i, v, true)", "calls all, which is not there"),
+        ("record.x.all(i, v, true)", "calls all with 3 arguments"),
         ("record.x.exists(record, true)", "calls an item record, which is a variable already"),
         ('record.x.matches("(?=a)")', "can't be read by RE2"),
         ('record.x.matches("a{1000}{1000}")', "which "),
         ('record.x.matches("(a{1,100}){1,10}b" + record.y)', "calls matches with a pattern that doesn't stand there"),
-        ("record.x.matches(7)", "calls matches with a pattern that doesn't stand there"),
+        ("record.x.matches(7)", "has the pattern 7, which is no text"),
         ('matches(record.x, "a")', "calls matches with a pattern that doesn't stand there"),
+        ("record.x.existsOne(i, true)", "calls existsOne, which is not there"),
+        ("has(record.x) && has({'a': record}.a)" + "!= [" * 25 + "1" + "]" * 25, "is "),
+        ("record.T{x: 1} == record", "can't be reckoned with at “{”"),
+        ("record.x" + ".x" * 100 + " == 1", "is nested deeper than 60 levels"),
     ],
 )
 def test_what_is_no_expression(source: str, words: str) -> None:
@@ -103,16 +111,58 @@ def test_a_long_report_is_within_the_bounds(source: str) -> None:
     assert outcome is Outcome.MET, why
 
 
-def test_loops_are_told_apart_by_what_they_loop_over() -> None:
-    source = 'record.l[0].all(a, a["]"].y.all(b, a.z.all(c, true))) && ["a"].map(d, record.m)[0].exists(e, e)'
-    found = {loop.variable: (loop.over, times) for loop, times in walk(read_tokens(source, VARIABLES), 100, 10)}
-    assert found == {
-        "a": ("part", 100),
-        "b": ("part", 100),
-        "c": ("other", 1000),
-        "d": ("literal", 6),
-        "e": ("other", 1000),
-    }
+_ONE = {"l": [{"k": number, "t": "x" * 50} for number in range(100)], "s": "y" * 2000, "w": {"inner": [0] * 100}}
+
+
+@pytest.mark.parametrize(
+    ("source", "most"),
+    [
+        ("record.l.size() == 1", 5_000),
+        ("record.l.all(i, i.k >= 0 && i.t != 'a')", 10_000),
+        ("record.l.all(i, record.w.inner.size() == 0)", 500_000),
+        ("record.l.all(i, [1, 2].all(j, record.w['inner'].all(k, i.k + j >= k)))", 4_000_000),
+        ("record.l.map(i, i.k).size() == 1", 200_000),
+    ],
+)
+def test_what_is_usual_costs_what_there_is(source: str, most: int) -> None:
+    measure = measured({"record": _ONE})
+    assert most // 20 < Condition(source).cost(measure, {"record": _ONE}) - 25 * measure.values < most
+
+
+_DOUBLED = "".join([".map(i, i + i)"] * 18)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        f"[record.s]{_DOUBLED}.size() > 0",
+        f"[[record.s]]{_DOUBLED}.size() > 0",
+        "[record.l]" + "".join([".map(i, [i, i])"] * 18) + ".size() > 0",
+        "[record.l]" + "".join([".map(i, {1: i, 2: i})"] * 18) + ".size() > 0",
+        "[record.l]" + "".join([".map(i, true ? [i, i] : i)"] * 18) + " == [record.l]",
+        "[[record.l, record.l]]" + "".join([".map(i, [i + i, i + i][0])"] * 14) + ".size() > 0",
+        "record.l.map(i, record.l).map(i, i.map(j, record.l)).size() > 0",
+        "record.l.map(i, record.w).all(i, i.inner.size() > 0)",
+        "record.l.all(i, record.l.all(j, record.w.inner[0] == 0))",
+        'record.l.all(i, record.l.all(j, j.t.matches("a{1,90}b")))',
+        r"""record.l.all(i, record.l.all(j, j.t.matches(r"^\w{1,40}$")))""",
+        "[" + ",".join(["record"] * 500) + "].size() > 0",
+        "record" + "+ record.w.inner" * 240 + " == record.l",
+        "record.l.all(i, " + "&& ".join(["[i, i, i] + [record.w] == record.l"] * 9) + ")",
+    ],
+)
+def test_what_grows_counts_as_large_as_it_gets(source: str) -> None:
+    outcome, why = Condition(source).evaluate({"record": _ONE | {"w": {"inner": [0] * 5000}}})
+    assert outcome is Outcome.UNDECIDED
+    assert "it would take too long" in why
+
+
+def test_what_is_looked_at_in_vain_is_paid_for() -> None:
+    budget = Budget(1000)
+    large = {"record": {"l": [0] * 900}}
+    for words in ("more than the 1000 steps", "more than the 95 steps", "no steps are left"):
+        outcome, why = Condition("record.l.all(i, i == 0)").evaluate(large, budget)
+        assert (outcome, words in why) == (Outcome.UNDECIDED, True), why
 
 
 def test_what_is_deep_is_not_decided() -> None:
