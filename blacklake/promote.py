@@ -59,7 +59,8 @@ def promote(
             return
         assert stage is not None
         done = _done(door, ref, stage, ways, reason=reason, expected=expected)
-    print(json.dumps(done) if as_json else printable(_said(done)))
+    for line in [json.dumps(done)] if as_json else [_said(done), *_warnings(done)]:
+        print(printable(line))
 
 
 def _done(door: Door, ref: Named, stage: str, ways: Ways, *, reason: str, expected: str | None) -> dict[str, Any]:
@@ -94,6 +95,10 @@ def _require_sense(ways: Ways, stage: str | None) -> None:
         raise Refused("--steps and --force are for --rollback and --roll-forward", USAGE)
     if ways.steps is not None and not 1 <= ways.steps <= 1000:
         raise Refused("--steps are 1 to 1000", USAGE)
+
+
+def _warnings(done: Mapping[str, Any]) -> list[str]:
+    return [f"warning: {warning}" for warning in done.get("warnings", ())]
 
 
 def _said(done: Mapping[str, Any]) -> str:

@@ -478,6 +478,7 @@ def test_artifacts_are_promoted_and_rolled_back(admin: Commands, mark: str, regi
         "tag": "dev",
         "digest": digests[1],
         "before": digests[0],
+        "warnings": [],
     }
     rows = [json.loads(line) for line in admin.promote("--history", name, "--json").splitlines()]
     assert [(row["kind"], row["stage"], row["digest"], row["forced"], row["reason"]) for row in rows] == [

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import json
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 from mediatypes.digest import Digest
+from mediatypes.documents import at, objects, parsed
 from mediatypes.names import RepositoryName, Tag
 from registry.core.audit import Actor
-from registry.core.manifests import Manifests
+from registry.core.manifests import Manifests, TagsMoved
 from registry.db import copies, manifests, repositories
 from registry.db.copies import CopiedRow
 from registry.db.pool import Connection, Database
@@ -58,21 +62,48 @@ class Copying:
     async def _copy(
         self, source: RepositoryName, target: RepositoryName, row: CopiedRow, *, source_id: int, actor: Actor | None
     ) -> None:
-        async def prepare(conn: Connection) -> tuple[bytes | None, list[Tag], bool]:
+        async def prepare(conn: Connection) -> tuple[bytes | None, dict[Tag, Digest], set[Digest], bool]:
             target_id = await repositories.find_or_create(conn, target)
             await copies.link_blobs(conn, row.digest, source_id=source_id, target_id=target_id)
             content = await manifests.content(conn, repository_id=source_id, digest=row.digest.to_bytes())
-            tags = await copies.outdated(conn, row.tags, source_id=source_id, target_id=target_id) if row.tags else []
+            named = await copies.named(conn, row.tags, repository_id=target_id) if row.tags else {}
+            over = set()
+            for other in {*named.values()} - {row.digest}:
+                old = await manifests.content(conn, repository_id=target_id, digest=other.to_bytes())
+                if content is not None and old is not None and await asyncio.to_thread(_holds, content, old):
+                    over.add(other)
             is_there = bool(await manifests.held(conn, [row.digest], repository_id=target_id))
-            return content, tags, is_there
+            return content, named, over, is_there
 
-        content, tags, is_there = await self._db.transaction("copy_blobs", prepare)
-        if content is None:
-            raise ManifestUnknown(source, str(row.digest))
-        if tags or not is_there:
-            await self._manifests.push(
-                target, content, media_type=row.media_type, reference=row.digest, extra_tags=tags, actor=actor
-            )
+        while True:
+            content, named, over, is_there = await self._db.transaction("copy_blobs", prepare)
+            if content is None:
+                raise ManifestUnknown(source, str(row.digest))
+            tags = [tag for tag in row.tags if tag not in named or named[tag] in over]
+            if is_there and not tags:
+                return
+            with contextlib.suppress(TagsMoved):
+                await self._manifests.push(
+                    target,
+                    content,
+                    media_type=row.media_type,
+                    reference=row.digest,
+                    extra_tags=dict.fromkeys(tags, over),
+                    actor=actor,
+                )
+                return
+
+
+def _holds(new: bytes, old: bytes) -> bool:
+    """Say whether a manifest holds all signatures of another one: its layers, or an index its manifests."""
+    held = _listed(old)
+    return bool(held) and held <= _listed(new)
+
+
+def _listed(content: bytes) -> set[str]:
+    document = parsed(content)
+    listed = [*objects(at(document, "/layers")), *objects(at(document, "/manifests"))]
+    return {json.dumps(one, sort_keys=True) for one in listed}
 
 
 def _in_order(rows: Mapping[Digest, CopiedRow]) -> Sequence[CopiedRow]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Final
@@ -69,6 +69,10 @@ class PushedManifest:
     subject: Digest | None
     tags: tuple[Tag, ...]
     warnings: tuple[str, ...] = ()
+
+
+class TagsMoved(Exception):
+    """Tags name something else than what they may move from."""
 
 
 class Manifests:
@@ -145,7 +149,7 @@ class Manifests:
         *,
         media_type: str,
         reference: Tag | Digest,
-        extra_tags: Sequence[Tag],
+        extra_tags: Sequence[Tag] | Mapping[Tag, Collection[Digest]],
         held: frozenset[Permission] = ALL,
         actor: Actor | None = None,
         is_derived: bool = False,
@@ -154,7 +158,8 @@ class Manifests:
 
         `held` is what the pusher may do: who may sign, but not push, stores referrers and signature tags only. An `actor` is
         recorded in the audit log (`core.audit`), as with the other verbs. What the registry itself has derived (`is_derived`)
-        needs its subject to be there, else ManifestUnknown is raised, and no work follows it. Raise
+        needs its subject to be there, else ManifestUnknown is raised, and no work follows it. Where it is said of
+        `extra_tags` from which manifests they may move, TagsMoved is raised where one names another. Raise
         MediaTypeUnsupported, ManifestInvalid, ManifestNonconforming, DigestMismatch, ManifestBlobUnknown, AccessMissing,
         TagMoveDenied, TagImmutable, TagProtected, or NotAdmitted where a policy decides on a tag; nothing is stored then.
         """
@@ -204,6 +209,8 @@ class Manifests:
                 else []
             )
             moved = await tags.move(conn, others, repository_id=repository_id, digest=digest, by=by) if others else []
+            if isinstance(extra_tags, Mapping) and any(before not in extra_tags[tag] for tag, before in moved):
+                raise TagsMoved
             if known := _spoken_of(names):
                 await evidence.raise_for(conn, known, repository_id=repository_id)
             if actor is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
 from typing import Final, NamedTuple
@@ -62,6 +62,10 @@ class _NotJudged(Exception):
         self.digest = digest
 
 
+class _TagMoved(Exception):
+    """Somebody else has moved a stage's tag since it was looked at."""
+
+
 class _Passing(NamedTuple):
     """That a stage may name a manifest, as far as policies go."""
 
@@ -85,7 +89,10 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Promoted:
-    """What a stage's tag names now, and what it named before; the same where nothing had to be done."""
+    """What a stage's tag names now, and what it named before; the same where nothing had to be done.
+
+    `warnings` are those of policies that only warn.
+    """
 
     kind: Kind
     stage: str
@@ -93,6 +100,7 @@ class Promoted:
     tag: Tag
     digest: Digest
     before: Digest | None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,17 +138,16 @@ class Promotions:
         """Let a stage name what a reference names, or what the stage before it does, with all that belongs to that.
 
         Raise NameUnknown, ManifestUnknown, StageUnknown, StageDenied, StageMoved, PromotionRefused, TagImmutable, NotAdmitted,
-        Unavailable, and what a push into another repository raises.
+        NotAdmittedYet, Unavailable, and what a push into another repository raises.
         """
         _require_reason(wish.reason)
         place = await self._place(name, stage, caller)
         await self._require_promoter(name, place, caller)
         digest, tag = await self._db.read("resolve_promoted", lambda conn: resolved(conn, name, reference, place))
-        if place.repository != name:
-            await self._copy(name, place, digest, actor)
+        await self._copy(name, place, digest, caller, actor)
 
         async def promote(conn: Connection, passing: _Passing | None) -> Promoted:
-            key, current, state = await self._locked(conn, name, place, tag, caller, wish)
+            key, current, state = await self._found(conn, name, place, tag, caller, wish)
             if current == digest:
                 return Promoted(Kind.PROMOTION, stage, place.repository, tag, digest, current)
             state = await _seen(conn, key, current, state)
@@ -175,10 +182,8 @@ class Promotions:
         kind = Kind.ROLL_FORWARD if how.is_forward else Kind.ROLLBACK
 
         async def roll(conn: Connection, passing: _Passing | None) -> Promoted:
-            key, current, state = await self._locked(conn, name, place, tag, caller, wish)
+            key, current, state = await self._found(conn, name, place, tag, caller, wish)
             state, target = await _reached(conn, key, current, state, how)
-            if not await manifests.held(conn, [target.digest], repository_id=key.place_id):
-                raise ManifestUnknown(place.repository, str(target.digest))
             if not how.is_forced:
                 await self._require_passing(conn, place, key, target.digest, passing)
             new = NewPromotion(
@@ -213,18 +218,24 @@ class Promotions:
 
         await self._db.transaction("require_administrator", require)
 
-    async def _copy(self, name: RepositoryName, place: Place, digest: Digest, actor: Actor) -> None:
-        """Copy what is promoted, as it is in the repository and as it is in the stage before, where it may have been signed."""
-        sources = [name] if place.previous is None else [name, place_of(place.previous, name)]
-        for source in dict.fromkeys(sources):
-            if source != place.repository:
-                with contextlib.suppress(ManifestUnknown):  # one of them has it, which is seen when the tag moves
-                    await self._copying.copy(source, place.repository, digest, actor=actor)
+    async def _copy(self, name: RepositoryName, place: Place, digest: Digest, caller: Caller, actor: Actor) -> None:
+        """Copy what is promoted, as it is in the repository and as it is in the stage before, where it may have been signed.
 
-    async def _locked(
+        Nothing is copied from where the caller may not pull it. Raise NotAdmitted, NotAdmittedYet, Unavailable.
+        """
+        sources = [name] if place.previous is None else [name, place_of(place.previous, name)]
+        others = [source for source in dict.fromkeys(sources) if source != place.repository]
+        for source in others:
+            with contextlib.suppress(ManifestUnknown):
+                await self._admission.require(source, digest, caller)
+        for source in others:
+            with contextlib.suppress(ManifestUnknown):  # one of them has it, which is seen when the tag moves
+                await self._copying.copy(source, place.repository, digest, actor=actor)
+
+    async def _found(
         self, conn: Connection, name: RepositoryName, place: Place, tag: Tag, caller: Caller, wish: Wish
     ) -> tuple[StageKey, Digest | None, State | None]:
-        """Return which stage it is, what its tag names and in which state it is; all stays so until the transaction ends.
+        """Return which stage it is, what its tag names and in which state it is; the state stays until the transaction ends.
 
         Raise StageMoved, and PromotionRefused where the stages are others than those that were found.
         """
@@ -234,10 +245,9 @@ class Promotions:
         if repository_id is None or place_id is None:
             raise PromotionRefused(f"nothing has been promoted to {place.stage.name} of {name} yet")
         await promotions.lock(conn, place_id)
-        current = await promotions.named(conn, tag, repository_id=place_id, is_locked=True)
+        current = await promotions.named(conn, tag, repository_id=place_id)
         if wish.expected is not None and wish.expected.digest != current:
-            expected = wish.expected.digest
-            raise _moved(name, place.stage.name, expected, current)
+            raise StageMoved(name, place.stage.name, expected=_text(wish.expected.digest), now=_text(current))
         key = StageKey(repository_id, place.stage.name, place_id, tag)
         return key, current, await promotions.state(conn, key)
 
@@ -252,12 +262,15 @@ class Promotions:
         passing: _Passing | None = None
         while True:
             try:
-                return await self._db.transaction(named, partial(act, passing=passing))
+                done = await self._db.transaction(named, partial(act, passing=passing))
+                return replace(done, warnings=passing.judgement.warnings) if passing is not None else done
             except _NotJudged as error:
                 digest = error.digest
             except PoliciesChanged:
                 assert passing is not None
                 digest = passing.digest
+            except _TagMoved:
+                continue
             again = passing is not None
             passing = _Passing(
                 digest, await self._admission.judge_tags(place.repository, digest, [tag], None, again=again)
@@ -273,9 +286,14 @@ class Promotions:
         await self._admission.confirm(conn, passing.judgement, repository_id=key.place_id, epoch=epoch)
 
     async def _move(self, conn: Connection, place: Place, key: StageKey, new: NewPromotion, actor: Actor) -> Promoted:
-        """Let the tag name another manifest, and tell so. Raise ManifestUnknown, StageMoved, TagImmutable."""
+        """Let the tag name another manifest, and tell so. Raise ManifestUnknown, TagImmutable, _TagMoved.
+
+        Manifests are locked before tags, as by pushes.
+        """
         if not await manifests.held(conn, [new.digest], repository_id=key.place_id):
             raise ManifestUnknown(place.repository, str(new.digest))
+        # What only spoke of another manifest is an artifact of its own by this tag.
+        await evidence.raise_for(conn, [new.digest.to_bytes()], repository_id=key.place_id)
         others, ruled = await tags.point(
             conn,
             [key.tag],
@@ -290,11 +308,8 @@ class Promotions:
             if others
             else []
         )
-        for _, before in moved:
-            if before != new.before:  # it named nothing, and somebody has pushed it meanwhile
-                raise _moved(place.repository, key.stage, new.before, before)
-        # What only spoke of another manifest is an artifact of its own by this tag.
-        await evidence.raise_for(conn, [new.digest.to_bytes()], repository_id=key.place_id)
+        if moved != ([(key.tag, new.before)] if new.before is not None else []):
+            raise _TagMoved
         await promotions.add(conn, key, new)
         detail: dict[str, object] = {"stage": key.stage, "from": _text(new.before), "to": str(new.digest)}
         detail |= {"reason": new.reason} if new.reason else {}
@@ -334,10 +349,6 @@ async def _reached(
 def _require_reason(reason: str) -> None:
     if len(reason) > LONGEST_REASON:
         raise PromotionRefused(f"the reason has {len(reason)} characters; {LONGEST_REASON} are the most")
-
-
-def _moved(name: str, stage: str, expected: Digest | None, now: Digest | None) -> StageMoved:
-    return StageMoved(name, stage, expected=_text(expected), now=_text(now))
 
 
 def _text(digest: Digest | None) -> str | None:

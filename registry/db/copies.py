@@ -61,14 +61,7 @@ JOIN repository_blobs l ON l.repository_id = $1 AND l.digest = u.digest
 WHERE u.repository_id = $1 AND u.manifest = $3 ORDER BY l.digest
 ON CONFLICT (repository_id, digest) DO UPDATE SET linked_at = now()
 """
-# A tag that the other repository has goes on only where what it names is an older one of this repository's.
-_OUTDATED: Final = """
-SELECT name FROM unnest($3::text[]) AS name
-WHERE NOT EXISTS (SELECT FROM tags WHERE repository_id = $2 AND tags.name = name.name)
-    OR EXISTS (
-        SELECT FROM tags t JOIN tag_moves m ON m.repository_id = $1 AND m.tag = t.name AND m.after = t.digest
-        WHERE t.repository_id = $2 AND t.name = name.name)
-"""
+_NAMED: Final = "SELECT name, digest FROM tags WHERE repository_id = $1 AND name = ANY($2::text[])"
 
 
 async def closure(conn: Connection, digest: Digest, *, repository_id: int, limit: int) -> list[CopiedRow]:
@@ -85,6 +78,7 @@ async def link_blobs(conn: Connection, digest: Digest, *, source_id: int, target
     await conn.execute(_LINK_BLOBS, source_id, target_id, digest.to_bytes())
 
 
-async def outdated(conn: Connection, names: list[Tag], *, source_id: int, target_id: int) -> list[Tag]:
-    """Return those of a repository's tags that another one doesn't have, or names by them what they have named here before."""
-    return [row["name"] for row in await conn.fetch(_OUTDATED, source_id, target_id, names)]
+async def named(conn: Connection, names: list[Tag], *, repository_id: int) -> dict[Tag, Digest]:
+    """Return what those of a repository's tags name that are there."""
+    rows = await conn.fetch(_NAMED, repository_id, names)
+    return {row["name"]: Digest.from_bytes(row["digest"]) for row in rows}

@@ -63,7 +63,6 @@ class PromotionRow(NamedTuple):
 _KEY: Final = "repository_id = $1 AND stage = $2 AND place_id = $3 AND tag = $4"
 _LOCK: Final = "SELECT id FROM repositories WHERE id = $1 FOR NO KEY UPDATE"
 _NAMED: Final = "SELECT digest FROM tags WHERE repository_id = $1 AND name = $2"
-_LOCK_NAMED: Final = f"{_NAMED} FOR UPDATE"
 _STATE: Final = f"""
 SELECT s.id, s.digest FROM (
     SELECT coalesce(state, id) AS state FROM promotions WHERE {_KEY} ORDER BY id DESC LIMIT 1
@@ -114,12 +113,9 @@ async def lock(conn: Connection, repository_id: int) -> None:
     await conn.execute(_LOCK, repository_id)
 
 
-async def named(conn: Connection, tag: str, *, repository_id: int, is_locked: bool = False) -> Digest | None:
-    """Return what a tag names, None where that is nothing; it stays so until the transaction ends where it `is_locked`."""
-    if is_locked:
-        packed = await conn.fetchval(_LOCK_NAMED, repository_id, tag)
-    else:
-        packed = await conn.fetchval(_NAMED, repository_id, tag)
+async def named(conn: Connection, tag: str, *, repository_id: int) -> Digest | None:
+    """Return what a tag names, None where that is nothing."""
+    packed = await conn.fetchval(_NAMED, repository_id, tag)
     return Digest.from_bytes(packed) if packed is not None else None
 
 

@@ -23,6 +23,7 @@ from registry.core.identities import Identities
 from registry.core.policies import Policies
 from registry.core.promotions import Roll
 from registry.core.services import Services
+from registry.core.stages import Stage
 from registry.core.trials import Trials
 from registry.db.pool import Database
 from registry.errors import BlobUnknown, ManifestUnknown, NotAdmitted, Unavailable
@@ -537,7 +538,7 @@ async def test_a_tag_does_not_move_by_an_older_policy(
         await push(services, content, "prod")
 
 
-async def test_a_warning_goes_with_a_tag(services: Services, policies: Policies) -> None:
+async def test_a_warning_goes_with_a_tag(services: Services, database: Database, policies: Policies) -> None:
     await policies.put("team", signed_policy(mode="warn"), on="tag", actor=ACTOR)
     pushed = await services.manifests.push(
         NAME,
@@ -547,6 +548,12 @@ async def test_a_warning_goes_with_a_tag(services: Services, policies: Policies)
         extra_tags=[],
     )
     assert pushed.warnings[0].startswith("policy signed (version 1 on team): ")
+    line = Line(services, database)
+    await line.set()
+    assert (await line.promote(pushed.digest, DEV)).warnings == pushed.warnings
+    assert (await line.promote(await line.push("signed later"), DEV)).warnings
+    assert (await line.roll(DEV)).warnings == pushed.warnings
+    assert (await line.roll(DEV, Roll(is_forward=True, is_forced=True))).warnings == ()
 
 
 # Trials
@@ -604,6 +611,27 @@ async def test_a_stage_names_what_its_policy_lets_it_and_rolls_back_to_nothing_e
     with pytest.raises(NotAdmitted):
         await line.promote(third, PROD)
     assert await line.named(PROD) == first
+
+
+async def test_what_may_not_be_pulled_is_not_copied(services: Services, database: Database, policies: Policies) -> None:
+    line = Line(services, database)
+    olga = await line.user("olga", ("reader", "team/model"))
+    boss = await line.user("boss", ("admin", "team"))
+    await line.set(
+        Stage(DEV, repository="team/tested/*", promoters=["user:olga"]), Stage(PROD, repository="team/sold/*")
+    )
+    digest = await line.push("a", "v1")
+    await enforce(policies, "team/model")
+    with pytest.raises(NotAdmitted, match="policy signed"):
+        await line.promote("v1", DEV, who=olga)
+    tested = RepositoryName("team/tested/model")
+    assert tested not in (await services.repositories.page(after="", limit=10)).items
+    await sign(services, digest)
+    await line.promote("v1", DEV, who=olga)
+    await services.manifests.delete(NAME, digest)
+    await line.push("a", "v1")
+    await line.promote("v1", PROD, who=boss)
+    assert await line.named(PROD, RepositoryName("team/sold/model")) == digest, "who may push there may pull"
 
 
 async def test_a_policy_that_is_set_while_something_is_promoted_decides_on_it(

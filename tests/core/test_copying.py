@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from mediatypes.digest import Digest
@@ -87,19 +89,69 @@ async def test_what_was_signed_in_the_stage_before_goes_on(line: Line) -> None:
     assert (await line.promote(None, PROD)).before == digest, "without a reference, what staging names"
 
 
-async def test_newer_signatures_replace_their_own_and_none_of_others(line: Line) -> None:
+async def signed(line: Line, digest: Digest, *signatures: str, name: RepositoryName = NAME) -> Digest:
+    """Push a tag of signatures that holds these."""
+    config, *layers = [await push_blob(line.services, one.encode(), name) for one in ("{}", *signatures)]
+    return await line.put(
+        image(config, *layers, note="-".join(signatures)), IMAGE_MANIFEST, signature_tag(digest), name=name
+    )
+
+
+async def test_newer_signatures_replace_what_they_hold_and_nothing_else(line: Line) -> None:
     digest = await line.push("a", "v1", "dev")
-    await line.push("signed once", signature_tag(digest))
+    once = await signed(line, digest, "one")
+
+    async def promoted() -> Digest:
+        await line.services.tags.delete(TESTED, parse_tag("staging"))
+        await line.promote("v1", STAGING)
+        return await line.named(signature_tag(digest), TESTED)
+
     await line.promote("v1", STAGING)
-    twice = await line.push("signed twice", signature_tag(digest))
+    assert await line.named(signature_tag(digest), TESTED) == once
+    twice = await signed(line, digest, "one", "two")
+    assert await promoted() == twice
+    assert await signed(line, digest, "one") == once
+    assert await promoted() == twice, "an older one comes back nowhere"
+    own = await signed(line, digest, "one", "three", name=TESTED)
+    await signed(line, digest, "one", "two", "four")
+    assert await promoted() == own
+    await line.push("no signature", signature_tag(digest))
+    assert await promoted() == own
+    all_of_them = await signed(line, digest, "three", "one", "two")
+    assert await promoted() == all_of_them
+
+
+async def test_a_signature_that_comes_meanwhile_stays(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    digest = await line.push("a", "v1", "dev")
+    await signed(line, digest, "one")
+    await line.promote("v1", STAGING)
     await line.services.tags.delete(TESTED, parse_tag("staging"))
+    await signed(line, digest, "one", "two")
+    push = line.services.manifests.push
+    own: list[Digest] = []
+
+    async def pushing(name: RepositoryName, content: bytes, **options: Any) -> Any:
+        if name == TESTED and not own and options["extra_tags"]:
+            own.append(digest)
+            own.append(await signed(line, digest, "one", "three", name=TESTED))
+        return await push(name, content, **options)
+
+    monkeypatch.setattr(line.services.manifests, "push", pushing)
     await line.promote("v1", STAGING)
-    assert await line.named(signature_tag(digest), TESTED) == twice
-    own = await line.push("signed there", signature_tag(digest), name=TESTED)
-    await line.push("signed thrice", signature_tag(digest))
-    await line.services.tags.delete(TESTED, parse_tag("staging"))
+    assert await line.named(signature_tag(digest), TESTED) == own[1]
+
+
+async def test_what_was_signed_elsewhere_comes_back_to_the_first_repository(line: Line) -> None:
+    await line.set(Stage("dev"), Stage(STAGING, repository="team/staging/*"), Stage(PROD))
+    digest = await line.push("a", "v1", "dev")
     await line.promote("v1", STAGING)
-    assert await line.named(signature_tag(digest), TESTED) == own
+    signature = await line.push("signature", signature_tag(digest), name=TESTED)
+    tested = await line.push("tested", subject=digest, name=TESTED)
+    await line.promote("v1", PROD)
+    assert await line.named(signature_tag(digest)) == signature
+    assert await referrers(line.services, NAME, digest) == {str(tested)}
+    await line.services.manifests.delete(NAME, digest)
+    assert (await line.promote(None, PROD)).digest == digest == await line.named(PROD)
 
 
 async def test_signatures_are_copied_whatever_rules_there_are(line: Line) -> None:

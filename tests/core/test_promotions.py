@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import replace
+from typing import Any
 
 import asyncpg
 import pytest
@@ -18,7 +19,8 @@ from registry.core.services import Services
 from registry.core.stages import Stage
 from registry.core.tag_rules import RuleKind, TagRules
 from registry.core.teams import Teams
-from registry.db.pool import Database
+from registry.db import manifests
+from registry.db.pool import Connection, Database
 from registry.errors import (
     AccessDenied,
     DelegationDenied,
@@ -37,6 +39,7 @@ from tests.core.support import NAME, OTHER, index
 Sql = asyncpg.Connection
 FORCED = Roll(is_forced=True)
 FORWARD = Roll(is_forward=True)
+_WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
 
 @pytest.fixture
@@ -183,6 +186,38 @@ async def test_a_push_meanwhile_makes_no_hole_in_the_history(line: Line, sql: Sq
     )
     rows = await sql.fetch("SELECT digest, before, kind FROM promotions ORDER BY id")
     assert [row["before"] for row in rows] == [None, *(row["digest"] for row in rows[:-1])]
+
+
+async def test_manifests_are_locked_before_tags_as_by_pushes(line: Line, sql: Sql) -> None:
+    a, b = await line.push("a", "a"), await line.push("b", "b")
+    for digest in (a, b):
+        await line.promote(digest, DEV)
+    for wanted, attempt in ((a, line.promote(a, DEV)), (b, line.roll(DEV))):
+        async with sql.transaction():
+            await sql.execute("SELECT FROM manifests WHERE digest = $1 FOR NO KEY UPDATE", wanted.to_bytes())
+            promoting = asyncio.create_task(attempt)
+            async with asyncio.timeout(30):
+                while not await sql.fetchval(_WAITING):  # noqa: ASYNC110 - the database says it
+                    await asyncio.sleep(0.01)
+            await sql.execute("SELECT FROM tags WHERE name = 'dev' FOR UPDATE NOWAIT")
+        assert (await promoting).digest == wanted == await line.named("dev")
+
+
+async def test_a_tag_that_moves_meanwhile_is_looked_at_again(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b, c = [await line.push(one, one) for one in "abc"]
+    held = manifests.held
+    meanwhile = [line.push("b", DEV), line.services.tags.delete(NAME, parse_tag(DEV)), line.push("c", DEV)]
+
+    async def looked_up(conn: Connection, *arguments: Any, **options: Any) -> set[Digest]:
+        if meanwhile:
+            await meanwhile.pop(0)
+        return await held(conn, *arguments, **options)
+
+    monkeypatch.setattr(manifests, "held", looked_up)
+    done = await line.promote("a", DEV)
+    assert (done.before, await line.named("dev")) == (c, a)
+    assert [(kind, digest) for kind, _, _, digest in await line.history()] == [("promotion", a), ("found", c)]
+    assert b != c
 
 
 async def test_a_stage_goes_back_and_forward(line: Line, sql: Sql) -> None:

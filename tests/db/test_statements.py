@@ -472,7 +472,7 @@ def test_every_statement_that_a_request_runs_is_among_the_hot_ones() -> None:
         "repositories._CREATE",  # once for each repository
         "copies._CLOSURE",  # reads all that goes with an artifact into another repository
         "copies._LINK_BLOBS",
-        "copies._OUTDATED",
+        "copies._NAMED",
         "promotions._LOCK",  # by primary keys, as the next two
         "promotions._NAMED",
         "promotions._LOCK_NAMED",

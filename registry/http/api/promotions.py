@@ -104,6 +104,7 @@ def done(found: Promoted) -> PromotionDone:
             "tag": found.tag,
             "digest": str(found.digest),
             "before": str(found.before) if found.before is not None else None,
+            "warnings": list(found.warnings),
         }
     )
 

@@ -122,8 +122,8 @@ class NewRollback(Taken):
     forced: bool = False
 
 
-class PromotionDone(BaseModel):
-    """What a stage's tag names now, and what it named before: the same where nothing had to be done."""
+class Promotion(BaseModel):
+    """What a stage's tag came to name, and what it named before."""
 
     kind: Literal["promotion", "rollback", "roll-forward", "found"]
     stage: str
@@ -133,7 +133,13 @@ class PromotionDone(BaseModel):
     before: str | None
 
 
-class PromotionFound(PromotionDone):
+class PromotionDone(Promotion):
+    """What a stage's tag names now: the same as before where nothing had to be done. `warnings` are those of policies."""
+
+    warnings: list[str]
+
+
+class PromotionFound(Promotion):
     """What became of a stage. `found` is what something else had put there, as was seen at the next promotion."""
 
     id: int
