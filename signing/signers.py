@@ -66,17 +66,17 @@ class Signer:
 def signer_of(material: Material, authority: Authority, *, now: datetime) -> Signer:
     """Find who has signed, as an authority trusts. Raise Refused at the first of the steps 2 to 5 that fails."""
     if isinstance(authority, KeyAuthority):
-        return _by_key(material, authority)
+        return _by_key(material, authority, now)
     if material.certificate is None:
         raise Refused(
             Step.SIGNER, "it is signed by a key without a certificate, and one with a certificate is asked for"
         )
     if isinstance(authority, KeylessAuthority):
-        return _by_identity(material, material.certificate, authority)
+        return _by_identity(material, material.certificate, authority, now)
     return _by_chain(material, material.certificate, authority, now)
 
 
-def _by_key(material: Material, authority: KeyAuthority) -> Signer:
+def _by_key(material: Material, authority: KeyAuthority, now: datetime) -> Signer:
     keys = _parsed(authority)
     hinted = [key for key in keys if material.hint == hint_of(key)]
     candidates = hinted or keys
@@ -86,10 +86,11 @@ def _by_key(material: Material, authority: KeyAuthority) -> Signer:
             Step.SIGNER, f"no key of {authority.name} has signed these bytes: another has, or they were altered"
         )
     # Whether it is a signature comes after time and log (step 5), and is known here already.
-    seen = seen_of(material, key or candidates[0], None, authority.root or NO_ROOT, asked=Asked.of(authority))
+    root = authority.root or NO_ROOT
+    seen = seen_of(material, key or candidates[0], None, root, asked=Asked.of(authority), now=now)
     if key is None:
         raise Refused(Step.SIGNATURE, "the signature is not one of these bytes by the key it names: they were altered")
-    return Signer(key, None, seen.first, seen.is_logged)
+    return Signer(key, None, seen.first, seen.is_logged, seen.valid_until)
 
 
 def hint_of(key: PublicKey) -> str:
@@ -107,11 +108,11 @@ def _parsed(authority: KeyAuthority) -> list[PublicKey]:
     return keys
 
 
-def _by_identity(material: Material, certificate: Certificate, authority: KeylessAuthority) -> Signer:
+def _by_identity(material: Material, certificate: Certificate, authority: KeylessAuthority, now: datetime) -> Signer:
     key = _key(certificate)
     root = authority.root
     issued = _issued(certificate, material, root)
-    seen = seen_of(material, key, certificate, root, asked=Asked.of(authority))
+    seen = seen_of(material, key, certificate, root, asked=Asked.of(authority), now=now)
     if not seen.times:
         raise Refused(
             Step.TIME, "no trusted party witnesses when it was signed: neither a log's promise nor a timestamp"
@@ -166,7 +167,7 @@ def _by_chain(material: Material, certificate: Certificate, authority: ChainAuth
     roots = read_certificates(authority.certificates, authority.name)
     root = with_timestamps(authority)
     # Witnesses of one's own authority need not hold, so that none of them refuses before the chain is looked at.
-    seen = seen_of(material, key, certificate, root, asked=Asked.of(authority))
+    seen = seen_of(material, key, certificate, root, asked=Asked.of(authority), now=now)
     moments = seen.times or (now,)
     within = min(max(moments[0], certificate.not_valid_before_utc), certificate.not_valid_after_utc)
     _chain_to(certificate, material, roots, within)

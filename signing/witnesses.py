@@ -60,6 +60,8 @@ class Seen:
 
     times: tuple[datetime, ...]
     is_logged: bool
+    valid_until: datetime | None = None
+    """Until when a log's key is trusted, where that had to be now; None: for ever."""
 
     @property
     def first(self) -> datetime | None:
@@ -68,13 +70,21 @@ class Seen:
 
 
 def seen_of(
-    material: Material, key: PublicKey, certificate: Certificate | None, root: TrustRoot, *, asked: Asked
+    material: Material,
+    key: PublicKey,
+    certificate: Certificate | None,
+    root: TrustRoot,
+    *,
+    asked: Asked,
+    now: datetime,
 ) -> Seen:
     """Return what the trusted parties of a root have seen of a signature. Raise Refused at step 3 or 4."""
     stamped = _timestamps(material, root, asked)
-    logged = _entries(material, key, certificate, root, asked, stamped)
+    moments = stamped or [now]
+    logged = _entries(material, key, certificate, root, asked, moments)
     promised = [entry.at for entry in logged if entry.at is not None]
-    return Seen((*stamped, *promised), bool(logged))
+    ends = [entry.log.period.end for entry in logged if entry.at is None and not stamped]
+    return Seen((*stamped, *promised), bool(logged), min(filter(None, ends), default=None))
 
 
 def _timestamps(material: Material, root: TrustRoot, asked: Asked) -> list[datetime]:
@@ -96,7 +106,7 @@ def _entries(
     certificate: Certificate | None,
     root: TrustRoot,
     asked: Asked,
-    stamped: list[datetime],
+    moments: list[datetime],
 ) -> list[Logged]:
     claim = Claim(
         material.signed,
@@ -111,9 +121,13 @@ def _entries(
         try:
             logged = verify_entry(entry, root.logs)
             must_be_of(entry, claim)
-            if logged.at is None and not all(logged.log.period.covers(at) for at in stamped):
-                # A proof says nothing of when: the log has to be trusted when others have seen the signature.
-                raise Refused(Step.LOG, "the log's key was not trusted when the signature was seen")
+            untrusted = [at for at in moments if not logged.log.period.covers(at)]
+            if logged.at is None and untrusted:
+                # A proof says nothing of when: the log has to be trusted when others have seen the signature, else now.
+                raise Refused(
+                    Step.LOG,
+                    f"the log's key was not trusted at {untrusted[0]:%Y-%m-%d %H:%M:%S}, when the signature was seen",
+                )
             found.append(logged)
         except Refused as error:
             if asked.log or (asked.all and root.logs):

@@ -247,10 +247,17 @@ def a_promise_by_a_key_after_the_time_of_its_trust(world: World) -> Judged:
     return made.attach(world.keyless_bundle()), world.keyless(root=world.root(logs=[described]))
 
 
-@refused(Step.LOG, "the log's key was not trusted when the signature was seen")
+@refused(Step.LOG, "the log's key was not trusted at")
 def a_proof_by_a_key_after_the_time_of_its_trust(world: World) -> Judged:
     described = world.sigstore.second_log.described(end=NOW - timedelta(days=1))
     return made.attach(world.second_bundle()), world.keyless(root=world.root(logs=[described]))
+
+
+@refused(Step.LOG, "the log's key was not trusted at")
+def a_proof_by_a_key_that_is_trusted_no_more_and_no_timestamp(world: World) -> Judged:
+    document = edited(world.second_bundle(), "verificationMaterial/timestampVerificationData", ...)
+    described = world.sigstore.second_log.described(end=NOW - timedelta(days=1))
+    return made.attach(document), world.keyless(root=world.root(logs=[described]))
 
 
 @refused(Step.LOG, "neither the log's promise nor a proof")

@@ -14,7 +14,7 @@ from signing.authorities import ChainAuthority, Identity
 from signing.verified import SIGNED, Form
 from tests.signing import attachments as made
 from tests.signing.services import CODE_SIGNING, NOW, OTHER_NAME, Authority, b64, certified, new_key, sign, spki, utf8
-from tests.signing.world import ISSUER, WHO, World, accepted, judged, signature_of
+from tests.signing.world import ISSUER, WHO, World, accepted, judged, rejected, signature_of
 
 PREDICATE = "https://example.com/tests/v1"
 
@@ -121,6 +121,21 @@ def test_a_key_that_needs_no_log_does_without_knowing_it(world: World) -> None:
         world.sigstore.log.entry(made.dsse(world.key, document["dsseEnvelope"]))
     ]
     assert not accepted(made.evidence(made.attach(document)), world.keys()).is_logged
+
+
+def test_a_log_that_says_no_time_has_to_be_trusted_now_where_nobody_else_does(world: World) -> None:
+    document = made.bundle(world.key)
+    body = made.dsse_2(world.key, document["dsseEnvelope"])
+    document["verificationMaterial"]["tlogEntries"] = [world.sigstore.second_log.entry(body)]
+    found = made.evidence(made.attach(document))
+    end = NOW + timedelta(days=1)
+    retiring = world.root(logs=[world.sigstore.second_log.described(end=end)])
+    authority = world.keys(root=retiring, needs_log=True)
+    assert accepted(found, authority).valid_until == end
+    early = world.keys(root=world.root(logs=[world.sigstore.second_log.described(start=end)]), needs_log=True)
+    for refused in (rejected(found, authority, now=end + timedelta(seconds=1)), rejected(found, early)):
+        assert refused.reason.startswith("the log's key was not trusted at")
+    assert accepted(found, world.keys(root=world.root(), needs_log=True)).valid_until is None
 
 
 def test_a_log_that_was_not_trusted_then_does_not_count(world: World) -> None:
