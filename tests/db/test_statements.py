@@ -475,7 +475,6 @@ def test_every_statement_that_a_request_runs_is_among_the_hot_ones() -> None:
         "copies._NAMED",
         "promotions._LOCK",  # by primary keys, as the next two
         "promotions._NAMED",
-        "promotions._LOCK_NAMED",
         "promotions._WAS_NAMED",  # looks at all that a stage's tag has named
         "promotions._ANCESTOR",  # go as many steps as were asked for
         "promotions._DESCENDANT",
