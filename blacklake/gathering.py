@@ -9,11 +9,9 @@ from blacklake.oci.contents import Absent, Content, Listed, OciFailed, Source, U
 from blacklake.oci.layout import Layout
 from mediatypes.digest import Digest, InvalidDigest
 from mediatypes.documents import objects, parsed
-from signing.evidence import LARGEST_BLOB, LARGEST_EVIDENCE, MOST_ATTACHED, MOST_BLOBS, Attached, Evidence
+from signing.evidence import FIRST_TYPES, LARGEST_BLOB, LARGEST_EVIDENCE, MOST_ATTACHED, MOST_BLOBS, Attached, Evidence
 
 _SUFFIXES: Final = ("sig", "att", "sbom")
-_FIRST: Final = ("application/vnd.dev.sigstore.", "application/vnd.dev.cosign.", "application/vnd.cncf.notary.")
-"""Types of referrers that are read before others, should there be too many of them."""
 
 
 class Gathered(NamedTuple):
@@ -64,7 +62,14 @@ class _Gathering:
         return Gathered(evidence, self._is_whole)
 
     def _found(self) -> Iterator[tuple[str, Digest | Content]]:
-        """Yield what speaks of the artifact: what stands under tags, then referrers, signatures first."""
+        """Yield what speaks of the artifact, in the order of signing.evidence."""
+        yield from sorted(self._tagged(), key=lambda one: one[1].digest.to_bytes())
+        for one in sorted(
+            self._referrers(), key=lambda one: (one.artifact_type not in FIRST_TYPES, one.digest.to_bytes())
+        ):
+            yield "referrer", one.digest
+
+    def _tagged(self) -> Iterator[tuple[str, Content]]:
         digest = self._subject.digest
         for suffix in _SUFFIXES:
             tag = f"{digest.algorithm}-{digest.encoded}.{suffix}"
@@ -76,9 +81,10 @@ class _Gathering:
                 self._missed(error)
         if isinstance(self._source, Layout):
             for suffix, kept in self._source.kept_by_cosign():
-                yield f"{digest.algorithm}-{digest.encoded}.{suffix}", kept
-        for one in sorted(self._referrers(), key=lambda one: not (one.artifact_type or "").startswith(_FIRST)):
-            yield "referrer", one.digest
+                try:
+                    yield f"{digest.algorithm}-{digest.encoded}.{suffix}", self._source.manifest(str(kept))
+                except OciFailed as error:
+                    self._missed(error)
 
     def _referrers(self) -> list[Listed]:
         found = []

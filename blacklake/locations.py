@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 from cyclopts import Parameter
 
-from blacklake.references import named
+from blacklake.references import named, url_of
 from blacklake.settings import USAGE, CaFile, Insecure, Refused
 
 if TYPE_CHECKING:
@@ -19,9 +18,6 @@ if TYPE_CHECKING:
     from blacklake.oci.repository import Repository
 
 _LAYOUT: Final = "oci-layout:"
-_REFERENCE: Final = re.compile(
-    r"(?P<path>.+?)(?:@(?P<digest>sha(?:256|512):[0-9a-f]+)|:(?P<tag>[\w][\w.-]{0,127}))", re.ASCII
-)
 _HUB: Final = "docker.io"
 _HUB_SERVER: Final = "registry-1.docker.io"
 
@@ -71,30 +67,18 @@ def location(ref: str, *, layout: bool = False) -> Location:
     """Return where a reference says that an artifact is. Raise Refused."""
     if layout or ref.startswith(_LAYOUT):
         return _in_layout(ref.removeprefix(_LAYOUT))
-    from mediatypes.digest import Digest, InvalidDigest
-    from mediatypes.names import InvalidName, parse_repository_name
+    from mediatypes.references import parse_reference
 
-    found = named(ref)
-    repository = found.repository
-    if found.host is None:
+    if named(ref).host is None:
         raise Refused(f"“{ref[:128]}” names no registry; write it as registry.example/team/model:tag", USAGE)
-    if found.host == _HUB and "/" not in repository:
-        repository = f"library/{repository}"
-    try:
-        parse_repository_name(repository)
-        if ":" in found.reference:
-            Digest.parse(found.reference)
-    except InvalidName as error:
-        raise Refused(f"“{repository[:128]}” is no repository's name: it {error}", USAGE) from None
-    except InvalidDigest as error:
-        raise Refused(f"“{found.reference[:150]}” is no digest: it {error}", USAGE) from None
-    return Location(None, found.host, repository, found.reference)
+    found = parse_reference(ref)
+    return Location(None, found.host, found.name, str(found.reference))
 
 
 @contextlib.contextmanager
 def opened(place: Location, options: RegistryOptions) -> Iterator[Opened]:
     """Yield an artifact's place. Raise OciFailed."""
-    from blacklake.oci.connection import connected, is_loopback
+    from blacklake.oci.connection import connected
     from blacklake.oci.layout import Layout
     from blacklake.oci.repository import Repository
 
@@ -103,9 +87,7 @@ def opened(place: Location, options: RegistryOptions) -> Iterator[Opened]:
         yield Opened(source, place.reference or source.only())
         return
     host = _HUB_SERVER if place.host == _HUB else place.host
-    is_here = is_loopback(re.sub(r":\d+$", "", host).strip("[]"))
-    is_plain = options.plain_http or (is_here and options.ca_file is None)
-    server = f"{'http' if is_plain else 'https'}://{host}"
+    server = url_of(host, ca_file=options.ca_file, plain_http=options.plain_http)
     with connected(
         server, place.host, place.repository, ca_file=options.ca_file, insecure=options.insecure
     ) as connection:
@@ -113,9 +95,15 @@ def opened(place: Location, options: RegistryOptions) -> Iterator[Opened]:
 
 
 def _in_layout(text: str) -> Location:
-    found = None if Path(text).is_dir() else _REFERENCE.fullmatch(text)
-    if not text or (found is None and "@" in text and not Path(text).exists()):
+    from mediatypes.digest import Digest, InvalidDigest
+    from mediatypes.names import InvalidTag, parse_tag
+
+    if not Path(text).is_dir():
+        for mark, parse in (("@", Digest.parse), (":", parse_tag)):
+            path, _, reference = text.rpartition(mark)
+            with contextlib.suppress(InvalidDigest, InvalidTag):
+                if path:
+                    return Location(Path(path), "", "", str(parse(reference)))
+    if not text or ("@" in text and not Path(text).exists()):
         raise Refused(f"“{text[:128]}” names no layout; write it as oci-layout:DIRECTORY:TAG, or @DIGEST", USAGE)
-    if found is None:
-        return Location(Path(text), "", "", None)
-    return Location(Path(found["path"]), "", "", found["digest"] or found["tag"])
+    return Location(Path(text), "", "", None)

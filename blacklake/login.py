@@ -17,10 +17,10 @@ from urllib.request import HTTPRedirectHandler, OpenerDirector, ProxyHandler, Re
 from cyclopts import Parameter
 
 from blacklake.docker_config import ConfigUnusable, DockerConfig
+from blacklake.references import url_of
 from blacklake.settings import USAGE, Refused
 
 _SERVER: Final = re.compile(r"(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?", re.ASCII)
-_LOOPBACK: Final = re.compile(r"(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]+)?", re.ASCII)
 _DEVICE_GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
 _CLIENT: Final = "blacklake"
 _SECONDS: Final = 30  # for one request
@@ -202,4 +202,4 @@ def _base_of(server: str) -> str:
     """Return the URL of a server: by https, but for loopback, as Docker does it. Raise Refused."""
     if _SERVER.fullmatch(server) is None:
         raise Refused(f"“{server[:128]}” is no HOST or HOST:PORT", USAGE)
-    return f"{'http' if _LOOPBACK.fullmatch(server) else 'https'}://{server}"
+    return url_of(server)

@@ -52,7 +52,7 @@ def promote(
     if ref.host is not None:
         if where.server is not None:
             raise Refused("the artifact names a registry already: leave --server out", USAGE)
-        where = dataclasses.replace(where, server=url_of(ref.host))
+        where = dataclasses.replace(where, server=url_of(ref.host, ca_file=where.ca_file))
     with opened(where, is_promoting=True) as door:
         if ways.history:
             show(door.promotions(ref.repository, stage), _COLUMNS, as_json=as_json)

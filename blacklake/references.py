@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 from urllib.parse import quote
 
 from cyclopts import Parameter
@@ -16,14 +17,6 @@ from blacklake.settings import USAGE, CaFile, Insecure, Refused, needing
 
 if TYPE_CHECKING:
     from blacklake.remote.connection import Connection
-
-_NAME: Final = r"[a-z0-9]+(?:[._/-]+[a-z0-9]+)*"
-_REFERENCE: Final = re.compile(
-    rf"(?:(?P<host>localhost(?::[0-9]+)?|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+(?::[0-9]+)?|[A-Za-z0-9-]+:[0-9]+|\[[0-9a-f:]+\](?::[0-9]+)?)/)?"
-    rf"(?P<name>{_NAME})(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{{0,127}}))?(?:@(?P<digest>sha(?:256|512):[0-9a-f]+))?",
-    re.ASCII,
-)
-_LOOPBACK: Final = re.compile(r"(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]+)?", re.ASCII)
 
 Ref = Annotated[
     str, Parameter(help="An artifact, as in registry.example/team/model:tag or …@digest; without HOST with --server.")
@@ -58,10 +51,15 @@ class ConnectionOptions:
 
 def named(text: str, default: str = "latest") -> Named:
     """Return what a reference names; the tag is the `default` where it says none. Raise Refused."""
-    found = _REFERENCE.fullmatch(text)
-    if found is None:
-        raise Refused(f"“{text[:128]}” names no artifact; write it as registry.example/team/model:tag", USAGE)
-    return Named(found["host"], found["name"], found["digest"] or found["tag"] or default)
+    from mediatypes.references import InvalidReference, read_reference
+
+    try:
+        found = read_reference(text)
+    except InvalidReference as error:
+        raise Refused(
+            f"“{text[:128]}” names no artifact, since it {error}; write it as registry.example/team/model:tag", USAGE
+        ) from None
+    return Named(found.host, found.name, str(found.digest or found.tag or default))
 
 
 @contextlib.contextmanager
@@ -69,7 +67,7 @@ def asking(options: ConnectionOptions | None, *refs: Named) -> Iterator[Connecti
     """Yield a connection to the registry that has the artifacts, as who may pull them. Raise Refused."""
     options = options or ConnectionOptions()
     scope = " ".join(sorted({f"repository:{ref.repository}:pull" for ref in refs}))
-    with connecting(options.server or _server_of(refs), options, scope=scope) as connection:
+    with connecting(options.server or _server_of(refs, options.ca_file), options, scope=scope) as connection:
         yield connection
 
 
@@ -88,17 +86,29 @@ def connecting(server: str, options: ConnectionOptions, *, scope: str | None = N
             raise Refused(str(error)) from error
 
 
-def _server_of(refs: tuple[Named, ...]) -> str:
-    """Return the URL of the registry that references name: by https, but for loopback, as Docker does it. Raise Refused."""
+def _server_of(refs: tuple[Named, ...], ca_file: Path | None) -> str:
+    """Return the URL of the registry that references name. Raise Refused."""
     hosts = {ref.host for ref in refs}
     if len(hosts) > 1:
         raise Refused("both artifacts must be of one registry", USAGE)
     host = hosts.pop()
     if host is None:
         raise Refused("no registry is named: write registry.example/team/model:tag, or say --server", USAGE)
-    return url_of(host)
+    return url_of(host, ca_file=ca_file)
 
 
-def url_of(host: str) -> str:
-    """Return the URL of the registry at HOST or HOST:PORT."""
-    return f"{'http' if _LOOPBACK.fullmatch(host) else 'https'}://{host}"
+def url_of(host: str, *, ca_file: Path | None = None, plain_http: bool = False) -> str:
+    """Return the URL of the registry at HOST or HOST:PORT: by https, but for loopback, as Docker does it.
+
+    By http, too, where that is said (`plain_http`), and on loopback by https where its certificate is (`ca_file`).
+    """
+    is_here = is_loopback(re.sub(r":[0-9]+$", "", host).strip("[]"))
+    return f"{'http' if plain_http or (is_here and ca_file is None) else 'https'}://{host}"
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether a host is this machine."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -11,8 +11,9 @@ from typing import Any, Final
 import httpx
 from cryptography import x509
 
-from blacklake.oci.connection import is_loopback, plain, trust
 from blacklake.oci.contents import OciFailed, Unavailable
+from blacklake.references import is_loopback
+from blacklake.transport import plain, trust
 from signing.making import fulcio, rekor, timestamps
 from signing.making.answers import InvalidAnswer
 from signing.making.envelopes import Envelope
@@ -30,7 +31,7 @@ class Services:
     """Services by their URLs. Each raises Unavailable where it does not answer, or not what it was asked for."""
 
     def __init__(self, *, ca_file: Path | None, insecure: bool) -> None:
-        self._trust: ssl.SSLContext = trust(ca_file)
+        self._trust: ssl.SSLContext = trust(ca_file, Unavailable)
         self._insecure = insecure
 
     def certificates(self, server: str, token: str, key: SigningKey) -> tuple[x509.Certificate, ...]:

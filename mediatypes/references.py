@@ -21,6 +21,15 @@ class InvalidReference(ValueError):
     """Text that no runtime takes for a reference of an image; the message completes “the image …”."""
 
 
+class Reference(NamedTuple):
+    """What a reference says: the host in lower case, with the port where one is named, None where there is none."""
+
+    host: str | None
+    name: RepositoryName
+    tag: Tag | None
+    digest: Digest | None
+
+
 class ImageReference(NamedTuple):
     """What a reference names. With a digest the tag is for people only; without both it is `latest`."""
 
@@ -37,7 +46,16 @@ class ImageReference(NamedTuple):
 
 
 def parse_reference(text: str) -> ImageReference:
-    """Return what a reference names; raise InvalidReference.
+    """Return what a reference names, as runtimes complete it. Raise InvalidReference."""
+    found = read_reference(text)
+    host, name = found.host or DEFAULT_HOST, found.name
+    if host == DEFAULT_HOST and "/" not in name:
+        name = RepositoryName(f"library/{name}")
+    return ImageReference(host, name, found.tag, found.digest)
+
+
+def read_reference(text: str) -> Reference:
+    """Return what a reference says. Raise InvalidReference.
 
     The first component is a host where it has a dot or a colon, or is `localhost`, or has an upper-case letter.
     """
@@ -47,14 +65,13 @@ def parse_reference(text: str) -> ImageReference:
     try:
         digest = Digest.parse(hexed) if at else None
         head, slash, path = rest.partition("/")
-        if not slash or not _is_host(head):
-            head, path = DEFAULT_HOST, rest
-        if _HOST.fullmatch(head) is None:
+        host = head.lower() if slash and _is_host(head) else None
+        if host is None:
+            path = rest
+        elif _HOST.fullmatch(host) is None:
             raise InvalidReference("has a reference whose host is none")
         path, colon, tag = path.partition(":")
-        if head == DEFAULT_HOST and "/" not in path:
-            path = f"library/{path}"
-        return ImageReference(head.lower(), parse_repository_name(path), parse_tag(tag) if colon else None, digest)
+        return Reference(host, parse_repository_name(path), parse_tag(tag) if colon else None, digest)
     except InvalidDigest as error:
         raise InvalidReference(f"has a digest that {error}") from None
     except InvalidName as error:

@@ -16,6 +16,26 @@ LARGEST_BLOB: Final = 4 << 20
 LARGEST_EVIDENCE: Final = 24 << 20
 """Bytes of all layers that are gathered."""
 
+FIRST_TYPES: Final = (
+    "application/vnd.dev.sigstore.bundle.v0.3+json",
+    "application/vnd.dev.sigstore.bundle+json;version=0.3",
+    "application/vnd.dev.sigstore.bundle+json;version=0.2",
+    "application/vnd.dev.sigstore.bundle+json;version=0.1",
+    "application/vnd.dev.cosign.artifact.sig.v1+json",
+    "application/vnd.dev.cosign.artifact.att.v1+json",
+    "application/vnd.dsse.envelope.v1+json",
+    "application/vnd.in-toto+json",
+    "application/vnd.cncf.notary.signature",
+    "application/spdx+json",
+    "text/spdx+json",
+    "application/vnd.cyclonedx+json",
+)
+"""Artifact types of referrers that are gathered before others.
+
+What is attached comes in one order, wherever it is gathered, so that reasons do, too: what stands under tags, referrers of
+these types, all others; each by `Digest.to_bytes`.
+"""
+
 
 class Attached(msgspec.Struct, frozen=True):
     """A manifest that speaks of an artifact, with its layers."""

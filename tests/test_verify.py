@@ -174,8 +174,8 @@ def test_a_policy_that_only_warns_in_a_registry_refuses_here(ref: str, keys: Pai
     [
         (("nonsense reference", "--key", "PUB"), "names no artifact"),
         (("team/model:v1", "--key", "PUB"), "names no registry"),
-        (("host.example/a__b___c:v1", "--key", "PUB"), "names no artifact|no repository's name"),
-        (("host.example/a@sha256:12", "--key", "PUB"), "no digest"),
+        (("host.example/a__b___c:v1", "--key", "PUB"), "names no artifact, since it has a name that"),
+        (("host.example/a@sha256:12", "--key", "PUB"), "names no artifact, since it has a digest that"),
         (("REF",), "who has to have signed"),
         (("REF", "--key", "/nowhere.pub"), "can't be read"),
         (("REF", "--key", "REF_FILE"), "no PEM of a public key"),

@@ -1,6 +1,7 @@
 """Who asks a registry: the challenge of a 401 answered by what Docker's configuration keeps (distribution, spec/auth).
 
-Credentials go to the registry, or to the endpoint of tokens that it names, over https; over http only where that was said.
+Credentials go to the registry, or to the endpoint of tokens that it names, over https; over http only where that was said, and
+then to no other host.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from urllib.request import parse_http_list, parse_keqv_list
 import httpx
 
 from blacklake.docker_config import Credential
+from blacklake.references import is_loopback
 
 _CLIENT: Final = "blacklake"
 
@@ -50,14 +52,17 @@ def token_request(
 ) -> httpx.Request:
     """Return the request for a token by which a scope is allowed; without a credential as nobody.
 
-    `is_trusted` says that credentials may go over http. Raise ChallengeRefused.
+    `is_trusted` says that credentials may go over http, to the registry's own host. Raise ChallengeRefused.
     """
     realm = _realm(challenge, registry)
     params = {"scope": scope}
     if service := challenge.parameters.get("service"):
         params["service"] = service
-    if credential is not None and realm.scheme == "http" and not is_trusted:
-        raise ChallengeRefused("its tokens come over http: say --insecure where the network is trusted")
+    if credential is not None and realm.scheme == "http":
+        if realm.host != registry.host and not (is_loopback(realm.host) and is_loopback(registry.host)):
+            raise ChallengeRefused(f"sends your credentials to {realm.host}, another machine, unencrypted")
+        if not is_trusted:
+            raise ChallengeRefused("its tokens come over http: say --insecure where the network is trusted")
     if credential is not None and credential.identity_token is not None:
         form = {"grant_type": "refresh_token", "client_id": _CLIENT, "refresh_token": credential.identity_token}
         return httpx.Request("POST", realm, data=form | params)

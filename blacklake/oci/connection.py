@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-import ipaddress
 import json
-import ssl
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,15 +17,20 @@ import httpx
 from blacklake.docker_config import ConfigUnusable, Credential, credential_of
 from blacklake.oci.authentication import ChallengeRefused, basic, challenges, token_of, token_request
 from blacklake.oci.contents import Unavailable
+from blacklake.references import is_loopback
+from blacklake.transport import client_of, plain, translated
 
-_CONNECT_SECONDS: Final = 10.0
 _SECONDS: Final = 60.0  # without a byte
+_ALL_SECONDS: Final = (
+    600.0  # for all answers together: of what is read here a line of 1 Mbit/s brings all in half of that
+)
 _REDIRECTS: Final = 5
 _TRIES: Final = 3
 _LONGEST_WAIT: Final = 10.0  # seconds until the next try
 _BUSY: Final = (429, 502, 503, 504)
 _REFUSAL: Final = 64 << 10  # bytes that are read of an answer that is no success
 _SHOWN: Final = 500  # characters of it that are shown
+_CHECK: Final = "check the name, that the registry runs, whether it speaks http (--plain-http), and what is between"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,7 @@ class Connection:
         self._repository = repository
         self._is_trusted = insecure or server.scheme == "https" or is_loopback(server.host)
         self._authorization: dict[str, str] = {}
+        self._left = _ALL_SECONDS
 
     @property
     def server(self) -> str:
@@ -78,7 +83,8 @@ class Connection:
     ) -> Answer:
         """Return the answer to a request to a path, or to a URL that the registry gave. Raise Unavailable.
 
-        At most `limit` bytes are read of a success. Only GET and HEAD follow redirects; another origin is told no credential.
+        All answers together may take ten minutes, without the waits between tries. At most `limit` bytes are read of a success.
+        Only GET and HEAD follow redirects; another origin is told no credential.
         """
         url = self._server.join(path)
         self._check_scheme(self._server, url)
@@ -119,8 +125,22 @@ class Connection:
         raise Unavailable(f"{self.server} redirects more than {_REDIRECTS} times")
 
     def _once(self, request: httpx.Request, limit: int) -> Answer:
+        began = time.monotonic()
+        try:
+            return _within(self._left, lambda: self._answer(request, limit))
+        except TimeoutError:
+            raise Unavailable(
+                f"{shown(request.url)} did not answer in time: {self.server} has {_ALL_SECONDS:.0f} seconds for all answers"
+            ) from None
+        finally:
+            self._left -= time.monotonic() - began
+
+    def _answer(self, request: httpx.Request, limit: int) -> Answer:
         request.headers["Accept-Encoding"] = "identity"
-        with _translated(request.url), contextlib.closing(self._client.send(request, stream=True)) as answer:
+        with (
+            translated(shown(request.url), Unavailable, late="", check=_CHECK),
+            contextlib.closing(self._client.send(request, stream=True)) as answer,
+        ):
             if answer.is_success:
                 if answer.headers.get("content-encoding", "identity") != "identity":
                     raise Unavailable(f"{shown(request.url)} answers in an encoding that nobody asked for")
@@ -177,42 +197,11 @@ class Connection:
 def connected(server: str, name: str, repository: str, *, ca_file: Path | None, insecure: bool) -> Iterator[Connection]:
     """Yield a connection to a registry by its URL; `name` is its own in Docker's configuration. Raise Unavailable.
 
-    Over http nothing goes through a proxy, who would read credentials. `insecure` lets them go over http to another machine.
+    `insecure` lets credentials go over http to another machine.
     """
     url = httpx.URL(server)
-    verify, is_secure = trust(ca_file), url.scheme == "https"
-    transport = httpx.HTTPTransport(verify=verify, retries=2) if not is_secure else None
-    with httpx.Client(
-        verify=verify,
-        transport=transport,
-        trust_env=is_secure,
-        follow_redirects=False,
-        timeout=httpx.Timeout(_SECONDS, connect=_CONNECT_SECONDS),
-        headers={"User-Agent": "blacklake"},
-    ) as client:
+    with client_of(url, ca_file, Unavailable, seconds=_SECONDS, headers={"User-Agent": "blacklake"}) as client:
         yield Connection(client, url, name, repository, insecure=insecure)
-
-
-@functools.cache
-def trust(ca_file: Path | None) -> ssl.SSLContext:
-    """Return which certificates are trusted: those that this machine does, or those of a file. Raise Unavailable."""
-    try:
-        return ssl.create_default_context(cafile=ca_file)
-    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-        raise Unavailable(f"{ca_file} holds no certificates that can be read (PEM): {error}") from error
-
-
-def is_loopback(host: str) -> bool:
-    """Say whether a host is this machine."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def plain(text: str) -> str:
-    """Return a text that comes from elsewhere as a terminal may show it."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def shown(url: httpx.URL) -> str:
@@ -242,16 +231,15 @@ def _read(answer: httpx.Response, limit: int, *, refuse: bool) -> bytes:
     return bytes(found)
 
 
-@contextlib.contextmanager
-def _translated(url: httpx.URL) -> Iterator[None]:
-    try:
-        yield
-    except httpx.TimeoutException as error:
-        raise Unavailable(f"{shown(url)} did not answer in time") from error
-    except (httpx.RequestError, httpx.InvalidURL) as error:
-        hint = (
-            "its certificate is not one that this machine trusts; --ca-file names those to trust"
-            if "CERTIFICATE_VERIFY_FAILED" in str(error)
-            else "check the name, that the registry runs, whether it speaks http (--plain-http), and what is between"
-        )
-        raise Unavailable(f"{shown(url)} could not be reached: {plain(str(error))}; {hint}") from error
+def _within(seconds: float, work: Callable[[], Answer]) -> Answer:
+    """Return what work gives. Raise TimeoutError where it takes longer: a server may send a byte a minute for ever."""
+    done: Future[Answer] = Future()
+
+    def act() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - it is raised where the work is waited for
+            done.set_exception(error)
+
+    threading.Thread(target=act, daemon=True).start()
+    return done.result(timeout=max(seconds, 0.0))

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from blacklake.remote.connection import Connection, RemoteFailed, member, path_of, plain
+from blacklake.remote.connection import Connection, RemoteFailed, member, path_of
+from blacklake.transport import plain
 
 _PAGE: Final = 1000  # events that the API gives at once
 _TOGETHER: Final = 100  # heads that go with one request, some 40 KiB

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
-from blacklake.remote.connection import Connection, RemoteFailed, member, path_of, plain
+from blacklake.remote.connection import Connection, RemoteFailed, member, path_of
+from blacklake.transport import plain
 
 _PLURALS: Final = {"user": "users", "robot": "robots", "service": "services"}
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import json
-import ssl
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +11,9 @@ from urllib.parse import quote
 
 import httpx
 
-_CONNECT_SECONDS: Final = 10.0
+from blacklake.references import is_loopback
+from blacklake.transport import client_of, plain, translated
+
 _SECONDS: Final = 600.0  # without a byte: to verify a long audit log takes its time
 _LONGEST_REFUSAL: Final = 2000  # characters that are shown
 
@@ -106,20 +106,10 @@ def path_of(*names: str) -> str:
 
 @contextlib.contextmanager
 def connected(server: str, auth: httpx.Auth, *, ca_file: Path | None, insecure: bool) -> Iterator[Connection]:
-    """Yield a connection to a registry by its URL. Raise RemoteFailed.
-
-    Redirects are not followed, and over http nothing goes through a proxy: both would send credentials where nobody said.
-    """
+    """Yield a connection to a registry by its URL. Raise RemoteFailed."""
     url = _checked(server, insecure=insecure)
-    with httpx.Client(
-        base_url=url,
-        auth=auth,
-        verify=_trust(ca_file),
-        follow_redirects=False,
-        trust_env=url.scheme == "https",
-        timeout=httpx.Timeout(_SECONDS, connect=_CONNECT_SECONDS),
-        headers={"Accept": "application/json, application/problem+json"},
-    ) as client:
+    headers = {"Accept": "application/json, application/problem+json"}
+    with client_of(url, ca_file, RemoteFailed, seconds=_SECONDS, base_url=url, auth=auth, headers=headers) as client:
         yield Connection(client)
 
 
@@ -149,11 +139,6 @@ def refusal(answer: httpx.Response) -> RemoteFailed:
     return RemoteFailed(plain(str(said))[:_LONGEST_REFUSAL])
 
 
-def plain(text: str) -> str:
-    """Return a text that comes from elsewhere as a terminal may show it."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
-
-
 def _checked(server: str, *, insecure: bool) -> httpx.URL:
     try:
         url = httpx.URL(server)
@@ -163,43 +148,17 @@ def _checked(server: str, *, insecure: bool) -> httpx.URL:
         raise RemoteFailed("--server is the URL of a registry, such as https://registry.example")
     if url.userinfo:
         raise RemoteFailed("--server holds no credentials, which others would see: use --user or --api-key-file")
-    if url.scheme == "http" and not insecure and not _is_loopback(url.host):
+    if url.scheme == "http" and not insecure and not is_loopback(url.host):
         raise RemoteFailed(
             f"credentials would go to {url.host} unencrypted: use https, or say --insecure where the network is trusted"
         )
     return url
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _trust(ca_file: Path | None) -> ssl.SSLContext:
-    """Return which certificates are trusted: those that this machine does, or those of a file and no others."""
-    try:
-        return ssl.create_default_context(cafile=ca_file)
-    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-        raise RemoteFailed(f"{ca_file} holds no certificates that can be read (PEM): {error}") from error
-
-
-@contextlib.contextmanager
-def _translated(url: httpx.URL) -> Iterator[None]:
-    try:
-        yield
-    except httpx.TimeoutException as error:
-        raise RemoteFailed(
-            f"{url} did not answer in time; it may have done what it was asked: look before you ask again"
-        ) from error
-    except httpx.RequestError as error:
-        hint = (
-            "its certificate is not one that this machine trusts; --ca-file names those to trust"
-            if "CERTIFICATE_VERIFY_FAILED" in str(error)
-            else "check the URL, that the registry runs, and what is between (firewall, proxy)"
-        )
-        raise RemoteFailed(f"{url} could not be reached: {plain(str(error))}; {hint}") from error
+def _translated(url: httpx.URL) -> contextlib.AbstractContextManager[None]:
+    late = "; it may have done what it was asked: look before you ask again"
+    check = "check the URL, that the registry runs, and what is between (firewall, proxy)"
+    return translated(str(url), RemoteFailed, late=late, check=check)
 
 
 def _document(answer: httpx.Response) -> Any:

@@ -7,7 +7,8 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
-from blacklake.remote.connection import Connection, RemoteFailed, member, path_of, plain
+from blacklake.remote.connection import Connection, RemoteFailed, member, path_of
+from blacklake.transport import plain
 
 Rows = Iterator[dict[str, Any]]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from blacklake.remote.connection import Connection, RemoteFailed, member, path_of, plain
+from blacklake.remote.connection import Connection, RemoteFailed, member, path_of
+from blacklake.transport import plain
 
 Rows = Iterator[dict[str, Any]]
 

@@ -19,6 +19,7 @@ from registry.db.pool import Connection, Database
 from registry.errors import Unavailable
 from registry.storage.base import BlobStore, StorageError, StorageKey
 from signing.evidence import (
+    FIRST_TYPES,
     LARGEST_BLOB,
     LARGEST_EVIDENCE,
     MOST_ATTACHED,
@@ -32,21 +33,6 @@ from signing.evidence import (
 _LARGEST_MANIFESTS: Final = 8 << 20  # bytes of all that are attached
 _MOST_VIOLATIONS: Final = 200
 _AT_ONCE: Final = 8  # blobs that are read
-_TYPES: Final = (
-    "application/vnd.dev.sigstore.bundle.v0.3+json",
-    "application/vnd.dev.sigstore.bundle+json;version=0.3",
-    "application/vnd.dev.sigstore.bundle+json;version=0.2",
-    "application/vnd.dev.sigstore.bundle+json;version=0.1",
-    "application/vnd.dev.cosign.artifact.sig.v1+json",
-    "application/vnd.dev.cosign.artifact.att.v1+json",
-    "application/vnd.dsse.envelope.v1+json",
-    "application/vnd.in-toto+json",
-    "application/vnd.cncf.notary.signature",
-    "application/spdx+json",
-    "text/spdx+json",
-    "application/vnd.cyclonedx+json",
-)
-"""Artifact types of referrers that are gathered before others."""
 
 
 class NewArtifact(NamedTuple):
@@ -105,7 +91,7 @@ class Gathering:
             repository_id=repository_id,
             digest=packed,
             tags=tags_about(digest),
-            types=_TYPES,
+            types=FIRST_TYPES,
             limit=MOST_ATTACHED + 1,
             max_bytes=_LARGEST_MANIFESTS,
         )

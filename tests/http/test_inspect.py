@@ -81,6 +81,7 @@ def test_references_are_those_of_other_clients() -> None:
     assert named(f"host:1/a/b:v1@{digest}") == Named("host:1", "a/b", digest)
     assert named("team/model:v1") == Named(None, "team/model", "v1")
     assert named("[::1]:5000/a/b") == Named("[::1]:5000", "a/b", "latest")
-    for odd in ("", "Team/model", "team//model:", "https://registry.example/a/b", "a:b:c"):
+    assert named("Team/model") == Named("team", "model", "latest")
+    for odd in ("", "team/Model", "team//model:", "https://registry.example/a/b", "a:b:c"):
         with pytest.raises(Refused, match="names no artifact"):
             named(odd)

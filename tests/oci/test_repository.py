@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from blacklake.locations import LocationOptions, location, opened
+from blacklake.oci import authentication
 from blacklake.oci import connection as connections
 from blacklake.oci.contents import Absent, Unavailable, Unsound
 from blacklake.oci.repository import Repository
@@ -278,8 +280,42 @@ def test_another_server_is_told_no_credential(registry: Scripted, repository: Re
     assert len(registry.sent("authorization")) == 3  # for a token, for the manifest, for the blob
 
 
+@pytest.mark.parametrize("options", [LocationOptions(), LocationOptions(insecure=True)])
+def test_tokens_of_another_machine_over_http_are_not_asked_for_with_a_credential(
+    registry: Scripted, options: LocationOptions
+) -> None:
+    challenge = {"WWW-Authenticate": 'Bearer realm="http://tokens.invalid/token"'}
+    registry.answers["GET", V1] = Reply(401, b"", challenge)
+    keep(host=registry.host, auth=pair("ann", "s3cret"))
+    with (
+        opened(location(f"{registry.host}/{NAME}:v1"), options) as (source, _),
+        pytest.raises(Unavailable, match=r"sends your credentials to tokens\.invalid, another machine, unencrypted"),
+    ):
+        source.manifest("v1")
+
+
+@pytest.mark.parametrize("content", [b"", b"{" * 60])
+def test_all_answers_together_end_in_time(
+    repository: Repository, registry: Scripted, content: bytes, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(repository._connection, "_left", 0.3)
+    ended = threading.Event()
+
+    def dripping(_asked: Asked) -> Reply:
+        if not content:
+            ended.wait(10)
+        return Reply(200, content, {"Content-Type": IMAGE, "Content-Length": "100"})
+
+    registry.answers["GET", V1] = dripping
+    for _ in range(2):  # the second has no time at all
+        with pytest.raises(Unavailable, match=r"did not answer in time: .* seconds for all answers"):
+            repository.manifest("v1")
+    ended.set()
+
+
 def test_over_http_to_another_machine_nobody_is_told_a_credential(registry: Scripted, monkeypatch: Any) -> None:
     monkeypatch.setattr(connections, "is_loopback", lambda host: False)
+    monkeypatch.setattr(authentication, "is_loopback", lambda host: False)
     guarded(registry)
     keep(host=registry.host, auth=pair("ann", "s3cret"))
     place = location(f"{registry.host}/{NAME}:v1")
