@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -28,14 +29,17 @@ from registry.core.evidence import Gathered, Gathering, NewArtifact
 from registry.core.judge import Judge
 from registry.db import manifests, policies, repositories, trust_roots, verdicts
 from registry.db.pool import Connection, Database
-from registry.db.verdicts import Answer, Grounds, NewVerdict, StandingRow
+from registry.db.verdicts import Answer, Grounds, NewVerdict, StandingRow, UserRow
 from registry.errors import ManifestUnknown, NotAdmitted, NotAdmittedYet, Unavailable
 from signing.policy.verdict import Verdict
 
 _DEEPEST: Final = 3  # indexes in indexes, and what speaks of what speaks of something
 _MOST_INDEXES: Final = 20  # that contain an artifact, and are asked
-_MOST_USERS: Final = 50  # manifests that name a blob, and are asked
-_AMONG: Final = (500, 200_000)  # of so many; the second where nothing is found by the first, since it takes its time
+_MOST_USERS: Final = 10  # manifests that name a blob, and are judged for it
+_AMONG: Final = (
+    500,
+    200_000,
+)  # that name one, and are looked at; the second where the first are not all, since it takes its time
 _REMEMBERED: Final = 65_536  # blobs
 _FAILED_SECONDS: Final = 10  # for which nobody has judged again what has just failed: it may take all the time there is
 _MOST_FAILED: Final = 4096
@@ -154,6 +158,18 @@ class Admission:
             return False
         return await self._may_push(source, caller) or await self._refusal_of_blob(source, blob) is None
 
+    async def withheld(self, name: RepositoryName, digest: Digest, caller: Caller) -> Decision | None:
+        """Return what is decided of a manifest that policies keep from a caller; None where he may read it.
+
+        Raise ManifestUnknown, Unavailable.
+        """
+        try:
+            await self.require(name, digest, caller)
+        except (NotAdmitted, NotAdmittedYet):
+            decision = await self.decision(name, digest)
+            return decision if decision.outcome is Outcome.DENIED else None
+        return None
+
     async def require(self, name: RepositoryName, digest: Digest, caller: Caller) -> None:
         """Let something be read of a manifest that was looked up otherwise. Raise as `admit` does."""
 
@@ -248,38 +264,44 @@ class Admission:
         if place is None:
             return None
         first: NotAdmitted | None = None
-        seen: set[bytes] = set()
         async with _patience():
-            for among in _AMONG:
-                users = await self._users(place, blob, among)
-                for user in (one for one in users if one not in seen):
-                    decision = await self._decided(place, user)
-                    refusal = (
-                        decision.refusal(f"{name}@{blob}, of {decision.digest},") if decision is not None else None
-                    )
-                    if decision is not None and refusal is None:
-                        self._remember(name, blob, user)
-                        return None
-                    first = first or refusal
-                if len(users) < _MOST_USERS:
-                    break
-                seen.update(users)
+            users = await self._users(place, blob)
+            others = " (of the manifests that name it the newest were judged; pull another one first)"
+            for user in users:
+                decision = await self._decided(place, user.digest) if not user.is_admitted else None
+                refusal = None
+                if decision is not None:
+                    beyond = others if user.among > len(users) else ""
+                    refusal = decision.refusal(f"{name}@{blob}, of {decision.digest}{beyond},")
+                if user.is_admitted or (decision is not None and refusal is None):
+                    self._remember(name, blob, user.digest)
+                    return None
+                first = first or refusal
         return first or NotAdmitted(
-            f"{name}@{blob}", [], lines=["no manifest of the repository names it; who may push reads it"]
+            f"{name}@{blob}",
+            [],
+            lines=["no manifest of the repository has it as config or layer; who may push reads it"],
         )
 
-    async def _users(self, place: _Place, blob: Digest, among: int) -> list[bytes]:
-        return await self._db.read(
-            "find_users",
-            lambda conn: verdicts.using(
-                conn,
-                blob.to_bytes(),
-                repository_id=place.repository_id,
-                epoch=place.covering.epoch,
-                limit=_MOST_USERS,
-                among=among,
-            ),
-        )
+    async def _users(self, place: _Place, blob: Digest) -> list[UserRow]:
+        """Return manifests that name a blob; where one is known to be admitted, that is the first."""
+        found: list[UserRow] = []
+        for among in _AMONG:
+            found = await self._db.read(
+                "find_users",
+                functools.partial(
+                    verdicts.using,
+                    digest=blob.to_bytes(),
+                    index_types=sorted(INDEX_TYPES),
+                    repository_id=place.repository_id,
+                    epoch=place.covering.epoch,
+                    limit=_MOST_USERS,
+                    among=among,
+                ),
+            )
+            if found and (found[0].is_admitted or found[0].among < among):
+                break
+        return found
 
     def _remember(self, name: RepositoryName, blob: Digest, user: bytes) -> None:
         self._through[name, blob] = user
@@ -344,7 +366,14 @@ class Admission:
         )
         if content is None:
             return None
-        return await asyncio.to_thread(subject_of, row.media_type, content, row.tags, subject)
+        about = await asyncio.to_thread(subject_of, row.media_type, content, row.tags, subject)
+        if about is None or row.media_type not in INDEX_TYPES:
+            return about
+        lists = await self._db.read(
+            "find_listed",
+            lambda conn: verdicts.lists_referrers(conn, packed, about.to_bytes(), repository_id=place.repository_id),
+        )
+        return about if lists else None
 
     async def _of_its_own(self, place: _Place, digest: Digest, row: StandingRow) -> Decision:
         own = await self._own(place, digest, row)

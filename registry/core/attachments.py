@@ -59,7 +59,10 @@ def tags_about(digest: Digest) -> list[str]:
 
 
 def subject_of(media_type: str, content: bytes, tags: Sequence[str], subject: Digest | None) -> Digest | None:
-    """Return of which manifest one with these tags only speaks; None where it is an artifact of its own."""
+    """Return of which manifest one with these tags only speaks; None where it is an artifact of its own.
+
+    An index does so only where all that it lists has that subject, too.
+    """
     named = [attached_to(tag) for tag in tags]
     if None in named:
         return None
@@ -67,10 +70,17 @@ def subject_of(media_type: str, content: bytes, tags: Sequence[str], subject: Di
     if about is None:
         return None
     if media_type in INDEX_TYPES:
-        # The list of referrers that clients keep where a registry has no API for it: it holds nothing by itself.
+        # The list of referrers that clients keep where a registry has no API for it.
         return about if subject is None and not any("." in tag for tag in tags) else None
     artifact = parse_artifact(content, None)
+    if subject is None and not _speaks(artifact):
+        return None
     return None if _is_used(artifact) else about
+
+
+def _speaks(artifact: Artifact) -> bool:
+    """Say whether it is what is kept under tags of cosign's: anybody gives such a tag to anything."""
+    return all(layer.media_type.startswith(_SPEAKING) for layer in artifact.layers)
 
 
 def _is_used(artifact: Artifact) -> bool:

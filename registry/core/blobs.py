@@ -112,7 +112,9 @@ class Blobs:
 
         if await self._db.transaction("mount_blob", link):
             return True
-        if source is None or not await self._admission.is_mountable(source, digest, caller):
+        if source is None or not PULL & await self._access.permitted(caller, source):
+            return False
+        if not await self._admission.is_mountable(source, digest, caller):
             return False
         return await self._db.transaction("mount_blob", partial(link, is_admitted=True))
 

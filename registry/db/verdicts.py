@@ -48,6 +48,14 @@ class StandingRow(NamedTuple):
     valid_until: datetime | None
 
 
+class UserRow(NamedTuple):
+    """A manifest that names a blob; whether it is known to be admitted; and among how many that name it it was found."""
+
+    digest: bytes
+    is_admitted: bool
+    among: int
+
+
 class NewVerdict(NamedTuple):
     """What is kept of a manifest (migration 0011)."""
 
@@ -126,15 +134,23 @@ SELECT digest, evidence FROM (
     SELECT digest, evidence, min(depth) AS depth FROM above GROUP BY digest, evidence
 ) AS found ORDER BY depth, digest LIMIT $5
 """
-# Those that are admitted already come first: mostly one of them is enough.
+# Whether all manifests that an index lists have a subject.
+_LISTS: Final = """
+SELECT NOT EXISTS (
+    SELECT FROM manifest_references u
+    LEFT JOIN manifests m ON m.repository_id = u.repository_id AND m.digest = u.digest
+    WHERE u.repository_id = $1 AND u.manifest = $2 AND m.subject IS DISTINCT FROM $3)
+"""
+# Those that are admitted already come first: mostly there is one.
 _USING: Final = f"""
-SELECT u.manifest FROM (
+WITH u AS MATERIALIZED (
     SELECT repository_id, manifest FROM manifest_references
     WHERE digest = $2 AND repository_id = $1 ORDER BY manifest LIMIT $5
-) u
-JOIN manifests m ON m.repository_id = u.repository_id AND m.digest = u.manifest
+)
+SELECT m.digest, v.digest IS NOT NULL, (SELECT count(*) FROM u)
+FROM u JOIN manifests m ON m.repository_id = u.repository_id AND m.digest = u.manifest AND m.media_type <> ALL($6)
 LEFT JOIN verdicts v ON v.repository_id = m.repository_id AND v.digest = m.digest AND {_stands("$3::bigint", "m.evidence")}
-    AND v.outcome IS NOT NULL
+    AND v.outcome IS NOT NULL AND {_GROUNDED}
 ORDER BY v.digest IS NULL, m.pushed_at DESC LIMIT $4
 """
 # Locked, so that what a tag's move stands on is true when that commits.
@@ -176,11 +192,27 @@ async def containing(
     return [(row[0], row[1]) for row in rows]
 
 
+async def lists_referrers(conn: Connection, index: bytes, subject: bytes, *, repository_id: int) -> bool:
+    """Say whether all that an index names are manifests of the repository that have a subject."""
+    return bool(await conn.fetchval(_LISTS, repository_id, index, subject))
+
+
 async def using(
-    conn: Connection, digest: bytes, *, repository_id: int, epoch: int, limit: int, among: int
-) -> list[bytes]:
-    """Return up to `limit` manifests that name a blob, of the first `among`; those first that are known to be admitted."""
-    return [row[0] for row in await conn.fetch(_USING, repository_id, digest, epoch, limit, among)]
+    conn: Connection,
+    digest: bytes,
+    index_types: Sequence[str],
+    *,
+    repository_id: int,
+    epoch: int,
+    limit: int,
+    among: int,
+) -> list[UserRow]:
+    """Return up to `limit` manifests that name a blob as config or layer, of the first `among` that name it at all.
+
+    Those that are known to be admitted come first, then the newest.
+    """
+    rows = await conn.fetch(_USING, repository_id, digest, epoch, limit, among, list(index_types))
+    return [UserRow(*row) for row in rows]
 
 
 async def hold(conn: Connection, digests: Sequence[bytes], *, repository_id: int) -> dict[bytes, int]:

@@ -259,6 +259,57 @@ async def test_a_subject_lets_nobody_around_a_policy(services: Services, policie
     assert not await serves(services, b"evil")
 
 
+async def test_a_tag_of_signatures_lets_nobody_around_a_policy(services: Services, policies: Policies) -> None:
+    await enforce(policies)
+    good = await push_image(services, b"good")
+    signature = await sign(services, good)
+    weights = await push_blob(services, b"weights")
+    for suffix in ("", ".sig", ".att", ".sbom"):
+        tag = f"sha256-{good.encoded}{suffix}"
+        await push(services, await image_of(services, b"weights", note=suffix), tag)
+        assert not await is_admitted(services, tag), tag
+    assert not await serves(services, weights)
+    tag = f"sha256-{good.encoded}"
+    for listed in (weights, good):
+        await push(services, index(signature, listed), tag)
+        assert not await is_admitted(services, tag)
+    assert not await serves(services, weights)
+    await push(services, index(signature), tag)
+    assert await is_admitted(services, tag)
+
+
+async def test_a_blob_that_only_an_index_names_is_not_served(services: Services, policies: Policies) -> None:
+    await enforce(policies)
+    cached = await push_blob(services, b"cached")
+    container = await push(services, index(cached))
+    await sign(services, container)
+    assert await is_admitted(services, container)
+    with pytest.raises(NotAdmitted, match="as config or layer"):
+        await services.blobs.pull(NAME, cached, PULLER)
+    await sign(services, await push_image(services, b"cached"))
+    assert await serves(services, cached)
+
+
+async def test_of_many_manifests_that_name_a_blob_few_are_judged(
+    services: Services, policies: Policies, sandbox: InProcess
+) -> None:
+    await enforce(policies)
+    oldest = await push_image(services, b"layer", note="oldest")
+    await sign(services, oldest)
+    for number in range(12):
+        await push_image(services, b"layer", note=str(number))
+    sandbox.asked.clear()
+    with pytest.raises(
+        NotAdmitted, match=r"of the manifests that name it the newest were judged; pull another one first"
+    ):
+        await services.blobs.pull(NAME, Digest.of(b"layer"), PULLER)
+    assert len(sandbox.asked) == 10
+    assert await is_admitted(services, oldest)
+    sandbox.asked.clear()
+    assert await serves(services, b"layer")
+    assert not sandbox.asked
+
+
 async def test_a_tag_makes_an_artifact_of_a_referrer(services: Services, policies: Policies) -> None:
     await enforce(policies)
     digest = await push_image(services, b"layer")
@@ -448,7 +499,9 @@ async def test_files_and_configs_are_read_by_who_may_pull(services: Services, po
         await services.admission.require(NAME, Digest.of(b"none"), PULLER)
 
 
-async def test_a_mount_takes_nothing_out_that_is_not_admitted(services: Services, policies: Policies) -> None:
+async def test_a_mount_takes_nothing_out_that_is_not_admitted(
+    services: Services, policies: Policies, sandbox: InProcess
+) -> None:
     into = RepositoryName("other/model")
     digest = await push_image(services, b"layer")
     layer = Digest.of(b"layer")
@@ -457,6 +510,9 @@ async def test_a_mount_takes_nothing_out_that_is_not_admitted(services: Services
         {"source": None, "caller": replace(EVERYONE, name="puller")},
     ]
     await enforce(policies)
+    sandbox.asked.clear()
+    assert not await services.blobs.mount(into, layer, source=NAME, caller=puller(OTHER))
+    assert not sandbox.asked, "nothing is judged for who may not pull there"
     for mount in mounts:
         assert not await services.blobs.mount(into, layer, **mount)  # type: ignore[arg-type]
     await sign(services, digest)

@@ -81,6 +81,22 @@ def test_a_policy_is_asked_or_those_of_the_repository(
     assert ask(alice, name)["outcome"] == ask(alice, name, policy=policy)["outcome"] == "verified"
 
 
+def test_what_is_not_admitted_is_asked_nothing_else(
+    governed: Governed, alice: Api, mary: Acting, image: bytes, name: str
+) -> None:
+    """Else conditions of a caller's own would tell what is in a manifest that he may not read."""
+    governed.by("olga").post(
+        "/admin/policies", {"target": name, "content": signed_policy().decode(), "on": "pull", "tags": []}
+    )
+    guesses = [signed_policy("guess", require={"record": f"artifact.size {sign} 0"}).decode() for sign in (">", "==")]
+    answers = [ask(alice, name, policy=guess) for guess in guesses]
+    assert answers[0] == answers[1] == ask(alice, name)
+    assert [one["policy"] for one in answers[0]["verdicts"]] == ["signed"]
+    assert ask(governed.by("mary"), name, policy=guesses[0])["verdicts"][0]["policy"] == "guess"
+    mary.sign(image)
+    assert [ask(alice, name, policy=guess)["outcome"] for guess in guesses] == ["verified", "refused"]
+
+
 def test_what_only_warns_refuses_nothing_unless_it_is_asked(
     governed: Governed, alice: Api, image: bytes, name: str
 ) -> None:

@@ -24,10 +24,12 @@ async def verify(services: ReaderServices, asked: Asked, data: Question) -> Answ
     name = name_of(data.repository)
     policy = _policy(data)
     digest = (await services.artifacts.find(name, reference_of(data.reference), asked.caller)).digest
-    if policy is not None:
+    withheld = await services.admission.withheld(name, digest, asked.caller) if policy is not None else None
+    if policy is not None and withheld is None:
         verdicts = [await services.verifications.verify(name, digest, policy)]
         return _answered(data.repository, str(digest), verdicts, is_strict=True)
-    decision = await services.admission.deployable(name, digest)
+    # Else a policy of his own would tell a caller what is in a manifest that he may not read.
+    decision = withheld or await services.admission.deployable(name, digest)
     own = [one.verdict for one in decision.judged if one.policy.on_pull]
     return _answered(data.repository, str(digest), own, is_strict=False)
 
