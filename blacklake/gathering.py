@@ -71,7 +71,7 @@ class _Gathering:
 
     def _tagged(self) -> Iterator[tuple[str, Content]]:
         digest = self._subject.digest
-        for suffix in _SUFFIXES:
+        for suffix in _SUFFIXES if digest.algorithm == "sha256" else ():  # a tag has no room for another
             tag = f"{digest.algorithm}-{digest.encoded}.{suffix}"
             try:
                 yield tag, self._source.manifest(tag)

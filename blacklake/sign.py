@@ -85,12 +85,17 @@ def _signing(
             with opened(place, options) as (repository, reference):
                 assert isinstance(repository, Repository)
                 found = repository.manifest(reference)
+                if signing.legacy and found.digest.algorithm != "sha256":
+                    raise Refused(
+                        f"{ref} is {found.digest}, and cosign's tags are of sha256 digests only: leave --legacy out",
+                        USAGE,
+                    )
                 services = Services(ca_file=options.ca_file, insecure=options.insecure)
                 key, certificates = signing.signer(services)
                 maker = Maker(
                     signing, services, key, certificates, f"{place.host}/{place.repository}", datetime.now(UTC)
                 )
-                yield maker, repository, Subject.of(found.content, found.media_type)
+                yield maker, repository, Subject.of(found.content, found.media_type, found.digest.algorithm)
         except OciFailed as error:
             raise Refused(str(error)) from error
 

@@ -68,6 +68,21 @@ def test_a_bundle_refers_to_what_is_signed_and_is_told(registry: Registry, name:
     assert listed["annotations"]["dev.sigstore.bundle.predicateType"] == "https://sigstore.dev/cosign/sign/v1"
 
 
+def test_an_artifact_under_a_sha512_digest_is_signed_but_for_tags_that_have_no_room_for_it(
+    registry: Registry, name: str, ref: str, keys: Pair
+) -> None:
+    digest = Digest.of(CONTENT, "sha512")
+    client = Client(registry)
+    with client.session:
+        client.push_manifest(name, CONTENT, str(digest))
+    ref = f"{ref.removesuffix(':v1')}@{digest}"
+    assert json.loads(done("sign", ref, "--key", keys.private, "--output", "json"))["digest"] == str(digest)
+    assert blacklake("verify", ref, "--key", keys.public).code == 0
+    assert blacklake("verify", f"{ref.partition('@')[0]}:v1", "--key", keys.public).code == 1
+    refused = blacklake("sign", ref, "--key", keys.private, "--legacy")
+    assert (refused.code, "cosign's tags are of sha256 digests only: leave --legacy out" in refused.err) == (2, True)
+
+
 def test_signatures_of_several_stand_under_one_tag(registry: Registry, name: str, ref: str, tmp_path: Path) -> None:
     pairs = [key_pair(tmp_path, one) for one in ("ann", "bob")]
     for pair in pairs:

@@ -7,6 +7,8 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final
 
+from mediatypes.digest import Digest
+
 MANIFEST_TYPE: Final = "application/vnd.oci.image.manifest.v1+json"
 EMPTY_TYPE: Final = "application/vnd.oci.empty.v1+json"
 CREATED: Final = "org.opencontainers.image.created"
@@ -23,9 +25,9 @@ class Subject:
     size: int
 
     @classmethod
-    def of(cls, content: bytes, media_type: str) -> Subject:
-        """Describe a manifest."""
-        return cls(media_type, digest_of(content), len(content))
+    def of(cls, content: bytes, media_type: str, algorithm: str = "sha256") -> Subject:
+        """Describe a manifest, by the digest under which it stands."""
+        return cls(media_type, str(Digest.of(content, algorithm)), len(content))
 
     def descriptor(self) -> Descriptor:
         """Return it as JSON has it."""

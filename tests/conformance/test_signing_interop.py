@@ -19,7 +19,6 @@ from conformance.sigstore.authorities import private_pem
 from signing.authorities import KeyAuthority, KeylessAuthority
 from signing.evidence import Evidence
 from signing.making.artifacts import Subject
-from signing.making.notation import sign as sign_for_notation
 from signing.private_keys import read_signing_key
 from signing.verification import Found, judge
 from signing.verified import SIGNED
@@ -27,6 +26,7 @@ from tests.signers.cosign import PREDICATE, PREDICATE_TYPE
 from tests.signers.matrix import ROWS, Row
 from tests.signers.registry import Artifact, pushed_image, pushed_index
 from tests.signers.workshop import EMAIL, SUBJECT, Workshop, opened
+from tests.signing.making_notation import sign as sign_for_notation
 
 SIGNED_BY_ROW: dict[str, tuple[Artifact, Evidence]] = {}
 """What each row has signed, once in a run."""

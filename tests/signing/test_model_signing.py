@@ -15,7 +15,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from signing.authorities import Authority, ChainAuthority, Identity, KeyAuthority
 from signing.evidence import Attached, Evidence
 from signing.making import bundles
-from signing.making import model_signing as making
 from signing.making.artifacts import Blob, Subject, compact, empty_config, referrer
 from signing.making.envelopes import seal
 from signing.model_signing import ModelSignature, read_model_signatures
@@ -23,6 +22,7 @@ from signing.private_keys import SigningKey, new_signing_key
 from signing.steps import Refused, Step
 from signing.verification import judge
 from signing.verified import SIGNED, Form, Rejected, Verified
+from tests.signing import making_models as making
 from tests.signing.chains import NOW, SIGNER, Held, chain
 from tests.signing.notation_envelopes import gathered
 from tests.signing.services import NOW as WORLD_NOW

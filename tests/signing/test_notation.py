@@ -12,7 +12,6 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from signing.authorities import ChainAuthority
 from signing.evidence import Attached, Evidence
-from signing.making import notation as making
 from signing.making import timestamps
 from signing.making.artifacts import Made, Subject
 from signing.notation import NotationSignature, read_notation
@@ -20,6 +19,7 @@ from signing.private_keys import SigningKey
 from signing.steps import Refused, Step
 from signing.verified import SIGNED, Form, Rejected, Verified
 from tests.signing import chains
+from tests.signing import making_notation as making
 from tests.signing.chains import NOW, SIGNER, Chain, chain
 from tests.signing.services import TimestampAuthority
 
