@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from registry.auth.scan_keys import ScanKeys
@@ -12,62 +13,45 @@ from registry.config import Settings
 from registry.core.anchors import Anchors
 from registry.core.quarantine import Quarantine
 from registry.core.rescans import ScanRequests
+from registry.core.scan_rules import ScanRules
 from registry.core.subjects import parse_target
-from registry.core.switches import Switch, Switches
+from registry.core.switches import Switches
+from registry.core.target_pages import Counted
 from registry.db.pool import Database
-from registry.http.api.scan_models import AnchorFound
+from registry.http.api.scan_models import AnchorFound, RuleFound
 from registry.http.api.scans import told
 from registry.http.parse import digest_of, name_of
 from registry.in_process import local_actor, run
 
 Rows = list[dict[str, Any]]
 
-_SWITCHES = (Switch.SCAN, Switch.REPORTS)
 _PAGE = 1000
 
 
 def decide_scans(settings: Settings, rule: str, target: str, *, is_on: bool) -> int:
     """Switch scans, or their publication, on or off; return how many artifacts will be scanned. Raise UpkeepFailed."""
-
-    async def act(db: Database) -> int:
-        decided = await Switches(db).decide(Switch(rule), target, is_on=is_on, actor=local_actor())
-        if Switch(rule) is not Switch.SCAN or not is_on:
-            return 0
-        return await _requests(settings, db).ask(decided, again=False)
-
-    return run(settings, act)
+    return run(
+        settings,
+        lambda db: _all(
+            lambda after: _rules(settings, db).decide(rule, target, is_on=is_on, actor=local_actor(), after=after)
+        ),
+    )
 
 
 def decide_quarantine(settings: Settings, target: str, level: str | None) -> int:
     """Decide from which severity on, None: never; return of how many artifacts that changes anything. Raise UpkeepFailed."""
-
-    async def act(db: Database) -> int:
-        return (await Quarantine(db).decide(target, level, actor=local_actor()))[1]
-
-    return run(settings, act)
+    return run(
+        settings,
+        lambda db: _all(
+            lambda after: _rules(settings, db).decide_level(target, level, actor=local_actor(), after=after)
+        ),
+    )
 
 
 def scan_rules(settings: Settings) -> Rows:
     """Return what was decided of scans and of quarantine. Raise UpkeepFailed."""
-
-    async def act(db: Database) -> Rows:
-        found = [
-            {
-                "rule": one.switch,
-                "target": one.target,
-                "value": "on" if one.is_on else "off",
-                "decided_at": one.decided_at.isoformat(),
-            }
-            for one in await Switches(db).listed()
-            if one.switch in _SWITCHES
-        ]
-        found += [
-            {"rule": "quarantine", "target": target, "value": level or "never", "decided_at": decided_at.isoformat()}
-            for target, level, decided_at in await Quarantine(db).levels()
-        ]
-        return found
-
-    return run(settings, act)
+    found = run(settings, lambda db: _rules(settings, db).listed())
+    return [RuleFound.model_validate(one._asdict()).model_dump(mode="json") for one in found]
 
 
 def ask_for_scans(settings: Settings, target: str, digest: str | None) -> int:
@@ -75,7 +59,7 @@ def ask_for_scans(settings: Settings, target: str, digest: str | None) -> int:
 
     async def act(db: Database) -> int:
         wanted = digest_of(digest) if digest is not None else None
-        return await _requests(settings, db).ask(parse_target(target), wanted)
+        return await _all(lambda after: _requests(settings, db).ask(parse_target(target), wanted, after=after))
 
     return run(settings, act)
 
@@ -119,6 +103,20 @@ def rotate_scan_keys(settings: Settings, *, now: bool) -> str:
         return await ScanKeys(db, create_secret_key(settings)).rotate(now=now, actor=local_actor())
 
     return run(settings, act)
+
+
+async def _all(page: Callable[[str | None], Awaitable[Counted]]) -> int:
+    """Go through all pages, and return the number of artifacts."""
+    total, after = 0, None
+    while True:
+        found = await page(after)
+        total, after = total + found.artifacts, found.next_after
+        if after is None:
+            return total
+
+
+def _rules(settings: Settings, db: Database) -> ScanRules:
+    return ScanRules(Switches(db), Quarantine(db), _requests(settings, db))
 
 
 def _requests(settings: Settings, db: Database) -> ScanRequests:

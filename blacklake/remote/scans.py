@@ -13,12 +13,12 @@ Rows = Iterator[dict[str, Any]]
 
 def decide_scans(server: Connection, rule: str, target: str, *, is_on: bool) -> int:
     """Switch scans, or their publication, on or off; return how many artifacts will be scanned. Raise RemoteFailed."""
-    return _counted(server.post(path_of("scan-rules"), {"rule": rule, "target": target, "is_on": is_on}))
+    return _counted(server, "scan-rules", {"rule": rule, "target": target, "is_on": is_on})
 
 
 def decide_quarantine(server: Connection, target: str, level: str | None) -> int:
     """Decide from which severity on, None: never; return of how many artifacts that changes anything. Raise RemoteFailed."""
-    return _counted(server.post(path_of("quarantine-levels"), {"target": target, "level": level}))
+    return _counted(server, "quarantine-levels", {"target": target, "level": level})
 
 
 def scan_rules(server: Connection) -> Rows:
@@ -28,7 +28,7 @@ def scan_rules(server: Connection) -> Rows:
 
 def ask_for_scans(server: Connection, target: str, digest: str | None) -> int:
     """Have artifacts scanned again; return how many. Raise RemoteFailed."""
-    return _counted(server.post(path_of("scan-requests"), {"target": target, "digest": digest}))
+    return _counted(server, "scan-requests", {"target": target, "digest": digest})
 
 
 def quarantined(server: Connection, repository: str | None) -> Rows:
@@ -51,5 +51,12 @@ def rotate_scan_keys(server: Connection, *, now: bool) -> str:
     return plain(str(member(server.post(path_of("scan-keys"), {"now": now}), "kid")))
 
 
-def _counted(answer: Any) -> int:
-    return int(member(answer, "artifacts"))
+def _counted(server: Connection, path: str, document: dict[str, Any]) -> int:
+    """Send a document until all pages of artifacts are done with, and return their number. Raise RemoteFailed."""
+    total, after = 0, None
+    while True:
+        answer = server.post(path_of(path), document | {"after": after})
+        total += int(member(answer, "artifacts"))
+        after = member(answer, "next")
+        if after is None:
+            return total

@@ -32,6 +32,7 @@ from registry.core.identities import Identities
 from registry.core.policies import Policies
 from registry.core.rescans import ScanRequests
 from registry.core.roles import Roles
+from registry.core.scan_rules import ScanRules
 from registry.core.schemas import Schemas
 from registry.core.service_keys import ServiceKeys
 from registry.core.services import Services
@@ -163,6 +164,7 @@ def add_admin_api(
         external_url=settings.external_url,
         is_secure=settings.tls_cert_file is not None,
     )
+    requests = ScanRequests(db, [one.name for one in create_scanners(settings)])
     admin = AdminServices(
         **readers(services, redirects),
         api_keys=ApiKeys(db),
@@ -178,7 +180,8 @@ def add_admin_api(
         retention=Retention(db, audit_key.sign, audit_key.verify),
         roles=Roles(db),
         scan_keys=ScanKeys(db, doors.secret),
-        scan_requests=ScanRequests(db, [one.name for one in create_scanners(settings)]),
+        scan_requests=requests,
+        scan_rules=ScanRules(Switches(db), services.quarantine, requests),
         schemas=Schemas(db),
         secret_key=doors.secret,
         service_keys=ServiceKeys(db),

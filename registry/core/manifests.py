@@ -251,6 +251,11 @@ class Manifests:
         require_free(name, ruled)
         return others
 
+    @property
+    def may_be_deleted(self) -> bool:
+        """Whether DELETE is possible at all (BLACKLAKE_DELETE)."""
+        return self._deletion.enabled
+
     async def delete(self, name: RepositoryName, digest: Digest, *, actor: Actor | None = None) -> None:
         """Delete a manifest and the tags that name it (end-9).
 

@@ -1,18 +1,15 @@
 """What was found out of an artifact, published beside it as a referrer: where its repository asks for that, and never else.
 
-A referrer is made by the verbs by which anybody pushes, as `system:blacklake`: outside all quotas, and no work follows it. The
-same findings give the same bytes, so it may be made any number of times; newer ones replace it.
+The same findings give the same bytes, so it may be made any number of times (registry.core.own_referrers).
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Final
-
-import structlog
 
 from mediatypes.digest import Digest
 from mediatypes.files import tensor_index
@@ -21,25 +18,22 @@ from mediatypes.models.own import TENSOR_INDEX
 from mediatypes.names import RepositoryName
 from mediatypes.oci import IMAGE_MANIFEST
 from mediatypes.record import Kind
-from registry.core.audit import SYSTEM
 from registry.core.blobs import Blobs
 from registry.core.extraction import Also
 from registry.core.jobs import PUBLISH
 from registry.core.manifests import Manifests
 from registry.core.outbox import Enqueue
+from registry.core.own_referrers import NewReferrer, OwnReferrers, Place
 from registry.core.switches import Switch
 from registry.core.uploads import Uploads
 from registry.db import artifacts, jobs, publications, switches
 from registry.db.artifacts import SubjectRow
 from registry.db.jobs import NewJob
 from registry.db.pool import Connection, Database
-from registry.errors import BlobUnknown, DeletionDisabled, ManifestUnknown, StillReferenced
 
 _MOST_TENSORS: Final = 200_000  # of an artifact: an index of so many has some 30 MB
 _EMPTY: Final = b"{}"
 _EMPTY_TYPE: Final = "application/vnd.oci.empty.v1+json"
-
-_log = structlog.get_logger("registry.publication")
 
 
 class Publication:
@@ -54,9 +48,7 @@ class Publication:
         enqueue: Enqueue,
     ) -> None:
         self._db = db
-        self._blobs = blobs
-        self._uploads = uploads
-        self._manifests = manifests
+        self._referrers = OwnReferrers(db, blobs, uploads, manifests)
         self._enqueue = enqueue
 
     async def ask(self, conn: Connection, repository_id: int, digest: bytes) -> None:
@@ -106,65 +98,14 @@ class Publication:
     async def _publish(
         self, repository_id: int, subject: bytes, row: SubjectRow, tensors: Sequence[tuple[str, bytes]]
     ) -> None:
-        name = RepositoryName(row.repository)
         index = await asyncio.to_thread(_index, tensors)
         content = _manifest(Digest.from_bytes(subject), row, index)
-        digest = Digest.of(content)
-        known = await self._db.read(
-            "find_publications", lambda conn: publications.of(conn, repository_id=repository_id, subject=subject)
-        )
-        if not await self._is_stored(repository_id, digest):
-            # Noted first: what was pushed and is not known as ours would never be replaced.
-            await self._db.transaction(
-                "note_publication",
-                lambda conn: publications.add(conn, digest.to_bytes(), repository_id=repository_id, subject=subject),
-            )
-            for blob in (_EMPTY, index):
-                await self._push_blob(name, blob)
-            try:
-                await self._manifests.push(
-                    name,
-                    content,
-                    media_type=IMAGE_MANIFEST,
-                    reference=digest,
-                    extra_tags=(),
-                    actor=SYSTEM,
-                    is_derived=True,
-                )
-            except ManifestUnknown:
-                return  # the subject is gone, and with it what was noted of it
-        for other in known:
-            if other != digest.to_bytes():
-                await self._withdraw(name, repository_id, subject, other)
 
-    async def _is_stored(self, repository_id: int, digest: Digest) -> bool:
-        packed = digest.to_bytes()
-        found = await self._db.read(
-            "find_subject", lambda conn: artifacts.subject(conn, repository_id=repository_id, digest=packed)
-        )
-        return found is not None
+        async def make() -> NewReferrer:
+            return NewReferrer(content, (_EMPTY, index))
 
-    async def _push_blob(self, name: RepositoryName, content: bytes) -> None:
-        digest = Digest.of(content)
-        try:
-            await self._blobs.find(name, digest)
-        except BlobUnknown:
-            await self._uploads.push(name, digest, _body(content), length=len(content), actor=SYSTEM)
-
-    async def _withdraw(self, name: RepositoryName, repository_id: int, subject: bytes, digest: bytes) -> None:
-        """Delete a referrer of ours that a newer one replaces."""
-        old = Digest.from_bytes(digest)
-        try:
-            await self._manifests.delete(name, old, actor=SYSTEM)
-        except ManifestUnknown:
-            pass  # somebody has deleted it
-        except (StillReferenced, DeletionDisabled) as error:
-            _log.warning("an older tensor index stays", repository=name, digest=str(old), reason=str(error))
-            return
-        await self._db.transaction(
-            "forget_publication",
-            lambda conn: publications.remove(conn, digest, repository_id=repository_id, subject=subject),
-        )
+        place = Place(repository_id, RepositoryName(row.repository), subject)
+        await self._referrers.put(place, publications.TENSOR_INDEX, Digest.of(content).to_bytes(), make)
 
 
 def _index(packed: Sequence[tuple[str, bytes]]) -> bytes:
@@ -192,7 +133,3 @@ def _manifest(subject: Digest, row: SubjectRow, index: bytes) -> bytes:
 
 def _descriptor(media_type: str, content: bytes) -> dict[str, Any]:
     return {"mediaType": media_type, "digest": str(Digest.of(content)), "size": len(content)}
-
-
-async def _body(content: bytes) -> AsyncIterator[bytes]:
-    yield content

@@ -5,7 +5,6 @@ An administrator releases one, with a reason: it stays released as long as nothi
 
 from __future__ import annotations
 
-import functools
 import hashlib
 from typing import Any, Final
 
@@ -15,14 +14,14 @@ from registry.core.access import EVERYONE, Caller, reach_of
 from registry.core.audit import Action, Actor, Event, record, target_of
 from registry.core.pages import Page, page_of
 from registry.core.subjects import Target, parse_target, target_at
-from registry.db import evidence, quarantines, references, repositories, scans
+from registry.core.target_pages import Counted, walk
+from registry.db import evidence, quarantines, references, scans
 from registry.db.pool import Connection, Database
 from registry.db.quarantines import ListedRow
 from registry.db.scans import ScanRow
 from registry.errors import ManifestUnknown, NotQuarantined
 from registry.scanners.base import SEVERITIES
 
-_BATCH: Final = 100  # artifacts that are judged in one transaction
 LONGEST_REASON: Final = 1000
 """Characters of the reason of a release."""
 
@@ -33,21 +32,27 @@ class Quarantine:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    async def decide(self, text: str, level: str | None, *, actor: Actor) -> tuple[Target, int]:
-        """Decide from which severity on a target's artifacts are put into quarantine, None: never; scanned ones at once.
+    async def decide(self, text: str, level: str | None, *, actor: Actor) -> Target:
+        """Decide from which severity on a target's artifacts are put into quarantine, None: never.
 
-        Targets are as for grants, and the most specific decision holds. Return the target, and of how many artifacts it has
-        changed whether they are there. Raise IdentityRefused.
+        It holds for what is scanned from now on, and, by `judge`, for what was. Targets are as for grants, and the most
+        specific decision holds. Return the target. Raise IdentityRefused.
         """
         target = parse_target(text)
 
-        async def write(conn: Connection) -> list[int]:
+        async def write(conn: Connection) -> None:
             await quarantines.decide(conn, target.path, is_prefix=target.is_prefix, level=level)
             await record(conn, Event(actor, Action.QUARANTINE_DECIDE, str(target), detail={"level": level or "never"}))
-            return await repositories.matching(conn, target.path, is_prefix=target.is_prefix)
 
-        found = await self._db.transaction("decide_quarantine", write)
-        return target, sum([await self._judge_all(repository_id) for repository_id in found])
+        await self._db.transaction("decide_quarantine", write)
+        return target
+
+    async def judge(self, target: Target, after: str | None = None) -> Counted:
+        """Judge a page of a target's scanned artifacts by what is decided now, and count those for which that changes anything.
+
+        Raise PageInvalid.
+        """
+        return await walk(self._db, target, after, _judge_page, name="judge_quarantines")
 
     async def levels(self) -> list[tuple[str, str | None, Any]]:
         """Return all that was decided: target, level, and when."""
@@ -61,6 +66,7 @@ class Quarantine:
             row = await references.find(conn, name, digest, reach=reach_of(EVERYONE))
             if row is None:
                 raise ManifestUnknown(name, str(digest))
+            await scans.hold(conn, repository_id=row.repository_id, digest=row.digest)
             found = await quarantines.find(conn, repository_id=row.repository_id, digest=row.digest)
             if found is None or found.released_at is not None:
                 raise NotQuarantined(name, str(digest))
@@ -87,20 +93,9 @@ class Quarantine:
         )
         return page_of(found, limit, key=lambda row: str(row.id))
 
-    async def _judge_all(self, repository_id: int) -> int:
-        after, changed = b"", 0
-        while True:
-            found, more = await self._db.transaction(
-                "judge_quarantines", functools.partial(_judge_batch, repository_id=repository_id, after=after)
-            )
-            changed += more
-            if len(found) < _BATCH:
-                return changed
-            after = found[-1]
 
-
-async def _judge_batch(conn: Connection, *, repository_id: int, after: bytes) -> tuple[list[bytes], int]:
-    found = await quarantines.scanned(conn, repository_id=repository_id, after=after, limit=_BATCH)
+async def _judge_page(conn: Connection, *, repository_id: int, after: bytes, limit: int) -> tuple[list[bytes], int]:
+    found = await quarantines.scanned(conn, repository_id=repository_id, after=after, limit=limit)
     # Of all, since policies are told where there is a level that one is clean; and first, so that each stays as it is read.
     await evidence.raise_for(conn, found, repository_id=repository_id)
     changed = [one for one in found if await judge(conn, repository_id=repository_id, digest=one)]

@@ -10,19 +10,32 @@ import structlog
 
 from mediatypes.digest import Digest
 from mediatypes.names import RepositoryName
+from registry.core import quarantine
 from registry.core.subjects import Target
 from registry.core.switches import Switch
-from registry.db import outbox, repositories, scans, switches
+from registry.core.target_pages import Counted, walk
+from registry.db import evidence, outbox, scans, switches
 from registry.db.pool import Connection, Database
-from registry.errors import ManifestUnknown, NameUnknown
-from registry.scanners.base import Scanner, ScannerDown
+from registry.errors import ManifestUnknown
+from registry.scanners.base import Scanner, ScannerDown, version_of
 
 _BATCH: Final = 500  # artifacts that are looked at in one transaction
 _PAUSE: Final = 3600.0  # seconds between the walks over all artifacts
+KEPT: Final = 7 * 86400.0
+"""Seconds for which is kept what a scanner has said that no node has any more."""
 _DOWN: Final = 60.0  # seconds for which an artifact waits for a scanner that was down
 _FIRST: Final = (0, b"")
 
 _log = structlog.get_logger("registry.scanning")
+
+
+async def ask_scanners(
+    conn: Connection, scanners: Sequence[tuple[str, bool]], *, repository_id: int, digest: bytes
+) -> None:
+    """Ask scanners for an artifact, as registry.db.scans.ask does; one that is asked for the first time is evidence."""
+    await scans.hold(conn, repository_id=repository_id, digest=digest)
+    if await scans.ask(conn, scanners, repository_id=repository_id, digest=digest):
+        await evidence.raise_for(conn, [digest], repository_id=repository_id)
 
 
 class ScanRequests:
@@ -33,41 +46,31 @@ class ScanRequests:
         self._db = db
         self._scanners = tuple(scanners)
 
-    async def ask(self, target: Target, digest: Digest | None = None, *, again: bool = True) -> int:
-        """Ask for scans of a target's artifacts, or of one of a repository's, and return of how many.
+    async def ask(
+        self, target: Target, digest: Digest | None = None, *, again: bool = True, after: str | None = None
+    ) -> Counted:
+        """Ask for scans of a page of a target's artifacts, or of one of a repository's.
 
         Without `again` scanners are asked that have not been yet, where a repository wants scans. Raise NameUnknown,
-        ManifestUnknown where a repository or a manifest is named that isn't there.
+        ManifestUnknown where a repository or a manifest is named that isn't there, and PageInvalid.
         """
-        found = await self._db.read(
-            "find_repositories",
-            lambda conn: repositories.matching(conn, target.path, is_prefix=target.is_prefix),
-        )
-        if not target.is_prefix and not found and again:
-            raise NameUnknown(RepositoryName(target.path))
         packed = digest.to_bytes() if digest is not None else None
-        total = sum([await self._ask_of(repository_id, packed, again=again) for repository_id in found])
-        if digest is not None and total == 0:
+
+        async def ask(conn: Connection, *, repository_id: int, after: bytes, limit: int) -> tuple[list[bytes], int]:
+            if not again and not await switches.is_on(conn, Switch.SCAN, repository_id=repository_id):
+                return [], 0
+            names = [(name, again) for name in self._scanners]
+            asked = await scans.ask_of_page(
+                conn, names, repository_id=repository_id, after=after, digest=packed, limit=limit
+            )
+            await evidence.raise_for(conn, [one for one, is_new in asked if is_new], repository_id=repository_id)
+            return [one for one, _ in asked], len(asked)
+
+        is_named = not target.is_prefix and again
+        found = await walk(self._db, target, after, ask, name="ask_for_scans", is_named=is_named)
+        if digest is not None and found.artifacts == 0:
             raise ManifestUnknown(RepositoryName(target.path), str(digest))
-        return total
-
-    async def _ask_of(self, repository_id: int, digest: bytes | None, *, again: bool) -> int:
-        after, total = b"", 0
-        while True:
-
-            async def ask(conn: Connection, after: bytes = after) -> list[bytes]:
-                if not again and not await switches.is_on(conn, Switch.SCAN, repository_id=repository_id):
-                    return []
-                names = [(name, again) for name in self._scanners]
-                return await scans.ask_of_page(
-                    conn, names, repository_id=repository_id, after=after, digest=digest, limit=_BATCH
-                )
-
-            asked = await self._db.transaction("ask_for_scans", ask)
-            total += len(asked)
-            if len(asked) < _BATCH:
-                return total
-            after = asked[-1]
+        return found
 
 
 class Rescans:
@@ -98,15 +101,34 @@ class Rescans:
         return await self._db.transaction("ask_for_outdated_scans", self._ask_of_page)
 
     async def _look(self) -> None:
+        await self._retire()
         self._versions = {}
         for scanner in self._scanners:
             try:
-                self._versions[scanner.name] = await scanner.version()
+                self._versions[scanner.name] = await version_of(scanner)
             except ScannerDown as error:
                 _log.warning("a scanner is down", scanner=scanner.name, reason=str(error))
             except Exception:  # noqa: BLE001 - another package's code: the other scanners still count
                 _log.exception("a scanner failed", scanner=scanner.name)
             self.up[scanner.name] = scanner.name in self._versions
+
+    async def _retire(self) -> None:
+        """Tell that these scanners are there, and forget what those have said whom no node has had for long."""
+        names = [one.name for one in self._scanners]
+        await self._db.transaction("see_scanners", lambda conn: scans.seen(conn, names))
+        for repository_id, digest, scanner in await self._db.read(
+            "find_unseen_scanners", lambda conn: scans.unseen(conn, after=KEPT, limit=_BATCH)
+        ):
+
+            async def forget(
+                conn: Connection, repository_id: int = repository_id, digest: bytes = digest, scanner: str = scanner
+            ) -> None:
+                await scans.hold(conn, repository_id=repository_id, digest=digest)
+                await scans.forget(conn, scanner, repository_id=repository_id, digest=digest)
+                await quarantine.judge(conn, repository_id=repository_id, digest=digest)
+                await evidence.raise_for(conn, [digest], repository_id=repository_id)
+
+            await self._db.transaction("forget_scan", forget)
 
     async def _ask_of_page(self, conn: Connection) -> int | None:
         page = await scans.outdated(conn, self._after, self._versions, limit=_BATCH)
@@ -119,7 +141,7 @@ class Rescans:
             if repository_id not in wanted:
                 wanted[repository_id] = await switches.is_on(conn, Switch.SCAN, repository_id=repository_id)
             if scanners and wanted[repository_id]:
-                await scans.ask(conn, [(one, True) for one in scanners], repository_id=repository_id, digest=digest)
+                await ask_scanners(conn, [(one, True) for one in scanners], repository_id=repository_id, digest=digest)
                 await outbox.add(conn, outbox.SCANS_ASKED, repository_id=repository_id, digest=digest)
                 asked += 1
         self._after = page[-1][:2]

@@ -40,5 +40,5 @@ async def _quarantine(conn: Connection, rows: list[ScanRow], repository_id: int,
         return Scan(QUARANTINE, "clean", None, None, held.released_at)
     # It can't be said of what nobody has looked at that it is not to be there.
     states = {"failed" if row.state == "found" and row.problem is not None else row.state for row in rows}
-    state = next((state for state in ("down", "failed", "pending") if state in states), "clean")
+    state = next((state for state in ("failed", "down", "pending") if state in states), "clean")
     return Scan(QUARANTINE, state)

@@ -1,7 +1,8 @@
 """Scans of artifacts: asked for where their repository asks for them (registry.core.switches), or somebody does; and kept.
 
 A scanner is asked by a number, and answers as of it: what is asked for while it works is asked for again. One that is down
-leaves that as its state, is asked again by the job, later and later, and at last when it is seen to be up (ask_again).
+leaves that as its state, is asked again by the job, later and later, and at last when it is seen to be up.
+One that goes down over an artifact, or takes its worker with it, has failed at that: after some tries it is left so.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from registry.core import quarantine
 from registry.core.extraction import Also
 from registry.core.jobs import MOST_ATTEMPTS, SCAN
 from registry.core.outbox import Enqueue
+from registry.core.rescans import ask_scanners
 from registry.core.scanned import ScannedArtifact, parts_of
 from registry.core.switches import Switch
 from registry.db import artifacts, evidence, jobs, scans, switches
@@ -28,7 +30,7 @@ from registry.db.pool import Connection, Database
 from registry.db.scans import DueRow, NewResult
 from registry.errors import RegistryError, Unavailable
 from registry.sandbox import Refused, Sandbox
-from registry.scanners.base import MOST_FINDINGS, SEVERITIES, Finding, Found, Scanner, ScannerDown, worst_of
+from registry.scanners.base import MOST_FINDINGS, SEVERITIES, Finding, Found, Scanner, ScannerDown, version_of, worst_of
 from registry.storage.base import BlobStore, StorageError
 
 _LONGEST: Final = 3600.0  # seconds of one scanner with one artifact
@@ -68,15 +70,15 @@ class Scanning:
         if subject is not None:
             is_index = subject.media_type in INDEX_TYPES
             asked = [(one.name, is_index or one.reads_record) for one in self._scanners.values()]
-            await scans.ask(conn, asked, repository_id=repository_id, digest=digest)
-            await evidence.raise_for(conn, [digest], repository_id=repository_id)
+            await ask_scanners(conn, asked, repository_id=repository_id, digest=digest)
             added = await jobs.add(conn, [NewJob(SCAN, repository_id, digest)])
             await self._enqueue(conn, added, priority=0)
 
-    async def scan(self, begun: BegunJob, *, also: Also) -> None:
+    async def scan(self, begun: BegunJob, *, also: Also, report: Also) -> None:
         """Have an artifact scanned by all who are asked; nothing of one that is gone. `also` is done in the end.
 
-        Raise Unavailable where a scanner is down, once the others have answered, and what the storage raises.
+        Raise Unavailable where a scanner is down, once the others have answered and `report` is done; and what the storage
+        raises.
         """
         subject, due = await self._begin(begun.repository_id, begun.digest)
         if subject is not None and due:
@@ -89,6 +91,7 @@ class Scanning:
             scanned = ScannedArtifact(parts, known, self._store, self._sandbox)
             down = [one.scanner for one in due if not await self._answered(begun, one, scanned)]
             if down:
+                await self._db.transaction("report_scan", report)
                 raise Unavailable(f"the scanner {', '.join(down)}")
         await self._db.transaction("finish_scan", also)
 
@@ -96,13 +99,9 @@ class Scanning:
         names = list(self._scanners)
 
         async def begin(conn: Connection) -> tuple[SubjectRow | None, list[DueRow]]:
-            if not await artifacts.lock(conn, repository_id=repository_id, digest=digest):
-                return None, []
             if await switches.is_on(conn, Switch.SCAN, repository_id=repository_id):
-                await scans.ask(conn, [(name, False) for name in names], repository_id=repository_id, digest=digest)
-            if await scans.forget(conn, names, repository_id=repository_id, digest=digest):
-                await evidence.raise_for(conn, [digest], repository_id=repository_id)
-            due = await scans.due(conn, repository_id=repository_id, digest=digest)
+                await ask_scanners(conn, [(name, False) for name in names], repository_id=repository_id, digest=digest)
+            due = await scans.due(conn, names, repository_id=repository_id, digest=digest)
             return await artifacts.subject(conn, repository_id=repository_id, digest=digest), due
 
         return await self._db.transaction("begin_scan", begin)
@@ -112,31 +111,57 @@ class Scanning:
         scanner = self._scanners[due.scanner]
         started_at = datetime.now(UTC)
         version = None
+        tries = 0
         try:
-            version = await scanner.version()
+            version = await version_of(scanner)
+            tries = await self._count_try(begun, due)
+            if tries > MOST_ATTEMPTS:
+                raise _Ended
             async with asyncio.timeout(_LONGEST):
                 found = await scanner.scan(scanned)
             result = _result(due, version, started_at, found, scanned.problems)
         except ScannerDown as error:
             _log.warning("a scanner is down", scanner=due.scanner, reason=str(error))
-            result = _failed(due, version, started_at, f"the scanner {error}")._replace(state="down")
+            result = _failed(due, version, started_at, f"the scanner {error}")
+            if tries == 0:
+                result = result._replace(state="down", is_answer=False)
+            else:  # it was up: what it was given may be why it isn't
+                result = result._replace(is_answer=tries >= MOST_ATTEMPTS)
+        except asyncio.CancelledError:  # the worker ends, and it isn't the artifact that ends it
+            if tries:
+                await self._count_try(begun, due, -1)
+            raise
+        except _Ended:
+            said = f"the scanner's worker ended without a word, {MOST_ATTEMPTS} times"
+            result = _failed(due, version, started_at, said)
         except (RegistryError, StorageError, Refused, TimeoutError) as error:
-            if begun.attempts < MOST_ATTEMPTS:
+            if tries < MOST_ATTEMPTS:
                 raise _known(error) from error
             result = _failed(due, version, started_at, str(_known(error)))
         except Exception as error:  # noqa: BLE001 - another package's code, say: the other scanners still count
             _log.exception("a scanner failed", scanner=due.scanner)
             result = _failed(due, version, started_at, f"the scanner failed at a defect ({type(error).__name__})")
         await self._keep(begun.repository_id, begun.digest, result)
-        return result.state != "down"
+        return result.is_answer
+
+    async def _count_try(self, begun: BegunJob, due: DueRow, by: int = 1) -> int:
+        return await self._db.transaction(
+            "count_try_of_scanner",
+            lambda conn: scans.count_try(conn, due.scanner, by, repository_id=begun.repository_id, digest=begun.digest),
+        )
 
     async def _keep(self, repository_id: int, digest: bytes, result: NewResult) -> None:
         async def keep(conn: Connection) -> None:
+            await scans.hold(conn, repository_id=repository_id, digest=digest)
             if await scans.put(conn, result, repository_id=repository_id, digest=digest):
                 await quarantine.judge(conn, repository_id=repository_id, digest=digest)
                 await evidence.raise_for(conn, [digest], repository_id=repository_id)
 
         await self._db.transaction("keep_scan", keep)
+
+
+class _Ended(Exception):
+    """A scanner has been tried too often, and its worker was gone each time."""
 
 
 def _known(error: Exception) -> RegistryError | StorageError:
@@ -165,12 +190,13 @@ def _result(due: DueRow, version: str, started_at: datetime, found: Found, probl
         "; ".join(said)[:_LONGEST_PROBLEM] or None,
         found.document,
         started_at,
+        True,
     )
 
 
 def _failed(due: DueRow, version: str | None, started_at: datetime, problem: str) -> NewResult:
     return NewResult(
-        due.scanner, due.asked, "failed", None, version, "[]", problem[:_LONGEST_PROBLEM], None, started_at
+        due.scanner, due.asked, "failed", None, version, "[]", problem[:_LONGEST_PROBLEM], None, started_at, True
     )
 
 

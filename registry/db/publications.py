@@ -11,7 +11,7 @@ TENSOR_INDEX: Final = "tensor-index"
 """What a referrer is about that holds tensors."""
 
 
-class BasedRow(NamedTuple):
+class OwnRow(NamedTuple):
     """A referrer of the registry's own, the hash of what it says, and whether it was pushed and is there."""
 
     digest: bytes
@@ -33,12 +33,9 @@ WHERE repository_id = $1 AND digest = $2 AND strpos(coalesce(problem, ''), $3) =
 _ADD: Final = """
 INSERT INTO publications (repository_id, subject, digest, about, basis)
 SELECT repository_id, digest, $3, $4, $5 FROM manifests WHERE repository_id = $1 AND digest = $2 FOR KEY SHARE
-ON CONFLICT DO NOTHING
+ON CONFLICT (repository_id, subject, digest) DO UPDATE SET basis = EXCLUDED.basis
 """
 _OF: Final = """
-SELECT digest FROM publications WHERE repository_id = $1 AND subject = $2 AND about = $3 ORDER BY digest
-"""
-_BASED: Final = """
 SELECT p.digest, p.basis, m.digest IS NOT NULL AS is_stored FROM publications p
 LEFT JOIN manifests m ON m.repository_id = p.repository_id AND m.digest = p.digest
 WHERE p.repository_id = $1 AND p.subject = $2 AND p.about = $3 ORDER BY p.digest
@@ -71,21 +68,16 @@ async def add(
     *,
     repository_id: int,
     subject: bytes,
-    about: str = TENSOR_INDEX,
-    basis: bytes | None = None,
+    about: str,
+    basis: bytes,
 ) -> None:
     """Note that a referrer is the registry's own, what it is about, and the hash of what it says; nothing without a subject."""
     await conn.execute(_ADD, repository_id, subject, digest, about, basis)
 
 
-async def of(conn: Connection, *, repository_id: int, subject: bytes, about: str = TENSOR_INDEX) -> Sequence[bytes]:
-    """Return the digests of the registry's own referrers of a subject that are about something."""
-    return [row["digest"] for row in await conn.fetch(_OF, repository_id, subject, about)]
-
-
-async def based(conn: Connection, *, repository_id: int, subject: bytes, about: str) -> list[BasedRow]:
-    """Return likewise, with the hashes of what they say."""
-    return [BasedRow(*row) for row in await conn.fetch(_BASED, repository_id, subject, about)]
+async def of(conn: Connection, *, repository_id: int, subject: bytes, about: str) -> list[OwnRow]:
+    """Return the registry's own referrers of a subject that are about something."""
+    return [OwnRow(*row) for row in await conn.fetch(_OF, repository_id, subject, about)]
 
 
 async def remove(conn: Connection, digest: bytes, *, repository_id: int, subject: bytes) -> None:

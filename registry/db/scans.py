@@ -33,7 +33,10 @@ class DueRow(NamedTuple):
 
 
 class NewResult(NamedTuple):
-    """What a scanner has said, in the order of the statement; `findings` is JSON."""
+    """What a scanner has said, in the order of the statement; `findings` is JSON.
+
+    It is no answer where the scanner is asked again.
+    """
 
     scanner: str
     asked: int
@@ -44,8 +47,10 @@ class NewResult(NamedTuple):
     problem: str | None
     document: bytes | None
     started_at: datetime
+    is_answer: bool
 
 
+_HOLD: Final = "SELECT 1 FROM manifests WHERE repository_id = $1 AND digest = $2 FOR NO KEY UPDATE"
 _ASK: Final = """
 INSERT INTO scan_results (repository_id, digest, scanner)
 SELECT m.repository_id, m.digest, s.scanner
@@ -55,26 +60,28 @@ WHERE m.repository_id = $1 AND m.digest = $2
         SELECT FROM scan_results r WHERE r.repository_id = m.repository_id AND r.digest = m.digest AND r.scanner = s.scanner))
 ORDER BY s.scanner
 FOR KEY SHARE OF m
-ON CONFLICT (repository_id, digest, scanner) DO UPDATE SET asked = scan_results.asked + 1, asked_at = now()
-"""
-_FORGET: Final = """
-DELETE FROM scan_results WHERE repository_id = $1 AND digest = $2 AND scanner <> ALL($3::text[])
+ON CONFLICT (repository_id, digest, scanner) DO UPDATE SET asked = scan_results.asked + 1, asked_at = now(), tries = 0
+RETURNING asked
 """
 _DUE: Final = """
-SELECT scanner, asked FROM scan_results WHERE repository_id = $1 AND digest = $2 AND asked > answered ORDER BY scanner
+SELECT scanner, asked FROM scan_results
+WHERE repository_id = $1 AND digest = $2 AND asked > answered AND scanner = ANY($3::text[]) ORDER BY scanner
+"""
+_TRY: Final = """
+UPDATE scan_results SET tries = tries + $4 WHERE repository_id = $1 AND digest = $2 AND scanner = $3 RETURNING tries
 """
 _COLUMNS: Final = "scanner, state, worst, version, findings, problem, asked_at, started_at, finished_at"
 _OF: Final = f"SELECT {_COLUMNS} FROM scan_results WHERE repository_id = $1 AND digest = $2 ORDER BY scanner"
-# A scanner that is down has not answered: it is still asked. What was found is not taken back by that, nor by one that fails.
+# What was found is not taken back by a scanner that is down or fails, nor that it has failed by one that is down.
 _PUT: Final = """
 UPDATE scan_results r SET problem = $9,
-    (state, worst, version, findings, document) = (
+    (state, worst, version, findings, document, started_at, finished_at) = (
         SELECT CASE WHEN k.stays THEN o.state ELSE $5 END, CASE WHEN k.stays THEN o.worst ELSE $6 END,
             CASE WHEN k.stays THEN o.version ELSE $7 END, CASE WHEN k.stays THEN o.findings ELSE $8::jsonb END,
-            CASE WHEN k.stays THEN r.document ELSE $10::bytea END
-        FROM (SELECT $5 IN ('down', 'failed') AND o.state = 'found' AS stays) k),
-    started_at = $11, finished_at = clock_timestamp(),
-    answered = CASE WHEN $5 = 'down' THEN r.answered ELSE greatest(r.answered, $4) END
+            CASE WHEN k.stays THEN r.document ELSE $10::bytea END,
+            CASE WHEN k.stays THEN r.started_at ELSE $11 END, CASE WHEN k.stays THEN r.finished_at ELSE clock_timestamp() END
+        FROM (SELECT $5 IN ('down', 'failed') AND o.state = 'found' OR $5 = 'down' AND o.state = 'failed' AS stays) k),
+    answered = CASE WHEN $12 THEN greatest(r.answered, $4) ELSE r.answered END
 FROM (SELECT state, worst, version, findings, problem FROM scan_results
       WHERE repository_id = $1 AND digest = $2 AND scanner = $3 FOR UPDATE) o
 WHERE r.repository_id = $1 AND r.digest = $2 AND r.scanner = $3 AND r.answered < $4
@@ -86,8 +93,9 @@ SELECT document FROM scan_results WHERE repository_id = $1 AND digest = $2 AND s
 """
 _ASK_OF_PAGE: Final = f"""
 WITH page AS (
-    SELECT digest FROM artifacts WHERE repository_id = $1 AND digest > $2 AND ($3::bytea IS NULL OR digest = $3)
-    ORDER BY digest LIMIT $4
+    SELECT m.digest FROM artifacts a JOIN manifests m ON m.repository_id = a.repository_id AND m.digest = a.digest
+    WHERE a.repository_id = $1 AND a.digest > $2 AND ($3::bytea IS NULL OR a.digest = $3)
+    ORDER BY a.digest LIMIT $4 FOR NO KEY UPDATE OF m
 ), told AS (
     INSERT INTO outbox (kind, repository_id, digest) SELECT '{SCANS_ASKED}', $1, digest FROM page
 ), asked AS (
@@ -96,28 +104,49 @@ WITH page AS (
     WHERE s.again OR NOT EXISTS (
         SELECT FROM scan_results r WHERE r.repository_id = $1 AND r.digest = p.digest AND r.scanner = s.scanner)
     ORDER BY p.digest, s.scanner
-    ON CONFLICT (repository_id, digest, scanner) DO UPDATE SET asked = scan_results.asked + 1, asked_at = now()
+    ON CONFLICT (repository_id, digest, scanner) DO UPDATE SET asked = scan_results.asked + 1, asked_at = now(), tries = 0
+    RETURNING digest, asked
 )
-SELECT digest FROM page ORDER BY digest
+SELECT p.digest, EXISTS (SELECT FROM asked a WHERE a.digest = p.digest AND a.asked = 1) AS is_new FROM page p ORDER BY p.digest
 """
-# Those whose scanner was down, and those that wait for a job that is no more.
+# Those that have not answered, and for which there is no job any more. What has one goes to the end of the line, so that what
+# is behind it has its turn.
 _WAITING: Final = f"""
 WITH page AS (
-    SELECT DISTINCT r.repository_id, r.digest FROM (
-        SELECT repository_id, digest FROM scan_results
-        WHERE scanner = ANY($1::text[]) AND state IN ('down', 'pending') AND asked_at < now() - make_interval(secs => $2)
-        ORDER BY scanner, asked_at LIMIT $3
-    ) r
-    WHERE NOT EXISTS (
-        SELECT FROM jobs j WHERE j.kind = 'scan' AND j.repository_id = r.repository_id AND j.digest = r.digest
-            AND j.state IN ('queued', 'running'))
+    SELECT repository_id, digest, scanner FROM scan_results
+    WHERE scanner = ANY($1::text[]) AND asked > answered AND asked_at < now() - make_interval(secs => $2)
+    ORDER BY scanner, asked_at LIMIT $3 FOR UPDATE SKIP LOCKED
 ), touched AS (
     UPDATE scan_results s SET asked_at = now() FROM page p
-    WHERE s.repository_id = p.repository_id AND s.digest = p.digest AND s.scanner = ANY($1::text[])
-        AND s.state IN ('down', 'pending')
+    WHERE s.repository_id = p.repository_id AND s.digest = p.digest AND s.scanner = p.scanner
+), told AS (
+    INSERT INTO outbox (kind, repository_id, digest)
+    SELECT DISTINCT '{SCANS_ASKED}', p.repository_id, p.digest FROM page p
+    WHERE NOT EXISTS (
+        SELECT FROM jobs j WHERE j.kind = 'scan' AND j.repository_id = p.repository_id AND j.digest = p.digest
+            AND j.state IN ('queued', 'running'))
 )
-INSERT INTO outbox (kind, repository_id, digest) SELECT '{SCANS_ASKED}', repository_id, digest FROM page
+SELECT count(*) FROM (SELECT DISTINCT repository_id, digest FROM page) d
 """
+_SEEN: Final = """
+INSERT INTO scanners (name) SELECT name FROM unnest($1::text[]) AS new(name) ORDER BY name
+ON CONFLICT (name) DO UPDATE SET seen_at = now()
+"""
+# Of names that the index tells one after another, however many results each has.
+_UNSEEN: Final = """
+WITH RECURSIVE known AS (
+    (SELECT scanner FROM scan_results ORDER BY scanner LIMIT 1)
+    UNION ALL
+    SELECT (SELECT r.scanner FROM scan_results r WHERE r.scanner > k.scanner ORDER BY r.scanner LIMIT 1)
+    FROM known k WHERE k.scanner IS NOT NULL
+)
+SELECT r.repository_id, r.digest, r.scanner FROM known k, LATERAL (
+    SELECT repository_id, digest, scanner FROM scan_results
+    WHERE scanner = k.scanner AND asked_at < now() - make_interval(secs => $1) ORDER BY asked_at LIMIT $2) r
+WHERE NOT EXISTS (SELECT FROM scanners s WHERE s.name = k.scanner AND s.seen_at > now() - make_interval(secs => $1))
+LIMIT $2
+"""
+_FORGET: Final = "DELETE FROM scan_results WHERE repository_id = $1 AND digest = $2 AND scanner = $3"
 # Of artifacts, since nothing else is scanned: those where a scanner is missing that their repository asks for, and those that
 # another version has scanned.
 _OUTDATED: Final = """
@@ -130,19 +159,31 @@ FROM artifacts a WHERE (a.repository_id, a.digest) > ($1, $2) ORDER BY a.reposit
 """
 
 
-async def ask(conn: Connection, scanners: Sequence[tuple[str, bool]], *, repository_id: int, digest: bytes) -> None:
-    """Ask scanners for an artifact: each that was never asked, and again those that are said to be."""
-    await conn.execute(_ASK, repository_id, digest, [name for name, _ in scanners], [again for _, again in scanners])
+async def hold(conn: Connection, *, repository_id: int, digest: bytes) -> bool:
+    """Keep what is known of a manifest from being changed by others until the transaction ends; False where it is gone.
+
+    Whoever changes scans and what follows of them takes this lock first.
+    """
+    return await conn.fetchval(_HOLD, repository_id, digest) is not None
 
 
-async def forget(conn: Connection, scanners: Sequence[str], *, repository_id: int, digest: bytes) -> bool:
-    """Forget what others than these scanners have said of an artifact; return whether there was any."""
-    return await conn.execute(_FORGET, repository_id, digest, list(scanners)) != "DELETE 0"
+async def ask(conn: Connection, scanners: Sequence[tuple[str, bool]], *, repository_id: int, digest: bytes) -> bool:
+    """Ask scanners for an artifact: each that was never asked, and again those that are said to be.
+
+    Return whether one is that never was.
+    """
+    names, again = [name for name, _ in scanners], [again for _, again in scanners]
+    return any(row["asked"] == 1 for row in await conn.fetch(_ASK, repository_id, digest, names, again))
 
 
-async def due(conn: Connection, *, repository_id: int, digest: bytes) -> list[DueRow]:
-    """Return which scanners are asked for an artifact and have not answered."""
-    return [DueRow(*row) for row in await conn.fetch(_DUE, repository_id, digest)]
+async def due(conn: Connection, scanners: Sequence[str], *, repository_id: int, digest: bytes) -> list[DueRow]:
+    """Return which of these scanners are asked for an artifact and have not answered."""
+    return [DueRow(*row) for row in await conn.fetch(_DUE, repository_id, digest, list(scanners))]
+
+
+async def count_try(conn: Connection, scanner: str, by: int = 1, *, repository_id: int, digest: bytes) -> int:
+    """Count that a scanner begins with an artifact, and return how often it has since it was asked; 0 where that is gone."""
+    return int(await conn.fetchval(_TRY, repository_id, digest, scanner, by) or 0)
 
 
 async def of(conn: Connection, *, repository_id: int, digest: bytes) -> list[ScanRow]:
@@ -170,16 +211,34 @@ async def ask_of_page(
     after: bytes,
     digest: bytes | None,
     limit: int,
-) -> list[bytes]:
-    """Ask scanners, as `ask` does, for up to `limit` artifacts of a repository behind `after`, or for one; return which."""
+) -> list[tuple[bytes, bool]]:
+    """Ask scanners, as `ask` does, for up to `limit` artifacts of a repository behind `after`, or for one.
+
+    Return which, and whether a scanner is asked for it that never was. They are held.
+    """
     names, again = [name for name, _ in scanners], [again for _, again in scanners]
     rows = await conn.fetch(_ASK_OF_PAGE, repository_id, after, digest, limit, names, again)
-    return [row["digest"] for row in rows]
+    return [(row["digest"], row["is_new"]) for row in rows]
 
 
 async def ask_of_waiting(conn: Connection, scanners: Sequence[str], *, after: float, limit: int) -> int:
-    """Tell that artifacts are to be scanned that wait for these scanners since `after` seconds; return how many."""
-    return int((await conn.execute(_WAITING, list(scanners), after, limit)).rpartition(" ")[2])
+    """Tell that artifacts are to be scanned that wait for these scanners since `after` seconds; return how many wait."""
+    return int(await conn.fetchval(_WAITING, list(scanners), after, limit))
+
+
+async def seen(conn: Connection, scanners: Sequence[str]) -> None:
+    """Note that a node has these scanners."""
+    await conn.execute(_SEEN, list(scanners))
+
+
+async def unseen(conn: Connection, *, after: float, limit: int) -> list[tuple[int, bytes, str]]:
+    """Return up to `limit` results, by repository, digest and scanner, of scanners that no node has had for `after` seconds."""
+    return [(row[0], row[1], row[2]) for row in await conn.fetch(_UNSEEN, after, limit)]
+
+
+async def forget(conn: Connection, scanner: str, *, repository_id: int, digest: bytes) -> None:
+    """Forget what a scanner has said of an artifact."""
+    await conn.execute(_FORGET, repository_id, digest, scanner)
 
 
 async def outdated(

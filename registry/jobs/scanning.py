@@ -14,11 +14,14 @@ def scanning(scans: Scanning, reports: Reports | None, jobs: Jobs) -> Verb:
     """Return what does such jobs, and asks for reports, where there is somebody who signs them."""
 
     async def scan(begun: BegunJob) -> None:
-        async def also(conn: Connection) -> None:
-            await jobs.finish(conn, begun)
+        async def report(conn: Connection) -> None:
             if reports is not None:
                 await reports.ask(conn, begun.repository_id, begun.digest)
 
-        await scans.scan(begun, also=also)
+        async def also(conn: Connection) -> None:
+            await jobs.finish(conn, begun)
+            await report(conn)
+
+        await scans.scan(begun, also=also, report=report)
 
     return scan

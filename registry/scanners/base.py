@@ -7,6 +7,7 @@ hands the bytes to a program of its own (`stream`).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol
@@ -30,6 +31,7 @@ LONGEST_MESSAGE: Final = 500
 """Characters of a finding's message."""
 
 _LONGEST_RULE: Final = 200
+_ANSWERING: Final = 30.0  # seconds in which a scanner tells its version
 _LONGEST_PATH: Final = 1024
 
 Severity = Literal["low", "medium", "high", "critical"]
@@ -155,3 +157,12 @@ class Scanner(Protocol):
 
     async def scan(self, scanned: Scanned) -> Found:
         """Return what is found. Raise ScannerDown, StorageError."""
+
+
+async def version_of(scanner: Scanner) -> str:
+    """Return a scanner's version. Raise ScannerDown where it does not tell that in time, and what the scanner raises."""
+    try:
+        async with asyncio.timeout(_ANSWERING):
+            return await scanner.version()
+    except TimeoutError:
+        raise ScannerDown(f"{scanner.name} does not tell its version within {_ANSWERING:.0f} s") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,11 @@ from jwt.algorithms import ECAlgorithm
 from mediatypes.digest import Digest
 from registry.auth.scan_keys import ScanKeys
 from registry.auth.sealing import make_key_file, read_key
+from registry.compose.verbs import create_services
+from registry.config import Deletion, Settings
 from registry.core.anchors import Anchors
 from registry.core.jobs import REPORT, SCAN, Jobs
+from registry.core.own_referrers import OwnReferrers
 from registry.core.reports import BILL, SCANS, Reports
 from registry.core.rescans import ScanRequests
 from registry.core.services import Services
@@ -26,10 +30,13 @@ from registry.core.subjects import parse_target
 from registry.core.switches import Switch
 from registry.db.pool import Database
 from registry.db.queue import enqueue
+from registry.errors import Unavailable
 from registry.jobs.reporting import reporting
 from registry.jobs.scanning import scanning
+from registry.scanners.base import Found, Scanned, ScannerDown
 from registry.scanners.bills import BillScanner
 from registry.scanners.content import pickle_scanner
+from registry.storage.base import BlobStore
 from signing.statements import pre_authentication_encoding
 from tests.actors import OPERATOR
 from tests.core.scanning import EVIL, Work, sandboxes, switch_on, work
@@ -68,7 +75,8 @@ class Reporting:
             for row in await self._sql.fetch("SELECT id FROM jobs WHERE kind = $1 AND state = 'queued'", kind):
                 begun = await self._jobs.begin(row["id"])
                 assert begun is not None
-                await verb(begun)
+                with contextlib.suppress(Unavailable):
+                    await verb(begun)
                 done += kind == REPORT
         return done
 
@@ -164,3 +172,92 @@ async def test_a_report_is_made_anew_only_where_it_says_something_else_and_repla
     assert old.revoked_at is not None
     assert new.revoked_at is None
     assert verified(second[SCANS], new.pem)
+
+
+async def test_what_is_left_of_a_try_that_ended_between_the_new_report_and_the_old_is_deleted(
+    work: Work, services: Services, sql: Sql, database: Database, keys: ScanKeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reporting = Reporting(work, services, keys, sql)
+    work.use(pickle_scanner())
+    await switch_on(database)
+    await switch_on(database, switch=Switch.REPORTS)
+    digest = await push(services, {"model.pkl": EVIL})
+    await work.describe(sql, digest)
+    await reporting.do()
+    kid = await keys.rotate(actor=OPERATOR, now=True)
+    again = "UPDATE jobs SET state = 'queued', finished_at = NULL WHERE kind = 'report'"
+    await sql.execute(again)
+
+    async def ended(*_: object) -> None:
+        raise Unavailable("the process")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(OwnReferrers, "_withdraw", ended)
+        await reporting.do()
+    assert await sql.fetchval("SELECT count(*) FROM publications") == 2
+    await sql.execute(again)
+    await reporting.do()
+    bundles = await reporting.bundles(digest)  # one of each type
+    assert bundles[SCANS]["verificationMaterial"]["publicKey"]["hint"] == kid
+    assert await sql.fetchval("SELECT count(*) FROM publications") == 1
+
+
+@pytest.mark.parametrize("delete", ["refuse", "off"])
+async def test_a_scan_without_other_results_is_published_only_where_the_older_report_can_be_deleted(
+    work: Work, store: BlobStore, database_url: str, sql: Sql, database: Database, keys: ScanKeys, delete: str
+) -> None:
+    services = create_services(Settings(database_url=database_url, delete=Deletion(delete)), database, store)
+    reporting = Reporting(work, services, keys, sql)
+    work.use(pickle_scanner())
+    await switch_on(database)
+    await switch_on(database, switch=Switch.REPORTS)
+    digest = await push(services, {"model.pkl": EVIL})
+    await work.describe(sql, digest)
+    await reporting.do()
+    (first,) = await sql.fetch("SELECT digest FROM publications")
+    await sql.execute("UPDATE scan_results SET version = 'newer', finished_at = finished_at + interval '1 day'")
+    again = "UPDATE jobs SET state = 'queued', finished_at = NULL WHERE kind = 'report'"
+    await sql.execute(again)
+    await reporting.do()
+    (second,) = await sql.fetch("SELECT digest FROM publications")
+    assert (second == first) is (delete == "off")
+    await sql.execute("UPDATE scan_results SET state = 'clean', worst = NULL, findings = '[]'")
+    await sql.execute(again)
+    await reporting.do()
+    kept = await sql.fetch("SELECT digest FROM publications")
+    assert len(kept) == (2 if delete == "off" else 1)
+    assert {row["digest"] for row in kept} - {first["digest"], second["digest"]}
+
+
+class Away:
+    """A scanner that is down."""
+
+    name = "away"
+    reads_record = False
+
+    async def version(self) -> str:
+        raise ScannerDown("away is on holiday")
+
+    async def scan(self, scanned: Scanned) -> Found:
+        raise AssertionError(scanned)
+
+
+async def test_what_is_known_is_published_while_a_scanner_is_down_and_says_which(
+    work: Work, services: Services, sql: Sql, database: Database, keys: ScanKeys
+) -> None:
+    reporting = Reporting(work, services, keys, sql)
+    work.use(pickle_scanner(), Away())
+    await switch_on(database)
+    await switch_on(database, switch=Switch.REPORTS)
+    digest = await push(services, {"model.pkl": EVIL})
+    await work.describe(sql, digest)
+    assert await reporting.do() == 1
+    first = await reporting.bundles(digest)
+    (anchor,) = await Anchors(database).listed()
+    found = {one["scanner"]: one for one in verified(first[SCANS], anchor.pem)["predicate"]["scans"]}
+    assert (found["pickle"]["state"], found["pickle"]["worst"]) == ("found", "critical")
+    assert (found["away"]["state"], found["away"]["finishedOn"]) == ("down", None)
+    assert found["away"]["problem"] == "the scanner away is on holiday"
+    await sql.execute("UPDATE jobs SET state = 'queued' WHERE kind = 'scan'")
+    assert await reporting.do() == 1
+    assert await reporting.bundles(digest) == first

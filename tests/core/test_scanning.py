@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import asyncpg
 import pytest
 
 from mediatypes.digest import Digest
+from registry.core import target_pages
+from registry.core.jobs import MOST_ATTEMPTS
 from registry.core.outbox import Outbox
 from registry.core.quarantine import Quarantine
 from registry.core.rescans import Rescans, ScanRequests
 from registry.core.scan_evidence import scans_of
+from registry.core.scan_rules import ScanRules
 from registry.core.services import Services
 from registry.core.subjects import parse_target
+from registry.core.switches import Switches
+from registry.core.target_pages import Counted
+from registry.db import scans
 from registry.db.pool import Database
 from registry.db.queue import enqueue
-from registry.errors import ManifestUnknown, NameUnknown, NotQuarantined, Unavailable
+from registry.errors import ManifestUnknown, NameUnknown, NotQuarantined, PageInvalid, Unavailable
+from registry.scanners import base
 from registry.scanners.base import Finding, Found, Scanned, ScannerDown, finding
 from registry.scanners.content import pickle_scanner
 from tests.actors import OPERATOR
@@ -147,10 +156,14 @@ class Stub:
         self.name = name
         self.number = "1"
         self.failure: Exception | None = None
+        self.scanning: BaseException | None = None
+        self.hangs = False
         self.findings: list[Finding] = []
         self.scanned = 0
 
     async def version(self) -> str:
+        if self.hangs:
+            await asyncio.Event().wait()
         if isinstance(self.failure, ScannerDown):
             raise self.failure
         return self.number
@@ -159,6 +172,8 @@ class Stub:
         self.scanned += 1
         if self.failure is not None:
             raise self.failure
+        if self.scanning is not None:
+            raise self.scanning
         return Found(list(self.findings))
 
 
@@ -254,18 +269,215 @@ async def test_scans_are_asked_for_by_somebody(work: Work, services: Services, s
     digest = await push(services, {"a.txt": b"a"})
     await work.describe(sql, digest)
     requests = ScanRequests(database, ["stub"])
-    assert await requests.ask(parse_target(NAME), again=False) == 0
-    assert await requests.ask(parse_target(NAME), digest) == 1
+    assert await requests.ask(parse_target(NAME), again=False) == Counted(0, None)
+    before = await evidence_of(sql, digest)
+    assert await requests.ask(parse_target(NAME), digest) == Counted(1, None)
+    assert await evidence_of(sql, digest) > before  # that a scanner is asked is known now, and that it has not answered
     with pytest.raises(ManifestUnknown):
         await requests.ask(parse_target(NAME), Digest.of(b"none"))
     with pytest.raises(NameUnknown):
         await requests.ask(parse_target("team/none"))
     await Outbox(database, enqueue).relay()
     assert await work.scan(sql) == 1
-    assert await requests.ask(parse_target("team")) == 1
+    assert await requests.ask(parse_target("team")) == Counted(1, None)
     await Outbox(database, enqueue).relay()
     await work.scan(sql)
     assert stub.scanned == 2
+
+
+async def test_scans_are_asked_for_and_levels_judged_a_page_at_a_time(
+    work: Work, services: Services, sql: Sql, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stub = Stub()
+    work.use(stub)
+    stub.findings = [finding("high", "rule", "a.txt", "it is bad")]
+    requests = ScanRequests(database, ["stub"])
+    rules = ScanRules(Switches(database), Quarantine(database), requests)
+    for number in range(5):
+        await work.describe(sql, await push(services, {"a.txt": b"a%d" % number}, tag=f"t{number}"))
+    monkeypatch.setattr(target_pages, "_ARTIFACTS", 2)
+    pages: list[int] = []
+    after: str | None = None
+    while after is not None or not pages:
+        found = await rules.decide("scan", "team", is_on=True, actor=OPERATOR, after=after)
+        pages, after = [*pages, found.artifacts], found.next_after
+    assert pages == [2, 2, 1]
+    await Outbox(database, enqueue).relay()
+    assert await work.scan(sql) == 5
+    pages = []
+    while after is not None or not pages:
+        found = await rules.decide_level("team", "high", actor=OPERATOR, after=after)
+        pages, after = [*pages, found.artifacts], found.next_after
+    assert pages == [2, 2, 1]
+    decided = await sql.fetch("SELECT action FROM audit_inbox WHERE action IN ('scans.decide', 'quarantine.decide')")
+    assert len(decided) == 2
+    with pytest.raises(PageInvalid):
+        await rules.decide_level("team", "high", actor=OPERATOR, after="else")
+
+
+async def test_a_scanner_that_goes_down_over_an_artifact_has_failed_at_it(
+    work: Work, services: Services, sql: Sql, database: Database
+) -> None:
+    """Whoever makes the artifact can bring that about: it is not what fail-open policies let pass."""
+    stub = Stub()
+    stub.scanning = ScannerDown("stub has closed the connection")
+    work.use(stub, pickle_scanner())
+    await switch_on(database)
+    digest = await push(services, {"a.txt": b"a"})
+    await work.describe(sql, digest)
+    for _ in range(MOST_ATTEMPTS - 1):
+        with pytest.raises(Unavailable):
+            await work.scan(sql)
+        assert (await work.seen(digest))["stub"].state == "failed"
+    assert (await work.seen(digest))["pickle"].state == "clean"
+    stub.failure = ScannerDown("stub is on holiday")
+    with pytest.raises(Unavailable):
+        await work.scan(sql)
+    assert (await work.seen(digest))["stub"].state == "failed"  # since that has come of it
+    stub.failure = None
+    assert await work.scan(sql) == 1
+    row = (await work.seen(digest))["stub"]
+    assert (row.state, row.problem) == ("failed", "the scanner stub has closed the connection")
+    assert stub.scanned == MOST_ATTEMPTS
+
+
+class Killed(BaseException):
+    """What comes of a worker that is killed: nothing is noted any more."""
+
+
+async def test_an_artifact_that_ends_its_worker_has_failed_after_some_tries(
+    work: Work, services: Services, sql: Sql, database: Database
+) -> None:
+    stub = Stub()
+    stub.scanning = Killed()
+    other = Stub("zebra")
+    work.use(stub, other)
+    await switch_on(database)
+    digest = await push(services, {"a.txt": b"a"})
+    await work.describe(sql, digest)
+    for _ in range(MOST_ATTEMPTS):
+        with pytest.raises(Killed):
+            await work.scan(sql)
+    assert await work.scan(sql) == 1
+    seen = await work.seen(digest)
+    assert (seen["stub"].state, seen["zebra"].state) == ("failed", "clean")
+    assert seen["stub"].problem == "the scanner's worker ended without a word, 5 times"
+    stub.scanning = None
+    await ScanRequests(database, ["stub"]).ask(parse_target(NAME))
+    await Outbox(database, enqueue).relay()
+    assert await work.scan(sql) == 1
+    assert (await work.seen(digest))["stub"].state == "clean"
+
+
+async def test_a_worker_that_is_told_to_end_is_no_try(
+    work: Work, services: Services, sql: Sql, database: Database
+) -> None:
+    stub = Stub()
+    stub.scanning = asyncio.CancelledError()
+    work.use(stub)
+    await switch_on(database)
+    await work.describe(sql, await push(services, {"a.txt": b"a"}))
+    with pytest.raises(asyncio.CancelledError):
+        await work.scan(sql)
+    assert await sql.fetchval("SELECT tries FROM scan_results") == 0
+
+
+async def test_a_scanner_that_does_not_tell_its_version_is_down(
+    work: Work, services: Services, sql: Sql, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(base, "_ANSWERING", 0.01)
+    stub = Stub()
+    stub.hangs = True
+    work.use(stub)
+    await switch_on(database)
+    digest = await push(services, {"a.txt": b"a"})
+    await work.describe(sql, digest)
+    with pytest.raises(Unavailable):
+        await work.scan(sql)
+    row = (await work.seen(digest))["stub"]
+    assert (row.state, row.problem) == ("down", "the scanner stub does not tell its version within 0 s")
+    rescans = Rescans(database, [stub])
+    await rescans.ask()
+    assert rescans.up == {"stub": False}
+
+
+async def test_nodes_leave_what_scanners_of_others_say_until_no_node_has_them(
+    work: Work, services: Services, sql: Sql, database: Database
+) -> None:
+    ours, theirs = Stub("ours"), Stub("theirs")
+    work.use(ours, theirs)
+    await switch_on(database)
+    digest = await push(services, {"a.txt": b"a"})
+    await work.describe(sql, digest)
+    await work.scan(sql)
+    await Rescans(database, [ours, theirs]).ask()
+    work.use(ours)
+    await ScanRequests(database, ["ours", "theirs"]).ask(parse_target(NAME))
+    await Outbox(database, enqueue).relay()
+    assert await work.scan(sql) == 1
+    assert (ours.scanned, theirs.scanned) == (2, 1)
+    assert (await work.seen(digest)).keys() == {"ours", "theirs"}
+    await sql.execute("UPDATE scan_results SET asked_at = asked_at - interval '8 days'")
+    await Rescans(database, [ours]).ask()
+    assert (await work.seen(digest)).keys() == {"ours", "theirs"}
+    await sql.execute("UPDATE scanners SET seen_at = seen_at - interval '8 days'")
+    before = await evidence_of(sql, digest)
+    await Rescans(database, [ours]).ask()
+    assert (await work.seen(digest)).keys() == {"ours"}
+    assert await evidence_of(sql, digest) > before
+
+
+async def test_what_waits_behind_artifacts_with_jobs_has_its_turn(
+    work: Work, services: Services, sql: Sql, database: Database
+) -> None:
+    stub = Stub()
+    work.use(stub)
+    await switch_on(database)
+    digests = [await push(services, {"a.txt": b"%d" % number}, tag=f"t{number}") for number in range(2)]
+    for digest in digests:
+        await work.describe(sql, digest)
+    await work.scan(sql)
+    # As of a result that was asked for once more, by a job that is gone; the other's is there.
+    await sql.execute("UPDATE scan_results SET asked = asked + 1, asked_at = asked_at - interval '1 hour'")
+    await sql.execute(
+        "UPDATE scan_results SET asked_at = asked_at - interval '1 hour' WHERE digest = $1", digests[0].to_bytes()
+    )
+    await sql.execute(
+        "UPDATE jobs SET state = 'queued', finished_at = NULL WHERE kind = 'scan' AND digest = $1",
+        digests[0].to_bytes(),
+    )
+    await sql.execute("DELETE FROM outbox")
+    asked = [
+        await database.transaction("test", lambda conn: scans.ask_of_waiting(conn, ["stub"], after=60, limit=1))
+        for _ in range(3)
+    ]
+    assert asked == [1, 1, 0]
+    (row,) = await sql.fetch("SELECT digest FROM outbox")
+    assert row["digest"] == digests[1].to_bytes()
+
+
+async def test_a_release_knows_what_was_found_while_it_waited_for_a_scan(
+    work: Work, services: Services, sql: Sql, database: Database
+) -> None:
+    stub = Stub()
+    stub.findings = [finding("high", "rule", "a.txt", "it is bad")]
+    work.use(stub)
+    await switch_on(database)
+    digest = await push(services, {"a.txt": b"a"})
+    await work.describe(sql, digest)
+    quarantine = Quarantine(database)
+    await quarantine.decide("team", "high", actor=OPERATOR)
+    await work.scan(sql)
+    async with sql.transaction():
+        await sql.execute("SELECT 1 FROM manifests WHERE digest = $1 FOR NO KEY UPDATE", digest.to_bytes())
+        releasing = asyncio.create_task(quarantine.release(NAME, digest, "looked at", actor=OPERATOR))
+        while not await sql.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"):
+            pass
+        await sql.execute(
+            "UPDATE scan_results SET findings = findings || findings || jsonb_set(findings, '{0,rule}', '\"x\"')"
+        )
+    await releasing
+    assert len(await sql.fetchval("SELECT known FROM quarantines")) == 2
 
 
 async def test_quarantine_follows_what_is_found_and_a_release_holds_for_what_was_known(
@@ -294,10 +506,11 @@ async def test_quarantine_follows_what_is_found_and_a_release_holds_for_what_was
         await Outbox(database, enqueue).relay()
         await work.scan(sql)
 
-    assert (await quarantine.decide("team", "high", actor=OPERATOR))[1] == 0
+    rules = ScanRules(Switches(database), quarantine, ScanRequests(database, ["stub"]))
+    assert await rules.decide_level("team", "high", actor=OPERATOR) == Counted(0, None)
     assert (await state(), await policies_see()) == (None, "clean")
     before = await evidence_of(sql, digest)
-    assert (await quarantine.decide(NAME, "medium", actor=OPERATOR))[1] == 1
+    assert await rules.decide_level(NAME, "medium", actor=OPERATOR) == Counted(1, None)
     assert (await state(), await policies_see()) == ("quarantined", "found")
     assert await evidence_of(sql, digest) > before
     await quarantine.release(NAME, digest, "looked at", actor=OPERATOR)

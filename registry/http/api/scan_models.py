@@ -74,18 +74,23 @@ class QuarantinePaging(Asking):
 
 
 class ScanRule(Taken):
-    """Whether a target's artifacts are scanned (`scan`), or what is found is published (`reports`)."""
+    """Whether a target's artifacts are scanned (`scan`), or what is found is published (`reports`).
+
+    With `after`, as the answer before says, nothing is decided, and that goes on with the next page of artifacts.
+    """
 
     rule: Literal["scan", "reports"]
     target: Text
     is_on: bool
+    after: Text | None = None
 
 
 class QuarantineLevel(Taken):
-    """From which severity on a target's artifacts are put into quarantine; null: never."""
+    """From which severity on a target's artifacts are put into quarantine; null: never. `after` is as for rules."""
 
     target: Text
     level: Severity | None
+    after: Text | None = None
 
 
 class RuleFound(BaseModel):
@@ -98,16 +103,18 @@ class RuleFound(BaseModel):
 
 
 class ScanRequest(Taken):
-    """Whose artifacts are to be scanned again: a target's, or a single one of a repository."""
+    """Whose artifacts are to be scanned again: a target's, a page behind `after`, or a single one of a repository."""
 
     target: Text
     digest: Text | None = None
+    after: Text | None = None
 
 
 class Counted(BaseModel):
-    """Of how many artifacts that was."""
+    """Of how many artifacts that was; the same request with `next` as its `after` goes on with others, null: there are none."""
 
     artifacts: int
+    next: str | None
 
 
 class Release(Taken):

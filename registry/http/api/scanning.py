@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from registry.core.audit import Action
 from registry.core.subjects import parse_target
-from registry.core.switches import Switch
+from registry.core.target_pages import Counted as CountedPage
 from registry.http.api.asked import Asked
 from registry.http.api.credential_models import Rotation, SigningKeyMade
 from registry.http.api.models import Page
@@ -13,54 +13,41 @@ from registry.http.api.scan_models import Counted, QuarantineLevel, Release, Rul
 from registry.http.api.services import AdminServices
 from registry.http.parse import digest_of, name_of
 
-_SWITCHES = (Switch.SCAN, Switch.REPORTS)
-
 
 async def rules(services: AdminServices, _asked: Asked) -> Page[RuleFound]:
     """List what was decided of scans, of their publication, and of quarantine."""
-    found = [
-        RuleFound.model_validate(
-            {
-                "rule": one.switch,
-                "target": one.target,
-                "value": "on" if one.is_on else "off",
-                "decided_at": one.decided_at,
-            }
-        )
-        for one in await services.switches.listed()
-        if one.switch in _SWITCHES
-    ]
-    found += [
-        RuleFound(rule="quarantine", target=target, value=level or "never", decided_at=decided_at)
-        for target, level, decided_at in await services.quarantine.levels()
-    ]
+    found = [RuleFound.model_validate(one._asdict()) for one in await services.scan_rules.listed()]
     return Page(items=found, next=None)
 
 
 async def decide(services: AdminServices, asked: Asked, data: ScanRule) -> Counted:
-    """Switch scans, or their publication, on or off. Where scans are on then, they are asked for of what is there."""
-    target = await services.switches.decide(Switch(data.rule), data.target, is_on=data.is_on, actor=asked.actor)
-    is_asked = Switch(data.rule) is Switch.SCAN and data.is_on
-    return Counted(artifacts=await services.scan_requests.ask(target, again=False) if is_asked else 0)
+    """Switch scans, or their publication, on or off. Where scans are on then, they are asked for of a page of what is there."""
+    return counted(
+        await services.scan_rules.decide(data.rule, data.target, is_on=data.is_on, actor=asked.actor, after=data.after)
+    )
 
 
 async def decide_level(services: AdminServices, asked: Asked, data: QuarantineLevel) -> Counted:
-    """Decide from which severity on artifacts are put into quarantine; those that were scanned, too."""
-    _, changed = await services.quarantine.decide(data.target, data.level, actor=asked.actor)
-    return Counted(artifacts=changed)
+    """Decide from which severity on artifacts are put into quarantine; a page of those that were scanned, too."""
+    return counted(await services.scan_rules.decide_level(data.target, data.level, actor=asked.actor, after=data.after))
 
 
 async def ask(services: AdminServices, asked: Asked, data: ScanRequest) -> Counted:
-    """Have artifacts scanned again."""
+    """Have a page of artifacts scanned again."""
     del asked
     digest = digest_of(data.digest) if data.digest is not None else None
-    return Counted(artifacts=await services.scan_requests.ask(parse_target(data.target), digest))
+    return counted(await services.scan_requests.ask(parse_target(data.target), digest, after=data.after))
+
+
+def counted(found: CountedPage) -> Counted:
+    """Return with how many artifacts something was done as it is told."""
+    return Counted(artifacts=found.artifacts, next=found.next_after)
 
 
 async def release(services: AdminServices, asked: Asked, data: Release) -> Counted:
     """Release an artifact from quarantine, with all that is found in it now."""
     await services.quarantine.release(name_of(data.repository), digest_of(data.digest), data.reason, actor=asked.actor)
-    return Counted(artifacts=1)
+    return Counted(artifacts=1, next=None)
 
 
 async def rotate(services: AdminServices, asked: Asked, data: Rotation) -> SigningKeyMade:

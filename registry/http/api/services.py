@@ -24,6 +24,7 @@ from registry.core.identities import Identities
 from registry.core.policies import Policies
 from registry.core.rescans import ScanRequests
 from registry.core.roles import Roles
+from registry.core.scan_rules import ScanRules
 from registry.core.schemas import Schemas
 from registry.core.service_keys import ServiceKeys
 from registry.core.stages import Stages
@@ -53,6 +54,7 @@ class AdminServices(ReaderServices):
     roles: Roles
     scan_keys: ScanKeys
     scan_requests: ScanRequests
+    scan_rules: ScanRules
     schemas: Schemas
     secret_key: SecretKey
     service_keys: ServiceKeys

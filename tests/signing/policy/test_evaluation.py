@@ -127,7 +127,8 @@ def test_what_is_signed(require: Any, signatures: Any, wanted: Outcome) -> None:
         (ON_SCAN, evidence(**scans(pickle="clean", clamav="")), UNDECIDED),  # found, but nobody says how bad
         (ON_SCAN, evidence(**scans(pickle="clean", clamav="awful")), UNDECIDED),
         (ON_SCAN, evidence(), UNDECIDED),
-        (LENIENT, evidence(**scans(pickle="pending", clamav="failed")), MET),
+        (LENIENT, evidence(**scans(pickle="pending", clamav="down")), MET),
+        (LENIENT, evidence(**scans(pickle="clean", clamav="failed")), UNDECIDED),
         (LENIENT, evidence(**scans(pickle="pending")), UNDECIDED),
         (LENIENT, evidence(**scans(pickle="down", clamav="high")), UNMET),
         ({"record": "record.parameters > 10"}, evidence(record={"parameters": 11}), MET),

@@ -8,8 +8,9 @@ LOSES = "what scanners have said, which artifacts are in quarantine, and the key
 
 UP = (
     """
-    -- What a scanner says of an artifact: asked for `asked` times, and as of the number `answered` of these. `findings` are
-    -- [{severity, rule, path, message} …], the worst first; `document` is what it has made beside them.
+    -- What a scanner says of an artifact: asked for `asked` times, and as of the number `answered` of these. `tries` have begun
+    -- since it was last asked for. `findings` are [{severity, rule, path, message} …], the worst first; `document` is what it
+    -- has made beside them.
     CREATE TABLE scan_results (
         repository_id bigint NOT NULL,
         digest        bytea NOT NULL,
@@ -22,6 +23,7 @@ UP = (
         document      bytea,
         asked         bigint NOT NULL DEFAULT 1,
         answered      bigint NOT NULL DEFAULT 0,
+        tries         integer NOT NULL DEFAULT 0,
         asked_at      timestamptz NOT NULL DEFAULT now(),
         started_at    timestamptz,
         finished_at   timestamptz,
@@ -34,7 +36,17 @@ UP = (
     """,
     """
     -- Those that are asked for again as soon as their scanner is up, and those whose job has ended without a word.
-    CREATE INDEX scan_results_waiting ON scan_results (scanner, asked_at) WHERE state IN ('down', 'pending')
+    CREATE INDEX scan_results_waiting ON scan_results (scanner, asked_at) WHERE asked > answered
+    """,
+    """
+    CREATE INDEX scan_results_of_scanner ON scan_results (scanner, asked_at)
+    """,
+    """
+    -- The scanners that nodes have, and when one last said so: what others have said is forgotten after a while.
+    CREATE TABLE scanners (
+        name    text COLLATE "C" PRIMARY KEY,
+        seen_at timestamptz NOT NULL DEFAULT now()
+    )
     """,
     """
     -- From which severity on artifacts are put into quarantine, by target: the most specific one decides, NULL says never.
@@ -90,7 +102,7 @@ DOWN = (
     "DROP TABLE scan_keys",
     "DELETE FROM publications WHERE about <> 'tensor-index'",
     "ALTER TABLE publications DROP COLUMN about, DROP COLUMN basis",
-    "DROP TABLE quarantines, quarantine_levels, scan_results",
+    "DROP TABLE quarantines, quarantine_levels, scanners, scan_results",
     "DELETE FROM outbox WHERE kind = 'scans-asked'",
     "DELETE FROM pgqueuer WHERE entrypoint IN ('scan', 'report')",
     "DELETE FROM jobs WHERE kind IN ('scan', 'report')",
