@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
 from mediatypes.digest import Digest
 from mediatypes.names import RepositoryName
-from registry.core.access import organisation_of
+from registry.core.access import Caller, organisation_of
 from registry.core.evidence import Gathering
 from registry.core.judge import Judge
 from registry.db import repositories, trust_roots
 from registry.db.pool import Connection, Database
-from registry.errors import ManifestUnknown
+from registry.errors import ManifestUnknown, TooManyRequests
 from signing.policy.verdict import Verdict
 
 _NAME: Final = "request"
 _SIGNER: Final = "signer"
+_PATIENCE: Final = 20.0  # seconds in which a caller waits for what he has asked before
+_AGAIN: Final = 10  # seconds after which who has waited in vain is to ask again
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,32 @@ class Signer:
         return {"identity": self.identity, "issuer": self.issuer}
 
 
+class Turns:
+    """One question of each caller at a time, so that nobody's questions keep others from being answered.
+
+    Who is not known is one and the same.
+    """
+
+    def __init__(self, patience: float = _PATIENCE) -> None:
+        """Let a question wait `patience` seconds for those that its caller has asked before."""
+        self._patience = patience
+        self._of: WeakValueDictionary[tuple[int | None, str], asyncio.Lock] = WeakValueDictionary()
+
+    @contextlib.asynccontextmanager
+    async def of(self, caller: Caller) -> AsyncIterator[None]:
+        """Take a caller's turn. Raise TooManyRequests where it doesn't come."""
+        turn = self._of.setdefault((caller.principal_id, caller.name), asyncio.Lock())
+        try:
+            async with asyncio.timeout(self._patience):
+                await turn.acquire()
+        except TimeoutError:
+            raise TooManyRequests(_AGAIN) from None
+        try:
+            yield
+        finally:
+            turn.release()
+
+
 class Verifications:
     """The verb of `POST /api/v1/verify`."""
 
@@ -55,12 +86,18 @@ class Verifications:
         self._db = db
         self._gathering = gathering
         self._judge = judge
+        self._turns = Turns()
 
-    async def verify(self, name: RepositoryName, digest: Digest, policy: bytes) -> Verdict:
+    async def verify(self, name: RepositoryName, digest: Digest, policy: bytes, caller: Caller) -> Verdict:
         """Return what a policy (YAML) says of a stored manifest; trust roots that it names are the organisation's.
 
-        Raise PolicyRefused, ManifestUnknown, Unavailable.
+        A caller's questions are answered one after the other. Raise PolicyRefused, ManifestUnknown, TooManyRequests,
+        Unavailable.
         """
+        async with self._turns.of(caller):
+            return await self._verdict(name, digest, policy)
+
+    async def _verdict(self, name: RepositoryName, digest: Digest, policy: bytes) -> Verdict:
         await self._judge.read_policy(policy)
 
         async def find(conn: Connection) -> tuple[int | None, dict[str, bytes]]:

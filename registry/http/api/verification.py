@@ -26,7 +26,7 @@ async def verify(services: ReaderServices, asked: Asked, data: Question) -> Answ
     digest = (await services.artifacts.find(name, reference_of(data.reference), asked.caller)).digest
     withheld = await services.admission.withheld(name, digest, asked.caller) if policy is not None else None
     if policy is not None and withheld is None:
-        verdicts = [await services.verifications.verify(name, digest, policy)]
+        verdicts = [await services.verifications.verify(name, digest, policy, asked.caller)]
         return _answered(data.repository, str(digest), verdicts, is_strict=True)
     # Else a policy of his own would tell a caller what is in a manifest that he may not read.
     decision = withheld or await services.admission.deployable(name, digest)
