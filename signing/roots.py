@@ -19,14 +19,13 @@ from signing import certificates
 from signing.certificates import InvalidCertificate
 from signing.documents import Members, read
 from signing.keys import InvalidKey, PublicKey
+from signing.limits import LARGEST_ROOT
 from signing.steps import Refused
 
 MEDIA_TYPES: Final = (
     "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
     "application/vnd.dev.sigstore.trustedroot.v0.2+json",
 )
-LARGEST: Final = 1 << 20
-"""Bytes of a trust root."""
 MOST: Final = 64
 """Authorities or logs of one kind."""
 KEY_KINDS: Final = {
@@ -101,8 +100,8 @@ class TrustRoot:
 
         A log with a key of a kind that is not known here is left out: what it has signed is then not trusted.
         """
-        if len(content) > LARGEST:
-            raise InvalidTrustRoot(f"the trust root is larger than {LARGEST} bytes")
+        if len(content) > LARGEST_ROOT:
+            raise InvalidTrustRoot(f"the trust root has {len(content)} bytes; {LARGEST_ROOT} are the most")
         try:
             document = read(content, "the trust root").only(
                 "mediaType", "tlogs", "certificateAuthorities", "ctlogs", "timestampAuthorities"

@@ -13,7 +13,7 @@ from cyclopts import App, Parameter
 from blacklake.admin.door import Where, opened
 from blacklake.admin.tables import printable, show
 from blacklake.admin.words import Json, Organisation, Target, duration
-from blacklake.settings import USAGE, Refused
+from blacklake.files import content_of
 
 policy = App(name="policy", help="Policies: what artifacts must be for their pulls, and for moves of tags.")
 
@@ -34,7 +34,7 @@ def set_policy(
     where: Where | None = None,
 ) -> None:
     """Let a policy decide on the artifacts of a target; all that cover a repository apply, each in its own mode."""
-    content = read(file)
+    content = _content(file)
     patterns = [one.strip() for one in tags.split(",") if one.strip()]
     with opened(where) as door:
         name, version = door.set_policy(target, content, on=on, tags=patterns)
@@ -107,7 +107,7 @@ def try_policy(
     where: Where | None = None,
 ) -> None:
     """Say what a policy would have refused of the artifacts that tags name, or have named; nothing is changed."""
-    content, span = read(file), duration(since) if since is not None else None
+    content, span = _content(file), duration(since) if since is not None else None
     tried: list[dict[str, Any]] = []
     after: str | None = ""
     while after is not None and len(tried) < most:
@@ -123,12 +123,11 @@ def try_policy(
         )
 
 
-def read(file: Path) -> bytes:
-    """Return a file's bytes. Raise Refused."""
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise Refused(f"{file} can't be read: {error.strerror}", USAGE) from error
+def _content(file: Path) -> bytes:
+    """Return a policy's bytes. Raise Refused."""
+    from signing.limits import LARGEST_POLICY
+
+    return content_of(file, LARGEST_POLICY)
 
 
 def _explained(found: dict[str, Any]) -> Iterator[str]:

@@ -8,9 +8,10 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from blacklake.admin.door import Where, opened
-from blacklake.admin.policy import Version, read
+from blacklake.admin.policy import Version
 from blacklake.admin.tables import show
 from blacklake.admin.words import Json, Organisation
+from blacklake.files import content_of
 
 trust_root = App(
     name="trust-root",
@@ -29,7 +30,9 @@ def add_trust_root(
     where: Where | None = None,
 ) -> None:
     """Let an organisation trust a root by a name, or another one by a name that it has."""
-    content = read(file)
+    from signing.limits import LARGEST_ROOT
+
+    content = content_of(file, LARGEST_ROOT)
     with opened(where) as door:
         version = door.add_trust_root(org, name, content)
     print(f"trust root {name} of {org} is there: version {version}")

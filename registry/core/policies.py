@@ -15,9 +15,8 @@ from registry.db import policies, trust_roots
 from registry.db.policies import ListedPolicyRow, PolicyKey, Scope, VersionRow
 from registry.db.pool import Connection, Database
 from registry.errors import IdentityRefused, IdentityUnknown, PolicyRefused
+from signing.limits import LARGEST_POLICY
 
-LARGEST_POLICY: Final = 48 << 10
-"""Bytes of a policy."""
 MOST_POLICIES: Final = 100
 """Policies of an organisation: an artifact may have to be judged by all of them."""
 MOST_VERSIONS: Final = 1000

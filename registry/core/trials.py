@@ -14,12 +14,12 @@ from registry.core.delegation import oversee
 from registry.core.evidence import Gathered, Gathering
 from registry.core.judge import Judge
 from registry.core.pages import Page, after_of, place_of
-from registry.core.policies import LARGEST_POLICY
 from registry.core.subjects import parse_target
 from registry.db import trials, trust_roots, verdicts
 from registry.db.pool import Connection, Database
 from registry.db.trials import TriedRow
 from registry.errors import IdentityRefused, PageInvalid
+from signing.limits import LARGEST_POLICY
 from signing.policy.verdict import Verdict
 
 MOST: Final = 100

@@ -13,9 +13,8 @@ from registry.db import trust_roots
 from registry.db.pool import Connection, Database
 from registry.db.trust_roots import ListedRootRow, RootRow
 from registry.errors import IdentityRefused, IdentityUnknown, TrustRootRefused
+from signing.limits import LARGEST_ROOT
 
-LARGEST_ROOT: Final = 48 << 10
-"""Bytes of a trust root."""
 MOST_ROOTS: Final = 20
 """Trust roots of an organisation: they go with each artifact that is judged."""
 MOST_VERSIONS: Final = 1000

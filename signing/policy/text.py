@@ -12,10 +12,9 @@ from typing import Any, Final
 
 import yaml
 
+from signing.limits import LARGEST_POLICY
 from signing.policy.problems import InvalidPolicy, Problem, escaped
 
-LARGEST: Final = 64 << 10
-"""Bytes of a document."""
 DEEPEST: Final = 32
 """Objects and lists that may stand inside one another."""
 
@@ -49,7 +48,7 @@ class _Open:
     keys: set[str] = field(default_factory=set)
 
 
-def read_yaml(content: bytes, *, largest: int = LARGEST) -> Text:
+def read_yaml(content: bytes, *, largest: int = LARGEST_POLICY) -> Text:
     """Read a document. Raise InvalidPolicy with the one problem that it can't be read further by."""
     if len(content) > largest:
         raise InvalidPolicy([Problem("", f"has {len(content)} bytes; {largest} are the most")])

@@ -18,6 +18,7 @@ from registry.core.trust_roots import TrustRoots
 from registry.db.pool import Database
 from registry.errors import DelegationDenied, IdentityRefused, IdentityUnknown, PolicyRefused, TrustRootRefused
 from registry.storage.base import BlobStore
+from signing.limits import LARGEST_POLICY, LARGEST_ROOT
 from tests.core.admitting import ACTOR, InProcess, signed_policy
 from tests.signing.world import World
 
@@ -95,10 +96,10 @@ async def test_every_change_is_a_version_an_event_and_another_epoch(
 async def test_what_is_none_is_refused_and_changes_nothing(
     policies: Policies, roots: TrustRoots, sql: asyncpg.Connection[asyncpg.Record], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for content in (b"\xff", b"version: 9", b"[", b"x" * (module.LARGEST_POLICY + 1)):
+    for content in (b"\xff", b"version: 9", b"[", b"x" * (LARGEST_POLICY + 1)):
         with pytest.raises((PolicyRefused, IdentityRefused)):
             await policies.put("team", content, actor=ACTOR)
-    for content in (b"\xff", b"{}", b"x" * (1 << 20)):
+    for content in (b"\xff", b"{}", b"x" * (LARGEST_ROOT + 1)):
         with pytest.raises((TrustRootRefused, IdentityRefused)):
             await roots.put("team", "own", content, actor=ACTOR)
     for name in ("", "Own", "public-good", "a/b", "x" * 65):

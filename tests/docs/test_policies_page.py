@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
+from signing.limits import LARGEST_POLICY
 from signing.policy.checking import schema
 from signing.policy.conditions import MOST_COST, VARIABLES
 from signing.policy.document import read_policy
 from signing.policy.predicates import SHORT
 from signing.policy.problems import MOST
 from signing.policy.testing import read_cases, run
-from signing.policy.text import LARGEST
 from tests.docs.commands import ROOT, blocks
 
 PAGE = ROOT / "docs" / "policies.md"
@@ -47,7 +47,7 @@ def test_every_member_is_told() -> None:
 
 def test_the_page_says_the_bounds_and_words_that_there_are() -> None:
     text = " ".join(PAGE.read_text().split())
-    assert f"up to {LARGEST >> 10} KiB" in text
+    assert f"up to {LARGEST_POLICY >> 10} KiB" in text
     assert f"of up to {MOST} problems" in text
     assert f"more than {MOST_COST:,} steps" in text
     words = set(SHORT) - {"slsaprovenance02", "slsaprovenance1"}  # told as `…02` and `…1`

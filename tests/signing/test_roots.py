@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from signing.limits import LARGEST_ROOT
 from signing.roots import InvalidTrustRoot, Period, TrustRoot
 from tests.signing.defects import edited
 from tests.signing.services import NOW, Sigstore, b64, compact, new_key, spki
@@ -94,4 +95,4 @@ def test_what_could_be_read_otherwise_is_refused(place: str, value: Any, words: 
 def test_what_is_no_root_is_refused() -> None:
     assert "reads alike" in refused(b"{")
     assert "reads alike" in refused(compact(ROOT).replace(b'"ctlogs":', b'"ctlogs":[],"ctlogs":'))
-    assert "is larger than" in refused(b" " * (1 << 20) + compact(ROOT))
+    assert "49152 are the most" in refused(b" " * LARGEST_ROOT + compact(ROOT))

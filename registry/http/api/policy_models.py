@@ -8,8 +8,10 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, StringConstraints
 
 from registry.http.api.models import Asking, Taken, Text
+from signing.limits import LARGEST_POLICY, LARGEST_ROOT
 
-Document = Annotated[str, StringConstraints(max_length=48 << 10)]
+Document = Annotated[str, StringConstraints(max_length=LARGEST_POLICY)]
+RootDocument = Annotated[str, StringConstraints(max_length=LARGEST_ROOT)]
 Version = Annotated[int, Field(ge=1, le=10_000)]
 On = Literal["pull", "tag", "both"]
 
@@ -96,7 +98,7 @@ class NewTrustRoot(Taken):
 
     organisation: Text
     name: Text
-    content: Document
+    content: RootDocument
 
 
 class TrustRootSet(BaseModel):

@@ -15,11 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signing.authorities import ChainAuthority, Identity, KeyAuthority, KeylessAuthority
+from signing.limits import LARGEST_POLICY
 from signing.policy.document import read_policy
 from signing.policy.policy import Needs, needs
 from signing.policy.problems import InvalidPolicy
 from signing.policy.requirements import Attested, BySigner
-from signing.policy.text import DEEPEST, LARGEST, read_yaml
+from signing.policy.text import DEEPEST, read_yaml
 from signing.policy.verdict import Mode
 from signing.roots import TrustRoot
 from tests.signing.policy.making import CI, KEY, PROVENANCE, policy, written
@@ -283,7 +284,7 @@ def test_keys_of_these_kinds_are_taken(key: Any) -> None:
         (b'a: "\\ud800"\n', 1, "holds half a surrogate pair"),
         (b"a: \x01\n", None, "is not YAML"),
         (b"[" * 60, 1, f"is nested deeper than {DEEPEST} levels"),
-        (b" " * (LARGEST + 1), None, f"has {LARGEST + 1} bytes; {LARGEST} are the most"),
+        (b" " * (LARGEST_POLICY + 1), None, f"has {LARGEST_POLICY + 1} bytes; {LARGEST_POLICY} are the most"),
     ],
 )
 def test_a_text_is_refused(text: bytes, line: int | None, words: str) -> None:
