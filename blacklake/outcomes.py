@@ -64,8 +64,9 @@ class Report:
         yield from self.reasons
         for one in self.signatures:
             when = f", at {one.signed_at.isoformat()}" if one.signed_at is not None else ""
+            files = ", of its files only" if one.form == "model-signing" else ""
             logged = ", in the transparency log" if one.is_logged else ""
-            yield f"✓ {one.statement.predicate_type} by {one.signer}{when}{logged} ({one.form}, {one.where})"
+            yield f"✓ {one.statement.predicate_type} by {one.signer}{when}{logged}{files} ({one.form}, {one.where})"
         for wrong in self.rejected:
             yield f"✗ {wrong.where}: step {wrong.step} ({_step(wrong.step)}): {wrong.reason}"
         if self.verdict is None:

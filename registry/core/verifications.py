@@ -43,7 +43,7 @@ class Signer:
         signer: dict[str, Any] = {"keys": [*self.keys]} if self.keys else {"identities": [self._identity()]}
         if self.root is not None:
             signer["root"] = self.root
-        wanted: dict[str, Any] = {"signature": {"by": _SIGNER}}
+        wanted: dict[str, Any] = {"signature": {"by": _SIGNER, "covers": "files"}}
         if self.attestation is not None:
             wanted = {"attestation": {"type": self.attestation, "by": _SIGNER}}
         document = {"version": 1, "name": _NAME, "mode": "enforce", "signers": {_SIGNER: signer}, "require": wanted}

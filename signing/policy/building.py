@@ -161,7 +161,7 @@ class Building:
             case "not":
                 return Not(self._requirement(of, at))
             case "signature":
-                return Signed(self._by(of["by"], f"{at}/by"))
+                return Signed(self._by(of["by"], f"{at}/by"), covers_files=of.get("covers") == "files")
             case "attestation":
                 return self._attestation(of, at)
             case "sbom":

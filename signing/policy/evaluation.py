@@ -31,7 +31,7 @@ from signing.policy.signatures import Suits, signed
 from signing.policy.verdict import Branch, Verdict
 from signing.roots import TrustRoot
 from signing.verification import judge as judge_all
-from signing.verified import SIGNED, Verified
+from signing.verified import SIGNED, Form, Verified
 
 
 def evaluate(
@@ -85,14 +85,14 @@ def _judged(context: Context, requirement: Requirement) -> Judgement:
 def _by(context: Context, requirement: Signed | Attested | Inventoried | Aged, by: By) -> Judgement:
     match requirement:
         case Signed():
-            return signed(context, by, "a signature", _is_plain)
+            return signed(context, by, "a signature", _is_signature if requirement.covers_files else _is_plain)
         case Attested():
             what = f"an attestation of type {requirement.type}"
             return signed(context, by, what, _attests(context, requirement))
         case Inventoried():
             return signed(context, by, "an SBOM", _is_inventory)
         case Aged():
-            return signed(context, by, "a signature of that age", _is_aged(context, requirement))
+            return signed(context, by, "a signature of that age", _is_aged(context, requirement), first=_is_plain)
 
 
 def _fact(context: Context, requirement: Requirement) -> Judgement:
@@ -138,10 +138,16 @@ def _outcome(branch: Branch) -> Outcome:
     return Outcome.UNMET if branch.decided else Outcome.UNDECIDED
 
 
-def _is_plain(verified: Verified) -> tuple[Outcome, str]:
+def _is_signature(verified: Verified) -> tuple[Outcome, str]:
     if verified.statement.predicate_type == SIGNED:
         return Outcome.MET, ""
     return Outcome.UNMET, f"is an attestation of type {verified.statement.predicate_type}, and no plain signature"
+
+
+def _is_plain(verified: Verified) -> tuple[Outcome, str]:
+    if verified.form is Form.MODEL_SIGNING:
+        return Outcome.UNMET, "is of files, and neither of the annotations nor of all else that the manifest says"
+    return _is_signature(verified)
 
 
 def _is_inventory(verified: Verified) -> tuple[Outcome, str]:

@@ -59,13 +59,14 @@ By = BySigner | ByAll | ByAny | ByAtLeast
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A plain signature (`signature`)."""
+    """A plain signature (`signature`), of the manifest or at least of its files."""
 
     by: By
+    covers_files: bool = False
 
     def told(self) -> str:
         """Return it in words."""
-        return f"a signature by {self.by.told()}"
+        return f"a signature{' of its files' if self.covers_files else ''} by {self.by.told()}"
 
 
 @dataclass(frozen=True, slots=True)

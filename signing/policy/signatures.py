@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,15 +25,19 @@ class _Tried:
     suited: tuple[Verified, ...] = ()
 
 
-def signed(context: Context, by: By, what: str, suits: Suits) -> Judgement:
-    """Return whether there is `what` (`a signature`) by whom it is asked of."""
-    return _tried(context, by, what, suits).judgement
+def signed(context: Context, by: By, what: str, suits: Suits, *, first: Suits | None = None) -> Judgement:
+    """Return whether there is `what` (`a signature`) by whom it is asked of.
+
+    With `first`, of a signer's signatures that suit it the one counts of which somebody trusted knows the earliest time: who
+    signs again, or has a signature stamped again, changes nothing.
+    """
+    return _tried(context, by, what, suits, first).judgement
 
 
-def _tried(context: Context, by: By, what: str, suits: Suits) -> _Tried:
+def _tried(context: Context, by: By, what: str, suits: Suits, first: Suits | None) -> _Tried:
     if isinstance(by, BySigner):
-        return _by_signer(context, by.name, what, suits)
-    parts = [_tried(context, one, what, suits) for one in by.of]
+        return _by_signer(context, by.name, what, suits, first)
+    parts = [_tried(context, one, what, suits, first) for one in by.of]
     branches = tuple(part.judgement.branch(f"{what} by {one.told()}") for part, one in zip(parts, by.of, strict=True))
     outcomes = [part.judgement.outcome for part in parts]
     met = outcomes.count(Outcome.MET)
@@ -52,17 +56,20 @@ def _tried(context: Context, by: By, what: str, suits: Suits) -> _Tried:
     return _Tried(Judgement(outcome, reason, branches), tuple(one for part in parts for one in part.suited))
 
 
-def _by_signer(context: Context, name: str, what: str, suits: Suits) -> _Tried:
+def _by_signer(context: Context, name: str, what: str, suits: Suits, first: Suits | None) -> _Tried:
     found = context.found(name)
     if isinstance(found, str):
         return _Tried(Judgement(Outcome.UNDECIDED, found))
     notes = [_note(rejected) for rejected in found.rejected]
     suited: list[Verified] = []
     undecided: list[str] = []
+    valid: list[Verified] = []
     for verified in found.verified:
         if verified.valid_until is not None and context.has_passed(verified.valid_until):
             notes.append(f"{verified.where}: holds no more since {verified.valid_until.isoformat()}")
-            continue
+        else:
+            valid.append(verified)
+    for verified in valid if first is None else _earliest(valid, first):
         outcome, why = suits(verified)
         if outcome is Outcome.MET:
             suited.append(verified)
@@ -71,6 +78,17 @@ def _by_signer(context: Context, name: str, what: str, suits: Suits) -> _Tried:
         if outcome is Outcome.UNDECIDED:
             undecided.append(why)
     return _Tried(_judged(context, what, name, suited, undecided, notes), tuple(suited))
+
+
+def _earliest(found: Sequence[Verified], suits: Suits) -> list[Verified]:
+    """Return the signature that was the first of those that suit, where somebody knows that of one, and all that don't."""
+    timed = {
+        number: one.signed_at
+        for number, one in enumerate(found)
+        if one.signed_at is not None and suits(one)[0] is Outcome.MET
+    }
+    earliest = min(timed, key=timed.__getitem__, default=None)
+    return [one for number, one in enumerate(found) if earliest in (None, number) or suits(one)[0] is not Outcome.MET]
 
 
 def _judged(

@@ -15,7 +15,7 @@ from signing.policy.evaluation import evaluate
 from signing.policy.outcomes import Outcome
 from signing.policy.verdict import Branch, Mode
 from signing.verification import judge
-from signing.verified import SIGNED
+from signing.verified import SIGNED, Form
 from tests.signing import attachments
 from tests.signing.policy.making import (
     DIGEST,
@@ -390,3 +390,31 @@ def test_real_signatures_are_judged() -> None:
     verdict = evaluate(policy({"any": [SIGNATURE, PASSED]}, signers=other), found, ROOTS, now=NOW)
     assert not verdict.passes
     assert ["step 2 (signer)" in branch.reason for branch in verdict.branch.branches] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("require", "passes"),
+    [
+        ({"signature": {"by": "release"}}, False),
+        ({"signature": {"by": "release", "covers": "manifest"}}, False),
+        ({"signature": {"by": "release", "covers": "files"}}, True),
+        ({"age": {"most": "1d", "since": "signed", "by": "release"}}, False),
+        ({"not": {"signature": {"by": "release"}}}, True),
+    ],
+)
+def test_a_signature_of_files_is_none_of_a_manifest(require: dict[str, Any], passes: bool) -> None:
+    of_files = verified(form=Form.MODEL_SIGNING, signed_at=NOW)
+    verdict = judged(require, None, {"release": [of_files]})
+    assert verdict.passes is passes, verdict.branch
+    both = judged({"signature": {"by": "release", "covers": "files"}}, None, {"release": [verified()]})
+    assert both.passes
+
+
+@pytest.mark.parametrize(
+    ("days", "passes"),
+    [([1], True), ([40], False), ([1, 40], False), ([40, 1], False), ([None, 1], True), ([None], False)],
+)
+def test_signing_again_makes_nothing_younger(days: list[int | None], passes: bool) -> None:
+    made = [verified(signed_at=NOW - timedelta(days=one) if one is not None else None) for one in days]
+    verdict = judged({"age": {"most": "30d", "since": "signed", "by": "release"}}, None, {"release": made})
+    assert verdict.passes is passes, verdict.branch
