@@ -145,7 +145,8 @@ def _explained(found: dict[str, Any]) -> Iterator[str]:
 
 
 def _branch(branch: dict[str, Any], indent: str) -> Iterator[str]:
-    yield f"{indent}{'✓' if branch['passes'] else '✗'} {branch['requirement']}: {branch['reason']}"
+    mark = "✓" if branch["passes"] else "✗" if branch["is_decided"] else "?"
+    yield f"{indent}{mark} {branch['requirement']}: {branch['reason']}"
     for one in branch["branches"]:
         yield from _branch(one, f"{indent}  ")
     if not branch["passes"]:

@@ -14,7 +14,8 @@ from mediatypes.digest import Digest
 from registry.db.policies import PolicyRow
 from registry.db.verdicts import Grounds
 from registry.errors import NotAdmitted
-from signing.policy.verdict import Branch, Mode, Verdict
+from signing.policy.telling import failing
+from signing.policy.verdict import Mode, Verdict
 
 _MOST_REASONS: Final = 5  # of a policy that a message tells
 _LONGEST: Final = 300  # characters of one
@@ -118,17 +119,11 @@ def earliest(times: Iterable[datetime | None]) -> datetime | None:
 
 
 def reasons(verdict: Verdict) -> list[str]:
-    """Return why an artifact does not pass: what is said of the requirements that are not met, those that hold no others."""
-    found = [*dict.fromkeys(_failing(verdict.branch)), *verdict.problems]
+    """Return why an artifact does not pass: what is said of the innermost requirements that are not met."""
+    failed = (f"{branch.requirement}: {branch.reason}" for branch in failing(verdict.branch))
+    found = [*dict.fromkeys(failed), *verdict.problems]
     shown = [one if len(one) <= _LONGEST else f"{one[:_LONGEST]}…" for one in found[:_MOST_REASONS]]
     return [*shown, f"and {len(found) - _MOST_REASONS} more"] if len(found) > _MOST_REASONS else shown
-
-
-def _failing(branch: Branch) -> list[str]:
-    if branch.passes:
-        return []
-    below = [reason for one in branch.branches for reason in _failing(one)]
-    return below or [f"{branch.requirement}: {branch.reason}"]
 
 
 def told(one: Judged) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Verdicts for people: a tree of lines for a terminal, and one line for a header or an error message."""
+"""Verdicts for people: a tree of lines for a terminal, and the requirements because of which one does not pass."""
 
 from __future__ import annotations
 
@@ -8,10 +8,6 @@ from typing import Final
 
 from signing.policy.verdict import Branch, Mode, Verdict
 
-LONGEST_LINE: Final = 500
-"""Characters of what `line` returns."""
-
-_MOST_REASONS: Final = 3
 _ENDS: Final = {Mode.ENFORCE: "refused", Mode.WARN: "a warning", Mode.OBSERVE: "recorded, and not refused"}
 
 
@@ -24,24 +20,11 @@ def lines(verdict: Verdict) -> list[str]:
     version = f" (version {verdict.version})" if verdict.version is not None else ""
     end = "passes" if verdict.passes else f"does not pass: {_ENDS[verdict.mode]}"
     told = [f"{verdict.digest} by policy {verdict.policy}{version}: {end}"]
-    told += _tree(verdict.branch, 1)
+    told += _tree(verdict.branch)
     told += [f"  ! {problem}" for problem in verdict.problems]
     if verdict.valid_until is not None:
         told.append(f"  Until {verdict.valid_until.isoformat(timespec='seconds')}, then it is to be judged again.")
     return [plain(line) for line in told]
-
-
-def line(verdict: Verdict) -> str:
-    """Return a verdict as one line of printable ASCII: the policy, and what is missing first."""
-    version = f" (version {verdict.version})" if verdict.version is not None else ""
-    said = f"policy {verdict.policy}{version}"
-    if verdict.passes:
-        return _ascii(f"{said} is met")
-    reasons = [f"{branch.requirement}: {branch.reason}" for branch in failing(verdict.branch)]
-    more = f"; and {len(reasons) - _MOST_REASONS} more" if len(reasons) > _MOST_REASONS else ""
-    # The first reason is what people look at, so each gets its share.
-    share = (LONGEST_LINE - 150) // min(len(reasons), _MOST_REASONS)
-    return _ascii(f"{said} is not met: {'; '.join(_cut(reason, share) for reason in reasons[:_MOST_REASONS])}{more}")
 
 
 def failing(branch: Branch) -> list[Branch]:
@@ -62,7 +45,7 @@ def plain(text: str) -> str:
     )
 
 
-def _tree(branch: Branch, depth: int) -> Iterator[str]:
+def _tree(branch: Branch, depth: int = 1) -> Iterator[str]:
     mark = "✓" if branch.passes else "✗" if branch.decided else "?"
     yield f"{'  ' * depth}{mark} {branch.requirement}: {branch.reason}"
     yield from (f"{'  ' * (depth + 1)}- {note}" for note in branch.notes)
@@ -70,13 +53,5 @@ def _tree(branch: Branch, depth: int) -> Iterator[str]:
         yield from _tree(one, depth + 1)
 
 
-def _ascii(text: str) -> str:
-    return _cut("".join(char if " " <= char <= "~" else _escaped(char) for char in text), LONGEST_LINE)
-
-
 def _escaped(char: str) -> str:
     return char.encode("ascii", "backslashreplace").decode() if ord(char) > 0x7F else f"\\x{ord(char):02x}"
-
-
-def _cut(text: str, longest: int) -> str:
-    return text if len(text) <= longest else f"{text[: longest - 3]}..."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from mediatypes.documents import MAX_DEPTH
-from signing import certificates, entries, evidence, identities, keys, log, roots, statements, timestamps
+from signing import certificates, entries, evidence, identities, keys, limits, log, statements, timestamps
 from signing.steps import Step
 from signing.verified import SIGNED, Form
 from tests.docs.commands import ROOT
@@ -43,5 +43,5 @@ def test_the_limits_are_those_of_the_code() -> None:
     sizes = {certificates.LARGEST, timestamps.LARGEST, log.LARGEST_CHECKPOINT, keys.LARGEST_PEM}
     assert sizes == {64 << 10}
     assert said["bytes of a certificate or a PEM, of a timestamp, of a checkpoint"] == "64 KiB"
-    assert said["bytes of a trust root"] == f"{roots.LARGEST >> 20} MiB"
+    assert said["bytes of a trust root"] == f"{limits.LARGEST_ROOT >> 10} KiB"
     assert said["characters of a pattern"] == str(identities.LONGEST_PATTERN)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signing.policy.telling import LONGEST_LINE, failing, line, lines
+from registry.core.decisions import reasons
+from signing.policy.telling import failing, lines
 from signing.policy.verdict import Branch, Mode, Verdict
 from tests.signing.policy.making import DIGEST, NOW, REJECTED, evidence, judged, verified
 
@@ -42,28 +41,16 @@ def test_a_verdict_is_told_as_a_tree() -> None:
     ]
 
 
-def test_a_line_tells_what_is_missing_first() -> None:
-    verdict = judged(REQUIRE, evidence(violations=({},), pushed_at=NOW - timedelta(days=2)))
-    told = line(verdict)
-    assert told.startswith(
-        "policy production is not met: a signature by release: there is no signature by release, nor any other;"
-        " that it conforms to its schemas: "
-    )
-    assert told.endswith("; and 1 more")
-    passing = judged({"schemas": "conform"}, evidence(violations=()))
-    assert line(passing) == "policy production is met"
-    assert failing(passing.branch) == []
-
-
 def test_what_must_not_be_is_told_by_the_not() -> None:
     verdict = judged({"not": {"any": [{"signature": {"by": "ci"}}, {"sbom": {}}]}}, None, {"ci": [verified()]})
     assert [branch.requirement for branch in failing(verdict.branch)] == ["not"]
+    assert reasons(verdict) == [f"not: {verdict.branch.reason}"]
+    assert failing(judged({"any": [{"not": {"sbom": {}}}, {"sbom": {}}]}).branch) == []
 
 
 def test_what_an_artifact_says_of_itself_starts_no_line_and_no_header() -> None:
     evil = verified(signer="x\r\nSet-Cookie: a\x1b[2J\u202egnp")
     verdict = judged({"not": {"signature": {"by": "ci"}}}, None, {"ci": [evil]})
-    assert "x\\x0d\\x0aSet-Cookie: a\\x1b[2J\\u202egnp" in line(verdict)
     assert "x\\x0d\\x0aSet-Cookie: a\\x1b[2J\\u202egnp" in lines(verdict)[1]
 
 
@@ -72,7 +59,3 @@ def test_lines_are_lines(reason: str, requirement: str, others: list[str]) -> No
     branches = tuple(Branch(requirement, passes=False, reason=other, notes=(other,)) for other in others)
     verdict = Verdict(requirement, 3, Mode.WARN, reason, passes=False, branch=Branch("all of", False, reason, branches))
     assert all(text.isprintable() for text in lines(verdict))
-    told = line(verdict)
-    assert told.isascii()
-    assert told.isprintable()
-    assert len(told) <= LONGEST_LINE
