@@ -19,20 +19,31 @@ class TriedRow(NamedTuple):
 
 
 _SIGNATURE_TAG: Final = r"'^sha256-[0-9a-f]{64}(\.(sig|att|sbom))?$'"
+_SINCE: Final = "($3::timestamptz IS NULL OR v.moved_at >= $3)"
+# Each step goes by an index in the order of the page, and ends when that is full: a history is as long as it is.
 _PAGE: Final = f"""
-SELECT r.id, r.name, f.digest, f.tags
-FROM repositories r, (SELECT $1::text AS target, $2::boolean AS is_prefix) e, LATERAL (
-    SELECT digest, (array_agg(DISTINCT tag ORDER BY tag))[:10] AS tags FROM (
-        SELECT t.digest, t.name AS tag FROM tags t WHERE t.repository_id = r.id
-        UNION ALL
-        SELECT v.after, v.tag FROM tag_moves v
-        WHERE v.repository_id = r.id AND v.after IS NOT NULL AND ($3::timestamptz IS NULL OR v.moved_at >= $3)
-    ) named
-    WHERE tag !~ {_SIGNATURE_TAG}
-        AND EXISTS (SELECT FROM manifests m WHERE m.repository_id = r.id AND m.digest = named.digest)
-    GROUP BY digest
+SELECT r.id, r.name, f.digest, ARRAY(
+    SELECT t.name FROM tags t WHERE t.repository_id = r.id AND t.digest = f.digest AND t.name !~ {_SIGNATURE_TAG}
+    UNION
+    SELECT v.tag FROM tag_moves v
+    WHERE v.repository_id = r.id AND v.after = f.digest AND {_SINCE} AND v.tag !~ {_SIGNATURE_TAG}
+    ORDER BY 1 LIMIT 10)
+FROM (
+    SELECT r.id, r.name, CASE WHEN r.name = $4 THEN $5::bytea ELSE ''::bytea END AS after
+    FROM repositories r, (SELECT $1::text AS target, $2::boolean AS is_prefix) e
+    WHERE {on(path_of("r.name"))} AND r.name >= $4 ORDER BY r.name OFFSET 0
+) r CROSS JOIN LATERAL (
+    SELECT digest FROM (
+        (SELECT DISTINCT t.digest FROM tags t
+            WHERE t.repository_id = r.id AND t.digest > r.after AND t.name !~ {_SIGNATURE_TAG}
+            ORDER BY t.digest LIMIT $6)
+        UNION
+        (SELECT DISTINCT v.after FROM tag_moves v
+            WHERE v.repository_id = r.id AND v.after > r.after AND {_SINCE} AND v.tag !~ {_SIGNATURE_TAG}
+                AND EXISTS (SELECT FROM manifests m WHERE m.repository_id = r.id AND m.digest = v.after)
+            ORDER BY v.after LIMIT $6)
+    ) named ORDER BY digest LIMIT $6
 ) f
-WHERE {on(path_of("r.name"))} AND r.name >= $4 AND (r.name, f.digest) > ($4, $5::bytea)
 ORDER BY r.name, f.digest LIMIT $6
 """
 

@@ -622,6 +622,7 @@ async def test_a_policy_is_tried_on_what_tags_name_and_have_named(
     second = await push(services, await image_of(services, b"second"), "v1")
     third = await push(services, await image_of(services, b"third", name=OTHER), "v1", name=OTHER)
     await push_image(services, b"never tagged")
+    await services.manifests.delete(NAME, await push(services, await image_of(services, b"gone"), "v0"))
     await sign(services, second)
     await attach(services, tag_of(third, OTHER_KEY), tag=f"sha256-{third.encoded}.sig", name=OTHER)
     trials = Trials(database, services.gathering, services.judge)
@@ -635,6 +636,7 @@ async def test_a_policy_is_tried_on_what_tags_name_and_have_named(
         (NAME, str(second)): True,
         (OTHER, str(third)): False,
     }
+    assert [one.tags for one in found] == [["v1"]] * 3
     await sql.execute("UPDATE tag_moves SET moved_at = now() - interval '1 day'")
     page = await trials.page("team/model", signed_policy(), since=timedelta(hours=1), after="", limit=50, by=None)
     assert [one.digest for one in page.items] == [str(second)]

@@ -506,7 +506,7 @@ def test_every_statement_that_a_request_runs_is_among_the_hot_ones() -> None:
         "artifacts._PUT_METRICS",
         "artifacts._PUT_FILES",
         "search._HOW_MUCH",  # beside statements that are put together for each query (bench/search.py)
-        "trials._PAGE",  # an administrator's, as the next ones
+        "trials._PAGE",  # an administrator's, as the next ones; looks at all repositories, and in these by index
         "policies._SET",
         "policies._RAISE",
         "policies._COUNT",

@@ -97,11 +97,16 @@ UP = (
     )
     """,
     """
+    -- By which a policy is tried on what tags have named.
+    CREATE INDEX tag_moves_after ON tag_moves (repository_id, after) WHERE after IS NOT NULL
+    """,
+    """
     UPDATE schema_state SET version = 11
     """,
 )
 DOWN = (
     "UPDATE schema_state SET version = 10",
+    "DROP INDEX tag_moves_after",
     "DROP TABLE verdicts, trust_root_versions, trust_roots, policy_versions, policies",
     "ALTER TABLE manifests DROP COLUMN evidence",
     "ALTER TABLE organisations DROP COLUMN policy_epoch",
