@@ -1,4 +1,4 @@
-"""Clusters ask what may run: the webhooks of a running registry, through both servers."""
+"""Clusters ask what may run: the webhooks of a running registry, through both servers, by what API servers ask."""
 
 from __future__ import annotations
 
@@ -19,6 +19,39 @@ from tests.http.client import PATIENCE, digest_of, image_of
 from tests.http.server import Registry, serving
 
 HOST = "registry.example"
+REVIEWS = Path(__file__).parent / "admission_reviews"
+RECORDED = f"{HOST}/acme/models/bert"  # the repository that all recorded reviews name
+TAGS = ("v1", "v2", "debug")
+
+WIDGET = {
+    "apiVersion": "admission.k8s.io/v1",
+    "kind": "AdmissionReview",
+    "request": {"uid": "1", "kind": {"kind": "Widget"}, "operation": "CREATE", "object": {}},
+}
+
+_WORKLOAD = ["/spec/template/spec/initContainers/0/image", "/spec/template/spec/containers/0/image"]
+# Where each recorded review has images that were not there before.
+ASKED: dict[str, list[str]] = {
+    "pod": ["/spec/containers/0/image"],
+    "pod-dry-run": ["/spec/containers/0/image"],
+    "pod-without-a-name": ["/spec/containers/0/image"],
+    "pod-with-init-containers": ["/spec/initContainers/0/image", "/spec/containers/0/image"],
+    "pod-with-an-image-volume": ["/spec/containers/0/image", "/spec/volumes/0/image/reference"],
+    "pod-debugged": ["/spec/ephemeralContainers/0/image"],
+    "pod-updated": ["/spec/containers/0/image"],
+    "pod-labelled": [],
+    "pod-template": ["/template/spec/initContainers/0/image", "/template/spec/containers/0/image"],
+    "replication-controller": _WORKLOAD,
+    "replica-set": _WORKLOAD,
+    "daemon-set": _WORKLOAD,
+    "stateful-set": _WORKLOAD,
+    "deployment": _WORKLOAD,
+    "deployment-scaled": [],
+    "deployment-updated": ["/spec/template/spec/containers/0/image"],
+    "job": _WORKLOAD,
+    "cron-job": [f"/spec/jobTemplate{pointer}" for pointer in _WORKLOAD],
+}
+each_review = pytest.mark.parametrize("name", ASKED)
 
 
 @pytest.fixture(scope="module", params=["granian", "hypercorn"])
@@ -31,6 +64,13 @@ def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         yield running
 
 
+@pytest.fixture(scope="module")
+def digests(cluster: Governed) -> dict[str, str]:
+    """Return what the images of recorded reviews are."""
+    mary = Acting(cluster.registry, "mary", "pull,push,delete", RECORDED.removeprefix(f"{HOST}/"))
+    return {f"{RECORDED}:{tag}": pushed(mary, tag)[1] for tag in TAGS}
+
+
 @pytest.fixture
 def name() -> str:
     return f"acme/models/n{uuid4().hex[:12]}"
@@ -41,19 +81,28 @@ def mary(cluster: Governed, name: str) -> Acting:
     return Acting(cluster.registry, "mary", "pull,push,delete", name)
 
 
-def review(*images: str, namespace: str = "models", kind: str = "Pod") -> dict[str, Any]:
-    containers = [{"name": f"c{number}", "image": image} for number, image in enumerate(images)]
-    return {
-        "apiVersion": "admission.k8s.io/v1",
-        "kind": "AdmissionReview",
-        "request": {
-            "uid": "705ab4f5-6393-11e8-b7cc-42010a800002",
-            "kind": {"group": "", "version": "v1", "kind": kind},
-            "namespace": namespace,
-            "operation": "CREATE",
-            "object": {"metadata": {"name": "bert"}, "spec": {"containers": containers}},
-        },
-    }
+def recorded(name: str, verb: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((REVIEWS / f"{name}.{verb}.json").read_bytes())
+    return document
+
+
+def review(*images: str, namespace: str = "models") -> dict[str, Any]:
+    """Return the recorded review of a pod, with these images in place of its own."""
+    document = recorded("pod", "validate")
+    request = document["request"]
+    (container,) = request["object"]["spec"]["containers"]
+    containers = [container | {"name": f"c{number}", "image": image} for number, image in enumerate(images)]
+    request["object"]["spec"]["containers"] = containers
+    request["namespace"] = request["object"]["metadata"]["namespace"] = namespace
+    return document
+
+
+def found_at(pointer: str, document: Any) -> tuple[Any, Any]:
+    """Return what holds a place (RFC 6901), and the last key of it."""
+    *way, last = [int(key) if key.isdigit() else key for key in pointer.split("/")[1:]]
+    for key in way:
+        document = document[key]
+    return document, last
 
 
 def ask(registry: Registry, verb: str, document: Any, key: str | None = None) -> requests.Response:
@@ -81,6 +130,47 @@ def pushed(mary: Acting, tag: str = "v1") -> tuple[bytes, str]:
     return image, digest_of(image)
 
 
+def test_each_review_is_tried() -> None:
+    assert {f"{name}.{verb}" for name in ASKED for verb in ("mutate", "validate")} == {
+        file.stem for file in REVIEWS.glob("*.json")
+    }
+
+
+@each_review
+def test_what_an_api_server_asks_is_pinned_and_then_passes(
+    cluster: Governed, digests: dict[str, str], name: str
+) -> None:
+    asked = recorded(name, "mutate")
+    response = answered(cluster.registry, "mutate", asked, cluster.keys["alice"])
+    assert response["allowed"] is True
+    patch = json.loads(base64.b64decode(response["patch"])) if "patch" in response else []
+    assert [(change["op"], change["path"]) for change in patch] == [("replace", pointer) for pointer in ASKED[name]]
+    loose, pinned = recorded(name, "validate"), recorded(name, "validate")
+    texts = set()
+    for change in patch:
+        held, key = found_at(change["path"], pinned["request"]["object"])
+        assert change["value"] == f"{held[key]}@{digests[held[key]]}"
+        texts.add(held[key])
+        held[key] = change["value"]
+    warned = answered(cluster.registry, "validate", loose, cluster.keys["alice"])
+    assert warned["allowed"] is True
+    assert [line.split()[1] for line in warned.get("warnings", [])] == sorted(texts)
+    assert answered(cluster.registry, "validate", pinned, cluster.keys["alice"]) == {
+        "uid": pinned["request"]["uid"],
+        "allowed": True,
+    }
+
+
+@each_review
+def test_what_is_new_in_it_is_refused_where_it_comes_from_elsewhere(cluster: Governed, name: str) -> None:
+    elsewhere = json.loads((REVIEWS / f"{name}.validate.json").read_text().replace(RECORDED, "docker.io/acme/bert"))
+    response = answered(cluster.registry, "validate", elsewhere, cluster.keys["alice"])
+    new = {held[key] for held, key in (found_at(at, elsewhere["request"]["object"]) for at in ASKED[name])}
+    told = response.get("status", {}).get("message", "").splitlines()
+    assert [line.split()[1] for line in told] == sorted(new)
+    assert response["allowed"] is (not new)
+
+
 def test_an_image_runs_once_its_policy_is_satisfied(cluster: Governed, mary: Acting, name: str) -> None:
     image, digest = pushed(mary)
     cluster.by("olga").post(
@@ -95,10 +185,8 @@ def test_an_image_runs_once_its_policy_is_satisfied(cluster: Governed, mary: Act
     assert first == f"image {pinned} is not admitted:"
     assert line.startswith(f"policy signed (version 1 on {name}): ")
     mary.sign(image)
-    assert answered(cluster.registry, "validate", review(pinned), alice) == {
-        "uid": "705ab4f5-6393-11e8-b7cc-42010a800002",
-        "allowed": True,
-    }
+    asked = review(pinned)
+    assert answered(cluster.registry, "validate", asked, alice) == {"uid": asked["request"]["uid"], "allowed": True}
     loose = answered(cluster.registry, "validate", review(f"{HOST}/{name}:v1"), alice)
     assert loose["allowed"] is True
     assert "is not pinned" in loose["warnings"][0]
@@ -161,7 +249,7 @@ def test_a_cluster_learns_of_what_its_caller_may_pull_only(cluster: Governed, ma
     ("document", "status", "part"),
     [
         ({}, 400, "is no AdmissionReview of admission.k8s.io/v1"),
-        (review("a", kind="Widget"), 400, "take this kind out of the webhook's rules"),
+        (WIDGET, 400, "take this kind out of the webhook's rules"),
         ([[[[]]]], 400, "is no AdmissionReview"),
     ],
 )
