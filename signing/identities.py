@@ -69,7 +69,7 @@ def fits(wanted: Identity, identity: str | None, issuer: str | None) -> bool:
 
 def must_have_subject(certificate: Certificate, subjects: Iterable[str]) -> None:
     """Raise Refused where subjects are asked for and a certificate's has all attributes of none of them."""
-    asked = [_subject(text) for text in subjects]
+    asked = [_wanted(text) for text in subjects]
     found = set(certificate.subject)
     if asked and not any(set(subject) <= found for subject in asked):
         raise Refused(
@@ -77,11 +77,17 @@ def must_have_subject(certificate: Certificate, subjects: Iterable[str]) -> None
         )
 
 
-def _subject(text: str) -> Name:
-    # Trust policies of the Notary Project have spaces behind commas, as RFC 2253 allowed, and S for ST.
-    plain = _STATE.sub(r"\1ST=", _SPACES.sub(r"\1", text.strip()))
+def subject_of(text: str) -> Name:
+    """Read a distinguished name (RFC 4514). Raise ValueError.
+
+    Trust policies of the Notary Project have spaces behind commas, as RFC 2253 allowed, and S for ST.
+    """
+    return Name.from_rfc4514_string(_STATE.sub(r"\1ST=", _SPACES.sub(r"\1", text.strip())))
+
+
+def _wanted(text: str) -> Name:
     try:
-        subject = Name.from_rfc4514_string(plain)
+        subject = subject_of(text)
     except ValueError:
         raise Refused(Step.IDENTITY, f"{text!a:.200} is asked for, and no distinguished name (RFC 4514)") from None
     if not len(subject):

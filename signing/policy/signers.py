@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from cryptography import x509
-
 from signing import certificates
 from signing.authorities import Authority, ChainAuthority, Identity, KeyAuthority, KeylessAuthority
+from signing.identities import subject_of
 from signing.keys import InvalidKey, PublicKey
 from signing.roots import TrustRoot
 
@@ -98,7 +97,7 @@ def what_is_wrong_with_certificates(pem: str) -> str | None:
 def what_is_wrong_with_subject(name: str) -> str | None:
     """Return why a text is no distinguished name: completes “the text …”; None where it is one."""
     try:
-        if not list(x509.Name.from_rfc4514_string(name)):
+        if not list(subject_of(name)):
             return "is empty, and so any name"
     except ValueError:
         return "is no distinguished name of RFC 4514, such as CN=release,O=Acme"

@@ -20,6 +20,7 @@ from signing.policy.document import read_policy
 from signing.policy.policy import Needs, needs
 from signing.policy.problems import InvalidPolicy
 from signing.policy.requirements import Attested, BySigner
+from signing.policy.signers import what_is_wrong_with_subject
 from signing.policy.text import DEEPEST, read_yaml
 from signing.policy.verdict import Mode
 from signing.roots import TrustRoot
@@ -367,3 +368,9 @@ def test_durations_are_told_by_their_units() -> None:
     for text, wanted in [*bounds, ("90d", timedelta(days=90)), ("2w", timedelta(days=14))]:
         read: Any = policy({"age": {"most": text}}).requirement
         assert read.most == wanted
+
+
+def test_subjects_are_written_as_trust_policies_of_notation_have_them() -> None:
+    assert what_is_wrong_with_subject("C=US, S=WA, O=Acme, CN=release") is None
+    assert what_is_wrong_with_subject("release") is not None
+    assert what_is_wrong_with_subject(" ") is not None
