@@ -37,11 +37,11 @@ def root_in(path: Path) -> TrustRoot:
 
 def roots_of(policy: Policy, files: Mapping[str, Path]) -> dict[str, TrustRoot]:
     """Return the trust roots that a policy names, from files by their names. Raise Refused where one is not given."""
-    from signing.policy.policy import needs
+    from signing.policy.policy import roots_needed
     from signing.policy.signers import PUBLIC_GOOD
     from signing.roots import TrustRoot
 
-    wanted = needs(policy).roots
+    wanted = roots_needed(policy)
     unknown(files.keys() - wanted - {PUBLIC_GOOD}, "the policy names no trust root")
     unknown(wanted - files.keys() - {PUBLIC_GOOD}, "say --trusted-root NAME=FILE for what the policy calls")
     return {name: root_in(files[name]) if name in files else TrustRoot.public_good() for name in wanted}

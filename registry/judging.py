@@ -15,7 +15,7 @@ from signing.evidence import Evidence, Known
 from signing.policy.context import Judge
 from signing.policy.document import read_policy
 from signing.policy.evaluation import evaluate
-from signing.policy.policy import needs
+from signing.policy.policy import roots_needed
 from signing.policy.problems import InvalidPolicy
 from signing.policy.signers import PUBLIC_GOOD
 from signing.policy.verdict import Branch, Verdict
@@ -56,7 +56,7 @@ def _read_policy(content: bytes) -> dict[str, Any]:
         policy = read_policy(content)
     except InvalidPolicy as error:
         return {"problems": [[one.pointer[:_LONGEST], one.message[:_LONGEST]] for one in error.problems[:_MOST_NOTES]]}
-    return {"name": policy.name, "mode": policy.mode.value, "roots": sorted(needs(policy).roots)}
+    return {"name": policy.name, "mode": policy.mode.value, "roots": sorted(roots_needed(policy))}
 
 
 def _read_root(content: bytes) -> dict[str, Any]:

@@ -45,8 +45,8 @@ def evaluate(
 ) -> Verdict:
     """Return what a policy says of an artifact at a time, which has a time zone. Raise nothing, whatever the evidence is.
 
-    `roots` holds trust roots by name (`needs`); `version` is the policy's, where somebody counts. What can't be decided does
-    not pass, also below `not`; so what could not be gathered (`Evidence.problems`) only ever denies.
+    `roots` holds trust roots by name (`roots_needed`); `version` is the policy's, where somebody counts. What can't be decided
+    does not pass, also below `not`; so what could not be gathered (`Evidence.problems`) only ever denies.
     """
     context = Context(policy, evidence, roots, now, judge)
     branch = _branch(context, policy.requirement)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from signing.authorities import ChainAuthority, Identity, KeyAuthority, KeylessAuthority
 from signing.limits import LARGEST_POLICY
 from signing.policy.document import read_policy
-from signing.policy.policy import Needs, needs
+from signing.policy.policy import roots_needed
 from signing.policy.problems import InvalidPolicy
 from signing.policy.requirements import Attested, BySigner
 from signing.policy.signers import what_is_wrong_with_subject
@@ -340,27 +340,10 @@ def test_no_document_makes_it_fail(value: Any) -> None:
         read_policy(written(value))
 
 
-def test_what_a_policy_needs() -> None:
-    assert needs(policy({"schemas": "conform"})) == Needs(
-        attached=False, record=False, violations=True, pushed_at=False, scanners=frozenset(), roots=frozenset()
-    )
-    everything = [
-        {"signature": {"by": {"any": ["release", "ci"]}}},
-        {"age": {"most": "1d"}},
-        {"scan": {"scanners": ["pickle"], "most": "low"}},
-        {"license": {"in": ["MIT"]}},
-    ]
-    assert needs(policy({"not": {"any": everything}})) == Needs(
-        attached=True,
-        record=True,
-        violations=False,
-        pushed_at=True,
-        scanners=frozenset({"pickle"}),
-        roots=frozenset({"public-good"}),
-    )
-    assert needs(policy({"sbom": {}})).attached
-    assert not needs(policy({"record": "artifact.size > 1"})).record
-    assert needs(policy({"attestation": {"type": "vuln", "by": "ci", "where": "predicate.x == record.x"}})).record
+def test_which_roots_a_policy_needs() -> None:
+    by_both = {"signature": {"by": {"any": ["release", "ci"]}}}
+    assert roots_needed(policy({"not": {"any": [by_both, {"age": {"most": "1d"}}]}})) == {"public-good"}
+    assert roots_needed(policy({"signature": {"by": "release"}})) == frozenset()
 
 
 def test_durations_are_told_by_their_units() -> None:
