@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 
 import pytest
 
@@ -22,13 +24,24 @@ def tenants(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenants]:
         yield settled(registry)
 
 
-@pytest.fixture(scope="session", params=SETUPS, ids="-".join)
-def everywhere(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenants]:
+@pytest.fixture(scope="session")
+def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str, str], Tenants]]:
+    """Return what gives both tenants on a server and door: each is started once."""
+    with ExitStack() as running:
+
+        @cache
+        def started(server: str, door: str) -> Tenants:
+            directory = tmp_path_factory.mktemp(f"attacked-{server}-{door}")
+            fast_lane = str(door == "lane").lower()
+            return settled(running.enter_context(serving(directory, auth="token", server=server, fast_lane=fast_lane)))
+
+        yield started
+
+
+@pytest.fixture(scope="module", params=SETUPS, ids="-".join)
+def everywhere(request: pytest.FixtureRequest, attacked: Callable[[str, str], Tenants]) -> Tenants:
     """Return both tenants, through both doors of both servers in turn."""
-    server, door = request.param
-    directory = tmp_path_factory.mktemp(f"attacked-{server}-{door}")
-    with serving(directory, auth="token", server=server, fast_lane=str(door == "lane").lower()) as registry:
-        yield settled(registry)
+    return attacked(*request.param)
 
 
 @pytest.fixture

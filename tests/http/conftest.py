@@ -6,7 +6,9 @@ Which door goes with which server is another on the newest Python: `make test` r
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from uuid import uuid4
 
@@ -23,22 +25,42 @@ SETUPS = (
 )
 
 
-@pytest.fixture(scope="session", params=SETUPS, ids="-".join)
-def registry(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+@pytest.fixture(scope="session")
+def registries(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str, str], Registry]]:
+    """Return what gives the running registry with default settings of a server and door: each is started once."""
+    with ExitStack() as running:
+
+        @cache
+        def started(server: str, door: str) -> Registry:
+            directory = tmp_path_factory.mktemp(f"{server}-{door}")
+            return running.enter_context(serving(directory, server=server, fast_lane=str(door == "lane").lower()))
+
+        yield started
+
+
+@pytest.fixture(scope="module", params=SETUPS, ids="-".join)
+def registry(request: pytest.FixtureRequest, registries: Callable[[str, str], Registry]) -> Registry:
     """Return a running registry with default settings."""
-    server, door = request.param
-    directory = tmp_path_factory.mktemp(f"{server}-{door}")
-    with serving(directory, server=server, fast_lane="true" if door == "lane" else "false") as running:
-        yield running
+    return registries(*request.param)
 
 
-@pytest.fixture(scope="session", params=SETUPS, ids="-".join)
-def governed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Governed]:
+@pytest.fixture(scope="session")
+def governments(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str, str], Governed]]:
+    """Return what gives the running registry that asks who it is of a server and door: each is started once."""
+    with ExitStack() as running:
+
+        @cache
+        def started(server: str, door: str) -> Governed:
+            directory = tmp_path_factory.mktemp(f"governed-{server}-{door}")
+            return running.enter_context(governing(directory, server=server, fast_lane=str(door == "lane").lower()))
+
+        yield started
+
+
+@pytest.fixture(scope="module", params=SETUPS, ids="-".join)
+def governed(request: pytest.FixtureRequest, governments: Callable[[str, str], Governed]) -> Governed:
     """Return a running registry that asks who it is."""
-    server, door = request.param
-    directory = tmp_path_factory.mktemp(f"governed-{server}-{door}")
-    with governing(directory, server=server, fast_lane="true" if door == "lane" else "false") as running:
-        yield running
+    return governments(*request.param)
 
 
 @pytest.fixture(scope="module")
