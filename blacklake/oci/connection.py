@@ -83,7 +83,7 @@ class Connection:
     ) -> Answer:
         """Return the answer to a request to a path, or to a URL that the registry gave. Raise Unavailable.
 
-        All answers together may take ten minutes, without the waits between tries. At most `limit` bytes are read of a success.
+        All answers together may take ten minutes, with the waits between tries. At most `limit` bytes are read of a success.
         Only GET and HEAD follow redirects; another origin is told no credential.
         """
         url = self._server.join(path)
@@ -92,7 +92,11 @@ class Connection:
             answer = self._authorized(method, url, scope, limit, headers or {}, content)
             if answer.status not in _BUSY or left == 0:
                 return answer
-            time.sleep(_wait(answer, _TRIES - left))
+            wait = _wait(answer, _TRIES - left)
+            if wait > self._left:
+                raise self._late(answer.url)
+            time.sleep(wait)
+            self._left -= wait
         raise AssertionError("the last try returns")
 
     def _authorized(
@@ -129,11 +133,14 @@ class Connection:
         try:
             return _within(self._left, lambda: self._answer(request, limit))
         except TimeoutError:
-            raise Unavailable(
-                f"{shown(request.url)} did not answer in time: {self.server} has {_ALL_SECONDS:.0f} seconds for all answers"
-            ) from None
+            raise self._late(request.url) from None
         finally:
             self._left -= time.monotonic() - began
+
+    def _late(self, url: httpx.URL) -> Unavailable:
+        return Unavailable(
+            f"{shown(url)} did not answer in time: {self.server} has {_ALL_SECONDS:.0f} seconds for all answers"
+        )
 
     def _answer(self, request: httpx.Request, limit: int) -> Answer:
         request.headers["Accept-Encoding"] = "identity"

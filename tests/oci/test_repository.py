@@ -313,6 +313,19 @@ def test_all_answers_together_end_in_time(
     ended.set()
 
 
+def test_waits_between_tries_take_of_the_time_for_all_answers(
+    repository: Repository, registry: Scripted, monkeypatch: Any
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(connections, "_LONGEST_WAIT", 60.0)
+    monkeypatch.setattr(connections.time, "sleep", waited.append)
+    monkeypatch.setattr(repository._connection, "_left", 100.0)
+    registry.answers["GET", V1] = Reply(429, headers={"Retry-After": "60"})
+    with pytest.raises(Unavailable, match=r"did not answer in time: .* seconds for all answers"):
+        repository.manifest("v1")
+    assert waited == [60.0]
+
+
 def test_over_http_to_another_machine_nobody_is_told_a_credential(registry: Scripted, monkeypatch: Any) -> None:
     monkeypatch.setattr(connections, "is_loopback", lambda host: False)
     monkeypatch.setattr(authentication, "is_loopback", lambda host: False)
