@@ -80,10 +80,9 @@ def seen_of(
 ) -> Seen:
     """Return what the trusted parties of a root have seen of a signature. Raise Refused at step 3 or 4."""
     stamped = _timestamps(material, root, asked)
-    moments = stamped or [now]
-    logged = _entries(material, key, certificate, root, asked, moments)
+    logged = _entries(material, key, certificate, root, asked, stamped, now)
     promised = [entry.at for entry in logged if entry.at is not None]
-    ends = [entry.log.period.end for entry in logged if entry.at is None and not stamped]
+    ends = [entry.log.period.end for entry in logged if entry.at is None and not stamped and not promised]
     return Seen((*stamped, *promised), bool(logged), min(filter(None, ends), default=None))
 
 
@@ -106,7 +105,8 @@ def _entries(
     certificate: Certificate | None,
     root: TrustRoot,
     asked: Asked,
-    moments: list[datetime],
+    stamped: list[datetime],
+    now: datetime,
 ) -> list[Logged]:
     claim = Claim(
         material.signed,
@@ -116,11 +116,13 @@ def _entries(
         material.payload,
         material.envelope,
     )
-    found = []
-    for entry in material.entries:
+    found: list[Logged] = []
+    # Promises come first: they tell when the signature was seen.
+    for entry in sorted(material.entries, key=lambda entry: entry.promise is None):
         try:
             logged = verify_entry(entry, root.logs)
             must_be_of(entry, claim)
+            moments = stamped or [one.at for one in found if one.at is not None] or [now]
             untrusted = [at for at in moments if not logged.log.period.covers(at)]
             if logged.at is None and untrusted:
                 # A proof says nothing of when: the log has to be trusted when others have seen the signature, else now.

@@ -151,6 +151,25 @@ def test_a_log_that_was_not_trusted_then_does_not_count(world: World) -> None:
     assert not accepted(made.evidence(attached), world.keys(root=retired)).is_logged
 
 
+def test_a_log_that_says_no_time_is_trusted_when_another_has_promised_the_signature(world: World) -> None:
+    document = made.bundle(world.key)
+    envelope = document["dsseEnvelope"]
+    document["verificationMaterial"]["tlogEntries"] = [
+        world.sigstore.second_log.entry(made.dsse_2(world.key, envelope)),
+        world.sigstore.log.entry(made.dsse(world.key, envelope)),
+    ]
+    found = made.evidence(made.attach(document))
+    day = NOW + timedelta(days=1)
+
+    def trusting(**period: Any) -> Any:
+        logs = [world.sigstore.log.described(), world.sigstore.second_log.described(**period)]
+        return world.keys(root=world.root(logs=logs), needs_log=True)
+
+    later = day + timedelta(days=1)
+    assert accepted(found, trusting(end=day), now=later).valid_until is None
+    assert rejected(found, trusting(start=day), now=later).reason.startswith("the log's key was not trusted at")
+
+
 # By identities
 
 
