@@ -24,7 +24,7 @@ from registry import metrics
 from registry.core.access import PUSH, Access, Caller, organisation_of
 from registry.core.attachments import subject_of
 from registry.core.covering import Covering, Coverings
-from registry.core.decisions import Decision, Judged, Outcome, earliest, kept, read
+from registry.core.decisions import Decision, Judged, Outcome, earliest, kept, read, without_reasons
 from registry.core.evidence import Gathered, Gathering, NewArtifact
 from registry.core.judge import Judge
 from registry.db import manifests, policies, repositories, trust_roots, verdicts
@@ -97,7 +97,7 @@ class Admission:
         # Of what is asked by many at once one judges, and the others find its verdict.
         self._judging: WeakValueDictionary[tuple[int, bytes], asyncio.Lock] = WeakValueDictionary()
         self._failed: OrderedDict[tuple[object, ...], float] = OrderedDict()
-        # By all that they stand on, but the time: of what is refused nothing else is kept that indexes could not do for it.
+        # By all that they stand on, but the time: each pull of what is refused would else judge it with its indexes again.
         self._with_index: OrderedDict[tuple[object, ...], bytes] = OrderedDict()
         # By which manifest a blob was admitted last only saves work: the lookup says whether it still is.
         self._through: OrderedDict[tuple[RepositoryName, Digest], bytes] = OrderedDict()
@@ -440,7 +440,8 @@ class Admission:
             if container.evidence.attached:
                 with self._noting_failure(key):
                     found = await self._judged_by(place, gathered, container)
-            self._remember_with_index((*key[:3], gathered.number, index, container.number), kept(found))
+            briefly = [one if one.passes else without_reasons(one) for one in found]
+            self._remember_with_index((*key[:3], gathered.number, index, container.number), kept(briefly))
             return _WithIndex(container.number, found)
 
     def _remember_with_index(self, key: tuple[object, ...], content: bytes) -> None:

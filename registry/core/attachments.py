@@ -1,8 +1,8 @@
 """Which manifests only speak of another one: signatures, attestations and the like, by a subject or under a tag of cosign's.
 
 Policies judge artifacts, not what speaks of them: that is read by whoever may read the artifact. What could be used by itself
-is never such, whatever it says of itself: an index, what a runtime would run, what a format knows as a model, a data set or
-the like; nor is what people have given a tag of its own.
+is never such, whatever it says of itself: an index, but for the list of referrers that clients keep, what a runtime would run,
+what a format knows as a model, a data set or the like; nor is what people have given a tag of its own.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def tags_about(digest: Digest) -> list[str]:
 def subject_of(media_type: str, content: bytes, tags: Sequence[str], subject: Digest | None) -> Digest | None:
     """Return of which manifest one with these tags only speaks; None where it is an artifact of its own.
 
-    An index does so only where all that it lists has that subject, too.
+    Of an index the caller has yet to see that all that it lists are manifests with that subject (Admission).
     """
     named = [attached_to(tag) for tag in tags]
     if None in named:

@@ -145,6 +145,12 @@ def shown_target(policy: PolicyRow) -> str:
     return policy.target[:-1] if policy.target.count("/") == 1 and policy.target.endswith("/") else f"{policy.target}*"
 
 
+def without_reasons(verdict: Verdict) -> Verdict:
+    """Return a refusal as it is remembered: short, for it only says that nothing has to be asked again."""
+    branch = msgspec.structs.replace(verdict.branch, branches=(), notes=(), reason="")
+    return msgspec.structs.replace(verdict, branch=branch, problems=())
+
+
 def kept(verdicts: Sequence[Verdict]) -> bytes:
     """Return verdicts as they are kept."""
     return msgspec.json.encode(verdicts)

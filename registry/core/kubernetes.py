@@ -39,10 +39,8 @@ class Review:
     """What a cluster is about to do."""
 
     uid: str
-    kind: str
     namespace: str
     """Empty where an object belongs to none."""
-    name: str
     images: tuple[Image, ...]
     """Those that the object did not have before: what runs already is not asked about again."""
 
@@ -63,7 +61,7 @@ def read_review(document: Any) -> Review:
     else:
         before = {image.text for image in images_of(kind, request.get("oldObject"))}
         images = tuple(image for image in images_of(kind, request.get("object")) if image.text not in before)
-    return Review(uid, kind, _text(request.get("namespace")), _name(request), images)
+    return Review(uid, _text(request.get("namespace")), images)
 
 
 def images_of(kind: str, found: Any) -> list[Image]:
@@ -143,9 +141,3 @@ def _mapping(found: Any) -> Mapping[str, Any]:
 
 def _text(found: Any) -> str:
     return found if isinstance(found, str) else ""
-
-
-def _name(request: Mapping[str, Any]) -> str:
-    """Return what the object is called, or will be: an object that is being made may have a prefix only."""
-    metadata = _mapping(_mapping(request.get("object")).get("metadata"))
-    return _text(request.get("name")) or _text(metadata.get("name")) or f"{_text(metadata.get('generateName'))}…"

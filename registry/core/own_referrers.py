@@ -22,9 +22,9 @@ from registry.core.manifests import Manifests
 from registry.core.uploads import Uploads
 from registry.db import publications
 from registry.db.pool import Database
-from registry.errors import BlobUnknown, DeletionDisabled, ManifestUnknown, StillReferenced
+from registry.errors import BlobUnknown, ManifestUnknown, StillReferenced
 
-_log: Final = structlog.get_logger("registry.publication")
+_log: Final = structlog.get_logger("registry.referrers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +56,8 @@ class OwnReferrers:
     async def put(self, place: Place, about: str, basis: bytes, make: Callable[[], Awaitable[NewReferrer]]) -> None:
         """Let there be one referrer that is about something and says that of which `basis` is the hash: make it where it isn't.
 
-        Others of ours about the same are deleted then, also those that a try before has left. Nothing is done beside what is
-        gone. Raise Unavailable, StorageError, and ManifestNonconforming where a schema refuses it.
+        Others of ours about the same are deleted then, where anything may be, also those that a try before has left. Nothing is
+        done beside what is gone. Raise Unavailable, StorageError, and ManifestNonconforming where a schema refuses it.
         """
         known = await self._db.read(
             "find_publications",
@@ -66,7 +66,7 @@ class OwnReferrers:
         current = next((one.digest for one in known if one.basis == basis and one.is_stored), None)
         if current is None:
             current = await self._push(place, about, basis, await make())
-        for one in known:
+        for one in known if self._manifests.may_be_deleted else ():
             if current is not None and one.digest != current:
                 await self._withdraw(place, one.digest)
 
@@ -114,7 +114,7 @@ class OwnReferrers:
             await self._manifests.delete(place.repository, old, actor=SYSTEM)
         except ManifestUnknown:
             pass  # somebody has deleted it
-        except (StillReferenced, DeletionDisabled) as error:
+        except StillReferenced as error:
             _log.warning("an older referrer stays", repository=place.repository, digest=str(old), reason=str(error))
             return
         await self._db.transaction(

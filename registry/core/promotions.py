@@ -32,6 +32,7 @@ from registry.errors import (
     PromotionRefused,
     StageDenied,
     StageMoved,
+    Unavailable,
 )
 
 LONGEST_REASON: Final = 500
@@ -52,6 +53,9 @@ class Kind(StrEnum):
     ROLL_FORWARD = "roll-forward"
     FOUND = "found"
     """Something else had moved its tag, as was seen then."""
+
+
+_MOST_MOVED: Final = 20  # times that a tag moves while a promotion looks at it
 
 
 class _NotJudged(Exception):
@@ -260,6 +264,7 @@ class Promotions:
     ) -> Promoted:
         """Do a transaction once it is known what policies say of the manifest that it lets a tag name. Raise NotAdmitted."""
         passing: _Passing | None = None
+        moved = 0
         while True:
             try:
                 done = await self._db.transaction(named, partial(act, passing=passing))
@@ -270,6 +275,9 @@ class Promotions:
                 assert passing is not None
                 digest = passing.digest
             except _TagMoved:
+                moved += 1
+                if moved == _MOST_MOVED:
+                    raise Unavailable(f"{place.repository}:{tag}, which others move all the time,") from None
                 continue
             again = passing is not None
             passing = _Passing(
@@ -308,7 +316,7 @@ class Promotions:
             if others
             else []
         )
-        if moved != ([(key.tag, new.before)] if new.before is not None else []):
+        if moved != ([(key.tag, new.before)] if new.before not in (None, new.digest) else []):
             raise _TagMoved
         await promotions.add(conn, key, new)
         detail: dict[str, object] = {"stage": key.stage, "from": _text(new.before), "to": str(new.digest)}

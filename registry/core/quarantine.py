@@ -32,11 +32,11 @@ class Quarantine:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    async def decide(self, text: str, level: str | None, *, actor: Actor) -> Target:
+    async def decide(self, text: str, level: str | None, *, actor: Actor) -> None:
         """Decide from which severity on a target's artifacts are put into quarantine, None: never.
 
         It holds for what is scanned from now on, and, by `judge`, for what was. Targets are as for grants, and the most
-        specific decision holds. Return the target. Raise IdentityRefused.
+        specific decision holds. Raise IdentityRefused.
         """
         target = parse_target(text)
 
@@ -45,7 +45,6 @@ class Quarantine:
             await record(conn, Event(actor, Action.QUARANTINE_DECIDE, str(target), detail={"level": level or "never"}))
 
         await self._db.transaction("decide_quarantine", write)
-        return target
 
     async def judge(self, target: Target, after: str | None = None) -> Counted:
         """Judge a page of a target's scanned artifacts by what is decided now, and count those for which that changes anything.

@@ -21,7 +21,7 @@ from registry.scanners.base import Scanner, ScannerDown, version_of
 
 _BATCH: Final = 500  # artifacts that are looked at in one transaction
 _PAUSE: Final = 3600.0  # seconds between the walks over all artifacts
-KEPT: Final = 7 * 86400.0
+_KEPT: Final = 7 * 86400.0
 """Seconds for which is kept what a scanner has said that no node has any more."""
 _DOWN: Final = 60.0  # seconds for which an artifact waits for a scanner that was down
 _FIRST: Final = (0, b"")
@@ -117,7 +117,7 @@ class Rescans:
         names = [one.name for one in self._scanners]
         await self._db.transaction("see_scanners", lambda conn: scans.seen(conn, names))
         for repository_id, digest, scanner in await self._db.read(
-            "find_unseen_scanners", lambda conn: scans.unseen(conn, after=KEPT, limit=_BATCH)
+            "find_unseen_scanners", lambda conn: scans.unseen(conn, after=_KEPT, limit=_BATCH)
         ):
 
             async def forget(

@@ -26,7 +26,7 @@ MOST: Final = 100
 """Artifacts of one page."""
 
 _SECONDS: Final = 20.0  # after which a page ends, with what was tried until then
-_INDEXES: Final = 5  # that contain an artifact, and are tried for it
+_INDEXES: Final = 20  # that contain an artifact, as many as admission asks
 _DEEPEST: Final = 3
 
 
@@ -99,7 +99,9 @@ class Trials:
         )
         for packed, _ in indexes:
             index = await self._gathering.of(row.repository_id, Digest.from_bytes(packed))
-            other = await self._judged(content, roots, gathered, index) if index is not None else own
+            if index is None or not index.evidence.attached:
+                continue
+            other = await self._judged(content, roots, gathered, index)
             if other.passes:
                 return other
         return own

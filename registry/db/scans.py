@@ -159,12 +159,12 @@ FROM artifacts a WHERE (a.repository_id, a.digest) > ($1, $2) ORDER BY a.reposit
 """
 
 
-async def hold(conn: Connection, *, repository_id: int, digest: bytes) -> bool:
-    """Keep what is known of a manifest from being changed by others until the transaction ends; False where it is gone.
+async def hold(conn: Connection, *, repository_id: int, digest: bytes) -> None:
+    """Keep what is known of a manifest from being changed by others until the transaction ends.
 
     Whoever changes scans and what follows of them takes this lock first.
     """
-    return await conn.fetchval(_HOLD, repository_id, digest) is not None
+    await conn.execute(_HOLD, repository_id, digest)
 
 
 async def ask(conn: Connection, scanners: Sequence[tuple[str, bool]], *, repository_id: int, digest: bytes) -> bool:

@@ -42,8 +42,8 @@ class Value(NamedTuple):
 class Search:
     """What `matches` costs: once, and for each unit of size of the text."""
 
-    once: int = 0
-    each: int = 1
+    once: int
+    each: int
 
 
 @dataclass(slots=True)
@@ -53,7 +53,7 @@ class Weighing:
     given: Mapping[str, Any]
     size: int
     widest: int
-    search: Search = Search()
+    search: Search
     _largest: list[int] = field(default_factory=lambda: [1])
     """How large an item of each loop around may be."""
     _items: dict[str, Value] = field(default_factory=dict)

@@ -11,9 +11,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-LOOPS: Final = frozenset({"all", "exists", "exists_one", "filter", "map"})
+_LOOPS: Final = frozenset({"all", "exists", "exists_one", "filter", "map"})
 """Macros that take a list, or an object's keys, one by one."""
-DEEPEST: Final = 60
+_DEEPEST: Final = 60
 """Parts of an expression that may stand inside one another."""
 
 _TOKEN: Final = re.compile(
@@ -104,14 +104,14 @@ class Reading:
 
     def _made(self, kind: str, text: str = "", of: tuple[Node, ...] = (), variable: str = "") -> Node:
         depth = 1 + max((one.depth for one in of), default=0)
-        if depth > DEEPEST:
-            raise InvalidExpression(f"is nested deeper than {DEEPEST} levels")
+        if depth > _DEEPEST:
+            raise InvalidExpression(f"is nested deeper than {_DEEPEST} levels")
         return Node(kind, text, of, variable, depth)
 
     def _expression(self) -> Node:
         self._open += 1
-        if self._open > DEEPEST:
-            raise InvalidExpression(f"is nested deeper than {DEEPEST} levels")
+        if self._open > _DEEPEST:
+            raise InvalidExpression(f"is nested deeper than {_DEEPEST} levels")
         found = self._operation(1)
         if self._takes("?"):
             met = self._operation(1)
@@ -148,7 +148,7 @@ class Reading:
         name = self._next()
         if self._text() != "(":
             return self._made("member", name, (value,))
-        if name in LOOPS and self._text(2) == "," and _is_name(self._text(1)):
+        if name in _LOOPS and self._text(2) == "," and _is_name(self._text(1)):
             return self._loop(name, value)
         return self._call(name, (value,))
 
@@ -194,7 +194,7 @@ class Reading:
 
     def _call(self, name: str, target: tuple[Node, ...]) -> Node:
         if name not in self._functions:
-            known = ", ".join(sorted({*self._functions, *LOOPS, "has"}))
+            known = ", ".join(sorted({*self._functions, *_LOOPS, "has"}))
             raise InvalidExpression(f"calls {name}, which is not there; there are {known}")
         self._must("(")
         given = tuple(self._several(")"))

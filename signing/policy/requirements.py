@@ -66,7 +66,7 @@ class Signed:
 
     def told(self) -> str:
         """Return it in words."""
-        return f"a signature{' of its files' if self.covers_files else ''} by {self.by.told()}"
+        return f"a signature by {self.by.told()}{', of its files at least' if self.covers_files else ''}"
 
 
 @dataclass(frozen=True, slots=True)

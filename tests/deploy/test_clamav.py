@@ -74,8 +74,8 @@ def test_compose_s_nodes_reach_it_and_it_has_no_way_out() -> None:
     for service in (clamd, freshclam):
         assert "ports" not in service
         places = dict(volume.split(":")[:2] for volume in service["volumes"])
-        (mounted,) = (inner for outer, inner in places.items() if outer.startswith("."))
-        assert (COMPOSE / "../helm/blacklake/files/clamav").resolve() == CONFIGURATION
+        ((outer, mounted),) = ((outer, inner) for outer, inner in places.items() if outer.startswith("."))
+        assert (COMPOSE / outer).resolve() == CONFIGURATION
         *_, config = service["entrypoint"]
         assert config.removeprefix("--config-file=").rpartition("/")[0] == mounted
         assert {name for name in places if name.isalpha()} <= set(more["volumes"])

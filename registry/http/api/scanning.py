@@ -22,24 +22,26 @@ async def rules(services: AdminServices, _asked: Asked) -> Page[RuleFound]:
 
 async def decide(services: AdminServices, asked: Asked, data: ScanRule) -> Counted:
     """Switch scans, or their publication, on or off. Where scans are on then, they are asked for of a page of what is there."""
-    return counted(
+    return _counted(
         await services.scan_rules.decide(data.rule, data.target, is_on=data.is_on, actor=asked.actor, after=data.after)
     )
 
 
 async def decide_level(services: AdminServices, asked: Asked, data: QuarantineLevel) -> Counted:
     """Decide from which severity on artifacts are put into quarantine; a page of those that were scanned, too."""
-    return counted(await services.scan_rules.decide_level(data.target, data.level, actor=asked.actor, after=data.after))
+    return _counted(
+        await services.scan_rules.decide_level(data.target, data.level, actor=asked.actor, after=data.after)
+    )
 
 
 async def ask(services: AdminServices, asked: Asked, data: ScanRequest) -> Counted:
     """Have a page of artifacts scanned again."""
     del asked
     digest = digest_of(data.digest) if data.digest is not None else None
-    return counted(await services.scan_requests.ask(parse_target(data.target), digest, after=data.after))
+    return _counted(await services.scan_requests.ask(parse_target(data.target), digest, after=data.after))
 
 
-def counted(found: CountedPage) -> Counted:
+def _counted(found: CountedPage) -> Counted:
     """Return with how many artifacts something was done as it is told."""
     return Counted(artifacts=found.artifacts, next=found.next_after)
 

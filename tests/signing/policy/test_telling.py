@@ -48,7 +48,7 @@ def test_what_must_not_be_is_told_by_the_not() -> None:
     assert failing(judged({"any": [{"not": {"sbom": {}}}, {"sbom": {}}]}).branch) == []
 
 
-def test_what_an_artifact_says_of_itself_starts_no_line_and_no_header() -> None:
+def test_what_an_artifact_says_of_itself_starts_no_line() -> None:
     evil = verified(signer="x\r\nSet-Cookie: a\x1b[2J\u202egnp")
     verdict = judged({"not": {"signature": {"by": "ci"}}}, None, {"ci": [evil]})
     assert "x\\x0d\\x0aSet-Cookie: a\\x1b[2J\\u202egnp" in lines(verdict)[1]
