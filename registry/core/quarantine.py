@@ -6,6 +6,7 @@ An administrator releases one, with a reason: it stays released as long as nothi
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any, Final
 
 from mediatypes.digest import Digest
@@ -106,8 +107,8 @@ async def judge(conn: Connection, *, repository_id: int, digest: bytes) -> bool:
     level = await quarantines.level(conn, repository_id=repository_id)
     before = await quarantines.find(conn, repository_id=repository_id, digest=digest)
     rows = await scans.of(conn, repository_id=repository_id, digest=digest)
-    worst = max((row.worst for row in rows if row.worst is not None), key=SEVERITIES.index, default=None)
-    if level is None or worst is None or SEVERITIES.index(worst) < SEVERITIES.index(level):
+    worst = worst_from(level, rows) if level is not None else None
+    if level is None or worst is None:
         # Who is down or has failed has not taken back what he had found.
         if before is None or (level is not None and any(row.state in ("down", "failed", "pending") for row in rows)):
             return False
@@ -120,6 +121,12 @@ async def judge(conn: Connection, *, repository_id: int, digest: bytes) -> bool:
         return False
     await quarantines.put(conn, worst, repository_id=repository_id, digest=digest)
     return True
+
+
+def worst_from(level: str, rows: Sequence[ScanRow]) -> str | None:
+    """Return the worst severity that was found, where it is as bad as a level or worse."""
+    worst = max((row.worst for row in rows if row.worst is not None), key=SEVERITIES.index, default=None)
+    return worst if worst is not None and SEVERITIES.index(worst) >= SEVERITIES.index(level) else None
 
 
 def _identities(rows: list[ScanRow], least: int) -> set[bytes]:

@@ -77,8 +77,8 @@ class Scanning:
     async def scan(self, begun: BegunJob, *, also: Also, report: Also) -> None:
         """Have an artifact scanned by all who are asked; nothing of one that is gone. `also` is done in the end.
 
-        Raise Unavailable where a scanner is down, once the others have answered and `report` is done; and what the storage
-        raises.
+        Raise Unavailable where a scanner is down, and what the storage or the database raises, once all were asked and `report`
+        is done.
         """
         subject, due = await self._begin(begun.repository_id, begun.digest)
         if subject is not None and due:
@@ -89,10 +89,17 @@ class Scanning:
             parts = await parts_of(self._db, begun.repository_id, subject)
             known = record[begun.digest][1] if begun.digest in record else None
             scanned = ScannedArtifact(parts, known, self._store, self._sandbox)
-            down = [one.scanner for one in due if not await self._answered(begun, one, scanned)]
-            if down:
+            down: list[str] = []
+            failures: list[RegistryError | StorageError] = []
+            for one in due:
+                try:
+                    if not await self._answered(begun, one, scanned):
+                        down.append(one.scanner)
+                except (RegistryError, StorageError) as error:
+                    failures.append(error)
+            if down or failures:
                 await self._db.transaction("report_scan", report)
-                raise Unavailable(f"the scanner {', '.join(down)}")
+                raise failures[0] if failures else Unavailable(f"the scanner {', '.join(down)}")
         await self._db.transaction("finish_scan", also)
 
     async def _begin(self, repository_id: int, digest: bytes) -> tuple[SubjectRow | None, list[DueRow]]:
@@ -107,7 +114,10 @@ class Scanning:
         return await self._db.transaction("begin_scan", begin)
 
     async def _answered(self, begun: BegunJob, due: DueRow, scanned: ScannedArtifact) -> bool:
-        """Have one scanner answer, and keep what it says; return False where it is down."""
+        """Have one scanner answer, and keep what it says; return False where it is down.
+
+        Raise RegistryError, StorageError where it may go well another time.
+        """
         scanner = self._scanners[due.scanner]
         started_at = datetime.now(UTC)
         version = None
@@ -134,7 +144,12 @@ class Scanning:
         except _Ended:
             said = f"the scanner's worker ended without a word, {MOST_ATTEMPTS} times"
             result = _failed(due, version, started_at, said)
-        except (RegistryError, StorageError, Refused, TimeoutError) as error:
+        except StorageError as error:  # whatever the artifact is: that was no try at it
+            await self._count_try(begun, due, -1)
+            if begun.attempts < MOST_ATTEMPTS:
+                raise
+            result = _failed(due, version, started_at, str(error))._replace(state="down", is_answer=False)
+        except (RegistryError, Refused, TimeoutError) as error:  # an artifact may have it read too much, too
             if tries < MOST_ATTEMPTS:
                 raise _known(error) from error
             result = _failed(due, version, started_at, str(_known(error)))
@@ -164,9 +179,9 @@ class _Ended(Exception):
     """A scanner has been tried too often, and its worker was gone each time."""
 
 
-def _known(error: Exception) -> RegistryError | StorageError:
+def _known(error: Exception) -> RegistryError:
     """Return what may go well another time as an error that says so."""
-    if isinstance(error, (RegistryError, StorageError)):
+    if isinstance(error, RegistryError):
         return error
     return Unavailable("a scan" if isinstance(error, TimeoutError) else f"a scan: a file of the artifact {error};")
 

@@ -68,7 +68,8 @@ SELECT scanner, asked FROM scan_results
 WHERE repository_id = $1 AND digest = $2 AND asked > answered AND scanner = ANY($3::text[]) ORDER BY scanner
 """
 _TRY: Final = """
-UPDATE scan_results SET tries = tries + $4 WHERE repository_id = $1 AND digest = $2 AND scanner = $3 RETURNING tries
+UPDATE scan_results SET tries = greatest(tries + $4, 0) WHERE repository_id = $1 AND digest = $2 AND scanner = $3
+RETURNING tries
 """
 _COLUMNS: Final = "scanner, state, worst, version, findings, problem, asked_at, started_at, finished_at"
 _OF: Final = f"SELECT {_COLUMNS} FROM scan_results WHERE repository_id = $1 AND digest = $2 ORDER BY scanner"

@@ -26,6 +26,7 @@ from registry.errors import ManifestUnknown, NameUnknown, NotQuarantined, PageIn
 from registry.scanners import base
 from registry.scanners.base import Finding, Found, Scanned, ScannerDown, finding
 from registry.scanners.content import pickle_scanner
+from registry.storage.base import StorageError
 from tests.actors import OPERATOR
 from tests.core.scanning import EVIL, Work, sandboxes, switch_on, tgz, work, zipped
 from tests.core.support import NAME, index, push_manifest
@@ -342,6 +343,31 @@ async def test_a_scanner_that_goes_down_over_an_artifact_has_failed_at_it(
     assert stub.scanned == MOST_ATTEMPTS
 
 
+async def test_an_outage_of_the_storage_is_no_try_and_what_it_kept_from_is_done_after_it(
+    work: Work, services: Services, sql: Sql, database: Database
+) -> None:
+    stub, other = Stub(), Stub("zebra")
+    stub.scanning = StorageError("S3 doesn't answer")
+    work.use(stub, other)
+    await switch_on(database)
+    digest = await push(services, {"a.txt": b"a"})
+    await work.describe(sql, digest)
+    for raised in (*[StorageError] * (MOST_ATTEMPTS - 1), Unavailable):
+        with pytest.raises(raised):
+            await work.scan(sql)
+        assert (await work.seen(digest))["zebra"].state == "clean"
+    row = (await work.seen(digest))["stub"]
+    assert (row.state, row.problem, other.scanned) == ("down", "S3 doesn't answer", 1)
+    await sql.execute("UPDATE jobs SET state = 'failed' WHERE kind = 'scan'")
+    await sql.execute("UPDATE scan_results SET asked_at = asked_at - interval '1 hour'")
+    await sql.execute("DELETE FROM outbox")
+    assert await Rescans(database, [stub]).ask() == 1
+    await Outbox(database, enqueue).relay()
+    stub.scanning = None
+    assert await work.scan(sql) == 1
+    assert (await work.seen(digest))["stub"].state == "clean"
+
+
 class Killed(BaseException):
     """What comes of a worker that is killed: nothing is noted any more."""
 
@@ -512,7 +538,9 @@ async def test_quarantine_follows_what_is_found_and_a_release_holds_for_what_was
     assert await rules.decide_level("team", "high", actor=OPERATOR) == Counted(0, None)
     assert (await state(), await policies_see()) == (None, "clean")
     before = await evidence_of(sql, digest)
-    assert await rules.decide_level(NAME, "medium", actor=OPERATOR) == Counted(1, None)
+    await quarantine.decide(NAME, "medium", actor=OPERATOR)
+    assert (await state(), await policies_see()) == (None, "found")  # also where nobody goes on with what is there
+    assert await quarantine.judge(parse_target(NAME)) == Counted(1, None)
     assert (await state(), await policies_see()) == ("quarantined", "found")
     assert await evidence_of(sql, digest) > before
     await quarantine.release(NAME, digest, "looked at", actor=OPERATOR)
