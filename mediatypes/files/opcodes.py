@@ -64,14 +64,23 @@ def _argument(kind: Any, cursor: Cursor, position: int) -> Any:
         raw = prefix + cursor.take(size)
     elif kind.n == pickletools.UP_TO_NEWLINE:
         start = cursor.position
-        raw = cursor.line(_LINE) + b"\n"
-        if len(raw) > _KEPT:
-            return Skipped(len(raw) - 1, start)
-        if kind is pickletools.stringnl_noescape_pair:
-            return raw[:-1].decode("utf-8", "replace"), cursor.line(_KEPT).decode("utf-8", "replace")
+        lines = [_line(cursor) for _ in range(2 if kind is pickletools.stringnl_noescape_pair else 1)]
+        if cursor.position - start > _KEPT:
+            return Skipped(cursor.position - start, start)
+        if len(lines) == 2:
+            return tuple(line.decode("utf-8", "replace") for line in lines)
+        raw = lines[0] + b"\n"
     else:
         raw = cursor.take(kind.n)
     try:
         return kind.reader(io.BytesIO(raw))
     except (ValueError, DeprecationWarning):  # A text of protocol 0 may have escapes that Python warns of.
         return Skipped(len(raw), position + 1)
+
+
+def _line(cursor: Cursor) -> bytes:
+    """Return a line; where the file ends within it, what `pickle.py` takes for one: all but the last byte."""
+    try:
+        return cursor.line(_LINE)
+    except Malformed:
+        return cursor.take(cursor.remaining)[:-1]

@@ -18,6 +18,7 @@ from mediatypes.files.reading import Limits, Malformed, TooMuch
 _GLOBALS: Final = 10_000  # names that one pickle imports
 _OPCODES: Final = 5  # opcodes that are followed, for each entry of `Limits`
 _MEMO: Final = {"BINGET", "LONG_BINGET", "GET"}
+_PUTTING: Final = {"BINPUT", "LONG_BINPUT", "PUT", "MEMOIZE", "FRAME"}
 
 
 class Global(NamedTuple):
@@ -84,21 +85,50 @@ class Machine:
         self._memo: dict[int, Any] = {}
 
     def run(self) -> Any:
-        """Return the symbol of what the pickle would give. Raise Unreadable."""
+        """Return the symbol of what the pickle would give. Raise Unreadable.
+
+        Unpicklers differ in what they refuse: what opcodes behind a fault name is noted among the imports, up to STOP.
+        """
+        step = self._step
+        fault: Malformed | None = None
         for count, (name, argument) in enumerate(opcodes(self._cursor)):
             if count >= self._most:
                 raise TooMuch(f"is a pickle of more than {self._most} opcodes")
-            if name in _PUSHED:
-                self._stack.append(argument)
-            elif name in _CONSTANTS:
-                self._stack.append(_CONSTANTS[name])
-            elif name in _MEMO:
-                if argument not in self._memo:
-                    raise Malformed(f"is a pickle that gets what it never put, before byte {self._cursor.position}")
-                self._stack.append(self._memo[argument])
-            else:
-                _STEPS[name](self, argument)
+            try:
+                step(name, argument)
+            except Malformed as error:
+                fault = fault or error
+                self._stack = []
+                step = self._note
+        if fault is not None:
+            raise fault
         return self._pop()
+
+    def _step(self, name: str, argument: Any) -> None:
+        if name in _PUSHED:
+            self._stack.append(argument)
+        elif name in _CONSTANTS:
+            self._stack.append(_CONSTANTS[name])
+        elif name in _MEMO:
+            if argument not in self._memo:
+                raise Malformed(f"is a pickle that gets what it never put, before byte {self._cursor.position}")
+            self._stack.append(self._memo[argument])
+        else:
+            _STEPS[name](self, argument)
+
+    def _note(self, name: str, argument: Any) -> None:
+        """Note what an opcode behind a fault would import: the stack holds only what was pushed just before it."""
+        if name in _PUSHED:
+            self._stack.append(argument)
+        elif name not in _PUTTING:
+            if name == "STACK_GLOBAL":
+                self._stack = self._stack if len(self._stack) > 1 else [None, None]
+                self._stack_global(argument)
+            elif name in ("GLOBAL", "INST"):
+                self._global(argument)
+            elif name in ("EXT1", "EXT2", "EXT4"):
+                self._extension(argument)
+            self._stack = []
 
     # The stack
 
@@ -142,6 +172,8 @@ class Machine:
         self._stack.append(self._top())
 
     def _put(self, index: Any) -> None:
+        if isinstance(index, Skipped):
+            raise Malformed(f"is a pickle that puts by what is no number, before byte {self._cursor.position}")
         self._memo[index] = self._top()
 
     def _memoize(self, _: Any) -> None:
@@ -155,6 +187,8 @@ class Machine:
 
     def _append(self, items: list[Any]) -> None:
         target = self._top()
+        if not items:
+            return
         if isinstance(target, list):
             target.extend(items)
         elif isinstance(target, Instance):
@@ -165,6 +199,8 @@ class Machine:
 
     def _set(self, items: list[Any]) -> None:
         target = self._top()
+        if not items:
+            return
         if _is_fixed(target) or len(items) % 2:
             raise Malformed(f"is a pickle that sets items of what has none, before byte {self._cursor.position}")
         if isinstance(target, Instance):
@@ -202,9 +238,9 @@ class Machine:
         self._stack.append(Instance(made_by, arguments, pairs=named.pairs if isinstance(named, Instance) else None))
 
     def _old_instance(self, argument: tuple[str, str] | Skipped) -> None:
-        arguments = tuple(self._marked())
-        self._global(argument)
-        self._stack.append(Instance(self._pop(), arguments))
+        self._global(argument)  # pickle.py imports before it looks for the mark
+        made_by = self._pop()
+        self._stack.append(Instance(made_by, tuple(self._marked())))
 
     def _old_object(self, _: Any) -> None:
         items = self._marked()

@@ -41,12 +41,12 @@ def version_of(rules: int, library: str | None = None) -> str:
 
 def pickle_scanner() -> ContentScanner:
     """Return the scanner `pickle`: what files of models would do when they are loaded."""
-    return ContentScanner("pickle", f"{_EXAMINERS}.pickles:examine", rules=2, library="picklescan")
+    return ContentScanner("pickle", f"{_EXAMINERS}.pickles:examine", rules=3, library="picklescan")
 
 
 def model_scanner() -> ContentScanner:
     """Return the scanner `modelscan`: what modelscan says of files of models."""
-    return ContentScanner("modelscan", f"{_EXAMINERS}.models:examine", rules=2, library="modelscan")
+    return ContentScanner("modelscan", f"{_EXAMINERS}.models:examine", rules=3, library="modelscan")
 
 
 def secret_scanner() -> ContentScanner:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import pickle
+import unittest.mock
 import zipfile
 from typing import Any
 
@@ -62,6 +64,39 @@ WITHOUT_HEADER = {
     "that begins as GGUF": b"GGUF\x03\0\0\0\x010" + OLD,
     "that nobody can load up to its end": b"(lp0\n0" + OLD[:-1] + b"\xff",
 }
+UNLIKE_OTHERS = {
+    "behind an import of an unusual name": b"cunittest.mock\na b\n0" + OLD,
+    "behind a pickle that imports one": b"cunittest.mock\na b\n." + OLD,
+    "behind no items that are set in nothing": b"N(u0" + OLD,
+    "behind no items that are appended to nothing": b"N(e0" + OLD,
+    "behind no items that are added to nothing": b"N(\x900" + OLD,
+    "behind a memo by a number that ends early": b"S'a'\np5\0x\ng5\n00" + OLD,
+    "of names from such a memo": b"Vcollections\np5\nVos\np5\0x\n00g5\nVsystem\n\x93(S'echo'\ntR.",
+    "of names behind such a memo": b"Np5\0x\n0Vos\nVsystem\n\x93(S'echo'\ntR.",
+    "behind another one that only some unpicklers take": b"S'a'\np5\0x\ng5\n0." + OLD,
+    "behind a harmless import and such a memo": b"ccollections\nOrderedDict\np5\0x\n0" + OLD,
+    "at the file's end": b"(S'echo'\nios\nsystem\0",
+}
+"""Pickles that at least one unpickler of Python does all of."""
+
+
+def names_imported(unpickler: Any, content: bytes) -> list[str]:
+    """Return what an unpickler imports of a file's pickles up to where it fails; it is given mocks."""
+    names: list[str] = []
+
+    class Recorder(unpickler):  # type: ignore[misc]
+        def find_class(self, module: str, name: str) -> Any:
+            names.append(f"{module}.{name}")
+            return unittest.mock.Mock()
+
+    file = io.BytesIO(content)
+    with contextlib.suppress(Exception):
+        while True:
+            Recorder(file).load()
+    return names
+
+
+UNPICKLERS = (pickle.Unpickler, pickle._Unpickler)  # type: ignore[attr-defined]  # of C, and what dill derives its own from
 
 
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "m.pt", "m.pth", "m.ckpt", "M.BIN", "m.sav"])
@@ -78,6 +113,26 @@ def test_a_pickle_is_seen_however_it_is_hidden_in_such_a_file(content: bytes) ->
     assert said["findings"] or said["problems"], "modelscan sees it, or says that it can't"
 
 
+@pytest.mark.parametrize("content", UNLIKE_OTHERS.values(), ids=UNLIKE_OTHERS.keys())
+@pytest.mark.parametrize("header", [b"", b"\x80\x02"])
+def test_what_any_unpickler_would_import_is_seen(content: bytes, header: bytes) -> None:
+    content = header + content
+    assert any("os.system" in names_imported(one, content) for one in UNPICKLERS), "it is one that is loaded"
+    for path in ("pytorch_model.bin", "m.sav", "m.p"):
+        assert "critical" in {severity for severity, *_ in found("pickles", content, path)}, path
+        said = examined("models", content, path)
+        assert said["findings"] or said["problems"], "modelscan sees it, or says that it can't"
+
+
+def test_a_member_of_an_unusual_name_that_is_called_is_a_finding() -> None:
+    assert found("pickles", b"csh\n/bin/echo x\n(tR.", "m.bin") == {("medium", "pickle-global", "m.bin")}
+
+
+def test_a_name_is_seen_behind_one_that_is_too_long_to_be_read() -> None:
+    for name in (b"os\n" + b"x" * 20_000, b"x" * 20_000 + b"\nos"):
+        assert ("critical", "pickle-global", "m.bin") in found("pickles", b"c" + name + b"\n0" + OLD, "m.bin")
+
+
 @pytest.mark.parametrize("examiner", ["models", "pickles"])
 def test_what_is_harmless_is_no_finding(examiner: str) -> None:
     for path, content in {
@@ -91,6 +146,9 @@ def test_what_is_harmless_is_no_finding(examiner: str) -> None:
         "older.pt": pickle.dumps({"a": [1, 2]}, 1),
         "table.dat": b"count\tof things\n1\t2\n",
         "raw.bin": b"c" + bytes(range(64)) * 4,
+        "zeros.bin": b"c" + bytes(100_000),
+        "unlike.bin": b"\x93" + bytes(64),
+        "columns.dat": b"columns\nx y\n1 2\n",
         "torch.pt": MAGIC + b"I1001\n.(d.(d.(l." + b"\1\0\0\0\0\0\0\0",
     }.items():
         assert found(examiner, content, path) == set(), path

@@ -10,7 +10,7 @@ from typing import Final
 from mediatypes.files.readers import reader_of
 from mediatypes.files.reading import HEAD, Finding, Limits, Source, Unreadable
 from registry.scanners.base import Examination, Severity
-from registry.scanners.examiners.loaded import begins_as_pickle, findings_of
+from registry.scanners.examiners.loaded import begins_as_pickle, findings_of, unreadable
 
 _SEVERITIES: Final[dict[str, Severity]] = {"suspicious": "medium", "dangerous": "critical"}
 _OF_CODE: Final = frozenset(("pickle", "pytorch", "hdf5", "npy", "npz", "savedmodel", "keras"))
@@ -27,7 +27,7 @@ def examine(path: str, source: Source, limits: Limits, says: Examination) -> boo
         for one in findings_of(path, source, limits):
             found.setdefault(one)
     except Unreadable as error:
-        found.setdefault(_unreadable(error))
+        found.setdefault(unreadable(error))
     reader = reader_of(path, source.read(0, min(HEAD, source.size)))
     is_whole = False
     if reader is not None and not (reader.name in _OF_PICKLES and begins_as_pickle(source)):
@@ -36,12 +36,7 @@ def examine(path: str, source: Source, limits: Limits, says: Examination) -> boo
             is_whole = reader.name == "pytorch"
         except Unreadable as error:
             if reader.name in _OF_CODE:
-                found.setdefault(_unreadable(error))
+                found.setdefault(unreadable(error))
     for one in found:
         says.find(_SEVERITIES[one.level], one.rule, one.message)
     return is_whole
-
-
-def _unreadable(error: Unreadable) -> Finding:
-    message = f"the file could run code when it is loaded, and can't be read: it {error}"
-    return Finding("suspicious", "unreadable", message)
