@@ -31,6 +31,7 @@ from registry.db import manifests, policies, repositories, trust_roots, verdicts
 from registry.db.pool import Connection, Database
 from registry.db.verdicts import Answer, Grounds, NewVerdict, StandingRow, UserRow
 from registry.errors import ManifestUnknown, NotAdmitted, NotAdmittedYet, Unavailable
+from signing.evidence import FIRST_TYPES
 from signing.policy.verdict import Verdict
 
 _DEEPEST: Final = 3  # indexes in indexes, and what speaks of what speaks of something
@@ -96,6 +97,7 @@ class Admission:
         self._coverings = Coverings(db)
         # Of what is asked by many at once one judges, and the others find its verdict.
         self._judging: WeakValueDictionary[tuple[int, bytes], asyncio.Lock] = WeakValueDictionary()
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._failed: OrderedDict[tuple[object, ...], float] = OrderedDict()
         # By all that they stand on, but the time: each pull of what is refused would else judge it with its indexes again.
         self._with_index: OrderedDict[tuple[object, ...], bytes] = OrderedDict()
@@ -332,10 +334,11 @@ class Admission:
             row = await self._standing(place, digest.to_bytes())
             if row is not None:
                 return await self._of_its_own(place, digest, row)
-            gathered = await self._gathering.of(place.repository_id, digest, new)
-            if gathered is None:
-                raise ManifestUnknown(name, str(digest))
-            found = await self._judged_by(place, gathered)
+            async with self._turn(place):
+                gathered = await self._gathering.of(place.repository_id, digest, new)
+                if gathered is None:
+                    raise ManifestUnknown(name, str(digest))
+                found = await self._judged_by(place, gathered)
         return Decision(digest, covers.epoch, None, _put_together(covers, found))
 
     async def _decided(self, place: _Place, packed: bytes, depth: int = 0) -> Decision | None:
@@ -405,44 +408,59 @@ class Admission:
                 repository_id=place.repository_id,
                 depth=_DEEPEST,
                 limit=_MOST_INDEXES,
+                types=FIRST_TYPES,
             ),
         )
-        for packed, number in found:
-            index = Digest.from_bytes(packed)
-            said = await self._by_index(place, digest, evidence, index, number)
-            for position, (one, other) in enumerate(zip(judged, said.verdicts, strict=False)):
-                if other.passes and not one.verdict.passes:
-                    judged[position] = Judged(one.policy, other, index)
-                    grounds[packed] = said.evidence
-            if all(one.verdict.passes for one in judged):
-                return
-
-    async def _by_index(
-        self, place: _Place, digest: Digest, evidence: int | None, index: Digest, of_index: int
-    ) -> _WithIndex:
-        """Return what policies say of a manifest with an index that contains it; one of all who ask at once has it judged."""
         about = (place.repository_id, digest.to_bytes())
-        async with self._judging.setdefault(about, asyncio.Lock()):
-            key = (*about, place.covering.epoch, evidence, index, of_index)
-            known = self._with_index.get(key)
-            if known is not None:
-                verdicts_known = read(known)
-                until = earliest(one.valid_until for one in verdicts_known)
-                if until is None or until > datetime.now(UTC):
-                    self._with_index.move_to_end(key)
-                    return _WithIndex(of_index, verdicts_known)
-            self._require_not_failed(digest, key)
-            gathered = await self._gathering.of(place.repository_id, digest)
-            container = await self._gathering.of(place.repository_id, index)
-            if gathered is None or container is None or container.number is None:
-                return _WithIndex(of_index, [])
-            found: list[Verdict] = []
-            if container.evidence.attached:
-                with self._noting_failure(key):
-                    found = await self._judged_by(place, gathered, container)
-            briefly = [one if one.passes else without_reasons(one) for one in found]
-            self._remember_with_index((*key[:3], gathered.number, index, container.number), kept(briefly))
-            return _WithIndex(container.number, found)
+        gathered: Gathered | None = None
+        is_decided = True
+        # One of all who ask at once has it judged.
+        async with self._judging.setdefault(about, asyncio.Lock()), contextlib.AsyncExitStack() as held:
+            for packed, number in found:
+                index = Digest.from_bytes(packed)
+                key = (*about, place.covering.epoch, evidence, index, number)
+                said = self._remembered_with_index(key, number)
+                if said is None and not self._has_failed(key):
+                    if gathered is None:
+                        await held.enter_async_context(self._turn(place))
+                        gathered = await self._gathering.of(place.repository_id, digest)
+                    if gathered is None:
+                        raise ManifestUnknown(place.name, str(digest))
+                    with contextlib.suppress(Unavailable):
+                        said = await self._by_index(place, gathered, index, key)
+                if said is None:
+                    is_decided = False
+                    continue
+                for position, (one, other) in enumerate(zip(judged, said.verdicts, strict=False)):
+                    if other.passes and not one.verdict.passes:
+                        judged[position] = Judged(one.policy, other, index)
+                        grounds[packed] = said.evidence
+                if all(one.verdict.passes for one in judged):
+                    return
+        if not is_decided:
+            raise Unavailable(f"a decision about {digest}", _FAILED_SECONDS)
+
+    async def _by_index(self, place: _Place, gathered: Gathered, index: Digest, key: tuple[object, ...]) -> _WithIndex:
+        """Have policies judge a manifest with an index that contains it, and remember what they say."""
+        container = await self._gathering.of(place.repository_id, index)
+        if container is None or container.number is None:
+            return _WithIndex(0, [])
+        with self._noting_failure(key):
+            found = await self._judged_by(place, gathered, container)
+        briefly = [one if one.passes else without_reasons(one) for one in found]
+        self._remember_with_index((*key[:3], gathered.number, index, container.number), kept(briefly))
+        return _WithIndex(container.number, found)
+
+    def _remembered_with_index(self, key: tuple[object, ...], evidence: int) -> _WithIndex | None:
+        known = self._with_index.get(key)
+        if known is None:
+            return None
+        found = read(known)
+        until = earliest(one.valid_until for one in found)
+        if until is not None and until <= datetime.now(UTC):
+            return None
+        self._with_index.move_to_end(key)
+        return _WithIndex(evidence, found)
 
     def _remember_with_index(self, key: tuple[object, ...], content: bytes) -> None:
         most, largest = _MOST_WITH_INDEX
@@ -474,17 +492,22 @@ class Admission:
     async def _judged_once(self, place: _Place, digest: Digest, evidence: int) -> _Own:
         """Have a manifest judged; what could not be is not tried again for a while, unless something is another."""
         key = (place.repository_id, digest.to_bytes(), place.covering.epoch, evidence)
-        self._require_not_failed(digest, key)
-        gathered = await self._gathering.of(place.repository_id, digest)
-        if gathered is None:
-            raise ManifestUnknown(place.name, str(digest))
-        with self._noting_failure(key):
-            return _Own(gathered.number, await self._judged_by(place, gathered))
-
-    def _require_not_failed(self, digest: Digest, key: tuple[object, ...]) -> None:
-        """Raise Unavailable where something could not be judged a moment ago."""
-        if time.monotonic() < self._failed.get(key, 0.0):
+        if self._has_failed(key):
             raise Unavailable(f"a decision about {digest}", _FAILED_SECONDS)
+        async with self._turn(place):
+            gathered = await self._gathering.of(place.repository_id, digest)
+            if gathered is None:
+                raise ManifestUnknown(place.name, str(digest))
+            with self._noting_failure(key):
+                return _Own(gathered.number, await self._judged_by(place, gathered))
+
+    def _turn(self, place: _Place) -> asyncio.Lock:
+        """Return what one holds who gathers and has judged: what an organisation holds keeps no other one waiting."""
+        return self._turns.setdefault(organisation_of(place.name), asyncio.Lock())
+
+    def _has_failed(self, key: tuple[object, ...]) -> bool:
+        """Say whether something could not be judged a moment ago."""
+        return time.monotonic() < self._failed.get(key, 0.0)
 
     @contextlib.contextmanager
     def _noting_failure(self, key: tuple[object, ...]) -> Iterator[None]:

@@ -19,6 +19,7 @@ from registry.db import trials, trust_roots, verdicts
 from registry.db.pool import Connection, Database
 from registry.db.trials import TriedRow
 from registry.errors import IdentityRefused, PageInvalid
+from signing.evidence import FIRST_TYPES
 from signing.limits import LARGEST_POLICY
 from signing.policy.verdict import Verdict
 
@@ -95,11 +96,12 @@ class Trials:
                 repository_id=row.repository_id,
                 depth=_DEEPEST,
                 limit=_INDEXES,
+                types=FIRST_TYPES,
             ),
         )
         for packed, _ in indexes:
             index = await self._gathering.of(row.repository_id, Digest.from_bytes(packed))
-            if index is None or not index.evidence.attached:
+            if index is None:
                 continue
             other = await self._judged(content, roots, gathered, index)
             if other.passes:

@@ -118,7 +118,8 @@ ON CONFLICT (repository_id, digest) DO UPDATE SET
         excluded.grounds, excluded.ground_epochs, excluded.valid_until, now())
 WHERE v.epoch <= excluded.epoch AND v.evidence <= excluded.evidence
 """
-# Indexes of the repository that contain a manifest, also by way of others; the nearest first.
+# Indexes of the repository that contain a manifest, also by way of others, and of which something speaks: those with
+# signatures first, so that nobody hides one behind others, then the nearest.
 _CONTAINING: Final = """
 WITH RECURSIVE above AS (
     SELECT u.manifest AS digest, m.evidence, 1 AS depth FROM manifest_references u JOIN manifests m
@@ -131,8 +132,16 @@ WITH RECURSIVE above AS (
     WHERE a.depth < $4
 )
 SELECT digest, evidence FROM (
-    SELECT digest, evidence, min(depth) AS depth FROM above GROUP BY digest, evidence
-) AS found ORDER BY depth, digest LIMIT $5
+    SELECT digest, evidence, depth, coalesce(
+        (SELECT 0 FROM tags t WHERE t.repository_id = $1 AND t.name = ANY(ARRAY[
+            'sha256-' || encode(substr(f.digest, 2), 'hex') || '.sig',
+            'sha256-' || encode(substr(f.digest, 2), 'hex') || '.att',
+            'sha256-' || encode(substr(f.digest, 2), 'hex') || '.sbom']) LIMIT 1),
+        (SELECT 0 FROM manifests m
+            WHERE m.repository_id = $1 AND m.subject = f.digest AND m.artifact_type = ANY($6::text[]) LIMIT 1),
+        (SELECT 1 FROM manifests m WHERE m.repository_id = $1 AND m.subject = f.digest LIMIT 1)) AS rank
+    FROM (SELECT digest, evidence, min(depth) AS depth FROM above GROUP BY digest, evidence) f
+) AS found WHERE rank IS NOT NULL ORDER BY rank, depth, digest LIMIT $5
 """
 # Whether all manifests that an index lists have a subject.
 _LISTS: Final = """
@@ -185,10 +194,20 @@ async def put(conn: Connection, new: NewVerdict, *, repository_id: int, digest: 
 
 
 async def containing(
-    conn: Connection, digest: bytes, index_types: Sequence[str], *, repository_id: int, depth: int, limit: int
+    conn: Connection,
+    digest: bytes,
+    index_types: Sequence[str],
+    *,
+    repository_id: int,
+    depth: int,
+    limit: int,
+    types: Sequence[str],
 ) -> list[tuple[bytes, int]]:
-    """Return up to `limit` indexes that contain a manifest, through up to `depth`, and their evidence; the nearest first."""
-    rows = await conn.fetch(_CONTAINING, repository_id, digest, list(index_types), depth, limit)
+    """Return up to `limit` indexes that contain a manifest, through up to `depth`, and their evidence.
+
+    Only those of which other manifests speak: first by tags or as referrers of `types`, then the nearest.
+    """
+    rows = await conn.fetch(_CONTAINING, repository_id, digest, list(index_types), depth, limit, list(types))
     return [(row[0], row[1]) for row in rows]
 
 

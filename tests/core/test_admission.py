@@ -175,6 +175,100 @@ async def test_a_child_passes_by_a_signed_index_that_contains_it(services: Servi
     assert not await is_admitted(services, unsigned)
 
 
+async def containers(services: Services, child: Digest, count: int) -> list[Digest]:
+    """Push indexes of a child, and return them in the order of their digests."""
+    return sorted([await push(services, index(child, note=str(number))) for number in range(count)], key=str)
+
+
+async def test_indexes_of_which_nothing_speaks_are_not_asked_and_a_child_is_gathered_once_for_the_others(
+    services: Services, policies: Policies, sandbox: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await enforce(policies)
+    child = await push_image(services, b"layer")
+    *_, first, second = await containers(services, child, 5)
+    for one in (first, second):
+        await sign(services, one, OTHER_KEY)
+    gathered = []
+    of = services.gathering.of
+
+    async def noted(repository_id: int, digest: Digest, new: Any = None) -> Any:
+        gathered.append(digest)
+        return await of(repository_id, digest, new)
+
+    monkeypatch.setattr(services.gathering, "of", noted)
+    sandbox.asked.clear()
+    assert not await is_admitted(services, child)
+    assert gathered == [child, child, first, second]  # by itself, and with the indexes
+    assert len(sandbox.asked) == 3
+
+
+async def test_nobody_hides_a_signed_index_behind_others(
+    services: Services, policies: Policies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("registry.core.admission._MOST_INDEXES", 2)
+    await enforce(policies)
+    child = await push_image(services, b"layer")
+    *others, last = await containers(services, child, 4)
+    for one in others:
+        await push_image(services, b"notes", subject=one)
+    nested = await push(services, index(last))
+    await attach(services, tag_of(nested), tag=f"sha256-{nested.encoded}.sig")
+    assert await is_admitted(services, child)
+
+
+async def test_an_index_that_can_not_be_judged_keeps_no_other_from_letting_a_child_through(
+    services: Services, policies: Policies, sandbox: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await enforce(policies)
+    child = await push_image(services, b"layer")
+    first, last = await containers(services, child, 2)
+    await sign(services, first, OTHER_KEY)
+    run = sandbox.run
+
+    async def fail(task: Any, *arguments: Any, **more: Any) -> Any:
+        if task["index"] is not None and str(first).encode() in task["index"]:
+            raise Refused("keeps its reader busy")
+        return await run(task, *arguments, **more)
+
+    monkeypatch.setattr(sandbox, "run", fail)
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await is_admitted(services, child)
+    await sign(services, last)
+    assert await is_admitted(services, child)
+
+
+async def test_what_an_organisation_has_judged_keeps_no_other_waiting(
+    services: Services, database: Database, policies: Policies, sandbox: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await Identities(database).add_organisation("rival", actor=ACTOR)
+    rival = RepositoryName("rival/model")
+    mine = [await push_image(services, layer) for layer in (b"1", b"2")]
+    other = await push_image(services, b"3", name=rival)
+    for target in ("team", "rival"):
+        await enforce(policies, target)
+    begun: list[Digest] = []
+    first, end = asyncio.Event(), asyncio.Event()
+    run = sandbox.run
+
+    async def slowly(task: Any, *arguments: Any, **more: Any) -> Any:
+        digest = next(one for one in (*mine, other) if str(one).encode() in task["evidence"])
+        begun.append(digest)
+        if digest in mine:
+            first.set()
+            await end.wait()
+        return await run(task, *arguments, **more)
+
+    monkeypatch.setattr(sandbox, "run", slowly)
+    asked = [asyncio.create_task(is_admitted(services, digest)) for digest in mine]
+    await first.wait()
+    assert not await is_admitted(services, other, rival)
+    assert len(begun) == 2
+    end.set()
+    assert await asyncio.gather(*asked) == [False, False]
+    assert sorted(begun, key=str) == sorted((*mine, other), key=str)
+
+
 async def test_a_signed_child_lets_no_index_through(services: Services, policies: Policies) -> None:
     await enforce(policies)
     child = await push_image(services, b"layer")

@@ -223,7 +223,7 @@ HOT: dict[str, tuple[Any, ...]] = {
     "trust_roots._CONTENTS": ("org5",),
     "verdicts._STANDING": (REPOSITORY, packed(2), 5),
     "verdicts._PUT": (REPOSITORY, packed(2), 5, 0, b"[]", None, "admitted", [], [], [], None),
-    "verdicts._CONTAINING": (REPOSITORY, packed(21), ["type"], 3, 20),
+    "verdicts._CONTAINING": (REPOSITORY, packed(20), ["type"], 3, 20, ["rare"]),
     "verdicts._LISTS": (REPOSITORY, packed(21), packed(20)),
     "verdicts._USING": (REPOSITORY, packed(20), 5, 10, 500, ["type"]),
     "verdicts._HOLD": (REPOSITORY, DIGESTS[:2]),
