@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 import structlog
 
@@ -19,12 +20,16 @@ from registry.db.pool import Connection, Database
 from registry.errors import ManifestUnknown
 from registry.scanners.base import Scanner, ScannerDown, version_of
 
-_BATCH: Final = 500  # artifacts that are looked at in one transaction
+_BATCH: Final = 500  # artifacts that are looked at at once
+_LOCKED: Final = 50  # of those, in one transaction: others wait for it
 _PAUSE: Final = 3600.0  # seconds between the walks over all artifacts
 _KEPT: Final = 7 * 86400.0
 """Seconds for which is kept what a scanner has said that no node has any more."""
 _DOWN: Final = 60.0  # seconds for which an artifact waits for a scanner that was down
+_LOOKING: Final = 600.0  # seconds between looks at the scanners during a walk
 _FIRST: Final = (0, b"")
+
+_Outdated: TypeAlias = tuple[int, bytes, list[str]]
 
 _log = structlog.get_logger("registry.scanning")
 
@@ -81,14 +86,16 @@ class Rescans:
         self._scanners = tuple(scanners)
         self._after = _FIRST
         self._pause_ends = 0.0
+        self._looked_at = 0.0
         self._versions: dict[str, str] = {}
         self.up: dict[str, bool] = {}
         """By name whether a scanner could be asked at the last look."""
 
     async def ask(self) -> int | None:
         """Ask for the next; return for how many artifacts, None where there is nothing to do for now. Raise Unavailable."""
-        if self._after == _FIRST:
+        if self._after == _FIRST or time.monotonic() >= self._looked_at + _LOOKING:
             await self._look()
+            self._looked_at = time.monotonic()
         names = list(self._versions)
         waiting = await self._db.transaction(
             "ask_for_waiting_scans",
@@ -98,7 +105,7 @@ class Rescans:
             return waiting
         if time.monotonic() < self._pause_ends or not names:
             return None
-        return await self._db.transaction("ask_for_outdated_scans", self._ask_of_page)
+        return await self._ask_of_page()
 
     async def _look(self) -> None:
         await self._retire()
@@ -130,19 +137,27 @@ class Rescans:
 
             await self._db.transaction("forget_scan", forget)
 
-    async def _ask_of_page(self, conn: Connection) -> int | None:
-        page = await scans.outdated(conn, self._after, self._versions, limit=_BATCH)
+    async def _ask_of_page(self) -> int | None:
+        page, due = await self._db.read("find_outdated_scans", self._outdated)
         if not page:
             self._after, self._pause_ends = _FIRST, time.monotonic() + _PAUSE
             return None
-        asked = 0
-        wanted: dict[int, bool] = {}
-        for repository_id, digest, scanners in page:
-            if repository_id not in wanted:
-                wanted[repository_id] = await switches.is_on(conn, Switch.SCAN, repository_id=repository_id)
-            if scanners and wanted[repository_id]:
-                await ask_scanners(conn, [(one, True) for one in scanners], repository_id=repository_id, digest=digest)
-                await outbox.add(conn, outbox.SCANS_ASKED, repository_id=repository_id, digest=digest)
-                asked += 1
+        for start in range(0, len(due), _LOCKED):
+            await self._db.transaction(
+                "ask_for_outdated_scans", functools.partial(_ask_again, rows=due[start : start + _LOCKED])
+            )
         self._after = page[-1][:2]
-        return asked
+        return len(due)
+
+    async def _outdated(self, conn: Connection) -> tuple[list[_Outdated], list[_Outdated]]:
+        """Return the next artifacts, and of these which are to be scanned again."""
+        page = await scans.outdated(conn, self._after, self._versions, limit=_BATCH)
+        repositories = {repository_id for repository_id, _, scanners in page if scanners}
+        wanted = {one for one in repositories if await switches.is_on(conn, Switch.SCAN, repository_id=one)}
+        return page, [row for row in page if row[2] and row[0] in wanted]
+
+
+async def _ask_again(conn: Connection, *, rows: Sequence[_Outdated]) -> None:
+    for repository_id, digest, scanners in rows:
+        await ask_scanners(conn, [(one, True) for one in scanners], repository_id=repository_id, digest=digest)
+        await outbox.add(conn, outbox.SCANS_ASKED, repository_id=repository_id, digest=digest)

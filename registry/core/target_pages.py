@@ -15,6 +15,7 @@ from registry.db.pool import Connection, Database
 from registry.errors import NameUnknown
 
 _ARTIFACTS: Final = 200  # of a page
+_LOCKED: Final = 50  # of those, in one transaction: others wait for it
 _REPOSITORIES: Final = 100  # likewise
 
 
@@ -55,11 +56,16 @@ async def walk(
         if left == 0 or visited == _REPOSITORIES:
             return Counted(done, after_of(repository_id, behind))
         visited += 1
-        page, count = await db.transaction(
-            name, functools.partial(step, repository_id=repository_id, after=behind, limit=left)
-        )
-        done += count
-        if len(page) == left:
-            return Counted(done, after_of(repository_id, page[-1]))
-        left -= len(page)
+        while left:
+            limit = min(left, _LOCKED)
+            page, count = await db.transaction(
+                name, functools.partial(step, repository_id=repository_id, after=behind, limit=limit)
+            )
+            done += count
+            left -= len(page)
+            if len(page) < limit:
+                break
+            behind = page[-1]
+        else:
+            return Counted(done, after_of(repository_id, behind))
     return Counted(done, None)

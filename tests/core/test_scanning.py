@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from mediatypes.digest import Digest
-from registry.core import target_pages
+from registry.core import rescans, target_pages
 from registry.core.jobs import MOST_ATTEMPTS
 from registry.core.outbox import Outbox
 from registry.core.quarantine import Quarantine
@@ -179,6 +179,12 @@ class Stub:
         return Found(list(self.findings))
 
 
+async def written_at_once(sql: Sql) -> list[int]:
+    """Return how many artifacts each transaction has told the outbox of scans that are asked for."""
+    rows = await sql.fetch("SELECT count(*) AS n FROM outbox WHERE kind = 'scans-asked' GROUP BY xmin::text")
+    return [row["n"] for row in rows]
+
+
 async def evidence_of(sql: Sql, digest: Digest) -> int:
     return int(await sql.fetchval("SELECT evidence FROM manifests WHERE digest = $1", digest.to_bytes()))
 
@@ -250,6 +256,28 @@ async def test_a_newer_scanner_scans_again_and_what_it_says_is_evidence(
     assert await evidence_of(sql, digest) > before
 
 
+async def test_a_walk_over_what_is_outdated_locks_little_at_once_and_looks_at_the_scanners(
+    work: Work, services: Services, sql: Sql, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stub = Stub()
+    for number in range(3):
+        await work.describe(sql, await push(services, {"a.txt": b"%d" % number}, tag=f"t{number}"))
+    await switch_on(database)
+    monkeypatch.setattr(rescans, "_LOCKED", 2)
+    walk = Rescans(database, [stub])
+    assert await walk.ask() == 3
+    assert sorted(await written_at_once(sql)) == [1, 2]
+    stub.failure = ScannerDown("stub is on holiday")
+    await sql.execute("UPDATE scanners SET seen_at = seen_at - interval '1 hour'")
+    await sql.execute("UPDATE scan_results SET asked_at = asked_at - interval '1 hour'")
+    assert await walk.ask() == 3  # which waited, in the middle of a walk
+    assert walk.up == {"stub": True}
+    monkeypatch.setattr(rescans, "_LOOKING", 0.0)
+    await walk.ask()
+    assert walk.up == {"stub": False}
+    assert await sql.fetchval("SELECT seen_at > now() - interval '1 minute' FROM scanners")
+
+
 async def test_a_scanner_with_a_defect_fails_its_own_scan_only(
     work: Work, services: Services, sql: Sql, database: Database
 ) -> None:
@@ -297,20 +325,22 @@ async def test_scans_are_asked_for_and_levels_judged_a_page_at_a_time(
     rules = ScanRules(Switches(database), Quarantine(database), requests)
     for number in range(5):
         await work.describe(sql, await push(services, {"a.txt": b"a%d" % number}, tag=f"t{number}"))
-    monkeypatch.setattr(target_pages, "_ARTIFACTS", 2)
+    monkeypatch.setattr(target_pages, "_ARTIFACTS", 3)
+    monkeypatch.setattr(target_pages, "_LOCKED", 2)
     pages: list[int] = []
     after: str | None = None
     while after is not None or not pages:
         found = await rules.decide("scan", "team", is_on=True, actor=OPERATOR, after=after)
         pages, after = [*pages, found.artifacts], found.next_after
-    assert pages == [2, 2, 1]
+    assert pages == [3, 2]
+    assert sorted(await written_at_once(sql)) == [1, 2, 2]
     await Outbox(database, enqueue).relay()
     assert await work.scan(sql) == 5
     pages = []
     while after is not None or not pages:
         found = await rules.decide_level("team", "high", actor=OPERATOR, after=after)
         pages, after = [*pages, found.artifacts], found.next_after
-    assert pages == [2, 2, 1]
+    assert pages == [3, 2]
     decided = await sql.fetch("SELECT action FROM audit_inbox WHERE action IN ('scans.decide', 'quarantine.decide')")
     assert len(decided) == 2
     with pytest.raises(PageInvalid):
