@@ -117,7 +117,7 @@ def create_services(
     sparse = SparseRule(children=settings.sparse is not Sparse.REFUSE, blobs=settings.sparse is Sparse.ALLOW)
     access = Access(db)
     # What callers ask of themselves never waits before what is pulled or deployed.
-    judge, asked, gathering = Judge(), Judge(at_once=1), Gathering(db, store)
+    judge, asked, gathering = Judge(), Judge(), Gathering(db, store)
     admission = Admission(db, access, gathering, judge)
     blobs, files = Blobs(db, store, access, admission, deletion), Files(db, store, admission)
     conformance = Conformance(db, blobs)

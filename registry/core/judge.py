@@ -36,8 +36,8 @@ class ReadPolicy(NamedTuple):
 class Judge:
     """Asks the sandbox, which starts with the first question."""
 
-    def __init__(self, *, at_once: int = _AT_ONCE) -> None:
-        self._sandbox = Sandbox("registry.judging:answer", seconds=_SECONDS, memory=_MEMORY, at_once=at_once)
+    def __init__(self) -> None:
+        self._sandbox = Sandbox("registry.judging:answer", seconds=_SECONDS, memory=_MEMORY, at_once=_AT_ONCE)
 
     async def read_policy(self, content: bytes) -> ReadPolicy:
         """Return what a policy says of itself. Raise PolicyRefused where it is none, Unavailable."""

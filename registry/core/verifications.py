@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from weakref import WeakValueDictionary
@@ -54,20 +54,17 @@ class Signer:
 
 
 class Turns:
-    """One question of each caller at a time, so that nobody's questions keep others from being answered.
-
-    Who is not known is one and the same.
-    """
+    """One question of each caller, or about each organisation, at a time, so that none keep others from being answered."""
 
     def __init__(self, patience: float = _PATIENCE) -> None:
-        """Let a question wait `patience` seconds for those that its caller has asked before."""
+        """Let a question wait `patience` seconds for those that were asked before."""
         self._patience = patience
-        self._of: WeakValueDictionary[tuple[int | None, str], asyncio.Lock] = WeakValueDictionary()
+        self._of: WeakValueDictionary[Hashable, asyncio.Lock] = WeakValueDictionary()
 
     @contextlib.asynccontextmanager
-    async def of(self, caller: Caller) -> AsyncIterator[None]:
-        """Take a caller's turn. Raise TooManyRequests where it doesn't come."""
-        turn = self._of.setdefault((caller.principal_id, caller.name), asyncio.Lock())
+    async def of(self, whose: Hashable) -> AsyncIterator[None]:
+        """Take a turn. Raise TooManyRequests where it doesn't come."""
+        turn = self._of.setdefault(whose, asyncio.Lock())
         try:
             async with asyncio.timeout(self._patience):
                 await turn.acquire()
@@ -91,10 +88,12 @@ class Verifications:
     async def verify(self, name: RepositoryName, digest: Digest, policy: bytes, caller: Caller) -> Verdict:
         """Return what a policy (YAML) says of a stored manifest; trust roots that it names are the organisation's.
 
-        A caller's questions are answered one after the other. Raise PolicyRefused, ManifestUnknown, TooManyRequests,
+        A caller's questions are answered one after the other, and those about an organisation's repositories: anonymous callers
+        are one, and several of one tenant take no more. Raise PolicyRefused, ManifestUnknown, TooManyRequests,
         Unavailable.
         """
-        async with self._turns.of(caller):
+        whose = (caller.principal_id, caller.name)
+        async with self._turns.of(whose), self._turns.of(organisation_of(name)):
             return await self._verdict(name, digest, policy)
 
     async def _verdict(self, name: RepositoryName, digest: Digest, policy: bytes) -> Verdict:

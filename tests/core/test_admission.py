@@ -263,6 +263,7 @@ async def test_what_an_organisation_has_judged_keeps_no_other_waiting(
     asked = [asyncio.create_task(is_admitted(services, digest)) for digest in mine]
     await first.wait()
     assert not await is_admitted(services, other, rival)
+    await asyncio.wait(asked, timeout=0.5)
     assert len(begun) == 2
     end.set()
     assert await asyncio.gather(*asked) == [False, False]
