@@ -131,9 +131,9 @@ class Rescans:
                 conn: Connection, repository_id: int = repository_id, digest: bytes = digest, scanner: str = scanner
             ) -> None:
                 await scans.hold(conn, repository_id=repository_id, digest=digest)
-                await scans.forget(conn, scanner, repository_id=repository_id, digest=digest)
-                await quarantine.judge(conn, repository_id=repository_id, digest=digest)
-                await evidence.raise_for(conn, [digest], repository_id=repository_id)
+                if await scans.forget(conn, scanner, after=_KEPT, repository_id=repository_id, digest=digest):
+                    await quarantine.judge(conn, repository_id=repository_id, digest=digest)
+                    await evidence.raise_for(conn, [digest], repository_id=repository_id)
 
             await self._db.transaction("forget_scan", forget)
 

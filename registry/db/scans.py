@@ -133,8 +133,14 @@ _SEEN: Final = """
 INSERT INTO scanners (name) SELECT name FROM unnest($1::text[]) AS new(name) ORDER BY name
 ON CONFLICT (name) DO UPDATE SET seen_at = now()
 """
+# What a quarantine, or a release from it, stands on is not forgotten.
+_FORGETTABLE: Final = """r.asked_at < now() - make_interval(secs => $1) AND NOT (r.state = 'found' AND EXISTS (
+    SELECT FROM quarantines q WHERE q.repository_id = r.repository_id AND q.digest = r.digest))"""
+_NOT_SEEN: Final = (
+    "NOT EXISTS (SELECT FROM scanners s WHERE s.name = {name} AND s.seen_at > now() - make_interval(secs => $1))"
+)
 # Of names that the index tells one after another, however many results each has.
-_UNSEEN: Final = """
+_UNSEEN: Final = f"""
 WITH RECURSIVE known AS (
     (SELECT scanner FROM scan_results ORDER BY scanner LIMIT 1)
     UNION ALL
@@ -142,12 +148,17 @@ WITH RECURSIVE known AS (
     FROM known k WHERE k.scanner IS NOT NULL
 )
 SELECT r.repository_id, r.digest, r.scanner FROM known k, LATERAL (
-    SELECT repository_id, digest, scanner FROM scan_results
-    WHERE scanner = k.scanner AND asked_at < now() - make_interval(secs => $1) ORDER BY asked_at LIMIT $2) r
-WHERE NOT EXISTS (SELECT FROM scanners s WHERE s.name = k.scanner AND s.seen_at > now() - make_interval(secs => $1))
+    SELECT r.repository_id, r.digest, r.scanner FROM scan_results r
+    WHERE r.scanner = k.scanner AND {_FORGETTABLE} ORDER BY r.asked_at LIMIT $2) r
+WHERE {_NOT_SEEN.format(name="k.scanner")}
 LIMIT $2
 """
-_FORGET: Final = "DELETE FROM scan_results WHERE repository_id = $1 AND digest = $2 AND scanner = $3"
+# Again by the same conditions: the scanner may be there again, or something else have happened before the lock.
+_FORGET: Final = f"""
+DELETE FROM scan_results r WHERE r.repository_id = $2 AND r.digest = $3 AND r.scanner = $4 AND {_FORGETTABLE}
+    AND {_NOT_SEEN.format(name="r.scanner")}
+RETURNING true
+"""
 # Of artifacts, since nothing else is scanned: those where a scanner is missing that their repository asks for, and those that
 # another version has scanned.
 _OUTDATED: Final = """
@@ -233,13 +244,16 @@ async def seen(conn: Connection, scanners: Sequence[str]) -> None:
 
 
 async def unseen(conn: Connection, *, after: float, limit: int) -> list[tuple[int, bytes, str]]:
-    """Return up to `limit` results, by repository, digest and scanner, of scanners that no node has had for `after` seconds."""
+    """Return up to `limit` results, by repository, digest and scanner, of scanners that no node has had for `after` seconds.
+
+    What was found in an artifact that is in quarantine, or was released from it, is not among them.
+    """
     return [(row[0], row[1], row[2]) for row in await conn.fetch(_UNSEEN, after, limit)]
 
 
-async def forget(conn: Connection, scanner: str, *, repository_id: int, digest: bytes) -> None:
-    """Forget what a scanner has said of an artifact."""
-    await conn.execute(_FORGET, repository_id, digest, scanner)
+async def forget(conn: Connection, scanner: str, *, after: float, repository_id: int, digest: bytes) -> bool:
+    """Forget what a scanner has said of an artifact; return False where it is not, or no more, one of `unseen`."""
+    return bool(await conn.fetchval(_FORGET, after, repository_id, digest, scanner))
 
 
 async def outdated(

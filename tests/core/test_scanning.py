@@ -462,6 +462,7 @@ async def test_nodes_leave_what_scanners_of_others_say_until_no_node_has_them(
     work: Work, services: Services, sql: Sql, database: Database
 ) -> None:
     ours, theirs = Stub("ours"), Stub("theirs")
+    theirs.findings = [finding("high", "rule", "a.txt", "it is bad")]
     work.use(ours, theirs)
     await switch_on(database)
     digest = await push(services, {"a.txt": b"a"})
@@ -479,6 +480,18 @@ async def test_nodes_leave_what_scanners_of_others_say_until_no_node_has_them(
     assert (await work.seen(digest)).keys() == {"ours", "theirs"}
     await sql.execute("UPDATE scanners SET seen_at = seen_at - interval '8 days'")
     before = await evidence_of(sql, digest)
+    rules = ScanRules(Switches(database), Quarantine(database), ScanRequests(database, []))
+    await rules.decide_level("team", "high", actor=OPERATOR)
+    await Rescans(database, [ours]).ask()
+    assert (await work.seen(digest)).keys() == {"ours", "theirs"}  # since it stands in quarantine for that
+    await rules.decide_level("team", None, actor=OPERATOR)
+    (unseen,) = await database.read("test", lambda conn: scans.unseen(conn, after=60, limit=2))
+    await sql.execute("UPDATE scanners SET seen_at = now()")  # before who read that has the lock
+    repository_id, packed, name = unseen
+    assert not await database.transaction(
+        "test", lambda conn: scans.forget(conn, name, after=60, repository_id=repository_id, digest=packed)
+    )
+    await sql.execute("UPDATE scanners SET seen_at = seen_at - interval '8 days'")
     await Rescans(database, [ours]).ask()
     assert (await work.seen(digest)).keys() == {"ours"}
     assert await evidence_of(sql, digest) > before

@@ -339,7 +339,7 @@ HOT: dict[str, tuple[Any, ...]] = {
     "scans._DUE": (REPOSITORY, packed(50), ["clamav", "pickle"]),
     "scans._SEEN": (["clamav", "pickle"],),
     "scans._UNSEEN": (0.0, 20),
-    "scans._FORGET": (REPOSITORY, packed(1), "clamav"),
+    "scans._FORGET": (0.0, REPOSITORY, packed(1), "clamav"),
     "scans._OF": (REPOSITORY, packed(1)),
     "scans._PUT": (
         REPOSITORY,
