@@ -134,8 +134,8 @@ INSERT INTO scanners (name) SELECT name FROM unnest($1::text[]) AS new(name) ORD
 ON CONFLICT (name) DO UPDATE SET seen_at = now()
 """
 # What a quarantine, or a release from it, stands on is not forgotten.
-_FORGETTABLE: Final = """r.asked_at < now() - make_interval(secs => $1) AND NOT (r.state = 'found' AND EXISTS (
-    SELECT FROM quarantines q WHERE q.repository_id = r.repository_id AND q.digest = r.digest))"""
+_FORGETTABLE: Final = """r.asked_at < now() - make_interval(secs => $1) AND (r.state <> 'found' OR (
+    SELECT true FROM quarantines q WHERE q.repository_id = r.repository_id AND q.digest = r.digest) IS NULL)"""
 _NOT_SEEN: Final = (
     "NOT EXISTS (SELECT FROM scanners s WHERE s.name = {name} AND s.seen_at > now() - make_interval(secs => $1))"
 )
