@@ -24,8 +24,8 @@ test: install
 	$(BIN)/$(PYTEST) $(TESTS)
 	@$(MAKE) --no-print-directory test-3.13
 
-# The newest supported Python, wherever one is at hand: whole programs over HTTP, by the pairs of servers and doors that the
-# other didn't have, and what reads formats. What is about documents, databases, storage and the command line runs once.
+# The newest supported Python, wherever one is at hand: whole programs over HTTP, by a pair of server and door that the other
+# didn't have, and what reads formats. What is about documents, databases, storage and the command line runs once.
 AGAIN := http jobs mediatypes oci sandbox scanners schemas signing
 test-3.13:
 	@python=$$($(call find-python,python3.13 $(wildcard $(PYENV)/3.13*/bin/python3.13),3,13)); \
