@@ -9,6 +9,9 @@ BIN := $(VENV)/bin
 PYTHONS := python3.11 python3.12 python3.13 python3
 PYENV := $(wildcard $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions)
 TESTS := tests
+# Less of the matrices, where time is short: `make conformance SUITE=--cluster`.
+SUITE := --matrix
+CLIENTS := --serve
 # Tests wait more than they compute: one worker more than there are cores.
 WORKERS := $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 4 ? n + 1 : 5)))
 PYTEST := python -m pytest --numprocesses $(WORKERS) --dist loadfile
@@ -24,9 +27,9 @@ test: install
 	$(BIN)/$(PYTEST) $(TESTS)
 	@$(MAKE) --no-print-directory test-3.13
 
-# The newest supported Python, wherever one is at hand: whole programs over HTTP, by a pair of server and door that the other
-# didn't have, and what reads formats. What is about documents, databases, storage and the command line runs once.
-AGAIN := http jobs mediatypes oci sandbox scanners schemas signing
+# The newest supported Python, wherever one is at hand, runs what reads formats; whole programs are run on it by the official suite
+# and the clients, and over HTTP in `make soak`. What is about documents, databases and storage runs once.
+AGAIN := jobs mediatypes oci sandbox scanners schemas signing
 test-3.13:
 	@python=$$($(call find-python,python3.13 $(wildcard $(PYENV)/3.13*/bin/python3.13),3,13)); \
 	if [ -z "$$python" ]; then \
@@ -45,12 +48,12 @@ check: install
 
 conformance: install
 	$(BIN)/python -m conformance tools suite versitygw minio
-	$(BIN)/python -m conformance suite --matrix
+	$(BIN)/python -m conformance suite $(SUITE)
 	$(BIN)/python -m conformance ledger
 
 clients: install
 	$(BIN)/python -m conformance tools
-	$(BIN)/python -m conformance clients --serve
+	$(BIN)/python -m conformance clients $(CLIENTS)
 
 bench: install
 	$(BIN)/python -m bench
@@ -60,6 +63,7 @@ image: install
 	$(BIN)/python -m pytest tests/deploy/test_image.py --image
 
 soak: install
+	@$(MAKE) --no-print-directory test-3.13 AGAIN=http
 	$(BIN)/python -m pytest tests/faults tests/db/test_statements.py tests/properties tests/storage/test_write_once.py \
 		tests/http/test_api_schema.py tests/sandbox/test_hostile_files.py --soak
 

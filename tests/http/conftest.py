@@ -1,7 +1,6 @@
 """Every test that takes `client` or `raw` runs twice: on both servers, and through both doors.
 
-On the newest Python it runs once, through a pair of server and door that the other didn't have; the official suite is run on
-all four by both Pythons.
+Which door goes with which server is another on the newest Python, where `make soak` runs them.
 """
 
 from __future__ import annotations
