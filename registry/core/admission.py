@@ -37,10 +37,8 @@ from signing.policy.verdict import Verdict
 _DEEPEST: Final = 3  # indexes in indexes, and what speaks of what speaks of something
 _MOST_INDEXES: Final = 20  # that contain an artifact, and are asked
 _MOST_USERS: Final = 10  # manifests that name a blob, and are judged for it
-_AMONG: Final = (
-    500,
-    200_000,
-)  # that name one, and are looked at; the second where the first are not all, since it takes its time
+# Of manifests that name a blob so many are looked at; the second where the first are not all, since it takes its time.
+_AMONG: Final = (500, 200_000)
 _REMEMBERED: Final = 65_536  # blobs
 _FAILED_SECONDS: Final = 10  # for which nobody has judged again what has just failed: it may take all the time there is
 _MOST_FAILED: Final = 4096

@@ -18,7 +18,11 @@ from tests.http.admin import Governed, governing
 from tests.http.client import Client, Wire, wire
 from tests.http.server import Registry, serving
 
-SETUPS = (("granian", "lane"), ("hypercorn", "quart")) if sys.version_info < (3, 13) else (("granian", "quart"),)
+SETUPS = (
+    (("granian", "lane"), ("hypercorn", "quart"))
+    if sys.version_info < (3, 13)
+    else (("granian", "quart"), ("hypercorn", "lane"))
+)
 
 
 @pytest.fixture(scope="session")
