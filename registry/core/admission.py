@@ -31,11 +31,9 @@ from registry.db import manifests, policies, repositories, trust_roots, verdicts
 from registry.db.pool import Connection, Database
 from registry.db.verdicts import Answer, Grounds, NewVerdict, StandingRow, UserRow
 from registry.errors import ManifestUnknown, NotAdmitted, NotAdmittedYet, Unavailable
-from signing.evidence import FIRST_TYPES
 from signing.policy.verdict import Verdict
 
-_DEEPEST: Final = 3  # indexes in indexes, and what speaks of what speaks of something
-_MOST_INDEXES: Final = 20  # that contain an artifact, and are asked
+_DEEPEST: Final = 3  # what speaks of what speaks of something
 _MOST_USERS: Final = 10  # manifests that name a blob, and are judged for it
 # Of manifests that name a blob so many are looked at; the second where the first are not all, since it takes its time.
 _AMONG: Final = (500, 200_000)
@@ -397,25 +395,13 @@ class Admission:
         self, place: _Place, digest: Digest, evidence: int | None, judged: list[Judged], grounds: dict[bytes, int]
     ) -> None:
         """Let an artifact pass where an index that contains it has the signatures that it lacks; add these to `grounds`."""
-        found = await self._db.read(
-            "find_indexes",
-            lambda conn: verdicts.containing(
-                conn,
-                digest.to_bytes(),
-                sorted(INDEX_TYPES),
-                repository_id=place.repository_id,
-                depth=_DEEPEST,
-                limit=_MOST_INDEXES,
-                types=FIRST_TYPES,
-            ),
-        )
+        found = await self._gathering.indexes(place.repository_id, digest)
         about = (place.repository_id, digest.to_bytes())
         gathered: Gathered | None = None
         is_decided = True
         # One of all who ask at once has it judged.
         async with self._judging.setdefault(about, asyncio.Lock()), contextlib.AsyncExitStack() as held:
-            for packed, number in found:
-                index = Digest.from_bytes(packed)
+            for index, number in found:
                 key = (*about, place.covering.epoch, evidence, index, number)
                 said = self._remembered_with_index(key, number)
                 if said is None and not self._has_failed(key):
@@ -432,7 +418,7 @@ class Admission:
                 for position, (one, other) in enumerate(zip(judged, said.verdicts, strict=False)):
                     if other.passes and not one.verdict.passes:
                         judged[position] = Judged(one.policy, other, index)
-                        grounds[packed] = said.evidence
+                        grounds[index.to_bytes()] = said.evidence
                 if all(one.verdict.passes for one in judged):
                     return
         if not is_decided:

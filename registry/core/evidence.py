@@ -10,10 +10,11 @@ from typing import Final, NamedTuple
 
 from mediatypes.digest import Digest, InvalidDigest
 from mediatypes.models.artifact import Descriptor, parse_artifact
+from mediatypes.oci import INDEX_TYPES
 from mediatypes.ranges import ByteRange
 from registry.core.attachments import tags_about
 from registry.core.scan_evidence import scans_of
-from registry.db import evidence
+from registry.db import evidence, verdicts
 from registry.db.evidence import ArtifactRow, AttachedRow, PlaceRow
 from registry.db.pool import Connection, Database
 from registry.errors import Unavailable
@@ -33,6 +34,8 @@ from signing.evidence import (
 _LARGEST_MANIFESTS: Final = 8 << 20  # bytes of all that are attached
 _MOST_VIOLATIONS: Final = 200
 _AT_ONCE: Final = 8  # blobs that are read
+_MOST_INDEXES: Final = 20  # that contain an artifact
+_DEEPEST: Final = 3  # indexes in indexes
 
 
 class NewArtifact(NamedTuple):
@@ -64,6 +67,25 @@ class Gathering:
     def __init__(self, db: Database, store: BlobStore) -> None:
         self._db = db
         self._store = store
+
+    async def indexes(self, repository_id: int, digest: Digest) -> list[tuple[Digest, int]]:
+        """Return the indexes that contain a manifest and of which something speaks, with the numbers of their evidence.
+
+        Those with signatures come first: of too many the last are left out.
+        """
+        found = await self._db.read(
+            "find_indexes",
+            lambda conn: verdicts.containing(
+                conn,
+                digest.to_bytes(),
+                sorted(INDEX_TYPES),
+                repository_id=repository_id,
+                depth=_DEEPEST,
+                limit=_MOST_INDEXES,
+                types=FIRST_TYPES,
+            ),
+        )
+        return [(Digest.from_bytes(packed), number) for packed, number in found]
 
     async def of(self, repository_id: int, digest: Digest, new: NewArtifact | None = None) -> Gathered | None:
         """Return what is known of a manifest, or of one that is `new`; None where there is none such.

@@ -8,18 +8,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 from mediatypes.digest import Digest
-from mediatypes.oci import INDEX_TYPES
 from registry.core.decisions import reasons
 from registry.core.delegation import oversee
 from registry.core.evidence import Gathered, Gathering
 from registry.core.judge import Judge
 from registry.core.pages import Page, after_of, place_of
 from registry.core.subjects import parse_target
-from registry.db import trials, trust_roots, verdicts
+from registry.db import trials, trust_roots
 from registry.db.pool import Connection, Database
 from registry.db.trials import TriedRow
 from registry.errors import IdentityRefused, PageInvalid
-from signing.evidence import FIRST_TYPES
 from signing.limits import LARGEST_POLICY
 from signing.policy.verdict import Verdict
 
@@ -27,8 +25,6 @@ MOST: Final = 100
 """Artifacts of one page."""
 
 _SECONDS: Final = 20.0  # after which a page ends, with what was tried until then
-_INDEXES: Final = 20  # that contain an artifact, as many as admission asks
-_DEEPEST: Final = 3
 
 
 class Tried(NamedTuple):
@@ -81,26 +77,15 @@ class Trials:
 
     async def _verdict(self, row: TriedRow, content: bytes, roots: Mapping[str, bytes]) -> Verdict | None:
         """Return what the policy says of a manifest, if need be with an index that contains it; None where it is gone."""
-        gathered = await self._gathering.of(row.repository_id, Digest.from_bytes(row.digest))
+        digest = Digest.from_bytes(row.digest)
+        gathered = await self._gathering.of(row.repository_id, digest)
         if gathered is None:
             return None
         own = await self._judged(content, roots, gathered)
         if own.passes:
             return own
-        indexes = await self._db.read(
-            "find_indexes",
-            lambda conn: verdicts.containing(
-                conn,
-                row.digest,
-                sorted(INDEX_TYPES),
-                repository_id=row.repository_id,
-                depth=_DEEPEST,
-                limit=_INDEXES,
-                types=FIRST_TYPES,
-            ),
-        )
-        for packed, _ in indexes:
-            index = await self._gathering.of(row.repository_id, Digest.from_bytes(packed))
+        for container, _ in await self._gathering.indexes(row.repository_id, digest):
+            index = await self._gathering.of(row.repository_id, container)
             if index is None:
                 continue
             other = await self._judged(content, roots, gathered, index)

@@ -205,7 +205,7 @@ async def test_indexes_of_which_nothing_speaks_are_not_asked_and_a_child_is_gath
 async def test_nobody_hides_a_signed_index_behind_others(
     services: Services, policies: Policies, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("registry.core.admission._MOST_INDEXES", 2)
+    monkeypatch.setattr("registry.core.evidence._MOST_INDEXES", 2)
     await enforce(policies)
     child = await push_image(services, b"layer")
     *others, last = await containers(services, child, 4)
