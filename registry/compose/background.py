@@ -17,6 +17,7 @@ from registry.core.extraction import Extraction
 from registry.core.jobs import DESCRIBE, DIGEST, KEPT, PUBLISH, REPORT, SCAN, Jobs
 from registry.core.outbox import Outbox
 from registry.core.outdated import Outdated
+from registry.core.own_referrers import OwnReferrers
 from registry.core.pace import Pace
 from registry.core.publication import Publication
 from registry.core.reports import Reports, Signer
@@ -80,7 +81,8 @@ class Background:
         self._outdated = Outdated(db)
         self._rescans = Rescans(db, scanners)
         extraction = Extraction(db, store, self._sandbox, services.conformance, services.blobs)
-        publication = Publication(db, services.blobs, services.uploads, services.manifests, enqueue)
+        referrers = OwnReferrers(db, services.blobs, services.uploads, services.manifests)
+        publication = Publication(db, referrers, enqueue)
         digests = Digests(db, store, enqueue, Pace(digest_rate))
         scans = Scanning(db, store, self._scanning_sandbox, scanners, enqueue)
         quick = {
@@ -89,7 +91,7 @@ class Background:
         }
         reports = None
         if signer is not None:
-            reports = Reports(db, services.blobs, services.uploads, services.manifests, enqueue, signer)
+            reports = Reports(db, referrers, enqueue, signer)
             quick[REPORT] = reporting(reports, self._jobs)
         # What may take hours has a worker of its own, so that nothing waits behind it.
         slow = {DIGEST: digesting(digests, self._jobs)}

@@ -53,6 +53,11 @@ class OwnReferrers:
         self._uploads = uploads
         self._manifests = manifests
 
+    @property
+    def may_replace(self) -> bool:
+        """Whether older ones are deleted: where nothing may be, they stay beside newer ones."""
+        return self._manifests.may_be_deleted
+
     async def put(self, place: Place, about: str, basis: bytes, make: Callable[[], Awaitable[NewReferrer]]) -> None:
         """Let there be one referrer that is about something and says that of which `basis` is the hash: make it where it isn't.
 
@@ -66,7 +71,7 @@ class OwnReferrers:
         current = next((one.digest for one in known if one.basis == basis and one.is_stored), None)
         if current is None:
             current = await self._push(place, about, basis, await make())
-        for one in known if self._manifests.may_be_deleted else ():
+        for one in known if self.may_replace else ():
             if current is not None and one.digest != current:
                 await self._withdraw(place, one.digest)
 

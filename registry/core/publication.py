@@ -18,14 +18,11 @@ from mediatypes.models.own import TENSOR_INDEX
 from mediatypes.names import RepositoryName
 from mediatypes.oci import IMAGE_MANIFEST
 from mediatypes.record import Kind
-from registry.core.blobs import Blobs
 from registry.core.extraction import Also
 from registry.core.jobs import PUBLISH
-from registry.core.manifests import Manifests
 from registry.core.outbox import Enqueue
 from registry.core.own_referrers import NewReferrer, OwnReferrers, Place
 from registry.core.switches import Switch
-from registry.core.uploads import Uploads
 from registry.db import artifacts, jobs, publications, switches
 from registry.db.artifacts import SubjectRow
 from registry.db.jobs import NewJob
@@ -39,16 +36,9 @@ _EMPTY_TYPE: Final = "application/vnd.oci.empty.v1+json"
 class Publication:
     """The verbs that publish."""
 
-    def __init__(
-        self,
-        db: Database,
-        blobs: Blobs,
-        uploads: Uploads,
-        manifests: Manifests,
-        enqueue: Enqueue,
-    ) -> None:
+    def __init__(self, db: Database, referrers: OwnReferrers, enqueue: Enqueue) -> None:
         self._db = db
-        self._referrers = OwnReferrers(db, blobs, uploads, manifests)
+        self._referrers = referrers
         self._enqueue = enqueue
 
     async def ask(self, conn: Connection, repository_id: int, digest: bytes) -> None:

@@ -16,14 +16,11 @@ from typing import Any, Final
 
 from mediatypes.digest import Digest
 from mediatypes.names import RepositoryName
-from registry.core.blobs import Blobs
 from registry.core.extraction import Also
 from registry.core.jobs import REPORT
-from registry.core.manifests import Manifests
 from registry.core.outbox import Enqueue
 from registry.core.own_referrers import NewReferrer, OwnReferrers, Place
 from registry.core.switches import Switch
-from registry.core.uploads import Uploads
 from registry.db import artifacts, jobs, scans, switches
 from registry.db.artifacts import SubjectRow
 from registry.db.jobs import NewJob
@@ -51,20 +48,11 @@ Signer = Callable[[], Awaitable[SigningKey]]
 class Reports:
     """The verbs that publish what scanners say."""
 
-    def __init__(
-        self,
-        db: Database,
-        blobs: Blobs,
-        uploads: Uploads,
-        manifests: Manifests,
-        enqueue: Enqueue,
-        signer: Signer,
-    ) -> None:
+    def __init__(self, db: Database, referrers: OwnReferrers, enqueue: Enqueue, signer: Signer) -> None:
         self._db = db
-        self._referrers = OwnReferrers(db, blobs, uploads, manifests)
+        self._referrers = referrers
         self._enqueue = enqueue
         self._signer = signer
-        self._replaces = manifests.may_be_deleted
 
     async def ask(self, conn: Connection, repository_id: int, digest: bytes) -> None:
         """Ask for publication of what scanners have said, where a repository wants it: a job in the transaction of the scan."""
@@ -103,7 +91,7 @@ class Reports:
     ) -> None:
         subject = Subject(row.media_type, str(Digest.from_bytes(place.subject)), len(row.content))
         key = await self._signer()
-        said = attested(subject, kind, predicate if self._replaces else substance)
+        said = attested(subject, kind, predicate if self._referrers.may_replace else substance)
 
         async def make() -> NewReferrer:
             statement = attested(subject, kind, predicate)

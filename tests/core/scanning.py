@@ -32,7 +32,7 @@ from registry.sandbox import Sandbox
 from registry.scanners.base import Scanner
 from registry.storage.base import BlobStore
 from tests.actors import OPERATOR
-from tests.core.support import NAME
+from tests.core.support import NAME, own_referrers
 
 Sql = asyncpg.Connection
 
@@ -85,9 +85,7 @@ class Work:
     async def describe(self, sql: Sql, digest: Digest) -> None:
         """Describe an artifact, which asks for what follows."""
         extraction = Extraction(self.db, self._store, self._reading, self._services.conformance, self._services.blobs)
-        publication = Publication(
-            self.db, self._services.blobs, self._services.uploads, self._services.manifests, enqueue
-        )
+        publication = Publication(self.db, own_referrers(self.db, self._services), enqueue)
         digests = Digests(self.db, self._store, enqueue, Pace(1_000_000_000))
         job_id = await sql.fetchval(
             "INSERT INTO jobs (kind, repository_id, digest) SELECT 'describe', repository_id, digest FROM manifests"

@@ -13,6 +13,7 @@ from mediatypes.digest import Digest
 from mediatypes.names import RepositoryName, parse_tag
 from mediatypes.oci import IMAGE_INDEX, IMAGE_MANIFEST
 from mediatypes.ranges import ByteRange
+from registry.core.own_referrers import OwnReferrers
 from registry.core.services import Services
 from registry.db.pool import Connection, Database
 from registry.errors import BodyIncomplete
@@ -246,3 +247,8 @@ async def push_manifest(services: Services, content: bytes, reference: str = "v1
         NAME, content, media_type=media_type, reference=parse_tag(reference), extra_tags=[*map(parse_tag, tags)]
     )
     return pushed.digest
+
+
+def own_referrers(db: Database, services: Services) -> OwnReferrers:
+    """Return what publishes the registry's own referrers."""
+    return OwnReferrers(db, services.blobs, services.uploads, services.manifests)

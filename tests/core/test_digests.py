@@ -44,7 +44,7 @@ from registry.jobs.digesting import digesting
 from registry.sandbox import Sandbox
 from registry.storage.base import BlobStore, ObjectMissing, StorageKey
 from tests.actors import OPERATOR
-from tests.core.support import NAME, WrappedStore
+from tests.core.support import NAME, WrappedStore, own_referrers
 from tests.core.test_extraction import push, tar
 from tests.core.test_pace import Clock
 from tests.jobs.support import eventually, someone_waits
@@ -99,7 +99,7 @@ class Work:
         self.clock = Clock()
         self.jobs = Jobs(db)
         extraction = Extraction(db, store, sandbox, services.conformance, services.blobs)
-        publication = Publication(db, services.blobs, services.uploads, services.manifests, enqueue)
+        publication = Publication(db, own_referrers(db, services), enqueue)
         digests = Digests(db, self.store, enqueue, Pace(1000, clock=self.clock, sleep=self.clock.sleep))
         scanning = Scanning(db, store, sandbox, (), enqueue)
         self.verbs = {

@@ -32,7 +32,7 @@ from registry.jobs.publishing import publishing
 from registry.sandbox import Sandbox
 from registry.storage.base import BlobStore
 from tests.actors import OPERATOR
-from tests.core.support import NAME, image, push_blob, push_manifest, read_blob
+from tests.core.support import NAME, image, own_referrers, push_blob, push_manifest, read_blob
 from tests.core.test_extraction import CARD, WEIGHTS, push, safetensors, tar
 
 Sql = asyncpg.Connection
@@ -55,7 +55,7 @@ class Work:
         self._extraction = Extraction(db, store, sandbox, services.conformance, services.blobs)
         self._digests = Digests(db, store, enqueue, Pace(1_000_000_000))
         self._scanning = Scanning(db, store, sandbox, (), enqueue)
-        self.publication = Publication(db, services.blobs, services.uploads, services.manifests, enqueue)
+        self.publication = Publication(db, own_referrers(db, services), enqueue)
 
     async def describe(self, sql: Sql, digest: Digest) -> None:
         await sql.execute("DELETE FROM outbox")

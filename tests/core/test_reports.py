@@ -40,7 +40,7 @@ from registry.storage.base import BlobStore
 from signing.statements import pre_authentication_encoding
 from tests.actors import OPERATOR
 from tests.core.scanning import EVIL, Work, sandboxes, switch_on, work
-from tests.core.support import NAME, read_blob
+from tests.core.support import NAME, own_referrers, read_blob
 from tests.core.test_extraction import push
 
 __all__ = ["sandboxes", "work"]
@@ -61,7 +61,7 @@ class Reporting:
         self._work = work
         self._services = services
         self._sql = sql
-        self._reports = Reports(work.db, services.blobs, services.uploads, services.manifests, enqueue, keys.signer)
+        self._reports = Reports(work.db, own_referrers(work.db, services), enqueue, keys.signer)
         self._jobs = Jobs(work.db)
 
     async def do(self) -> int:
