@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from functools import cache
+from contextlib import contextmanager
 
 import pytest
 
 from tests.attacks.tenants import Tenants, settled
 from tests.http.client import Client, digest_of
 from tests.http.conftest import SETUPS
-from tests.http.server import serving
+from tests.http.server import each_once, serving, settings_of
 
 BERT = b"a layer that only acme may read"
 DIGEST = digest_of(BERT)
@@ -27,14 +26,14 @@ def tenants(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenants]:
 @pytest.fixture(scope="session")
 def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str, str], Tenants]]:
     """Return what gives both tenants on a server and door: each is started once."""
-    with ExitStack() as running:
 
-        @cache
-        def started(server: str, door: str) -> Tenants:
-            directory = tmp_path_factory.mktemp(f"attacked-{server}-{door}")
-            fast_lane = str(door == "lane").lower()
-            return settled(running.enter_context(serving(directory, auth="token", server=server, fast_lane=fast_lane)))
+    @contextmanager
+    def start(server: str, door: str) -> Iterator[Tenants]:
+        directory = tmp_path_factory.mktemp(f"attacked-{server}-{door}")
+        with serving(directory, auth="token", **settings_of(server, door)) as registry:
+            yield settled(registry)
 
+    with each_once(start) as started:
         yield started
 
 

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from functools import cache
 from pathlib import Path
 from uuid import uuid4
 
@@ -16,7 +14,7 @@ import pytest
 
 from tests.http.admin import Governed, governing
 from tests.http.client import Client, Wire, wire
-from tests.http.server import Registry, serving
+from tests.http.server import Registry, each_once, serving, settings_of
 
 SETUPS = (
     (("granian", "lane"), ("hypercorn", "quart"))
@@ -28,13 +26,9 @@ SETUPS = (
 @pytest.fixture(scope="session")
 def registries(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str, str], Registry]]:
     """Return what gives the running registry with default settings of a server and door: each is started once."""
-    with ExitStack() as running:
-
-        @cache
-        def started(server: str, door: str) -> Registry:
-            directory = tmp_path_factory.mktemp(f"{server}-{door}")
-            return running.enter_context(serving(directory, server=server, fast_lane=str(door == "lane").lower()))
-
+    with each_once(
+        lambda server, door: serving(tmp_path_factory.mktemp(f"{server}-{door}"), **settings_of(server, door))
+    ) as started:
         yield started
 
 
@@ -47,13 +41,11 @@ def registry(request: pytest.FixtureRequest, registries: Callable[[str, str], Re
 @pytest.fixture(scope="session")
 def governments(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str, str], Governed]]:
     """Return what gives the running registry that asks who it is of a server and door: each is started once."""
-    with ExitStack() as running:
-
-        @cache
-        def started(server: str, door: str) -> Governed:
-            directory = tmp_path_factory.mktemp(f"governed-{server}-{door}")
-            return running.enter_context(governing(directory, server=server, fast_lane=str(door == "lane").lower()))
-
+    with each_once(
+        lambda server, door: governing(
+            tmp_path_factory.mktemp(f"governed-{server}-{door}"), **settings_of(server, door)
+        )
+    ) as started:
         yield started
 
 

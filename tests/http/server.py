@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -73,6 +78,18 @@ def serving(directory: Path, **settings: object) -> Iterator[Registry]:
         finally:
             process.kill()
     assert errors_in(log) == [], "\n".join(errors_in(log))
+
+
+@contextlib.contextmanager
+def each_once(start: Callable[[str, str], AbstractContextManager[T]]) -> Iterator[Callable[[str, str], T]]:
+    """Return what gives the one that `start` makes of a server and a door ("granian", "lane"): each is started once."""
+    with contextlib.ExitStack() as running:
+        yield functools.cache(lambda server, door: running.enter_context(start(server, door)))
+
+
+def settings_of(server: str, door: str) -> dict[str, str]:
+    """Return the settings of a server and a door."""
+    return {"server": server, "fast_lane": str(door == "lane").lower()}
 
 
 def errors_in(log: Path) -> list[str]:
