@@ -10,7 +10,7 @@ import uuid
 from typing import Any, Final
 
 from registry.scanners.base import Found, Scanned
-from registry.scanners.content import version_of
+from registry.scanners.content import version_from
 
 _EXAMINER: Final = "registry.scanners.examiners.requirements:examine"
 _RULES: Final = 1
@@ -26,7 +26,7 @@ class BillScanner:
 
     async def version(self) -> str:
         """Return the version: of our rules, and of the library that writes."""
-        return version_of(_RULES, "cyclonedx-python-lib")
+        return version_from(_RULES, "cyclonedx-python-lib")
 
     async def scan(self, scanned: Scanned) -> Found:
         """Return what is found. Raise StorageError."""

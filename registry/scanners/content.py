@@ -25,7 +25,7 @@ class ContentScanner:
 
     async def version(self) -> str:
         """Return the version: of our rules, and of the library."""
-        return version_of(self._rules, self._library)
+        return version_from(self._rules, self._library)
 
     async def scan(self, scanned: Scanned) -> Found:
         """Return what is found. Raise StorageError."""
@@ -34,7 +34,7 @@ class ContentScanner:
 
 
 @functools.cache
-def version_of(rules: int, library: str | None = None) -> str:
+def version_from(rules: int, library: str | None = None) -> str:
     """Return a version in words."""
     return f"{rules}" if library is None else f"{rules} ({library} {importlib.metadata.version(library)})"
 

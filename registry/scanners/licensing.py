@@ -7,7 +7,7 @@ from typing import Any, Final
 from mediatypes.files.paths import base_name
 from mediatypes.models.values import license_name
 from registry.scanners.base import Finding, Found, Scanned, finding
-from registry.scanners.content import version_of
+from registry.scanners.content import version_from
 
 _EXAMINER: Final = "registry.scanners.examiners.licenses:examine"
 _RULES: Final = 1
@@ -22,7 +22,7 @@ class LicenseScanner:
 
     async def version(self) -> str:
         """Return the version: of our rules, and of the texts that are known."""
-        return version_of(_RULES, "identify")
+        return version_from(_RULES, "identify")
 
     async def scan(self, scanned: Scanned) -> Found:
         """Return what is found. Raise StorageError."""
