@@ -113,7 +113,7 @@ class SignerOptions:
 
 
 def _check_pattern(pattern: str, option: str) -> None:
-    from schemas.patterns import InvalidPattern, compiled
+    from signing.patterns import InvalidPattern, compiled
 
     try:
         compiled(pattern)

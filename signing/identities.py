@@ -4,28 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
-import re2  # type: ignore[import-untyped]  # it says nothing of its types
 from cryptography.x509 import Certificate, Name
 
 from signing import certificates
 from signing.authorities import Identity
 from signing.certificates import InvalidCertificate
+from signing.patterns import InvalidPattern, compiled
 from signing.steps import Refused, Step
-
-LONGEST_PATTERN: Final = 1024
-"""Characters of a pattern."""
-_MEMORY: Final = 1 << 18  # bytes of a compiled pattern and what it remembers
-
 
 _SPACES: Final = re.compile(r"(?<!\\)([,+])\s+")
 _STATE: Final = re.compile(r"(^|(?<!\\)[,+])S=")
-
-
-class InvalidPattern(ValueError):
-    """A pattern that is no regular expression of RE2, with the reason."""
 
 
 def identify(certificate: Certificate, wanted: Iterable[Identity], *, is_single: bool) -> tuple[str | None, str | None]:
@@ -98,21 +88,6 @@ def _wanted(text: str) -> Name:
 def matches(pattern: str, text: str) -> bool:
     """Say whether a pattern (RE2) matches the whole of a text. Raise InvalidPattern."""
     try:
-        return _compiled(pattern).fullmatch(text) is not None
+        return compiled(pattern).fullmatch(text) is not None
     except UnicodeEncodeError:
         return False
-
-
-@lru_cache(maxsize=512)
-def _compiled(pattern: str) -> Any:
-    if len(pattern) > LONGEST_PATTERN:
-        raise InvalidPattern(f"is longer than {LONGEST_PATTERN} characters")
-    options = re2.Options()
-    options.log_errors = False
-    options.max_mem = _MEMORY
-    try:
-        return re2.compile(pattern, options=options)
-    except re2.error as error:
-        raise InvalidPattern(f"is no regular expression that RE2 knows: {str(error)[:200]}") from None
-    except UnicodeEncodeError:
-        raise InvalidPattern("is no text in UTF-8") from None

@@ -1,7 +1,8 @@
-"""Regular expressions of policies by RE2, which takes time in proportion to the text, whatever the pattern is."""
+"""Regular expressions by RE2, which takes time in proportion to the text, whatever the pattern is."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Final
 
 import re2  # type: ignore[import-untyped]  # it says nothing of its types
@@ -11,12 +12,14 @@ LONGEST: Final = 1000
 
 _LARGEST: Final = 2000  # instructions of what it is compiled to
 _MEMORY: Final = 1 << 18  # bytes of a compiled pattern and what it remembers
+_KEPT: Final = 512  # patterns
 
 
 class InvalidPattern(ValueError):
     """A pattern that can't be had; the message completes “the pattern …”."""
 
 
+@lru_cache(maxsize=_KEPT)
 def compiled(pattern: str) -> Any:
     """Return a compiled pattern. Raise InvalidPattern."""
     if len(pattern) > LONGEST:

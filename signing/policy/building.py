@@ -8,10 +8,10 @@ from datetime import timedelta
 from typing import Any, Final
 
 from signing.authorities import Identity
+from signing.patterns import InvalidPattern, fits_anything
 from signing.policy import signers
 from signing.policy.conditions import Condition, InvalidCondition
 from signing.policy.licenses import is_expression
-from signing.policy.patterns import InvalidPattern, fits_anything
 from signing.policy.policy import Policy
 from signing.policy.predicates import SHORT
 from signing.policy.problems import Problem, escaped

@@ -15,10 +15,10 @@ from typing import Any, Final
 import cel
 
 from mediatypes.documents import MAX_DEPTH
+from signing.patterns import InvalidPattern, compiled
 from signing.policy.costs import Search, Weighing
 from signing.policy.expressions import InvalidExpression, Reading
 from signing.policy.outcomes import Outcome
-from signing.policy.patterns import InvalidPattern, compiled
 
 LONGEST: Final = 4096
 """Characters of an expression."""

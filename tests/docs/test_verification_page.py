@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from mediatypes.documents import MAX_DEPTH
-from signing import certificates, entries, evidence, identities, keys, limits, log, statements, timestamps
+from signing import certificates, entries, evidence, keys, limits, log, patterns, statements, timestamps
 from signing.steps import Step
 from signing.verified import SIGNED, Form
 from tests.docs.commands import ROOT
@@ -44,4 +44,4 @@ def test_the_limits_are_those_of_the_code() -> None:
     assert sizes == {64 << 10}
     assert said["bytes of a certificate or a PEM, of a timestamp, of a checkpoint"] == "64 KiB"
     assert said["bytes of a trust root"] == f"{limits.LARGEST_ROOT >> 10} KiB"
-    assert said["characters of a pattern"] == str(identities.LONGEST_PATTERN)
+    assert said["characters of a pattern"] == str(patterns.LONGEST)

@@ -364,7 +364,7 @@ def an_identity_that_only_starts_like_the_pattern(world: World) -> Judged:
     return made.attach(world.keyless_bundle(certificate=certificate)), world.keyless(Identity(identity_pattern=WHO))
 
 
-@refused(Step.IDENTITY, "no regular expression that RE2 knows")
+@refused(Step.IDENTITY, "a pattern that is asked for can't be read by RE2")
 def a_pattern_that_is_none(world: World) -> Judged:
     return made.attach(world.keyless_bundle()), world.keyless(Identity(identity_pattern="(a"))
 
