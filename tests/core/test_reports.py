@@ -33,15 +33,14 @@ from registry.db.queue import enqueue
 from registry.errors import Unavailable
 from registry.jobs.reporting import reporting
 from registry.jobs.scanning import scanning
-from registry.scanners.base import Found, Scanned, ScannerDown
+from registry.scanners.base import Scanner
 from registry.scanners.bills import BillScanner
 from registry.scanners.content import pickle_scanner
 from registry.storage.base import BlobStore
 from signing.statements import pre_authentication_encoding
 from tests.actors import OPERATOR
-from tests.core.scanning import EVIL, Work, sandboxes, switch_on, work
+from tests.core.scanning import EVIL, Work, evidence_of, on_holiday, sandboxes, switch_on, work
 from tests.core.support import NAME, own_referrers, read_blob
-from tests.core.test_extraction import push
 
 __all__ = ["sandboxes", "work"]
 
@@ -63,6 +62,18 @@ class Reporting:
         self._sql = sql
         self._reports = Reports(work.db, own_referrers(work.db, services), enqueue, keys.signer)
         self._jobs = Jobs(work.db)
+
+    async def begin(self, *scanners: Scanner) -> Digest:
+        """Have an artifact with a bad pickle scanned by these, and a report published of that; return the artifact."""
+        await switch_on(self._work.db, switch=Switch.REPORTS)
+        digest = await self._work.asked(*scanners, files={"model.pkl": EVIL})
+        assert await self.do() == 1
+        return digest
+
+    async def repeat(self) -> int:
+        """Ask once more for the reports that were made; return as `do`."""
+        await self._sql.execute("UPDATE jobs SET state = 'queued', finished_at = NULL WHERE kind = 'report'")
+        return await self.do()
 
     async def do(self) -> int:
         """Do all scans, and what follows; return how many reports were asked for."""
@@ -95,6 +106,11 @@ class Reporting:
         return found
 
 
+@pytest.fixture
+def reports(work: Work, services: Services, keys: ScanKeys, sql: Sql) -> Reporting:
+    return Reporting(work, services, keys, sql)
+
+
 def verified(bundle: dict[str, Any], pem: str) -> dict[str, Any]:
     """Return a bundle's statement, whose signature is that of a key. Raise InvalidSignature."""
     envelope = bundle["dsseEnvelope"]
@@ -109,25 +125,22 @@ def verified(bundle: dict[str, Any], pem: str) -> dict[str, Any]:
 
 
 async def test_results_and_bills_become_referrers_that_the_anchor_verifies(
-    work: Work, services: Services, sql: Sql, database: Database, keys: ScanKeys
+    work: Work, reports: Reporting, sql: Sql, database: Database, keys: ScanKeys
 ) -> None:
-    reporting = Reporting(work, services, keys, sql)
-    work.use(pickle_scanner(), BillScanner())
-    await switch_on(database)
-    digest = await push(services, {"model.pkl": EVIL, "requirements.txt": b"torch==2.1.0\nnumpy>=1\n"})
-    await work.describe(sql, digest)
-    assert await reporting.do() == 0
-    assert await reporting.bundles(digest) == {}
+    files = {"model.pkl": EVIL, "requirements.txt": b"torch==2.1.0\nnumpy>=1\n"}
+    digest = await work.asked(pickle_scanner(), BillScanner(), files=files)
+    assert await reports.do() == 0
+    assert await reports.bundles(digest) == {}
     await switch_on(database, switch=Switch.REPORTS)
     await ScanRequests(database, ["pickle", "sbom"]).ask(parse_target(NAME))
     await sql.execute(
         "INSERT INTO jobs (kind, repository_id, digest) SELECT 'scan', repository_id, digest FROM manifests"
         " WHERE subject IS NULL"
     )
-    before = await sql.fetchval("SELECT evidence FROM manifests WHERE digest = $1", digest.to_bytes())
-    assert await reporting.do() == 1
-    assert await sql.fetchval("SELECT evidence FROM manifests WHERE digest = $1", digest.to_bytes()) > before
-    bundles = await reporting.bundles(digest)
+    before = await evidence_of(sql, digest)
+    assert await reports.do() == 1
+    assert await evidence_of(sql, digest) > before
+    bundles = await reports.bundles(digest)
     assert bundles.keys() == {SCANS, BILL}
     (anchor,) = await Anchors(database).listed()
     for kind, bundle in bundles.items():
@@ -148,24 +161,15 @@ async def test_results_and_bills_become_referrers_that_the_anchor_verifies(
 
 
 async def test_a_report_is_made_anew_only_where_it_says_something_else_and_replaces_the_one_before(
-    work: Work, services: Services, sql: Sql, database: Database, keys: ScanKeys
+    reports: Reporting, database: Database, keys: ScanKeys
 ) -> None:
-    reporting = Reporting(work, services, keys, sql)
-    work.use(pickle_scanner())
-    await switch_on(database)
-    await switch_on(database, switch=Switch.REPORTS)
-    digest = await push(services, {"model.pkl": EVIL})
-    await work.describe(sql, digest)
-    await reporting.do()
-    first = await reporting.bundles(digest)
-    again = "UPDATE jobs SET state = 'queued', finished_at = NULL WHERE kind = 'report'"
-    await sql.execute(again)
-    assert await reporting.do() == 1
-    assert await reporting.bundles(digest) == first
+    digest = await reports.begin(pickle_scanner())
+    first = await reports.bundles(digest)
+    assert await reports.repeat() == 1
+    assert await reports.bundles(digest) == first
     kid = await keys.rotate(actor=OPERATOR, now=True)
-    await sql.execute(again)
-    assert await reporting.do() == 1
-    second = await reporting.bundles(digest)
+    assert await reports.repeat() == 1
+    second = await reports.bundles(digest)
     assert second.keys() == {SCANS}
     assert second[SCANS]["verificationMaterial"]["publicKey"]["hint"] == kid
     old, new = await Anchors(database).listed()
@@ -175,29 +179,20 @@ async def test_a_report_is_made_anew_only_where_it_says_something_else_and_repla
 
 
 async def test_what_is_left_of_a_try_that_ended_between_the_new_report_and_the_old_is_deleted(
-    work: Work, services: Services, sql: Sql, database: Database, keys: ScanKeys, monkeypatch: pytest.MonkeyPatch
+    reports: Reporting, sql: Sql, keys: ScanKeys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reporting = Reporting(work, services, keys, sql)
-    work.use(pickle_scanner())
-    await switch_on(database)
-    await switch_on(database, switch=Switch.REPORTS)
-    digest = await push(services, {"model.pkl": EVIL})
-    await work.describe(sql, digest)
-    await reporting.do()
+    digest = await reports.begin(pickle_scanner())
     kid = await keys.rotate(actor=OPERATOR, now=True)
-    again = "UPDATE jobs SET state = 'queued', finished_at = NULL WHERE kind = 'report'"
-    await sql.execute(again)
 
     async def ended(*_: object) -> None:
         raise Unavailable("the process")
 
     with monkeypatch.context() as patch:
         patch.setattr(OwnReferrers, "_withdraw", ended)
-        await reporting.do()
+        await reports.repeat()
     assert await sql.fetchval("SELECT count(*) FROM publications") == 2
-    await sql.execute(again)
-    await reporting.do()
-    bundles = await reporting.bundles(digest)  # one of each type
+    await reports.repeat()
+    bundles = await reports.bundles(digest)  # one of each type
     assert bundles[SCANS]["verificationMaterial"]["publicKey"]["hint"] == kid
     assert await sql.fetchval("SELECT count(*) FROM publications") == 1
 
@@ -207,57 +202,30 @@ async def test_a_scan_without_other_results_is_published_only_where_the_older_re
     work: Work, store: BlobStore, database_url: str, sql: Sql, database: Database, keys: ScanKeys, delete: str
 ) -> None:
     services = create_services(Settings(database_url=database_url, delete=Deletion(delete)), database, store)
-    reporting = Reporting(work, services, keys, sql)
-    work.use(pickle_scanner())
-    await switch_on(database)
-    await switch_on(database, switch=Switch.REPORTS)
-    digest = await push(services, {"model.pkl": EVIL})
-    await work.describe(sql, digest)
-    await reporting.do()
+    reports = Reporting(work, services, keys, sql)
+    await reports.begin(pickle_scanner())
     (first,) = await sql.fetch("SELECT digest FROM publications")
     await sql.execute("UPDATE scan_results SET version = 'newer', finished_at = finished_at + interval '1 day'")
-    again = "UPDATE jobs SET state = 'queued', finished_at = NULL WHERE kind = 'report'"
-    await sql.execute(again)
-    await reporting.do()
+    await reports.repeat()
     (second,) = await sql.fetch("SELECT digest FROM publications")
     assert (second == first) is (delete == "off")
     await sql.execute("UPDATE scan_results SET state = 'clean', worst = NULL, findings = '[]'")
-    await sql.execute(again)
-    await reporting.do()
+    await reports.repeat()
     kept = await sql.fetch("SELECT digest FROM publications")
     assert len(kept) == (2 if delete == "off" else 1)
     assert {row["digest"] for row in kept} - {first["digest"], second["digest"]}
 
 
-class Away:
-    """A scanner that is down."""
-
-    name = "away"
-    reads_record = False
-
-    async def version(self) -> str:
-        raise ScannerDown("away is on holiday")
-
-    async def scan(self, scanned: Scanned) -> Found:
-        raise AssertionError(scanned)
-
-
 async def test_what_is_known_is_published_while_a_scanner_is_down_and_says_which(
-    work: Work, services: Services, sql: Sql, database: Database, keys: ScanKeys
+    reports: Reporting, sql: Sql, database: Database
 ) -> None:
-    reporting = Reporting(work, services, keys, sql)
-    work.use(pickle_scanner(), Away())
-    await switch_on(database)
-    await switch_on(database, switch=Switch.REPORTS)
-    digest = await push(services, {"model.pkl": EVIL})
-    await work.describe(sql, digest)
-    assert await reporting.do() == 1
-    first = await reporting.bundles(digest)
+    digest = await reports.begin(pickle_scanner(), on_holiday("away"))
+    first = await reports.bundles(digest)
     (anchor,) = await Anchors(database).listed()
     found = {one["scanner"]: one for one in verified(first[SCANS], anchor.pem)["predicate"]["scans"]}
     assert (found["pickle"]["state"], found["pickle"]["worst"]) == ("found", "critical")
     assert (found["away"]["state"], found["away"]["finishedOn"]) == ("down", None)
     assert found["away"]["problem"] == "the scanner away is on holiday"
     await sql.execute("UPDATE jobs SET state = 'queued' WHERE kind = 'scan'")
-    assert await reporting.do() == 1
-    assert await reporting.bundles(digest) == first
+    assert await reports.do() == 1
+    assert await reports.bundles(digest) == first
