@@ -1,4 +1,4 @@
-"""Artifacts, signatures of them, and policies that ask for these; a sandbox without a process of its own."""
+"""Artifacts, signatures of them, policies that ask for these, and what these admit; a sandbox without a process of its own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 import msgspec
+import pytest
 import yaml
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -14,12 +15,19 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from mediatypes.digest import Digest
 from mediatypes.names import RepositoryName, parse_tag
 from registry import judging
+from registry.compose.verbs import create_services
+from registry.config import Settings
 from registry.core.access import Bound, Caller, CredentialKind, Permission
 from registry.core.audit import Actor
+from registry.core.identities import Identities
+from registry.core.policies import Policies
 from registry.core.services import Services
+from registry.db.pool import Database
+from registry.errors import NotAdmitted
 from registry.sandbox import Sandbox
+from registry.storage.base import BlobStore
 from signing.evidence import Attached
-from tests.core.support import NAME, image, push_blob
+from tests.core.support import NAME, OTHER, image, push_blob
 from tests.signing import attachments as made
 
 ACTOR = Actor(None, "local:tester", CredentialKind.LOCAL)
@@ -31,6 +39,9 @@ def puller(*names: RepositoryName) -> Caller:
     """Return who may pull from repositories, and no more, as another token server says."""
     bound = {name: frozenset((Permission.PULL,)) for name in names or (NAME,)}
     return Caller(None, "puller", Bound(MappingProxyType(bound), catalog=False))
+
+
+PULLER = puller(NAME, OTHER)
 
 
 class InProcess(Sandbox):
@@ -123,3 +134,46 @@ async def layer_of(services: Services, digest: Digest, *, name: RepositoryName =
     """Return the first layer of a manifest."""
     stored = await services.manifests.resolve(name, digest)
     return Digest.parse(json.loads(stored.content)["layers"][0]["digest"])
+
+
+@pytest.fixture
+def sandbox() -> InProcess:
+    return InProcess()
+
+
+@pytest.fixture
+async def services(settings: Settings, database: Database, store: BlobStore, sandbox: InProcess) -> Services:
+    """Return the verbs, with an organisation `team` that has no policy yet."""
+    made = create_services(settings, database, store)
+    made.judge._sandbox = sandbox
+    await Identities(database).add_organisation("team", actor=ACTOR)
+    return made
+
+
+@pytest.fixture
+def policies(database: Database, services: Services) -> Policies:
+    return Policies(database, services.judge)
+
+
+async def enforce(policies: Policies, target: str = "team", *, on: str = "pull", tags: tuple[str, ...] = ()) -> None:
+    """Ask for signatures."""
+    await policies.put(target, signed_policy(), on=on, tags=tags, actor=ACTOR)
+
+
+async def is_admitted(services: Services, reference: Digest | str, name: RepositoryName = NAME) -> bool:
+    """Say whether who may pull, and no more, gets a manifest."""
+    try:
+        wanted = reference if isinstance(reference, Digest) else parse_tag(reference)
+        await services.manifests.pull(name, wanted, puller(name))
+    except NotAdmitted:
+        return False
+    return True
+
+
+async def serves(services: Services, blob: bytes | Digest, name: RepositoryName = NAME) -> bool:
+    """Say whether who may pull, and no more, gets a blob."""
+    try:
+        await services.blobs.pull(name, Digest.of(blob) if isinstance(blob, bytes) else blob, PULLER)
+    except NotAdmitted:
+        return False
+    return True

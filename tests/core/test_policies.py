@@ -7,8 +7,6 @@ import json
 import asyncpg
 import pytest
 
-from registry.compose.verbs import create_services
-from registry.config import Settings
 from registry.core import policies as module
 from registry.core.audit import Actor
 from registry.core.identities import Identities
@@ -17,25 +15,13 @@ from registry.core.services import Services
 from registry.core.trust_roots import TrustRoots
 from registry.db.pool import Database
 from registry.errors import DelegationDenied, IdentityRefused, IdentityUnknown, PolicyRefused, TrustRootRefused
-from registry.storage.base import BlobStore
 from signing.limits import LARGEST_POLICY, LARGEST_ROOT
-from tests.core.admitting import ACTOR, InProcess, signed_policy
+from tests.core.admitting import ACTOR, policies, sandbox, services, signed_policy
 from tests.signing.world import World
 
+__all__ = ["policies", "sandbox", "services"]
+
 ROOT = World().sigstore.root()
-
-
-@pytest.fixture
-async def services(settings: Settings, database: Database, store: BlobStore) -> Services:
-    made = create_services(settings, database, store)
-    made.judge._sandbox = InProcess()
-    await Identities(database).add_organisation("team", actor=ACTOR)
-    return made
-
-
-@pytest.fixture
-def policies(database: Database, services: Services) -> Policies:
-    return Policies(database, services.judge)
 
 
 @pytest.fixture
