@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Final
+
+import botocore.session
 
 from conformance import s3
 from conformance.s3 import CREDENTIALS, REGION
@@ -13,6 +16,9 @@ from conformance.tools import ToolMissing, path_of
 from registry.storage_url import S3Location
 
 __all__ = ["CREDENTIALS", "REGION", "S3Server", "available", "running"]
+
+# Each store of a test has a session of its own; of what all S3 is, which fills megabytes of JSON, they read one copy.
+botocore.session.create_loader = cache(botocore.session.create_loader)
 
 _BUILT: Final = ("versitygw", "minio")
 
