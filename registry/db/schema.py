@@ -1,17 +1,49 @@
-"""Which schema this code works with (DESIGN, decision 16)."""
+"""Which schema this code works with, and which one a database has (DESIGN, decision 16)."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import asyncpg
+from asyncpg.connect_utils import SessionAttribute
 
 from registry.db.pool import Connection
 
 SCHEMA_VERSION: Final = 13
 """The schema that this code was written for."""
 
-_STATE: Final = "SELECT version, oldest_code FROM schema_state"
+HEAD: Final = f"{SCHEMA_VERSION:04}"
+"""The revision that makes it."""
+
+STATE: Final = "SELECT version_num, version, oldest_code FROM schema_revision, schema_state"
+
+# A pooler refuses to start such a session: it could not keep the lock, and the limits, to this session.
+_SESSION: Final = {
+    "application_name": "blacklake migrate",
+    "idle_in_transaction_session_timeout": "10min",
+    "lock_timeout": "5s",
+    "statement_timeout": "10min",
+}
+
+
+class SchemaUnusable(Exception):
+    """The schema and this code don't fit, or the database can't be reached; the message says what to do."""
+
+
+class SchemaState(NamedTuple):
+    """The revision in the database ("" before the first), its version (0 likewise) and the oldest code it permits."""
+
+    revision: str
+    version: int
+    oldest_code: int
+
+
+class Revision(NamedTuple):
+    """A step of the schema: its name, its title, and what undoing it loses (None: nothing)."""
+
+    id: str
+    title: str
+    loses: str | None
 
 
 def misfit(version: int, oldest_code: int) -> str | None:
@@ -29,10 +61,37 @@ def misfit(version: int, oldest_code: int) -> str | None:
     return None
 
 
-async def problem(conn: Connection) -> str | None:
-    """Return what is wrong with the database's schema; None where nothing is."""
+async def state_of(conn: Connection | asyncpg.Connection[asyncpg.Record]) -> SchemaState:
+    """Return the state of the database's schema."""
     try:
-        row = await conn.fetchrow(_STATE)
+        row = await conn.fetchrow(STATE)
     except asyncpg.UndefinedTableError:
         row = None
-    return misfit(row["version"], row["oldest_code"]) if row else misfit(0, 0)
+    return SchemaState(*row) if row else SchemaState("", 0, 0)
+
+
+async def problem(conn: Connection) -> str | None:
+    """Return what is wrong with the database's schema; None where nothing is."""
+    state = await state_of(conn)
+    return misfit(state.version, state.oldest_code)
+
+
+async def session(url: str) -> asyncpg.Connection[asyncpg.Record]:
+    """Return a connection to the primary, on which the schema may be read and changed. Raise SchemaUnusable."""
+    try:
+        return await asyncpg.connect(url, server_settings=_SESSION, target_session_attrs=SessionAttribute.primary)
+    except asyncpg.ProtocolViolationError as error:
+        raise SchemaUnusable(
+            f"the database's schema could not be read or changed: {error}; if this is pgbouncer, name the database behind it in"
+            " BLACKLAKE_DATABASE_DIRECT_URL"
+        ) from error
+    except asyncpg.TargetServerAttributeNotMatched as error:
+        raise SchemaUnusable(
+            "the database's schema could not be read or changed: BLACKLAKE_DATABASE_URL (or BLACKLAKE_DATABASE_DIRECT_URL)"
+            " leads to a replica; name the primary"
+        ) from error
+    except (asyncpg.PostgresError, OSError, ValueError) as error:
+        raise SchemaUnusable(
+            f"the database's schema could not be read or changed: {error}; check BLACKLAKE_DATABASE_URL (or"
+            " BLACKLAKE_DATABASE_DIRECT_URL), and that its PostgreSQL runs and lets this user in"
+        ) from error

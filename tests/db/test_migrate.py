@@ -15,7 +15,7 @@ import asyncpg
 import pytest
 
 from registry.config import Migrate
-from registry.db import binaries, migrate
+from registry.db import binaries, migrate, revisions, schema
 from registry.db.binaries import run
 from registry.db.embedded import EmbeddedPostgres
 from registry.db.migrate import SchemaState, SchemaUnusable
@@ -204,7 +204,7 @@ asyncio.run(main(*sys.argv[1:]))
             END LOOP;
         END $$
     """
-    arguments = [empty_database_url, str(migrate._LOCK), until_somebody_waits]
+    arguments = [empty_database_url, str(revisions._LOCK), until_somebody_waits]
     with subprocess.Popen([sys.executable, "-c", holder, *arguments], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
@@ -216,7 +216,7 @@ async def test_a_start_that_waits_for_another_migration_says_so_once_and_ends_on
     empty_database_url: str, tmp_path: Path
 ) -> None:
     held = await asyncpg.connect(empty_database_url)
-    await held.execute(f"SELECT pg_advisory_lock({migrate._LOCK})")
+    await held.execute(f"SELECT pg_advisory_lock({revisions._LOCK})")
     command = [sys.executable, "-m", "blacklake", "serve", "--port", "0", "--data-dir", str(tmp_path / "data")]
     node = await asyncio.create_subprocess_exec(
         *command, stderr=asyncio.subprocess.PIPE, env=os.environ | {"BLACKLAKE_DATABASE_URL": empty_database_url}
@@ -248,7 +248,7 @@ def test_an_index_that_takes_longer_than_a_statement_may_is_made(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     migrate.downgrade(database_url, "0001", lose_data=True)
-    monkeypatch.setitem(migrate._SESSION, "statement_timeout", "1s")
+    monkeypatch.setitem(schema._SESSION, "statement_timeout", "1s")
     until_it_has_waited_for_longer = """
         DO $$ BEGIN
             LOCK TABLE manifests IN ROW EXCLUSIVE MODE; -- as a push does: the index waits for its end

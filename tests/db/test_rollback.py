@@ -14,7 +14,7 @@ from alembic.script import ScriptDirectory
 
 from mediatypes.digest import Digest
 from mediatypes.names import RepositoryName, Tag
-from registry.db import manifests, migrate, repositories, tags
+from registry.db import manifests, migrate, repositories, revisions, tags
 from registry.db.manifests import ManifestQuestion, NewManifest
 from registry.db.migrate import DataAtStake, SchemaState, SchemaUnusable
 from registry.db.pool import Connection, Database
@@ -22,7 +22,7 @@ from registry.db.schema import SCHEMA_VERSION, problem
 from registry.db.tag_rules import Asker
 from tests.db.statements import statements
 
-REVISIONS = [script.revision for script in ScriptDirectory(str(migrate._REVISIONS)).walk_revisions()][::-1]
+REVISIONS = [script.revision for script in ScriptDirectory(str(revisions._REVISIONS)).walk_revisions()][::-1]
 BELOW = dict(zip(REVISIONS, ["base", *REVISIONS], strict=False))
 NAME = RepositoryName("team/model")
 OLDEST = 1  # the oldest code that the schema of this release permits
@@ -74,20 +74,22 @@ ORDER BY 1, 2, 3, 4
 def newer_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let `migrate` be that of a later release with two more revisions; all else is of this one."""
     place = tmp_path / "migrations"
-    shutil.copytree(migrate._REVISIONS, place, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(revisions._REVISIONS, place, ignore=shutil.ignore_patterns("__pycache__"))
     below = REVISIONS[-1]
     for version, (revision, text) in enumerate(FUTURE.items(), SCHEMA_VERSION + 1):
         (place / "versions" / f"{revision}_later.py").write_text(
             text.format(revision=revision, below=below, version=version, oldest=OLDEST)
         )
         below = revision
-    monkeypatch.setattr(migrate, "_REVISIONS", place)
-    monkeypatch.setattr(migrate, "SCHEMA_VERSION", SCHEMA_VERSION + 2)
+    monkeypatch.setattr(revisions, "_REVISIONS", place)
+    for module in (migrate, revisions):
+        monkeypatch.setattr(module, "SCHEMA_VERSION", SCHEMA_VERSION + 2)
+    monkeypatch.setattr(migrate, "HEAD", CONTRACTED)
 
 
 def up_to(url: str, revision: str) -> None:
     if revision != "base":
-        migrate._run(url, lambda conn: migrate._migrate(conn, lambda config, _: command.upgrade(config, revision)))
+        revisions.run(url, lambda config, _: command.upgrade(config, revision))
 
 
 def catalogue(url: str) -> list[tuple[str, ...]]:
