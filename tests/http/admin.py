@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from registry import administration
 from registry.config import Settings, load_settings
+from tests import prepared
 from tests.http.client import PATIENCE
 from tests.http.server import Registry, serving
 
@@ -114,10 +116,19 @@ def token(registry: Registry, user: str, *scopes: str, password: str = PASSWORD,
 @contextmanager
 def governing(directory: Path, **settings: object) -> Iterator[Governed]:
     """Start a registry with the people of Governed."""
+    data, made = _filled()
+    prepared.clone(data, directory / "data")
     with serving(directory, auth="token", **settings) as registry:
-        found = Governed(registry)
-        _fill(found)
-        yield found
+        yield replace(made, registry=registry)
+
+
+@cache
+def _filled() -> tuple[Path, Governed]:
+    """Return the data directory of a registry that has ended, and who is in it."""
+    with serving(prepared.directory(), auth="token") as registry:
+        made = Governed(registry)
+        _fill(made)
+    return registry.directory, made
 
 
 def _fill(found: Governed) -> None:

@@ -18,6 +18,8 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+from tests import prepared
+
 
 @dataclass
 class Registry:
@@ -60,6 +62,8 @@ def serving(directory: Path, **settings: object) -> Iterator[Registry]:
     foreign = {name: value for name, value in os.environ.items() if not name.startswith("BLACKLAKE_")}
     ours = {f"BLACKLAKE_{name.upper()}": str(value) for name, value in settings.items()}
     log, data = directory / "log", directory / "data"
+    if "database_url" not in settings and not data.exists():
+        prepared.clone_schema(data)
     command = [sys.executable, "-m", "blacklake", "serve", "--port", "0", "--data-dir", str(data)]
     with (
         log.open("ab") as errors,
