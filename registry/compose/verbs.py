@@ -159,7 +159,7 @@ def create_scanners(settings: Settings) -> tuple[Scanner, ...]:
     """Return the scanners that there are, and say which could not be loaded."""
     found = installed(settings.clamd)
     for problem in found.problems:
-        _log.error("a scanner is not there", problem=problem)
+        _log.warning("a scanner is not there", problem=problem)
     return found.scanners
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
@@ -28,11 +29,17 @@ def installed(clamd: str | None = None, points: Iterable[EntryPoint] | None = No
 
     Those of other packages are found by the entry points that are installed, or by those that are given.
     """
-    ours: list[Scanner] = [pickle_scanner(), model_scanner(), secret_scanner(), LicenseScanner(), BillScanner()]
+    ours: list[Scanner] = [pickle_scanner(), secret_scanner(), LicenseScanner(), BillScanner()]
+    problems = []
+    if importlib.util.find_spec("modelscan") is not None:
+        ours.append(model_scanner())
+    else:
+        problems.append(
+            "The scanner modelscan is left out: its package is not installed, and needs Python 3.12 or earlier."
+        )
     if clamd is not None:
         ours.append(Clamd(clamd))
     found = {one.name: one for one in ours}
-    problems = []
     for point in sorted(entry_points(group=ENTRY_POINTS) if points is None else points, key=lambda one: one.name):
         try:
             made: Any = point.load()()
