@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-T = TypeVar("T")
-
 from tests import prepared
+
+T = TypeVar("T")
 
 
 @dataclass
