@@ -50,6 +50,13 @@ def judged(imports: Imports, where: str) -> list[Finding]:
     return findings
 
 
+def dangerous(imports: Imports) -> list[Global]:
+    """Return the imports that are known as dangerous."""
+    named = [found for found in imports.globals if found.module is not None]
+    levels = _judged_by_picklescan(named) if named else {}
+    return [found for found in named if levels.get(found) == "dangerous"]
+
+
 def _judged_by_picklescan(names: list[Global]) -> dict[Global, str]:
     """Return the levels of the imports that aren't harmless: the worst of a dotted name's own and its beginnings'."""
     asked = {found: _beginnings(found) for found in names}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import bz2
+import contextlib
 import lzma
 import zlib
 from collections.abc import Callable
 from typing import Any, Final
 
 from mediatypes.files.estimators import tell_estimator
-from mediatypes.files.judgement import judged
+from mediatypes.files.judgement import dangerous, judged
 from mediatypes.files.opcodes import Skipped
 from mediatypes.files.pickles import Built, Global, Imports, Instance, Machine
 from mediatypes.files.ranged import Cursor, InMemory
@@ -98,6 +99,7 @@ class Pickled:
         self._depth = 0
         self._imports = Imports()
         self._unread: Unreadable | None = None
+        self._is_plain = True  # so far joblib and pickle read the same opcodes
         self.arrays = 0
         """How many arrays joblib placed behind opcodes."""
 
@@ -144,10 +146,11 @@ class Pickled:
         built: Built = self._built
         return Machine(self._cursor, self._limits, self._imports, built)
 
-    def _built(self, instance: Instance, cursor: Cursor) -> None:
+    def _built(self, machine: Machine, instance: Instance) -> None:
         """Pass over an array that lies behind the opcode which has just built its wrapper."""
         if instance.made_by != _WRAPPER:
             return
+        cursor = machine.cursor
         said = attributes(instance)
         known, shape = dtype_of(said.get("dtype")), said.get("shape")
         if known is None or not isinstance(shape, tuple):
@@ -161,12 +164,27 @@ class Pickled:
             instance.elements = [self._machine().run()]
             self._depth -= 1
             return
+        self._read_as_opcodes(machine)
         if said.get("numpy_array_alignment_bytes") is not None:
             cursor.skip(cursor.take(1)[0])
         instance.made_by = Global("numpy._core.numeric", "_frombuffer")
         size = elements("", shape)[1] * known[1]
         instance.args = (Skipped(size, cursor.position), said["dtype"], shape, "C")
         cursor.skip(size)
+
+    def _read_as_opcodes(self, machine: Machine) -> None:
+        """Note what is dangerous in the first array for whoever loads the file by pickle, which takes its bytes for opcodes.
+
+        Most arrays are nonsense as opcodes: what else they seem to import says nothing.
+        """
+        if self._is_plain:
+            self._is_plain = False
+            imports = Imports()
+            start = machine.cursor.position
+            with contextlib.suppress(Unreadable):
+                machine.fork(Cursor(machine.cursor.source, self._limits.header, start), imports).run()
+            for found in dangerous(imports):
+                self._imports.add(found)
 
 
 def _decompressor(head: bytes) -> _Decompressor | None:

@@ -68,7 +68,7 @@ class Imports:
 DICT: Final = Global("builtins", "dict")
 SET: Final = Global("builtins", "set")
 
-Built = Callable[[Instance, Cursor], None]
+Built = Callable[["Machine", Instance], None]
 """Is told of each instance that has just been given its state; joblib puts an array's bytes behind such a one."""
 
 
@@ -76,7 +76,8 @@ class Machine:
     """Follows one pickle from where a cursor stands up to its STOP, and leaves the cursor there."""
 
     def __init__(self, cursor: Cursor, limits: Limits, imports: Imports, built: Built | None = None) -> None:
-        self._cursor = cursor
+        self.cursor = cursor
+        self._limits = limits
         self._most = limits.entries * _OPCODES
         self._imports = imports
         self._built = built
@@ -91,7 +92,7 @@ class Machine:
         """
         step = self._step
         fault: Malformed | None = None
-        for count, (name, argument) in enumerate(opcodes(self._cursor)):
+        for count, (name, argument) in enumerate(opcodes(self.cursor)):
             if count >= self._most:
                 raise TooMuch(f"is a pickle of more than {self._most} opcodes")
             try:
@@ -104,6 +105,14 @@ class Machine:
             raise fault
         return self._pop()
 
+    def fork(self, cursor: Cursor, imports: Imports) -> Machine:
+        """Return one that goes on as this would, and tells nobody. Of what this has, it knows the texts and changes nothing."""
+        made = Machine(cursor, self._limits, imports)
+        made._stack = [_known(symbol) for symbol in self._stack]
+        made._marks = [[_known(symbol) for symbol in below] for below in self._marks]
+        made._memo = {index: _known(symbol) for index, symbol in self._memo.items()}
+        return made
+
     def _step(self, name: str, argument: Any) -> None:
         if name in _PUSHED:
             self._stack.append(argument)
@@ -111,7 +120,7 @@ class Machine:
             self._stack.append(_CONSTANTS[name])
         elif name in _MEMO:
             if argument not in self._memo:
-                raise Malformed(f"is a pickle that gets what it never put, before byte {self._cursor.position}")
+                raise Malformed(f"is a pickle that gets what it never put, before byte {self.cursor.position}")
             self._stack.append(self._memo[argument])
         else:
             _STEPS[name](self, argument)
@@ -134,7 +143,7 @@ class Machine:
 
     def _top(self) -> Any:
         if not self._stack:
-            raise Malformed(f"is a pickle whose stack is empty before byte {self._cursor.position}")
+            raise Malformed(f"is a pickle whose stack is empty before byte {self.cursor.position}")
         return self._stack[-1]
 
     def _pop(self) -> Any:
@@ -148,7 +157,7 @@ class Machine:
 
     def _marked(self) -> list[Any]:
         if not self._marks:
-            raise Malformed(f"is a pickle that misses a mark before byte {self._cursor.position}")
+            raise Malformed(f"is a pickle that misses a mark before byte {self.cursor.position}")
         items, self._stack = self._stack, self._marks.pop()
         return items
 
@@ -173,7 +182,7 @@ class Machine:
 
     def _put(self, index: Any) -> None:
         if isinstance(index, Skipped):
-            raise Malformed(f"is a pickle that puts by what is no number, before byte {self._cursor.position}")
+            raise Malformed(f"is a pickle that puts by what is no number, before byte {self.cursor.position}")
         self._memo[index] = self._top()
 
     def _memoize(self, _: Any) -> None:
@@ -195,14 +204,14 @@ class Machine:
             target.elements = target.elements or []
             target.elements.extend(items)
         elif _is_fixed(target):
-            raise Malformed(f"is a pickle that adds to what takes nothing, before byte {self._cursor.position}")
+            raise Malformed(f"is a pickle that adds to what takes nothing, before byte {self.cursor.position}")
 
     def _set(self, items: list[Any]) -> None:
         target = self._top()
         if not items:
             return
         if _is_fixed(target) or len(items) % 2:
-            raise Malformed(f"is a pickle that sets items of what has none, before byte {self._cursor.position}")
+            raise Malformed(f"is a pickle that sets items of what has none, before byte {self.cursor.position}")
         if isinstance(target, Instance):
             target.pairs = target.pairs or []
             target.pairs.extend(zip(items[::2], items[1::2], strict=True))
@@ -245,7 +254,7 @@ class Machine:
     def _old_object(self, _: Any) -> None:
         items = self._marked()
         if not items:
-            raise Malformed(f"is a pickle that makes an object of nothing, before byte {self._cursor.position}")
+            raise Malformed(f"is a pickle that makes an object of nothing, before byte {self.cursor.position}")
         self._stack.append(Instance(items[0], tuple(items[1:])))
 
     def _build(self, _: Any) -> None:
@@ -254,10 +263,14 @@ class Machine:
         if isinstance(target, Instance):
             target.state = state
             if self._built is not None:
-                self._built(target, self._cursor)
+                self._built(self, target)
 
     def _persistent(self, argument: Any) -> None:
         self._stack.append(Persistent(argument))
+
+
+def _known(symbol: Any) -> Any:
+    return symbol if isinstance(symbol, str) else Instance(None)
 
 
 def _is_fixed(symbol: Any) -> bool:
