@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.util
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -181,6 +182,8 @@ def text_of(source: Source, longest: int) -> str | None:
         return content.decode("latin-1") if content.isascii() else None
 
 
-# What the template of the sandbox has imported its children share.
-for _name in ("pickles", "models", "secrets", "licenses", "requirements"):
+# What the template of the sandbox has imported its children share. Of `models` see registry.scanners.installed.
+for _name in ("pickles", "secrets", "licenses", "requirements"):
     importlib.import_module(f"registry.scanners.examiners.{_name}")
+if importlib.util.find_spec("modelscan") is not None:
+    importlib.import_module("registry.scanners.examiners.models")
