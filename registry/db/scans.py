@@ -82,7 +82,8 @@ UPDATE scan_results r SET problem = $9,
             CASE WHEN k.stays THEN r.document ELSE $10::bytea END,
             CASE WHEN k.stays THEN r.started_at ELSE $11 END, CASE WHEN k.stays THEN r.finished_at ELSE clock_timestamp() END
         FROM (SELECT $5 IN ('down', 'failed') AND o.state = 'found' OR $5 = 'down' AND o.state = 'failed' AS stays) k),
-    answered = CASE WHEN $12 THEN greatest(r.answered, $4) ELSE r.answered END
+    answered = CASE WHEN $12 THEN greatest(r.answered, $4) ELSE r.answered END,
+    answered_by = CASE WHEN $12 THEN $7 ELSE r.answered_by END
 FROM (SELECT state, worst, version, findings, problem FROM scan_results
       WHERE repository_id = $1 AND digest = $2 AND scanner = $3 FOR UPDATE) o
 WHERE r.repository_id = $1 AND r.digest = $2 AND r.scanner = $3 AND r.answered < $4
@@ -165,7 +166,7 @@ _OUTDATED: Final = """
 SELECT a.repository_id, a.digest, ARRAY(
     SELECT s.scanner FROM unnest($3::text[], $4::text[]) AS s(scanner, version)
     LEFT JOIN scan_results r ON r.repository_id = a.repository_id AND r.digest = a.digest AND r.scanner = s.scanner
-    WHERE r.scanner IS NULL OR (r.version IS DISTINCT FROM s.version AND r.asked = r.answered)
+    WHERE r.scanner IS NULL OR (r.answered_by IS DISTINCT FROM s.version AND r.asked = r.answered)
 ) AS scanners
 FROM artifacts a WHERE (a.repository_id, a.digest) > ($1, $2) ORDER BY a.repository_id, a.digest LIMIT $5
 """

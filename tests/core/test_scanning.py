@@ -183,6 +183,22 @@ async def test_a_newer_scanner_scans_again_and_what_it_says_is_evidence(
     assert await evidence_of(sql, digest) > before
 
 
+async def test_a_newer_scanner_that_fails_where_the_older_found_something_is_not_asked_at_each_walk(
+    work: Work, sql: Sql, database: Database
+) -> None:
+    stub = Stub()
+    stub.findings = [BAD]
+    digest = await work.asked(stub)
+    await work.scan()
+    await sql.execute("DELETE FROM outbox")
+    stub.number, stub.failure = "2", KeyError("defect")
+    assert await Rescans(database, [stub]).ask() == 1
+    assert await work.relay_and_scan() == 1
+    row = (await work.seen(digest))["stub"]
+    assert (row.state, row.version) == ("found", "1")
+    assert await Rescans(database, [stub]).ask() == 0
+
+
 async def test_a_walk_over_what_is_outdated_locks_little_at_once_and_looks_at_the_scanners(
     work: Work, sql: Sql, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

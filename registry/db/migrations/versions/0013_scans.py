@@ -9,7 +9,8 @@ LOSES = "what scanners have said, which artifacts are in quarantine, and the key
 UP = (
     """
     -- What a scanner says of an artifact: asked for `asked` times, and as of the number `answered` of these. `tries` have begun
-    -- since it was last asked for. `findings` are [{severity, rule, path, message} …], the worst first; `document` is what it
+    -- since it was last asked for. `version` has said what is kept here, and `answered_by` has answered last: a failure leaves
+    -- what an earlier version found. `findings` are [{severity, rule, path, message} …], the worst first; `document` is what it
     -- has made beside them.
     CREATE TABLE scan_results (
         repository_id bigint NOT NULL,
@@ -23,6 +24,7 @@ UP = (
         document      bytea,
         asked         bigint NOT NULL DEFAULT 1,
         answered      bigint NOT NULL DEFAULT 0,
+        answered_by   text,
         tries         integer NOT NULL DEFAULT 0,
         asked_at      timestamptz NOT NULL DEFAULT now(),
         started_at    timestamptz,
