@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
-from registry.db.binaries import binaries, installations, run
+from registry.db import migrate
+from registry.db.binaries import binaries, initialise, installations, run
 from registry.db.embedded import EmbeddedPostgres
 
 OLDEST: Final = min(installations())
@@ -27,6 +30,50 @@ def running(server: EmbeddedPostgres) -> Iterator[EmbeddedPostgres]:
         yield server
     finally:
         server.stop()
+
+
+class Prepared:
+    """Database directories of servers that have ended, each made when a copy of it is first asked for."""
+
+    def __init__(self, place: Path) -> None:
+        self._place = place
+
+    def copy(self, directory: Path, major: int = NEWEST) -> Path:
+        """Make a directory as `initialise` does."""
+        return _copy(self._empty(major), directory)
+
+    def filled(self, directory: Path, major: int = NEWEST) -> Path:
+        """Make a directory in which `fill` was done."""
+        original = self._place / f"filled-{major}"
+        if not original.exists():
+            with running(EmbeddedPostgres(self.copy(original, major))) as server:
+                fill(server)
+        return _copy(original, directory)
+
+    def migrated(self, directory: Path) -> Path:
+        """Make a directory with the schema of this version. What is written into it need not outlive the machine."""
+        original = self._place / "migrated"
+        if not original.exists():
+            with running(EmbeddedPostgres(self.copy(original))) as server:
+                sql(server, "ALTER SYSTEM SET fsync = off")
+                sql(server, "ALTER SYSTEM SET wal_keep_size = '128MB'")  # for a replica that begins with another copy
+                migrate.upgrade(server.url)
+                sql(
+                    server, "VACUUM FREEZE"
+                )  # so that what only reads writes no hints into the log, which a replica has to follow
+        return _copy(original, directory)
+
+    def _empty(self, major: int) -> Path:
+        original = self._place / f"empty-{major}"
+        if not original.exists():
+            initialise(original, major)
+        return original
+
+
+def _copy(original: Path, directory: Path) -> Path:
+    directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    subprocess.run(["cp", "-a", "--reflink=auto", original, directory], check=True)
+    return directory
 
 
 def fill(server: EmbeddedPostgres) -> None:

@@ -35,6 +35,16 @@ def replica_of(primary: EmbeddedPostgres, directory: Path) -> Iterator[EmbeddedP
         yield replica
 
 
+def follow(directory: Path, primary: EmbeddedPostgres) -> None:
+    """Let a copy of the directory of a PostgreSQL, made while that did not run, be a replica: what pg_basebackup writes."""
+    behind = urlsplit(primary.url)
+    place = {name: values[0] for name, values in parse_qs(behind.query).items()}
+    source = f"host=''{place['host']}'' port={place['port']} user={behind.username}"
+    with (directory / "postgresql.auto.conf").open("a") as settings:
+        settings.write(f"primary_conninfo = '{source}'\n")
+    (directory / "standby.signal").touch()
+
+
 def catch_up(replica: EmbeddedPostgres, primary: EmbeddedPostgres) -> None:
     """Wait until the replica has replayed all that the primary has written."""
     end = sql(primary, "SELECT pg_current_wal_lsn()")

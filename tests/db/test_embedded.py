@@ -20,10 +20,10 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from registry.datadir import DataDirectory
 from registry.db import embedded
-from registry.db.binaries import binaries, initialise
+from registry.db.binaries import binaries
 from registry.db.embedded import EmbeddedPostgres, EmbeddedPostgresFailed
 from registry.processes import Identity, identify, running_in, wait_for_end
-from tests.db.postgres import NEWEST, OLDEST, committed, fill, running, sql
+from tests.db.postgres import NEWEST, OLDEST, Prepared, committed, fill, running, sql
 
 # What a supervisor does: it starts PostgreSQL, says its pid, and lives on.
 PARENT = """
@@ -87,9 +87,11 @@ def test_nobody_but_the_owner_can_reach_it(tmp_path: Path) -> None:
         assert stat.S_IMODE((tmp_path / "postgres/.s.PGSQL.5432").stat().st_mode) == 0o700
 
 
-async def test_asyncpg_and_sqlalchemy_understand_the_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_asyncpg_and_sqlalchemy_understand_the_url(
+    prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PGPORT", "1")
-    server = EmbeddedPostgres(tmp_path / "an ü % & + path" / "postgres")
+    server = EmbeddedPostgres(prepared.copy(tmp_path / "an ü % & + path" / "postgres"))
     with running(server):
         connection = await asyncpg.connect(server.url)
         assert await connection.fetchval("SELECT current_database()") == "blacklake"
@@ -101,8 +103,8 @@ async def test_asyncpg_and_sqlalchemy_understand_the_url(tmp_path: Path, monkeyp
 
 
 @pytest.mark.parametrize("name", ["x" * 100, "a,b"], ids=["too long", "with a comma"])
-def test_a_path_that_no_socket_can_have_gets_a_private_one(tmp_path: Path, name: str) -> None:
-    server = EmbeddedPostgres(tmp_path / name / "postgres")
+def test_a_path_that_no_socket_can_have_gets_a_private_one(prepared: Prepared, tmp_path: Path, name: str) -> None:
+    server = EmbeddedPostgres(prepared.copy(tmp_path / name / "postgres"))
     server.start()
     sockets = Path(parse_qs(urlsplit(server.url).query)["host"][0])
     fill(server)
@@ -122,8 +124,10 @@ def test_a_path_that_no_socket_can_have_gets_a_private_one(tmp_path: Path, name:
     sockets.rmdir()
 
 
-def test_committed_rows_survive_a_kill_of_the_postmaster_while_a_backend_is_busy(tmp_path: Path) -> None:
-    server = EmbeddedPostgres(tmp_path / "postgres")
+def test_committed_rows_survive_a_kill_of_the_postmaster_while_a_backend_is_busy(
+    prepared: Prepared, tmp_path: Path
+) -> None:
+    server = EmbeddedPostgres(prepared.copy(tmp_path / "postgres"))
     server.start()
     fill(server)
     before = committed(server)
@@ -143,8 +147,10 @@ def test_committed_rows_survive_a_kill_of_the_postmaster_while_a_backend_is_busy
 
 
 @pytest.mark.parametrize("victims", ["parent", "parent and postmaster"])
-def test_postgres_ends_with_its_parent_and_keeps_what_was_committed(tmp_path: Path, victims: str) -> None:
-    directory = tmp_path / "postgres"
+def test_postgres_ends_with_its_parent_and_keeps_what_was_committed(
+    prepared: Prepared, tmp_path: Path, victims: str
+) -> None:
+    directory = prepared.copy(tmp_path / "postgres")
     with subprocess.Popen(
         [sys.executable, "-c", PARENT, str(directory)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as parent:
@@ -173,8 +179,8 @@ def test_a_start_that_is_killed_while_it_makes_the_directory_is_healed_by_the_ne
     assert [entry.name for entry in tmp_path.iterdir()] == ["postgres"]
 
 
-def test_stale_lock_files_whose_pid_is_in_use_again_are_not_believed(tmp_path: Path) -> None:
-    directory = tmp_path / "postgres"
+def test_stale_lock_files_whose_pid_is_in_use_again_are_not_believed(prepared: Prepared, tmp_path: Path) -> None:
+    directory = prepared.copy(tmp_path / "postgres")
     server = EmbeddedPostgres(directory)
     server.start()
     fill(server)
@@ -190,9 +196,11 @@ def test_stale_lock_files_whose_pid_is_in_use_again_are_not_believed(tmp_path: P
         bystander.kill()
 
 
-def test_a_second_postgres_on_the_directory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_postgres_on_the_directory_is_refused(
+    prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(embedded, "_LEAVE_LIMIT", 0.2)
-    with running(EmbeddedPostgres(tmp_path / "postgres")) as first:
+    with running(EmbeddedPostgres(prepared.copy(tmp_path / "postgres"))) as first:
         with pytest.raises(EmbeddedPostgresFailed, match=f"another PostgreSQL with pid {first.pid} runs on"):
             EmbeddedPostgres(tmp_path / "postgres").start()
         assert sql(first, "SELECT 1") == "1"
@@ -213,18 +221,17 @@ def test_a_directory_of_a_version_that_is_not_embedded_is_refused(tmp_path: Path
         EmbeddedPostgres(tmp_path / "postgres").start()
 
 
-def test_a_postgres_that_does_not_start_says_why(tmp_path: Path) -> None:
-    directory = tmp_path / "postgres"
-    initialise(directory, NEWEST)
+def test_a_postgres_that_does_not_start_says_why(prepared: Prepared, tmp_path: Path) -> None:
+    directory = prepared.copy(tmp_path / "postgres")
     with (directory / "postgresql.conf").open("a") as settings:
         settings.write("no_such_setting = 1\n")
     with pytest.raises(EmbeddedPostgresFailed, match='unrecognized configuration parameter "no_such_setting"'):
         EmbeddedPostgres(directory).start()
 
 
-def test_the_log_is_kept_in_bounds_while_postgres_runs(tmp_path: Path) -> None:
+def test_the_log_is_kept_in_bounds_while_postgres_runs(prepared: Prepared, tmp_path: Path) -> None:
     log = tmp_path / "postgres/postgres.log"
-    with running(EmbeddedPostgres(tmp_path / "postgres")) as server:
+    with running(EmbeddedPostgres(prepared.copy(tmp_path / "postgres"))) as server:
         with log.open("a") as file:
             file.write("x" * (5 << 20))
         assert server.poll() is None
@@ -236,10 +243,10 @@ def test_the_log_is_kept_in_bounds_while_postgres_runs(tmp_path: Path) -> None:
     assert (tmp_path / "postgres/postgres.log.1").stat().st_size > 5 << 20
 
 
-def test_every_process_of_postgres_holds_the_data_directory(tmp_path: Path) -> None:
+def test_every_process_of_postgres_holds_the_data_directory(prepared: Prepared, tmp_path: Path) -> None:
     data = DataDirectory(tmp_path)
     data.acquire()
-    server = EmbeddedPostgres(data.postgres, lock_fd=data.lock_fd)
+    server = EmbeddedPostgres(prepared.copy(data.postgres), lock_fd=data.lock_fd)
     with running(server):
         data.record("postgres", server.pid)
         lock = (tmp_path / "lock").stat().st_ino
@@ -251,11 +258,11 @@ def test_every_process_of_postgres_holds_the_data_directory(tmp_path: Path) -> N
     data.release()
 
 
-def test_a_postgres_whose_server_was_killed_is_ended_by_the_next(tmp_path: Path) -> None:
+def test_a_postgres_whose_server_was_killed_is_ended_by_the_next(prepared: Prepared, tmp_path: Path) -> None:
     # The thread that PostgreSQL is tied to is this one and lives on, so only the ledger can end it.
     data = DataDirectory(tmp_path)
     data.acquire()
-    server = EmbeddedPostgres(data.postgres, lock_fd=data.lock_fd)
+    server = EmbeddedPostgres(prepared.copy(data.postgres), lock_fd=data.lock_fd)
     server.start()
     data.record("postgres", server.pid)
     fill(server)

@@ -12,11 +12,10 @@ import pytest
 
 from registry.config import Settings
 from registry.datadir import DataDirectory
-from registry.db.binaries import initialise
 from registry.db.embedded import EmbeddedPostgres, EmbeddedPostgresFailed
 from registry.db.major_upgrade import migrate_postgres
 from registry.upkeep import UpkeepFailed, move_postgres
-from tests.db.postgres import NEWEST, OLDEST, committed, fill, running, sql
+from tests.db.postgres import NEWEST, OLDEST, Prepared, committed, running, sql
 
 # A migration that announces each step and goes on when it is told to.
 MIGRATION = """
@@ -34,13 +33,9 @@ migrate_postgres(data, say=say)
 
 
 @pytest.fixture
-def older(tmp_path: Path) -> Path:
+def older(prepared: Prepared, tmp_path: Path) -> Path:
     """Return a filled database directory of the oldest major version."""
-    directory = tmp_path / "postgres"
-    initialise(directory, OLDEST)
-    with running(EmbeddedPostgres(directory)) as server:
-        fill(server)
-    return directory
+    return prepared.filled(tmp_path / "postgres", OLDEST)
 
 
 def migrate(directory: Path, *, say: Callable[[str], None] = lambda line: None) -> Path:

@@ -18,7 +18,6 @@ from registry.compose.verbs import create_services
 from registry.config import Settings
 from registry.core.access import ANONYMOUS, EVERYONE, Caller
 from registry.core.services import Services
-from registry.db import migrate
 from registry.db.embedded import EmbeddedPostgres
 from registry.db.pool import Connection, Database
 from registry.db.replicas import Replicas
@@ -26,8 +25,8 @@ from registry.db.schema import SCHEMA_VERSION
 from registry.errors import Unavailable
 from registry.storage.memory import MemoryStore
 from tests.artifacts import Made, add
-from tests.db.postgres import running, sql
-from tests.db.replication import catch_up, hanging, kill, pause, promote, replica_of, resume
+from tests.db.postgres import Prepared, running, sql
+from tests.db.replication import catch_up, follow, hanging, kill, pause, promote, replica_of, resume
 from tests.db.resolver import hanging_resolver
 from tests.test_metrics import increase, own
 
@@ -103,17 +102,18 @@ async def opened() -> AsyncIterator[list[Database]]:
 
 
 @pytest.fixture
-def primary(tmp_path: Path) -> Iterator[EmbeddedPostgres]:
+def primary(prepared: Prepared, tmp_path: Path) -> Iterator[EmbeddedPostgres]:
     """Return a PostgreSQL of this test's own, with the schema."""
-    with running(EmbeddedPostgres(tmp_path / "primary")) as server:
-        migrate.upgrade(server.url)
+    with running(EmbeddedPostgres(prepared.migrated(tmp_path / "primary"))) as server:
         yield server
 
 
 @pytest.fixture
-def replica(primary: EmbeddedPostgres, tmp_path: Path) -> Iterator[EmbeddedPostgres]:
-    """Return a streaming replica of it."""
-    with replica_of(primary, tmp_path / "replica") as server:
+def replica(prepared: Prepared, primary: EmbeddedPostgres, tmp_path: Path) -> Iterator[EmbeddedPostgres]:
+    """Return a streaming replica of it, which begins where it began."""
+    directory = prepared.migrated(tmp_path / "replica")
+    follow(directory, primary)
+    with running(EmbeddedPostgres(directory)) as server:
         yield server
 
 
