@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import itertools
 import os
 from collections.abc import AsyncIterator, Iterator
@@ -47,13 +46,6 @@ def pytest_report_header() -> list[str]:
         f"S3 servers: {', '.join(found)}{missing}",
         f"emulators of Azure and Google: {', '.join(emulators) or 'none'}",
     ]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def collected() -> None:
-    """Let the garbage collector look at what this file's tests make, and not each time at all that was there before them."""
-    gc.collect()
-    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

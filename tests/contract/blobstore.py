@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import gc
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -59,6 +59,14 @@ async def read(store: BlobStore, key: StorageKey, size: int, *, start: int = 0) 
 
 class BlobStoreContract:
     """Inherit, and give a fixture `driver`."""
+
+    @pytest.fixture(scope="class", autouse=True)
+    def collected(self) -> Iterator[None]:
+        """Let each test's garbage collection look at what these tests make, and not at all that was there before."""
+        gc.collect()
+        gc.freeze()
+        yield
+        gc.unfreeze()
 
     @pytest.fixture
     async def store(self, driver: Driver) -> AsyncIterator[BlobStore]:

@@ -58,9 +58,8 @@ class Prepared:
                 sql(server, "ALTER SYSTEM SET fsync = off")
                 sql(server, "ALTER SYSTEM SET wal_keep_size = '128MB'")  # for a replica that begins with another copy
                 migrate.upgrade(server.url)
-                sql(
-                    server, "VACUUM FREEZE"
-                )  # so that what only reads writes no hints into the log, which a replica has to follow
+                # Reads of what is not frozen write hints into the log, which a replica has to follow.
+                sql(server, "VACUUM FREEZE")
         return _copy(original, directory)
 
     def _empty(self, major: int) -> Path:

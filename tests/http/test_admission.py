@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 from uuid import uuid4
 
 import jwt
@@ -14,6 +15,7 @@ from tests.core.admitting import signed_policy
 from tests.http.acting import Acting
 from tests.http.admin import Api, Governed, problem, token
 from tests.http.client import PATIENCE, digest_of, image_of, index_of
+from tests.lifecycle.serving import eventually
 
 LAYER = b"a layer that policies decide on"
 
@@ -182,11 +184,14 @@ def test_what_is_refused_stands_in_the_log(
     mary.put(image_of(), "v1")
     set_policy()  # type: ignore[operator]
     denied(alice("GET", "manifests/v1"))
-    for _ in range(50):
+    found: list[dict[str, Any]] = []
+
+    def logged() -> bool:
         events = governed.by("root").get("/admin/audit/events", params={"target": f"{name}:v1", "limit": 50})["items"]
-        found = [one for one in events if one["outcome"] == "denied"]
-        if found:
-            break
+        found[:] = [one for one in events if one["outcome"] == "denied"]
+        return bool(found)
+
+    eventually(logged, "the refusal stands in the log")
     assert (found[0]["action"], found[0]["principal"]) == ("pull", "alice")
     assert found[0]["detail"]["reason"] == "NotAdmitted"
 
