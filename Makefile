@@ -63,7 +63,8 @@ image: install
 	$(BIN)/python -m pytest tests/deploy/test_image.py --image
 
 soak: install
-	@$(MAKE) --no-print-directory test-3.13 AGAIN=http
+	ALL_SETUPS=1 $(BIN)/$(PYTEST) tests/http tests/lifecycle
+	@ALL_SETUPS=1 $(MAKE) --no-print-directory test-3.13 AGAIN=http
 	$(BIN)/python -m pytest tests/faults tests/db/test_statements.py tests/properties tests/storage/test_write_once.py \
 		tests/http/test_api_schema.py tests/sandbox/test_hostile_files.py --soak
 

@@ -9,8 +9,8 @@ import pytest
 
 from tests.attacks.tenants import Tenants, settled
 from tests.http.client import Client, digest_of
-from tests.http.conftest import SETUPS
-from tests.http.server import each_once, serving, settings_of
+from tests.http.server import each_once, serving
+from tests.setups import SETUPS, as_settings
 
 BERT = b"a layer that only acme may read"
 DIGEST = digest_of(BERT)
@@ -30,7 +30,7 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str
     @contextmanager
     def start(server: str, door: str) -> Iterator[Tenants]:
         directory = tmp_path_factory.mktemp(f"attacked-{server}-{door}")
-        with serving(directory, auth="token", **settings_of(server, door)) as registry:
+        with serving(directory, auth="token", **as_settings(server, door)) as registry:
             yield settled(registry)
 
     with each_once(start) as started:

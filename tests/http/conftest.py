@@ -5,7 +5,6 @@ Which door goes with which server is another on the newest Python, where `make s
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -14,20 +13,15 @@ import pytest
 
 from tests.http.admin import Governed, governing
 from tests.http.client import Client, Wire, wire
-from tests.http.server import Registry, each_once, serving, settings_of
-
-SETUPS = (
-    (("granian", "lane"), ("hypercorn", "quart"))
-    if sys.version_info < (3, 13)
-    else (("granian", "quart"), ("hypercorn", "lane"))
-)
+from tests.http.server import Registry, each_once, serving
+from tests.setups import SETUPS, as_settings
 
 
 @pytest.fixture(scope="session")
 def registries(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str, str], Registry]]:
     """Return what gives the running registry with default settings of a server and door: each is started once."""
     with each_once(
-        lambda server, door: serving(tmp_path_factory.mktemp(f"{server}-{door}"), **settings_of(server, door))
+        lambda server, door: serving(tmp_path_factory.mktemp(f"{server}-{door}"), **as_settings(server, door))
     ) as started:
         yield started
 
@@ -43,7 +37,7 @@ def governments(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[
     """Return what gives the running registry that asks who it is of a server and door: each is started once."""
     with each_once(
         lambda server, door: governing(
-            tmp_path_factory.mktemp(f"governed-{server}-{door}"), **settings_of(server, door)
+            tmp_path_factory.mktemp(f"governed-{server}-{door}"), **as_settings(server, door)
         )
     ) as started:
         yield started

@@ -91,11 +91,6 @@ def each_once(start: Callable[[str, str], AbstractContextManager[T]]) -> Iterato
         yield functools.cache(lambda server, door: running.enter_context(start(server, door)))
 
 
-def settings_of(server: str, door: str) -> dict[str, str]:
-    """Return the settings of a server and a door."""
-    return {"server": server, "fast_lane": str(door == "lane").lower()}
-
-
 def errors_in(log: Path) -> list[str]:
     """Return the lines of a log that tell of errors; a line that is no JSON tells of one too."""
     found = []

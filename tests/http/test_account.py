@@ -17,8 +17,8 @@ from registry.auth.secrets import API_KEY, is_secret
 from registry.config import Settings, load_settings
 from tests.http.browser import Browser
 from tests.http.client import wait_until
-from tests.http.conftest import SETUPS
 from tests.http.server import Registry, serving
+from tests.setups import SETUPS, as_settings, share
 
 PASSWORD = "correct horse battery staple"
 STRANGE = "\"><script>alert('1')</script>{{ 7 * 7 }}"
@@ -28,11 +28,11 @@ REVOKE_SESSION = "/auth/account/sessions/revoke"
 CHANGE = "/auth/account/password"
 
 
-@pytest.fixture(scope="module", params=SETUPS, ids="-".join)
+@pytest.fixture(scope="module", params=share(SETUPS, __name__), ids="-".join)
 def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     server, door = request.param
     directory = tmp_path_factory.mktemp(f"account-{server}-{door}")
-    with serving(directory, auth="token", server=server, fast_lane=str(door == "lane").lower()) as registry:
+    with serving(directory, auth="token", **as_settings(server, door)) as registry:
         yield registry
 
 

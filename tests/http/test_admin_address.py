@@ -12,6 +12,7 @@ import requests
 
 from tests.http.client import Client, refusal, wait_until
 from tests.http.server import Registry, serving
+from tests.setups import SERVERS, share
 
 DETAILS = {"status": "ok", "database": "ok", "schema": "ok", "storage": "ok"}
 
@@ -24,7 +25,7 @@ def admin_of(registry: Registry) -> str:
     return f"http://{ready['admin']}"
 
 
-@pytest.fixture(scope="module", params=["granian", "hypercorn"])
+@pytest.fixture(scope="module", params=share(SERVERS, __name__))
 def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     directory = tmp_path_factory.mktemp(f"admin-{request.param}")
     with serving(directory, auth="token", server=request.param, workers=2) as registry:

@@ -19,6 +19,7 @@ from registry.db.embedded import running_url
 from tests.http.client import INDEX, PATIENCE, Client, digest_of, image_of, index_of
 from tests.http.server import Registry, serving
 from tests.http.test_tokens import ask
+from tests.setups import SETUPS, as_settings, share
 
 PASSWORD = "correct horse battery staple"
 CONTENT = b"a blob of team-a"
@@ -36,12 +37,11 @@ SELECT principal, credential_kind, address, action, target, outcome, detail FROM
 Acting = Callable[..., Client]
 
 
-@pytest.fixture(scope="module", params=[("granian", "true"), ("hypercorn", "false")], ids="-lane-".join)
+@pytest.fixture(scope="module", params=share(SETUPS, __name__), ids="-".join)
 def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     """Return a registry: alice maintains team-a, bob may push there and move no tag, root may do everything."""
-    server, lane = request.param
-    directory = tmp_path_factory.mktemp(f"audit-{server}")
-    with serving(directory, auth="token", server=server, fast_lane=lane) as registry:
+    directory = tmp_path_factory.mktemp("audit")
+    with serving(directory, auth="token", **as_settings(*request.param)) as registry:
         settings = settings_of(registry)
         for user in ("alice", "bob", "root"):
             administration.add_user(settings, user, password=PASSWORD, is_admin=user == "root")

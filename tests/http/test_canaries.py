@@ -35,6 +35,7 @@ from tests.http.client import Client, Closed, Wire, wire
 from tests.http.server import Registry, serving
 from tests.lifecycle.serving import eventually
 from tests.s3_servers import CREDENTIALS, REGION
+from tests.setups import SETUPS, as_settings, share
 
 JWT_TYPE = "urn:ietf:params:oauth:token-type:jwt"
 SCOPE = "repository:team/model:pull,push"
@@ -84,12 +85,12 @@ class Installation:
         return done.stdout + done.stderr
 
 
-@pytest.fixture(scope="module", params=[("granian", "true"), ("hypercorn", "false")], ids="-lane-".join)
+@pytest.fixture(scope="module", params=share(SETUPS, __name__), ids="-".join)
 def installation(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, cluster: Cluster, template: str
 ) -> Iterator[Installation]:
     """Return an installation on S3 and a database with a password, whose every secret is known here."""
-    server, lane = request.param
+    server, door = request.param
     directory = tmp_path_factory.mktemp(f"canaries-{server}")
     name = f"canaries_{server}"
     known = {
@@ -123,7 +124,7 @@ def installation(
             "outgoing_allow": "127.0.0.0/8",
         }
         variables = {f"BLACKLAKE_{key.upper()}": value for key, value in own.items()} | {"BLACKLAKE_LOG_LEVEL": "debug"}
-        with serving(directory, auth="token", server=server, fast_lane=lane, log_level="debug", **own) as registry:
+        with serving(directory, auth="token", **as_settings(server, door), log_level="debug", **own) as registry:
             settings = load_settings(data_dir=registry.directory, **own)
             made = Installation(registry, Client(registry), settings, variables, issuer, known)
             populate(made)

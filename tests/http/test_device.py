@@ -20,15 +20,15 @@ from registry.auth.login import DEVICE_GRANT
 from registry.config import Settings, load_settings
 from tests.auth import issuer as issuers
 from tests.auth.issuer import Issuer, ok
-from tests.http.conftest import SETUPS
 from tests.http.server import Registry, serving
 from tests.http.test_audit import new_id, recorded
+from tests.setups import SETUPS, share
 from tests.tools import needed
 
 CODE = "ABCD-EFGH"
 
 
-@pytest.fixture(scope="module", params=SETUPS, ids="-".join)
+@pytest.fixture(scope="module", params=share(SETUPS, __name__), ids="-".join)
 def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     server, door = request.param
     directory = tmp_path_factory.mktemp(f"device-{server}-{door}")

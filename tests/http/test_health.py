@@ -13,6 +13,7 @@ import pytest
 from tests.http.client import Client, Wire, digest_of, image_of, refusal, wait_until
 from tests.http.conftest import fresh
 from tests.http.server import serving
+from tests.setups import SERVERS, share
 
 Series = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 BACKGROUND = ("blacklake_transaction_", "blacklake_job")
@@ -184,7 +185,7 @@ def test_the_number_of_series_does_not_grow_with_what_clients_name(client: Clien
 # Over several workers
 
 
-@pytest.fixture(scope="module", params=["granian", "hypercorn"])
+@pytest.fixture(scope="module", params=share(SERVERS, __name__))
 def two_workers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     with serving(tmp_path_factory.mktemp("two"), workers=2, server=request.param) as registry:
         yield Client(registry)

@@ -14,6 +14,7 @@ from tests.auth import issuer as issuers
 from tests.http.admin import Governed, basic, governing, problem, token
 from tests.http.client import Client, digest_of
 from tests.http.server import Registry
+from tests.setups import DOORS, share
 
 CONTENT = b"what is in acme"
 DIGEST = digest_of(CONTENT)
@@ -21,10 +22,10 @@ NAMES = ("acme/models/bert", "acme/models-old/bert", "acme/data", "other/models/
 _numbers = count()
 
 
-@pytest.fixture(scope="module", params=["true", "false"], ids=["lane", "quart"])
+@pytest.fixture(scope="module", params=share(DOORS, __name__))
 def there(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Governed]:
     """Return a registry in which NAMES each have an image."""
-    with governing(tmp_path_factory.mktemp("scopes"), fast_lane=request.param) as governed:
+    with governing(tmp_path_factory.mktemp("scopes"), fast_lane=request.param == "lane") as governed:
         client = acting(governed.registry, governed.keys["root"])
         for name in NAMES:
             client.push_image(name, "v1", CONTENT)

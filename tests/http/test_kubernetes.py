@@ -17,6 +17,7 @@ from tests.http.acting import Acting
 from tests.http.admin import Governed, governing
 from tests.http.client import PATIENCE, digest_of, image_of
 from tests.http.server import Registry, serving
+from tests.setups import SERVERS, share
 
 HOST = "registry.example"
 REVIEWS = Path(__file__).parent / "admission_reviews"
@@ -54,7 +55,7 @@ ASKED: dict[str, list[str]] = {
 each_review = pytest.mark.parametrize("name", ASKED)
 
 
-@pytest.fixture(scope="module", params=["granian", "hypercorn"])
+@pytest.fixture(scope="module", params=share(SERVERS, __name__))
 def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Governed]:
     """Return a registry that clusters ask."""
     directory = tmp_path_factory.mktemp(f"cluster-{request.param}")

@@ -10,13 +10,13 @@ import pytest
 from registry.http.call import Call
 from registry.http.limits import Networks, _read
 from tests.http.client import Client, Wire, digest_of, refusal
-from tests.http.conftest import SETUPS
 from tests.http.server import Registry, serving
+from tests.setups import SETUPS, share
 
 LIMIT = 3  # one more comes after twenty seconds: no test takes as long
 
 
-@pytest.fixture(scope="module", params=SETUPS, ids="-".join)
+@pytest.fixture(scope="module", params=share(SETUPS, __name__), ids="-".join)
 def limited(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     """Return a registry that lets each client ask three times; the loopback address is a proxy's."""
     server, door = request.param

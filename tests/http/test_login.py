@@ -15,20 +15,18 @@ from registry.config import Settings, load_settings
 from registry.http.pages.site import local
 from tests.http.browser import Browser, Page
 from tests.http.client import wait_until
-from tests.http.conftest import SETUPS
 from tests.http.server import Registry, serving
+from tests.setups import SETUPS, as_settings, share
 
 PASSWORD = "correct horse battery staple"
 WRONG = "there is no such user with this password or key"
 
 
-@pytest.fixture(scope="module", params=SETUPS, ids="-".join)
+@pytest.fixture(scope="module", params=share(SETUPS, __name__), ids="-".join)
 def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     server, door = request.param
     directory = tmp_path_factory.mktemp(f"login-{server}-{door}")
-    with serving(
-        directory, auth="token", server=server, fast_lane=str(door == "lane").lower(), trusted_proxies="127.0.0.0/8"
-    ) as registry:
+    with serving(directory, auth="token", **as_settings(server, door), trusted_proxies="127.0.0.0/8") as registry:
         for user in ("alice", "bob", "throttled", "leaver"):
             administration.add_user(settings_of(registry), user, password=PASSWORD, is_admin=False)
         yield registry

@@ -12,11 +12,11 @@ from registry import administration
 from registry.config import Settings, load_settings
 from tests import provider as providers
 from tests.http.browser import Browser
-from tests.http.conftest import SETUPS
 from tests.http.server import Registry, serving
+from tests.setups import SETUPS, share
 
 
-@pytest.fixture(scope="module", params=SETUPS, ids="-".join)
+@pytest.fixture(scope="module", params=share(SETUPS, __name__), ids="-".join)
 def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     server, door = request.param
     directory = tmp_path_factory.mktemp(f"issuer-{server}-{door}")

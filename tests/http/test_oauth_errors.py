@@ -10,17 +10,17 @@ import pytest
 from registry.errors import CredentialsMissing, GrantRefused, InternalError, RegistryError, TooManyLogins, Unavailable
 from registry.http.errors import render_for_oauth
 from tests.http.client import Client, Wire, wire
-from tests.http.conftest import SETUPS
 from tests.http.server import Registry, serving
+from tests.setups import SETUPS, as_settings, share
 
 PASSWORD = {"grant_type": "password", "client_id": "test", "username": "nobody", "password": "x"}
 
 
-@pytest.fixture(scope="module", params=SETUPS, ids="-".join)
+@pytest.fixture(scope="module", params=share(SETUPS, __name__), ids="-".join)
 def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     server, door = request.param
     directory = tmp_path_factory.mktemp(f"oauth-{server}-{door}")
-    with serving(directory, auth="token", server=server, fast_lane=str(door == "lane").lower()) as registry:
+    with serving(directory, auth="token", **as_settings(server, door)) as registry:
         yield registry
 
 

@@ -12,8 +12,8 @@ import requests
 from registry import administration
 from registry.config import Settings, load_settings
 from tests.http.client import Client, Wire, refusal, wire
-from tests.http.conftest import SETUPS
 from tests.http.server import Registry, serving
+from tests.setups import SERVERS, SETUPS, as_settings, share
 
 HEADER = "X-Client-Subject"
 PASSWORD = "correct horse battery staple"
@@ -30,15 +30,14 @@ def started(settings: Settings) -> None:
     administration.grant(settings, "user:team+ci", "writer", "team")
 
 
-@pytest.fixture(scope="module", params=SETUPS, ids="-".join)
+@pytest.fixture(scope="module", params=share(SETUPS, __name__), ids="-".join)
 def proxied(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     """Return a registry whose proxy is on the loopback address."""
     server, door = request.param
     with serving(
         tmp_path_factory.mktemp(f"proxied-{server}-{door}"),
         auth="token",
-        server=server,
-        fast_lane=str(door == "lane").lower(),
+        **as_settings(server, door),
         trusted_identity_header=HEADER,
         identity_proxies="127.0.0.1",
     ) as registry:
@@ -186,7 +185,7 @@ def test_a_token_for_who_is_named(client: Client) -> None:
     assert begin(client, "alice", Authorization=f"Bearer {document['token']}") == 202
 
 
-@pytest.mark.parametrize("server", ["granian", "hypercorn"])
+@pytest.mark.parametrize("server", share(SERVERS, __name__))
 def test_anybody_else_who_says_so_is_nobody(tmp_path_factory: pytest.TempPathFactory, server: str) -> None:
     with serving(
         tmp_path_factory.mktemp("elsewhere"),

@@ -17,6 +17,7 @@ from tests.http.client import Client, digest_of
 from tests.http.conftest import fresh
 from tests.http.server import Registry, serving
 from tests.s3_servers import CREDENTIALS, REGION, S3Server
+from tests.setups import DOORS, share
 
 CONTENT = bytes(range(256)) * 4096  # the smallest blob that a redirect is worth
 SIGNED = "https://bucket.example/key?signature"
@@ -90,7 +91,7 @@ def storage(server: S3Server) -> str:
     return f"s3://{where.bucket}/{where.prefix}?endpoint={where.endpoint}&region={REGION}&path_style=true"
 
 
-@pytest.fixture(scope="module", params=["lane", "quart"])
+@pytest.fixture(scope="module", params=share(DOORS, __name__))
 def redirecting(
     request: pytest.FixtureRequest, s3_server: S3Server, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Registry]:

@@ -11,8 +11,8 @@ import requests
 from registry import administration
 from registry.config import load_settings
 from tests.http.client import Client, digest_of, refusal
-from tests.http.conftest import SETUPS
 from tests.http.server import Registry, serving
+from tests.setups import SETUPS, as_settings, share
 
 PASSWORD = "correct horse battery staple"
 READS, WRITES, LOGINS = 4, 2, 60  # no test takes as long as a minute
@@ -29,14 +29,13 @@ class Person:
         return self._client.request(method, path, headers=headers)
 
 
-@pytest.fixture(scope="module", params=SETUPS, ids="-".join)
+@pytest.fixture(scope="module", params=share(SETUPS, __name__), ids="-".join)
 def limited(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     server, door = request.param
     with serving(
         tmp_path_factory.mktemp(f"limited-{server}-{door}"),
         auth="token",
-        server=server,
-        fast_lane=str(door == "lane").lower(),
+        **as_settings(server, door),
         rate_limit=1000,
         rate_limit_read=READS,
         rate_limit_write=WRITES,

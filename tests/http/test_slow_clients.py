@@ -17,13 +17,14 @@ import requests
 from tests.http.client import Client, Wire, digest_of, wire
 from tests.http.conftest import fresh
 from tests.http.server import Registry, serving
+from tests.setups import SERVERS, share
 
 MANY = 300
 PATIENCE = 60  # seconds until a test gives up; servers do so after 5 to 15
 HEAD = b"GET /v2/ HTTP/1.1\r\nHost: localhost\r\n"
 
 
-@pytest.fixture(scope="module", params=["granian", "hypercorn"])
+@pytest.fixture(scope="module", params=share(SERVERS, __name__))
 def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     with serving(tmp_path_factory.mktemp(f"slow-{request.param}"), server=request.param) as registry:
         yield registry

@@ -14,8 +14,8 @@ import requests
 from registry import administration
 from registry.config import Settings, load_settings
 from tests.http.client import Client, digest_of, refusal
-from tests.http.conftest import SETUPS
 from tests.http.server import Registry, serving
+from tests.setups import SETUPS, as_settings, share
 
 PASSWORD = "correct horse battery staple"
 SERVICE = "blacklake"
@@ -25,12 +25,12 @@ DIGEST = digest_of(CONTENT)
 Token = Callable[..., str]
 
 
-@pytest.fixture(scope="module", params=SETUPS, ids="-".join)
+@pytest.fixture(scope="module", params=share(SETUPS, __name__), ids="-".join)
 def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     """Return a registry: alice maintains team-a, bob writes to team-b, carol reads team-a/bert, root may do everything."""
     server, door = request.param
     directory = tmp_path_factory.mktemp(f"tokens-{server}-{door}")
-    with serving(directory, auth="token", server=server, fast_lane=str(door == "lane").lower()) as registry:
+    with serving(directory, auth="token", **as_settings(server, door)) as registry:
         settings = settings_of(registry)
         for user in ("alice", "bob", "carol", "root", "mallory"):
             administration.add_user(settings, user, password=PASSWORD, is_admin=user == "root")

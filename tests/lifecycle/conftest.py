@@ -8,8 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.lifecycle.serving import Registry, clone
+from tests.setups import SERVERS, share
 
-SERVERS = ("granian", "hypercorn")
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Try what asks for a `server` on those that the file is tried on."""
+    if "server" in metafunc.fixturenames:
+        metafunc.parametrize("server", share(SERVERS, metafunc.module.__name__))
 
 
 @pytest.fixture(scope="session")
@@ -19,12 +24,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with Registry(data) as registry:
         assert registry.start().stop() == 0
     return data
-
-
-@pytest.fixture(params=SERVERS)
-def server(request: pytest.FixtureRequest) -> str:
-    """Return each program that speaks HTTP."""
-    return str(request.param)
 
 
 @pytest.fixture

@@ -14,8 +14,9 @@ from tests.faults.checker import Checker
 from tests.faults.ledger import Ledger
 from tests.faults.traffic import Traffic
 from tests.lifecycle.artifact import assert_served, push
-from tests.lifecycle.conftest import SERVERS, assert_clean_log
+from tests.lifecycle.conftest import assert_clean_log
 from tests.lifecycle.serving import Registry, all_gone, clone, lives
+from tests.setups import SERVERS, share
 
 WORKERS = 2
 UNDER_LOAD = 0.5
@@ -29,7 +30,7 @@ VICTIMS: dict[str, Callable[[Registry], psutil.Process | None]] = {
 }
 
 
-@pytest.fixture(scope="module", params=SERVERS)
+@pytest.fixture(scope="module", params=share(SERVERS, __name__))
 def serving(
     made: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[tuple[Registry, Ledger]]:

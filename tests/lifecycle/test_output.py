@@ -8,13 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 import requests
 
-from tests.lifecycle.conftest import SERVERS
 
-
-@pytest.mark.parametrize("server", SERVERS)
 def test_a_server_whose_readers_have_gone_serves_and_stops(server: str, tmp_path: Path) -> None:
     env = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     command = [sys.executable, "-m", "blacklake", "serve", "--port", "0", "--data-dir", tmp_path / "data"]

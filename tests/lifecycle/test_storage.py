@@ -97,7 +97,6 @@ def test_a_disk_that_may_only_be_read_is_named_by_ready_and_pulls_go_on(registry
 
 
 @pytest.mark.parametrize("fast_lane", ["true", "false"])
-@pytest.mark.parametrize("server", ["granian", "hypercorn"])
 def test_a_blob_that_ends_too_early_breaks_off_its_answer_and_is_told_in_the_log(
     made: Path, tmp_path: Path, server: str, fast_lane: str
 ) -> None:
@@ -129,7 +128,6 @@ async def test_what_a_check_leaves_that_is_killed_is_gone_after_the_next(
     assert names(tmp_path) == []
 
 
-@pytest.mark.parametrize("server", ["granian", "hypercorn"])
 def test_credentials_that_cannot_be_used_are_told_in_words(
     made: Path, tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
