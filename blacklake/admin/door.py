@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+import importlib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from cyclopts import Parameter
 
@@ -15,6 +16,18 @@ from blacklake.settings import USAGE, CaFile, Config, DataDir, Insecure, Refused
 
 if TYPE_CHECKING:
     import httpx
+
+# Each is imported when no earlier one has the verb: those come first that take the least time.
+_IN_PROCESS: Final = (
+    "registry.administration_audit",
+    "registry.administration_lists",
+    "registry.administration_artifacts",
+    "registry.administration",
+    "registry.administration_stages",
+    "registry.administration_policies",
+    "registry.administration_schemas",
+    "registry.administration_scans",
+)
 
 
 @Parameter(name="*")
@@ -47,18 +60,26 @@ class Where:
 class Door:
     """The verbs of either way, under the same names: functions whose first parameter is the place, which is known here."""
 
-    def __init__(self, rooms: Sequence[ModuleType], place: object) -> None:
-        self._rooms = rooms
+    def __init__(self, rooms: Iterable[ModuleType], place: object) -> None:
+        """Look for verbs in these modules, no further than up to the one that has it."""
+        self._coming = iter(rooms)
+        self._rooms: list[ModuleType] = []
         self._place = place
 
     def __getattr__(self, verb: str) -> Callable[..., Any]:
         """Return a verb of this place."""
-        function = next(found for room in self._rooms if (found := getattr(room, verb, None)) is not None)
+        function = next(found for room in self._each() if (found := getattr(room, verb, None)) is not None)
 
         def act(*arguments: Any, **options: Any) -> Any:
             return function(self._place, *arguments, **options)
 
         return act
+
+    def _each(self) -> Iterator[ModuleType]:
+        yield from self._rooms
+        for room in self._coming:
+            self._rooms.append(room)
+            yield room
 
 
 @contextlib.contextmanager
@@ -76,31 +97,11 @@ def opened(where: Where | None, *, code: int = 1, is_promoting: bool = False) ->
 @contextlib.contextmanager
 def _in_process(where: Where, code: int) -> Iterator[Door]:
     with needing("server"):
-        from registry import (
-            administration,
-            administration_artifacts,
-            administration_audit,
-            administration_lists,
-            administration_policies,
-            administration_scans,
-            administration_schemas,
-            administration_stages,
-        )
         from registry.upkeep import UpkeepFailed
 
         settings = settings_of(where.config, data_dir=where.data_dir)
         try:
-            rooms = (
-                administration,
-                administration_lists,
-                administration_audit,
-                administration_schemas,
-                administration_artifacts,
-                administration_policies,
-                administration_scans,
-                administration_stages,
-            )
-            yield Door(rooms, settings)
+            yield Door(map(importlib.import_module, _IN_PROCESS), settings)
         except UpkeepFailed as error:
             raise Refused(str(error), code) from error
 

@@ -150,7 +150,7 @@ async def test_every_statement_can_be_prepared(database_url: str) -> None:
             pytest.fail(f"{name}: {error}")
     await conn.close()
     assert len(found) >= 30
-    assert {"blobs._LOOKUP", "manifests._LOOKUP", "tags._PAGE", "uploads._TAKE", "schema._STATE"} <= set(found)
+    assert {"blobs._LOOKUP", "manifests._LOOKUP", "tags._PAGE", "uploads._TAKE", "schema.STATE"} <= set(found)
 
 
 def packed(number: int) -> bytes:
@@ -519,7 +519,7 @@ def test_every_statement_that_a_request_runs_is_among_the_hot_ones() -> None:
         "trust_roots._COUNT",
         "trust_roots._FIND",
         "trust_roots._LISTED",
-        "schema._STATE",  # a single row
+        "schema.STATE",  # a single row
         "uploads._COUNT",  # for /metrics; counts every row
         "replicas._PRIMARY",  # no tables: where a server's log ends
         "replicas._REPLICA",

@@ -10,6 +10,7 @@ import pytest
 
 from conformance.tools import path_of
 from registry.db.embedded import EmbeddedPostgres
+from tests import prepared
 from tests.docs.commands import ROOT, Block, blocks, environment, listening
 from tests.tools import needed
 
@@ -47,6 +48,7 @@ def test_an_example_works(example: Block, tmp_path: Path) -> None:
     for file in blocks("toml", [example.page]):
         name = file.text.splitlines()[0].removeprefix("# ")
         (tmp_path / name).write_text(file.text)
+    prepared.clone_schema(tmp_path / "data")  # a first start is what the README's commands do
     text = example.text.replace(".venv/bin/", f"{BIN}/").replace("/srv/blobs", f"{tmp_path}/srv/blobs")
     yours = EmbeddedPostgres(tmp_path / "yours")
     try:
