@@ -61,7 +61,8 @@ class BlobStoreContract:
     """Inherit, and give a fixture `driver`."""
 
     @pytest.fixture(scope="class", autouse=True)
-    def collected(self) -> Iterator[None]:
+    @classmethod
+    def collected(cls) -> Iterator[None]:
         """Let each test's garbage collection look at what these tests make, and not at all that was there before."""
         gc.collect()
         gc.freeze()
