@@ -14,7 +14,7 @@ SUITE := --matrix
 CLIENTS := --serve
 # Tests wait more than they compute: one worker more than there are cores.
 WORKERS := $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 4 ? n + 1 : 5)))
-PYTEST := python -m pytest --numprocesses $(WORKERS) --dist loadfile
+PYTEST := python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: install serve test test-3.13 check conformance clients bench image soak clean
 

@@ -37,6 +37,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--soak-seed", default=None, help="repeat the schedule of an earlier run")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long, so that nobody waits for the last of several workers."""
+    longest = ("tests/faults/", "tests/lifecycle/", "tests/docs/", "tests/http/test_api_schema.py", "tests/bench/")
+    items.sort(
+        key=lambda item: next((n for n, place in enumerate(longest) if item.nodeid.startswith(place)), len(longest))
+    )
+
+
 def pytest_report_header() -> list[str]:
     """Say which servers the storage is tried on."""
     found = s3_servers.available()

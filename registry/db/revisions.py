@@ -25,7 +25,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from registry.db.schema import SCHEMA_VERSION, STATE, Revision, SchemaState, SchemaUnusable, session
+from registry.db import schema
+from registry.db.schema import SCHEMA_VERSION, Revision, SchemaState, SchemaUnusable, session
 
 _LOCK: Final = 0x626C61636B6C  # "blackl": the advisory lock under which one node migrates while the others wait.
 _REVISIONS: Final = Path(__file__).with_name("migrations")
@@ -117,7 +118,7 @@ def _state(connection: Connection) -> SchemaState:
     revision = MigrationContext.configure(connection, opts={"version_table": "schema_revision"}).get_current_revision()
     if revision is None:
         return SchemaState("", 0, 0)
-    row = connection.execute(sa.text(STATE)).one()
+    row = connection.execute(sa.text(schema.STATE)).one()
     return SchemaState(row.version_num, row.version, row.oldest_code)
 
 

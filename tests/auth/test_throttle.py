@@ -141,13 +141,17 @@ async def test_a_try_whose_client_leaves_is_counted(world: World) -> None:
     """Or whoever guesses would leave before he is told, and come back to see."""
     ada = await world.add("ada")
 
+    begun = asyncio.Event()
+
     async def hang() -> Caller:
+        begun.set()
         await asyncio.Event().wait()
         raise AssertionError
 
     for _ in range(OF_A_USER_ELSEWHERE.failures):
+        begun.clear()
         trying = asyncio.create_task(world.throttle.attempt(ada, FAR, hang))
-        await asyncio.sleep(0.01)
+        await begun.wait()
         trying.cancel()
         await asyncio.gather(trying, return_exceptions=True)
     assert await world.tries(ada, FAR) == "too many"
