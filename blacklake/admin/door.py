@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from cyclopts import Parameter
@@ -27,6 +26,15 @@ _IN_PROCESS: Final = (
     "registry.administration_policies",
     "registry.administration_schemas",
     "registry.administration_scans",
+)
+_BY_API: Final = (
+    "blacklake.remote.changes",
+    "blacklake.remote.lists",
+    "blacklake.remote.audit",
+    "blacklake.remote.schemas",
+    "blacklake.remote.policies",
+    "blacklake.remote.scans",
+    "blacklake.remote.stages",
 )
 
 
@@ -60,26 +68,20 @@ class Where:
 class Door:
     """The verbs of either way, under the same names: functions whose first parameter is the place, which is known here."""
 
-    def __init__(self, rooms: Iterable[ModuleType], place: object) -> None:
-        """Look for verbs in these modules, no further than up to the one that has it."""
-        self._coming = iter(rooms)
-        self._rooms: list[ModuleType] = []
+    def __init__(self, rooms: Sequence[str], place: object) -> None:
+        """Look for verbs in the modules of these names, no further than up to the one that has it."""
+        self._rooms = rooms
         self._place = place
 
     def __getattr__(self, verb: str) -> Callable[..., Any]:
         """Return a verb of this place."""
-        function = next(found for room in self._each() if (found := getattr(room, verb, None)) is not None)
+        rooms = map(importlib.import_module, self._rooms)
+        function = next(found for room in rooms if (found := getattr(room, verb, None)) is not None)
 
         def act(*arguments: Any, **options: Any) -> Any:
             return function(self._place, *arguments, **options)
 
         return act
-
-    def _each(self) -> Iterator[ModuleType]:
-        yield from self._rooms
-        for room in self._coming:
-            self._rooms.append(room)
-            yield room
 
 
 @contextlib.contextmanager
@@ -101,7 +103,7 @@ def _in_process(where: Where, code: int) -> Iterator[Door]:
 
         settings = settings_of(where.config, data_dir=where.data_dir)
         try:
-            yield Door(map(importlib.import_module, _IN_PROCESS), settings)
+            yield Door(_IN_PROCESS, settings)
         except UpkeepFailed as error:
             raise Refused(str(error), code) from error
 
@@ -120,13 +122,12 @@ def _credential(where: Where, server: str, *, is_promoting: bool) -> httpx.Auth:
 def _by_api(where: Where, code: int, *, is_promoting: bool) -> Iterator[Door]:
     assert where.server is not None
     with needing("remote"):
-        from blacklake.remote import audit, changes, lists, policies, scans, schemas, stages
         from blacklake.remote.connection import RemoteFailed, connected
 
         try:
             how = _credential(where, where.server, is_promoting=is_promoting)
             with connected(where.server, how, ca_file=where.ca_file, insecure=where.insecure) as connection:
-                yield Door((changes, lists, audit, schemas, policies, scans, stages), connection)
+                yield Door(_BY_API, connection)
         except RemoteFailed as error:
             raise Refused(str(error), code) from error
 
