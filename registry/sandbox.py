@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import struct
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final
@@ -58,7 +59,7 @@ class Sandbox:
         self._free = asyncio.Semaphore(at_once)
         self._numbers = itertools.count(1)
         self._starting = asyncio.Lock()
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._hearing: asyncio.Task[None] | None = None
         self._ends: dict[int, asyncio.Future[int]] = {}
@@ -108,9 +109,8 @@ class Sandbox:
             self._hearing.cancel()
             await asyncio.wait([self._hearing])
         if self._process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
-            await self._process.wait()
+            self._process.kill()
+            await asyncio.to_thread(self._process.wait)
             self._process = None
 
     async def _started(self) -> socket.socket:
@@ -122,25 +122,31 @@ class Sandbox:
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             ours.setblocking(False)
             with theirs:
-                self._process = await asyncio.create_subprocess_exec(
-                    sys.executable,
-                    "-P",
-                    "-m",
-                    "registry.sandboxed",
-                    str(theirs.fileno()),
-                    self._target,
-                    str(self._seconds),
-                    str(self._memory),
-                    pass_fds=(theirs.fileno(),),
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=asyncio.subprocess.DEVNULL,
-                    stderr=asyncio.subprocess.DEVNULL,
-                    env=_environment(),
-                    start_new_session=True,
-                )
+                self._process = self._template(theirs.fileno())
             self._control = ours
             self._hearing = asyncio.create_task(self._hear(ours))
             return ours
+
+    def _template(self, control: int) -> subprocess.Popen[bytes]:
+        """Start it; not by asyncio, as uvloop lets it have what is inheritable: the listening socket, and the lock."""
+        return subprocess.Popen(
+            [
+                sys.executable,
+                "-P",
+                "-m",
+                "registry.sandboxed",
+                str(control),
+                self._target,
+                str(self._seconds),
+                str(self._memory),
+            ],
+            pass_fds=(control,),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=_environment(),
+            start_new_session=True,
+        )
 
     async def _hear(self, control: socket.socket) -> None:
         """Note the ends of children until the template is gone."""

@@ -119,7 +119,7 @@ def governing(directory: Path, **settings: object) -> Iterator[Governed]:
     data, made = _filled()
     prepared.clone(data, directory / "data")
     with serving(directory, auth="token", **settings) as registry:
-        yield replace(made, registry=registry)
+        yield replace(made, registry=registry, keys=dict(made.keys))
 
 
 @cache

@@ -15,6 +15,7 @@ from typing import Any
 
 import psutil
 import pytest
+import uvloop
 
 from registry.errors import Unavailable
 from registry.sandbox import Refused, Sandbox, _reason
@@ -195,6 +196,27 @@ async def test_no_credential_is_in_the_environment_and_no_descriptor_is_inherite
 def templates() -> list[psutil.Process]:
     """Return the processes of sandboxes that this one has begun; other tests' servers may run beside."""
     return [child for child in psutil.Process().children() if "registry.sandboxed" in child.cmdline()]
+
+
+def descriptors_of(process: psutil.Process) -> list[str]:
+    return [str(one.readlink()) for one in Path(f"/proc/{process.pid}/fd").iterdir()]
+
+
+def test_what_the_server_may_pass_on_stays_with_it() -> None:
+    """Servers run on uvloop; the listening socket and the lock of the data directory are inheritable there."""
+
+    async def inherited() -> list[str]:
+        sandbox = Sandbox(TARGET)
+        try:
+            await acted(sandbox, "descriptors")
+            return descriptors_of(*templates())
+        finally:
+            await sandbox.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.set_inheritable(True)
+        found = uvloop.run(inherited())
+        assert len([one for one in found if one.startswith("socket:")]) == 1  # its own
 
 
 async def test_a_time_out_leaves_no_process(sandbox: Sandbox) -> None:
