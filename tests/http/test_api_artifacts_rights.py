@@ -200,20 +200,25 @@ def test_a_token_shows_what_it_was_asked_for(governed: Governed, name: str) -> N
 
 
 def test_what_others_have_made_of_it_is_not_told(governed: Governed, name: str) -> None:
-    """By otto's organisation, whose model names one of acme's as its base."""
+    """By an organisation of this test, whose model names one of acme's as its base."""
     root = governed.by("root")
     digest = root.get(f"/repositories/{name}/-/artifacts/v1")["digest"]
-    theirs = f"other/{uuid4().hex[:12]}"
+    another = uuid4().hex[:12]
+    administration.add_user(governed.settings, another, password=None, is_admin=False)
+    administration.add_organisation(governed.settings, another)
+    administration.grant(governed.settings, f"user:{another}", "admin", another)
+    governed.keys[another] = administration.create_key(governed.settings, another, "first", lifetime=None)
+    theirs = f"{another}/model"
     pushed(governed, theirs, {"README.md": f"---\nbase_model: {name}@{digest}\n---\n".encode(), **FILES})
     path = f"/repositories/{name}/-/artifacts/v1/graph"
     assert theirs in {node["repository"] for node in root.get(path)["nodes"]}
     assert {node["repository"] for node in governed.by("alice").get(path)["nodes"]} == {name}
-    otto = governed.by("otto")
-    assert {node["repository"] for node in otto.get(f"/repositories/{theirs}/-/artifacts/v1/graph")["nodes"]} == {
+    owner = governed.by(another)
+    assert {node["repository"] for node in owner.get(f"/repositories/{theirs}/-/artifacts/v1/graph")["nodes"]} == {
         theirs
     }
     compared = {"other": "v1", "repository": name}
-    problem(otto("GET", f"/repositories/{theirs}/-/artifacts/v1/comparison", params=compared), 404, "MANIFEST_UNKNOWN")
+    problem(owner("GET", f"/repositories/{theirs}/-/artifacts/v1/comparison", params=compared), 404, "MANIFEST_UNKNOWN")
 
 
 def test_bytes_that_were_taken_out_are_pulls_in_the_audit_log(governed: Governed, name: str) -> None:
