@@ -7,15 +7,21 @@ with it. What runs revisions is imported where one has to be run only: most star
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from functools import partial
 
 import asyncpg
 
-from registry.db.schema import HEAD, SCHEMA_VERSION, Revision, SchemaState, SchemaUnusable, misfit, session, state_of
-
-if TYPE_CHECKING:
-    from alembic.config import Config
+from registry.db.schema import (
+    HEAD,
+    SCHEMA_VERSION,
+    DataAtStake,
+    Revision,
+    SchemaState,
+    SchemaUnusable,
+    misfit,
+    session,
+    state_of,
+)
 
 __all__ = [
     "DataAtStake",
@@ -29,14 +35,6 @@ __all__ = [
     "undone_by",
     "upgrade",
 ]
-
-
-class DataAtStake(SchemaUnusable):
-    """Going back would lose data, and nobody has said that it may."""
-
-    def __init__(self, revisions: Sequence[Revision]) -> None:
-        listed = "; ".join(f"undoing {revision.id} loses {revision.loses}" for revision in revisions)
-        super().__init__(f"{listed}. Back up first, then repeat the command with --lose-data")
 
 
 def upgrade(url: str) -> SchemaState:
@@ -59,14 +57,7 @@ def downgrade(url: str, revision: str, *, lose_data: bool = False) -> SchemaStat
     """
     from registry.db import revisions
 
-    def down(config: Config, state: SchemaState) -> None:
-        # Asked again under the lock: another node may have migrated since the caller looked.
-        at_stake = [undone for undone in revisions.undone_by(state, revision) if undone.loses]
-        if at_stake and not lose_data:
-            raise DataAtStake(at_stake)
-        revisions.down(config, revision)
-
-    return revisions.run(url, down)
+    return revisions.run(url, partial(revisions.down, to=revision, lose_data=lose_data))
 
 
 def pending(state: SchemaState) -> list[Revision]:

@@ -26,7 +26,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from registry.db import schema
-from registry.db.schema import SCHEMA_VERSION, Revision, SchemaState, SchemaUnusable, session
+from registry.db.schema import SCHEMA_VERSION, DataAtStake, Revision, SchemaState, SchemaUnusable, session
 
 _LOCK: Final = 0x626C61636B6C  # "blackl": the advisory lock under which one node migrates while the others wait.
 _REVISIONS: Final = Path(__file__).with_name("migrations")
@@ -41,9 +41,13 @@ def up(config: Config, state: SchemaState) -> None:
         command.upgrade(config, "head")
 
 
-def down(config: Config, revision: str) -> None:
-    """Undo revisions down to one."""
-    command.downgrade(config, revision)
+def down(config: Config, state: SchemaState, *, to: str, lose_data: bool) -> None:
+    """Undo revisions down to one. Raise DataAtStake as `registry.db.migrate.downgrade` does."""
+    # Asked again under the lock: another node may have migrated since the caller looked.
+    at_stake = [undone for undone in undone_by(state, to) if undone.loses]
+    if at_stake and not lose_data:
+        raise DataAtStake(at_stake)
+    command.downgrade(config, to)
 
 
 def pending(state: SchemaState) -> list[Revision]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import asyncpg
@@ -44,6 +45,14 @@ class Revision(NamedTuple):
     id: str
     title: str
     loses: str | None
+
+
+class DataAtStake(SchemaUnusable):
+    """Going back would lose data, and nobody has said that it may."""
+
+    def __init__(self, revisions: Sequence[Revision]) -> None:
+        listed = "; ".join(f"undoing {revision.id} loses {revision.loses}" for revision in revisions)
+        super().__init__(f"{listed}. Back up first, then repeat the command with --lose-data")
 
 
 def misfit(version: int, oldest_code: int) -> str | None:
