@@ -26,19 +26,20 @@ def directory() -> Path:
     return made
 
 
-def clone(template: Path, to: Path) -> None:
-    """Make `to` a copy of the data directory, or of a part of it, of a server that has ended."""
-    shutil.copytree(template, to, ignore=shutil.ignore_patterns(*_OF_A_START))
+def clone(template: Path, to: Path) -> Path:
+    """Make `to` a copy of the data directory, or of a part of it, of a server that has ended; return it."""
+    to.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return shutil.copytree(template, to, symlinks=True, ignore=shutil.ignore_patterns(*_OF_A_START))
 
 
 def clone_schema(data: Path) -> None:
     """Make a data directory with an embedded PostgreSQL that has the schema, and nothing in it."""
-    data.mkdir(mode=0o700)
-    clone(_with_schema(), data / "postgres")
+    clone(with_schema(), data / "postgres")
 
 
 @cache
-def _with_schema() -> Path:
+def with_schema() -> Path:
+    """Return the directory of a PostgreSQL that has ended, with the schema, and nothing in it."""
     server = EmbeddedPostgres(directory() / "postgres")
     server.start()
     try:

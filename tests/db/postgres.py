@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from registry.db import migrate
 from registry.db.binaries import binaries, initialise, installations, run
 from registry.db.embedded import EmbeddedPostgres
+from tests.prepared import clone, with_schema
 
 OLDEST: Final = min(installations())
 NEWEST: Final = max(installations())
@@ -40,7 +39,7 @@ class Prepared:
 
     def copy(self, directory: Path, major: int = NEWEST) -> Path:
         """Make a directory as `initialise` does."""
-        return _copy(self._empty(major), directory)
+        return clone(self._empty(major), directory)
 
     def filled(self, directory: Path, major: int = NEWEST) -> Path:
         """Make a directory in which `fill` was done."""
@@ -48,31 +47,23 @@ class Prepared:
         if not original.exists():
             with running(EmbeddedPostgres(self.copy(original, major))) as server:
                 fill(server)
-        return _copy(original, directory)
+        return clone(original, directory)
 
     def migrated(self, directory: Path) -> Path:
         """Make a directory with the schema of this version. What is written into it need not outlive the machine."""
         original = self._place / "migrated"
         if not original.exists():
-            with running(EmbeddedPostgres(self.copy(original))) as server:
-                sql(server, "ALTER SYSTEM SET fsync = off")
+            with running(EmbeddedPostgres(clone(with_schema(), original))) as server:
                 sql(server, "ALTER SYSTEM SET wal_keep_size = '128MB'")  # for a replica that begins with another copy
-                migrate.upgrade(server.url)
                 # Reads of what is not frozen write hints into the log, which a replica has to follow.
                 sql(server, "VACUUM FREEZE")
-        return _copy(original, directory)
+        return clone(original, directory)
 
     def _empty(self, major: int) -> Path:
         original = self._place / f"empty-{major}"
         if not original.exists():
             initialise(original, major)
         return original
-
-
-def _copy(original: Path, directory: Path) -> Path:
-    directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    subprocess.run(["cp", "-a", "--reflink=auto", original, directory], check=True)
-    return directory
 
 
 def fill(server: EmbeddedPostgres) -> None:

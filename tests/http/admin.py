@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import requests
 from cryptography.hazmat.primitives import serialization
@@ -40,6 +41,13 @@ class Governed:
     @property
     def settings(self) -> Settings:
         return load_settings(data_dir=self.registry.directory)
+
+    def add_user(self) -> str:
+        """Return a new user, who has a password, a key and no rights."""
+        name = f"u{uuid4().hex[:12]}"
+        administration.add_user(self.settings, name, password=PASSWORD, is_admin=False)
+        self.keys[name] = administration.create_key(self.settings, name, "first", lifetime=None)
+        return name
 
     def by(self, user: str | None) -> Api:
         """Return the API as a user calls it; None is nobody."""

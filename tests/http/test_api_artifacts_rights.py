@@ -203,11 +203,9 @@ def test_what_others_have_made_of_it_is_not_told(governed: Governed, name: str) 
     """By an organisation of this test, whose model names one of acme's as its base."""
     root = governed.by("root")
     digest = root.get(f"/repositories/{name}/-/artifacts/v1")["digest"]
-    another = uuid4().hex[:12]
-    administration.add_user(governed.settings, another, password=None, is_admin=False)
+    another = governed.add_user()
     administration.add_organisation(governed.settings, another)
     administration.grant(governed.settings, f"user:{another}", "admin", another)
-    governed.keys[another] = administration.create_key(governed.settings, another, "first", lifetime=None)
     theirs = f"{another}/model"
     pushed(governed, theirs, {"README.md": f"---\nbase_model: {name}@{digest}\n---\n".encode(), **FILES})
     path = f"/repositories/{name}/-/artifacts/v1/graph"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from uuid import uuid4
-
 import pytest
 import requests
 
@@ -16,11 +14,8 @@ NEW = "another horse, another battery"
 
 @pytest.fixture
 def user(governed: Governed) -> str:
-    """Return a user whom no other test knows, with a key."""
-    name = f"u{uuid4().hex[:12]}"
-    administration.add_user(governed.settings, name, password=PASSWORD, is_admin=False)
-    governed.keys[name] = administration.create_key(governed.settings, name, "first", lifetime=None)
-    return name
+    """Return a user whom no other test knows."""
+    return governed.add_user()
 
 
 def refresh(governed: Governed, token: str) -> int:

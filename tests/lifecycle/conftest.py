@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.lifecycle.serving import Registry, clone
+from tests.lifecycle.serving import Registry
+from tests.prepared import clone
 from tests.setups import SERVERS, share
 
 

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -256,9 +255,3 @@ def run(*arguments: str | Path, **settings: object) -> subprocess.CompletedProce
         check=False,
         timeout=PATIENCE,
     )
-
-
-def clone(template: Path, to: Path) -> Path:
-    """Return a copy of the data directory of a server that has ended."""
-    shutil.copytree(template, to, symlinks=True)
-    return to

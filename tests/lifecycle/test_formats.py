@@ -15,8 +15,9 @@ import requests
 from conformance.tools import path_of
 from tests.lifecycle.conftest import assert_clean_log
 from tests.lifecycle.packed import CASES, SPDX, Case
-from tests.lifecycle.serving import Registry, clone, eventually
+from tests.lifecycle.serving import Registry, eventually
 from tests.mediatypes.files.libraries import contains
+from tests.prepared import clone
 from tests.tools import needed
 
 

@@ -15,7 +15,8 @@ from tests.faults.ledger import Ledger
 from tests.faults.traffic import Traffic
 from tests.lifecycle.artifact import assert_served, push
 from tests.lifecycle.conftest import assert_clean_log
-from tests.lifecycle.serving import Registry, all_gone, clone, lives
+from tests.lifecycle.serving import Registry, all_gone, lives
+from tests.prepared import clone
 from tests.setups import SERVERS, share
 
 WORKERS = 2

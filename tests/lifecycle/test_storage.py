@@ -14,7 +14,8 @@ import requests
 from registry.storage.filesystem import FilesystemStore
 from tests.lifecycle.artifact import Artifact, assert_served, digest, push
 from tests.lifecycle.conftest import assert_clean_log
-from tests.lifecycle.serving import Registry, clone, eventually
+from tests.lifecycle.serving import Registry, eventually
+from tests.prepared import clone
 
 ROOM = 4 << 20
 """Bytes of the disk for blobs."""

@@ -13,7 +13,8 @@ import requests
 
 from tests.lifecycle.artifact import push
 from tests.lifecycle.conftest import assert_clean_log
-from tests.lifecycle.serving import BLACKLAKE, Registry, all_gone, clone, environment, eventually, run
+from tests.lifecycle.serving import BLACKLAKE, Registry, all_gone, environment, eventually, run
+from tests.prepared import clone
 
 
 def jobs(registry: Registry) -> list[dict[str, Any]]:
