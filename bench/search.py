@@ -34,6 +34,7 @@ _SENT = re.compile(
 )
 _GIVEN = re.compile(r"DETAIL:  [Pp]arameters: (.*?)(?=^\d{4}-|\Z)", re.MULTILINE | re.DOTALL)
 _PARAMETER = re.compile(r"\$\d+ = (NULL|'(?:[^']|'')*')")
+_ASKED = re.compile(r"WITH asked AS \((.*?)\), counted AS", re.DOTALL)  # a query that ts_stat is given as a text
 PATHS = {"items": "/api/v1/artifacts?limit=20&q=", "facets": "/api/v1/artifacts/facets?q="}
 
 
@@ -162,8 +163,7 @@ def _plan(server: Server, url: str, asked: Asked, headers: Mapping[str, str]) ->
         raise BenchmarkError("PostgreSQL has told no statement of a search")
     _, statement, end = max(statements)
     given = _GIVEN.search(said, end)
-    parameters = ", ".join(_PARAMETER.findall(given[1])) if given is not None else ""
-    return asyncio.run(_explained(url, statement, parameters))
+    return asyncio.run(_explained(url, statement, _PARAMETER.findall(given[1]) if given is not None else []))
 
 
 async def _execute(url: str, *statements: str) -> None:
@@ -173,9 +173,24 @@ async def _execute(url: str, *statements: str) -> None:
     await conn.close()
 
 
-async def _explained(url: str, statement: str, parameters: str) -> str:
+async def _explained(url: str, statement: str, parameters: list[str]) -> str:
     conn = await asyncpg.connect(url)
-    await conn.execute(f"PREPARE search AS {statement}")
-    rows = await conn.fetch(f"EXPLAIN (ANALYZE, BUFFERS) EXECUTE search{f'({parameters})' if parameters else ''}")
+    plans = [await _plan_of(conn, statement, parameters)]
+    if asked := _ASKED.search(statement):
+        values = re.findall(r"\$\d+::", asked[1])
+        await conn.execute(f"PREPARE asked AS {asked[1]}")
+        query = await conn.fetchval(f"EXECUTE asked{_list(parameters[: len(values)])}")
+        plans += ["What ts_stat reads:", await _plan_of(conn, query, [])]
     await conn.close()
+    return "\n\n".join(plans)
+
+
+async def _plan_of(conn: "asyncpg.Connection[asyncpg.Record]", statement: str, parameters: list[str]) -> str:
+    await conn.execute(f"PREPARE search AS {statement}")
+    rows = await conn.fetch(f"EXPLAIN (ANALYZE, BUFFERS) EXECUTE search{_list(parameters)}")
+    await conn.execute("DEALLOCATE search")
     return "\n".join(row[0] for row in rows)
+
+
+def _list(parameters: list[str]) -> str:
+    return f"({', '.join(parameters)})" if parameters else ""

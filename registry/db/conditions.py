@@ -6,6 +6,7 @@ beginnings and negations are one look into one index.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,7 @@ LAST: Final = r"U&'\+10FFFF'"
 """What sorts behind whatever a name may hold, in SQL."""
 
 
+_VALUE: Final = re.compile(r"\$(\d+)::")
 _LONGEST: Final = 400  # characters of a value that a facet keeps (facet_words)
 
 
@@ -112,11 +114,21 @@ class Statement:
         self.parameters: list[Any] = []
         self.conditions: list[str] = []
         self.ranked: list[str] = []
+        self.few: str | None = None
+        """An array of ids, in SQL, of the few repositories whose artifacts are looked up, where there are no others to find."""
+        self._kinds: list[str] = []
 
     def value(self, value: object, kind: str) -> str:
         """Return what stands for a parameter."""
         self.parameters.append(value)
+        self._kinds.append(kind)
         return f"${len(self.parameters)}::{kind}"
+
+    def quoted(self, query: str) -> str:
+        """Return the expression of a query's text in which the values stand that are known by now, quoted by PostgreSQL."""
+        template = _VALUE.sub(r"%\1$L::", query.replace("%", "%%"))
+        values = "".join(f", ${number}::{kind}" for number, kind in enumerate(self._kinds, 1))
+        return f"format($query${template}$query${values})"
 
     def add(self, conditions: Sequence[Condition]) -> None:
         """Add what is asked for."""
@@ -146,9 +158,11 @@ class Statement:
                 return f"{found} IS NOT TRUE" if is_negated else found
             case MetricIs(name, spans):
                 named = f"lower(m.name) = lower({self.value(name, 'text')}) AND " if name is not None else ""
+                # Else all metrics of a name would be read, or those of one artifact after the other.
+                few = f"m.repository_id = ANY({self.few}) AND " if self.few is not None else ""
                 return f"""{there} (
                     SELECT FROM artifact_metrics m WHERE m.repository_id = a.repository_id AND m.digest = a.digest
-                        AND {named}({self._within("m.value", spans, "double precision")}))"""
+                        AND {few}{named}({self._within("m.value", spans, "double precision")}))"""
             case RepositoryIs(names) if is_negated:
                 return f"NOT EXISTS (SELECT FROM repositories n WHERE n.id = a.repository_id AND {self.named('n.name', names)})"
             case RepositoryIs(names):

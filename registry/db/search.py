@@ -94,23 +94,19 @@ def words(repository: str, record: str) -> str:
 
 
 class _Visible(NamedTuple):
-    """What stands before a statement, and the conditions by which it finds nothing but what its asker may see.
-
-    `are_few`: it is by these that rows are to be looked up, and not in their order.
-    """
+    """What stands before a statement, and the conditions by which it finds nothing but what its asker may see."""
 
     before: str
     conditions: list[str]
-    are_few: bool = False
 
 
 async def _visible(conn: Connection, statement: Statement, reach: Reach) -> _Visible:
-    """Return what a statement has for that."""
+    """Return what a statement has for that; where it reaches few repositories, `statement.few` says so from here on."""
     if reach.principal_id is None and reach.names is None:
         return _Visible("", [])
     within = statement.named("r.name", _named(reach)) if reach.names is not None else "true"
     if reach.principal_id is None:
-        return _Visible("", [f"a.repository_id = ANY(ARRAY(SELECT r.id FROM repositories r WHERE {within}))"], True)
+        return _in_few(statement, "WITH", f"SELECT r.id FROM repositories r WHERE {within}")
     before = f"WITH reach AS MATERIALIZED ({rights.reach(statement.value(reach.principal_id, 'bigint'))})"
     much: int = await conn.fetchval(_HOW_MUCH, reach.principal_id)
     if much < 0 and reach.names is None:
@@ -118,7 +114,13 @@ async def _visible(conn: Connection, statement: Statement, reach: Reach) -> _Vis
     ids = _reached(within)
     if much > _FEW:
         return _Visible(before, [f"(a.repository_id IN ({ids})) IS TRUE"])  # not a join: a set, made once
-    return _Visible(before, [f"a.repository_id = ANY(ARRAY({ids}))"], True)
+    return _in_few(statement, f"{before},", ids)
+
+
+def _in_few(statement: Statement, before: str, ids: str) -> _Visible:
+    """Return what finds nothing but what is in few repositories, of which `ids` is the query."""
+    statement.few = "ARRAY(SELECT id FROM few)"
+    return _Visible(f"{before} few AS MATERIALIZED ({ids})", [f"a.repository_id = ANY({statement.few})"])
 
 
 def _named(reach: Reach) -> list[Word]:
@@ -151,7 +153,7 @@ async def page(
     visible = await _visible(conn, statement, reach)
     statement.add(conditions)
     wanted = [*statement.conditions, *visible.conditions]
-    order = _newest(visible.are_few or _are_in_few_repositories(conditions))
+    order = _newest(statement.few is not None or _are_in_few_repositories(conditions))
     query = " && ".join(f"({one})" for one in statement.ranked)
     if query:
         found = _ranked(statement, wanted, query, order, after, limit)
@@ -216,26 +218,27 @@ async def facets(
     """Return how many artifacts meet all conditions, and of each facet the `most` frequent values.
 
     No more than the newest COUNTED are counted, by PostgreSQL's own statistics of words, which takes half of what it takes to
-    list and group them; it wants a statement, in the same snapshot.
+    list and group them; it wants a query as a text. Each artifact is of one kind, so that its kinds tell how many they are.
     """
     statement = Statement()
     visible = await _visible(conn, statement, reach)
     statement.add(conditions)
-    order = _newest(visible.are_few or _are_in_few_repositories(conditions))
+    order = _newest(statement.few is not None or _are_in_few_repositories(conditions))
     wanted = [*statement.conditions, *visible.conditions, *(f"a.words @@ ({query})" for query in statement.ranked)]
-    with_reach = f"{visible.before}," if visible.before else "WITH"
+    query = f"""{visible.before}
+        SELECT a.facets FROM artifacts a WHERE {" AND ".join(wanted) or "true"} ORDER BY {order} LIMIT {COUNTED}
+    """
     text = f"""
-    {with_reach} found AS MATERIALIZED (
-        SELECT a.id FROM artifacts a WHERE {" AND ".join(wanted) or "true"} ORDER BY {order} LIMIT {COUNTED}
+    WITH asked AS (
+        SELECT {statement.quoted(query)} AS query
     ), counted AS (
-        SELECT split_part(word, ':', 1) AS facet, word, ndoc AS number
-        FROM ts_stat(format('SELECT facets FROM artifacts WHERE id = ANY (%L)', ARRAY(SELECT id FROM found)))
+        SELECT split_part(word, ':', 1) AS facet, word, ndoc AS number FROM asked, ts_stat(asked.query)
     ), placed AS (
         SELECT facet, word, number, row_number() OVER (PARTITION BY facet ORDER BY number DESC, word COLLATE "C") AS place
         FROM counted WHERE facet = ANY({statement.value(list(names), "text[]")})
     )
     SELECT * FROM (
-        SELECT '' AS facet, '' AS value, count(*) AS number FROM found
+        SELECT '' AS facet, '' AS value, coalesce(sum(number), 0) AS number FROM counted WHERE facet = 'kind'
         UNION ALL
         SELECT facet, substr(word, length(facet) + 2), number FROM placed WHERE place <= {statement.value(most, "bigint")}
     ) AS listed ORDER BY facet <> '', facet, number DESC, value COLLATE "C"

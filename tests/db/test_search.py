@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Any
 
 import asyncpg
 import pytest
@@ -18,6 +20,7 @@ from registry.core.access import ANONYMOUS, DELETE, EVERYONE, PULL, Bound, Calle
 from registry.core.query.parsing import parse
 from registry.core.search import Search, conditions_of
 from registry.db import search
+from registry.db.conditions import Statement
 from registry.db.pool import Database
 from registry.db.reaching import Reach
 from registry.db.replicas import Replicas
@@ -25,6 +28,7 @@ from registry.errors import PageInvalid, QueryInvalid
 from tests.artifacts import Made, add
 from tests.cluster import Cluster
 from tests.db import naive_search
+from tests.db.plans import looked_at, steps
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 REPOSITORIES = ("acme/llama", "acme/llama-chat", "acme/bert", "other/llama", "other/whisper/big", "bert")
@@ -275,7 +279,7 @@ def test_pages_have_each_artifact_once(filled: Filled, query: str) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(
-    st.text(max_size=60) | st.text(alphabet="ab:\"'\\\\-*,.&|!()<>=~ 19k\u0301ß字", max_size=40),
+    st.text(max_size=60) | st.text(alphabet="ab:\"'\\\\-*,.&|!()<>=~ 19k\u0301ß字%$", max_size=40),
     st.sampled_from(["", "license:", "repo:", "tag:"]),
 )
 def test_whatever_can_be_read_can_be_asked(filled: Filled, text: str, facet: str) -> None:
@@ -373,3 +377,54 @@ def test_no_more_than_the_newest_are_counted(filled: Filled, monkeypatch: pytest
     counts = filled.runner.run(filled.search.facets("", caller=EVERYONE))
     assert (counts.counted, counts.is_all) == (7, False)
     assert sum(row.artifacts for row in counts.facets["kind"]) == 7
+
+
+def test_what_queries_judge_rows_by_comes_first_and_stays_in_the_row(filled: Filled) -> None:
+    asked = """
+    SELECT attname, attstorage FROM pg_attribute WHERE attrelid = 'artifacts'::regclass AND attnum > 0 ORDER BY attnum
+    """
+    storage = dict(filled.runner.run(filled.db.read("columns", lambda conn: conn.fetch(asked))))
+    assert list(storage)[:7] == ["id", "repository_id", "pushed_at", "size", "digest", "facets", "words"]
+    assert {name for name, kind in storage.items() if kind == b"x"} == {"record", "problem"}
+
+
+MANY = """
+INSERT INTO repositories (name) SELECT 'many/r' || n FROM generate_series(1, 200) n;
+SET LOCAL session_replication_role = replica;
+INSERT INTO artifacts (repository_id, digest, kind, format, size, record, record_version, readers_version, is_complete)
+    SELECT r.id, sha256((r.id || '/' || n)::bytea), 'model', 'modelpack', 1, '{}', 1, 1, true
+    FROM repositories r, generate_series(1, 100) n WHERE r.name LIKE 'many/%';
+INSERT INTO artifact_metrics (repository_id, digest, name, value)
+    SELECT repository_id, digest, 'accuracy', random() FROM artifacts WHERE format = 'modelpack';
+"""
+
+
+@pytest.mark.parametrize("query", ["metric.accuracy:>0.5", "-metric.accuracy:>0.5"])
+def test_of_few_repositories_only_their_own_metrics_are_looked_at(cluster: Cluster, template: str, query: str) -> None:
+    url = cluster.create("measured", template=template)
+    reach = Reach(None, names=["many/r7"])
+    plans: list[Any] = []
+
+    async def explained(conn: Any, text: str, statement: Statement) -> list[Any]:
+        plans.append(await conn.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {text}", *statement.parameters))
+        return []
+
+    async def asked() -> None:
+        db = Database(url, size=1, timeout=10)
+        await db.open()
+        await db.transaction("fill", lambda conn: conn.execute(MANY))
+        await db.read("analyze", lambda conn: conn.execute("VACUUM ANALYZE"))
+        find = partial(search.page, conditions=conditions_of(parse(query, NOW)), reach=reach, after=None, limit=10)
+        await db.read("search", find)
+        await db.close()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(search, "_fetched", explained)
+        asyncio.run(asked())
+    cluster.drop("measured")
+    read = [
+        looked_at(one)
+        for one in steps(json.loads(plans[0])[0]["Plan"])
+        if one.get("Relation Name") == "artifact_metrics"
+    ]
+    assert 0 < sum(read) <= 100, plans

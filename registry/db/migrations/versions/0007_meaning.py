@@ -45,15 +45,28 @@ UP = (
     )
     """,
     """
-    -- A manifest as what it is to its users. `id` tells apart what was pushed at the same moment.
+    -- A manifest as what it is to its users. `id` tells apart what was pushed at the same moment. Queries look through many
+    -- rows, and PostgreSQL steps over all columns before the one that it wants: what they judge rows by comes first.
     CREATE TABLE artifacts (
         id             bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
         repository_id  bigint NOT NULL,
+        pushed_at      timestamptz NOT NULL DEFAULT now(),
+        size           bigint NOT NULL,
         digest         bytea NOT NULL,
+        facets         tsvector NOT NULL GENERATED ALWAYS AS (array_to_tsvector(
+            facet_words('kind', kind) || facet_words('packed', format) || facet_words('type', artifact_type)
+            || facet_words('framework', framework) || facet_words('format', weights_format)
+            || facet_words('arch', architecture) || facet_words('family', family)
+            || facet_words('precision', precision) || facet_words('quantization', quantization)
+            || facet_words('license', VARIADIC licenses) || facet_words('lang', VARIADIC languages)
+            || facet_words('task', VARIADIC tasks) || facet_words('base', VARIADIC base_models)
+            || facet_words('dataset', VARIADIC datasets) || facet_words('label', VARIADIC labels)
+            || facet_words('finding', finding))) STORED,
+        -- artifact_words of the repository's name and the record.
+        words          tsvector NOT NULL DEFAULT '',
         kind           text NOT NULL,
         format         text NOT NULL,
         artifact_type  text,
-        size           bigint NOT NULL,
         framework      text,
         weights_format text,
         architecture   text,
@@ -74,30 +87,27 @@ UP = (
         record         jsonb NOT NULL,
         record_version  integer NOT NULL,
         readers_version integer NOT NULL,
-        words          tsvector NOT NULL DEFAULT '',
         -- Whether all files were read; else why not, in words.
         is_complete    boolean NOT NULL,
         problem        text,
-        pushed_at      timestamptz NOT NULL DEFAULT now(),
         described_at   timestamptz NOT NULL DEFAULT now(),
-        -- For queries; the words are artifact_words of the repository's name and the record.
-        facets         tsvector NOT NULL GENERATED ALWAYS AS (array_to_tsvector(
-            facet_words('kind', kind) || facet_words('packed', format) || facet_words('type', artifact_type)
-            || facet_words('framework', framework) || facet_words('format', weights_format)
-            || facet_words('arch', architecture) || facet_words('family', family)
-            || facet_words('precision', precision) || facet_words('quantization', quantization)
-            || facet_words('license', VARIADIC licenses) || facet_words('lang', VARIADIC languages)
-            || facet_words('task', VARIADIC tasks) || facet_words('base', VARIADIC base_models)
-            || facet_words('dataset', VARIADIC datasets) || facet_words('label', VARIADIC labels)
-            || facet_words('finding', finding))) STORED,
         PRIMARY KEY (repository_id, digest),
         FOREIGN KEY (repository_id, digest) REFERENCES manifests ON DELETE CASCADE
     )
     """,
     """
-    -- The record is read for what was found only: whatever looks through rows finds them narrow.
-    ALTER TABLE artifacts SET (toast_tuple_target = 256), ALTER COLUMN record SET STORAGE EXTENDED,
-        ALTER COLUMN facets SET STORAGE MAIN, ALTER COLUMN words SET STORAGE MAIN
+    -- Only the record is stored apart where a row is large, and is read for what was found; the rest stays at hand.
+    ALTER TABLE artifacts SET (toast_tuple_target = 256),
+        ALTER COLUMN digest SET STORAGE MAIN, ALTER COLUMN facets SET STORAGE MAIN,
+        ALTER COLUMN words SET STORAGE MAIN, ALTER COLUMN kind SET STORAGE MAIN,
+        ALTER COLUMN format SET STORAGE MAIN, ALTER COLUMN artifact_type SET STORAGE MAIN,
+        ALTER COLUMN framework SET STORAGE MAIN, ALTER COLUMN weights_format SET STORAGE MAIN,
+        ALTER COLUMN architecture SET STORAGE MAIN, ALTER COLUMN family SET STORAGE MAIN,
+        ALTER COLUMN precision SET STORAGE MAIN, ALTER COLUMN quantization SET STORAGE MAIN,
+        ALTER COLUMN licenses SET STORAGE MAIN, ALTER COLUMN languages SET STORAGE MAIN,
+        ALTER COLUMN tasks SET STORAGE MAIN, ALTER COLUMN base_models SET STORAGE MAIN,
+        ALTER COLUMN datasets SET STORAGE MAIN, ALTER COLUMN labels SET STORAGE MAIN,
+        ALTER COLUMN finding SET STORAGE MAIN
     """,
     """
     CREATE INDEX artifacts_facets ON artifacts USING gin (facets) WITH (fastupdate = off)
