@@ -15,10 +15,9 @@ from registry.core.admission import Admission
 from registry.core.audit import Action, Actor, Event, record, target_of
 from registry.core.policy import DeletionRule
 from registry.db import blobs, repositories
-from registry.db.blobs import BlobAnswer, BlobQuestion
+from registry.db.blobs import BlobAnswer, BlobQuestion, BlobRow
 from registry.db.lookups import Batcher
 from registry.db.pool import Connection, Database
-from registry.db.verdicts import Answer
 from registry.errors import BlobUnknown
 from registry.storage.base import BlobStore, StorageKey
 
@@ -45,28 +44,23 @@ class Blobs:
         self._deletion = deletion
         self._lookups: Batcher[BlobQuestion, BlobAnswer] = Batcher(self._look_up)
 
-    async def find(self, name: RepositoryName, digest: Digest, caller: Caller = EVERYONE) -> Blob:
-        """Return a blob of the repository, whatever policies say. Raise AccessMissing, AccessLost, BlobUnknown."""
-        return (await self._found(name, digest, None, caller))[0]
+    async def find(self, name: RepositoryName, digest: Digest) -> Blob:
+        """Return a blob of the repository for the registry itself, whatever policies say. Raise BlobUnknown."""
+        row = await self._db.read("find_blob", lambda conn: blobs.find(conn, name, digest))
+        return _blob(name, digest, row)
 
     async def pull(self, name: RepositoryName, digest: Digest, caller: Caller) -> Blob:
         """Return a blob of the repository that policies let the caller have (spec: end-2).
 
         Raise AccessMissing, AccessLost, BlobUnknown, NotAdmitted, NotAdmittedYet, Unavailable.
         """
-        blob, admission = await self._found(name, digest, self._admission.through(name, digest), caller)
-        await self._admission.admit_blob(name, digest, admission, caller)
-        return blob
-
-    async def _found(
-        self, name: RepositoryName, digest: Digest, through: bytes | None, caller: Caller
-    ) -> tuple[Blob, Answer]:
+        through = self._admission.through(name, digest)
         question = BlobQuestion(name, digest, through, *self._access.asked_by(caller, name))
         row, epochs, admission = await self._lookups.find(question)
         await self._access.confirm(caller, name, PULL, epochs)
-        if row is None:
-            raise BlobUnknown(name, str(digest))
-        return Blob(digest, row.size, StorageKey(row.storage_key)), admission
+        blob = _blob(name, digest, row)
+        await self._admission.admit_blob(name, digest, admission, caller)
+        return blob
 
     def read(self, blob: Blob, span: ByteRange) -> AsyncGenerator[bytes, None]:
         """Yield the bytes of `span`."""
@@ -135,3 +129,9 @@ class Blobs:
 
     async def _look_up(self, questions: Sequence[BlobQuestion]) -> list[BlobAnswer]:
         return await self._db.read("look_up_blobs", lambda conn: blobs.look_up(conn, questions))
+
+
+def _blob(name: RepositoryName, digest: Digest, row: BlobRow | None) -> Blob:
+    if row is None:
+        raise BlobUnknown(name, str(digest))
+    return Blob(digest, row.size, StorageKey(row.storage_key))

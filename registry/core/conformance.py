@@ -114,14 +114,20 @@ class Conformance:
         bound = deciding(covering, manifest.artifact_type, is_attached=is_attached)
         if not bound:
             return judgement
-        documents: dict[AppliesTo, Any] = {AppliesTo.ANNOTATIONS: manifest.annotations}
-        for schema, mode in (await self._schemas(name, bound)).items():
-            part = schema.applies_to
-            if part is AppliesTo.RECORD or (part is AppliesTo.CONFIG and manifest.config is None):
-                continue
-            if part not in documents:
-                documents[part] = await self._config(name, manifest.config, config)
-            await self._add(judgement, mode, schema, documents[part])
+        schemas = await self._schemas(name, bound)
+        of_annotations, of_config = (
+            [(schema, mode) for schema, mode in schemas.items() if schema.applies_to is part]
+            for part in (AppliesTo.ANNOTATIONS, AppliesTo.CONFIG)
+        )
+        if not of_config or manifest.config is None:
+            await self._add(judgement, of_annotations, manifest.annotations)
+            return judgement
+        reading = asyncio.create_task(self._config(name, manifest.config, config))
+        try:
+            await self._add(judgement, of_annotations, manifest.annotations)
+            await self._add(judgement, of_config, await reading)
+        finally:
+            reading.cancel()
         return judgement
 
     async def sample(
@@ -165,9 +171,9 @@ class Conformance:
         async def judge(covering: Covering) -> Judgement:
             judgement = Judgement({AppliesTo.RECORD})
             bound = deciding(covering, artifact_type, is_attached=is_attached)
-            for schema, mode in (await self._schemas(name, bound)).items():
-                if schema.applies_to is AppliesTo.RECORD:
-                    await self._add(judgement, mode, schema, dict(record))
+            schemas = await self._schemas(name, bound)
+            of_record = [(schema, mode) for schema, mode in schemas.items() if schema.applies_to is AppliesTo.RECORD]
+            await self._add(judgement, of_record, dict(record))
             return judgement
 
         judgement = await by_present(await self.covered(name), judge)
@@ -177,6 +183,7 @@ class Conformance:
             if repository_id is None or not await schema_bindings.hold(conn, digest, repository_id=repository_id):
                 raise ManifestUnknown(name, str(digest))
             await self.record(conn, digest, judgement, repository_id=repository_id)
+            await evidence.raise_for(conn, [digest.to_bytes()], repository_id=repository_id)
 
         await self._db.transaction("record_violations", keep)
         return [violation for _, _, violation in judgement.found]
@@ -189,9 +196,15 @@ class Conformance:
 
         return await self._db.read("find_bindings", find)
 
-    async def record(self, conn: Connection, digest: Digest, judgement: Judgement, *, repository_id: int) -> None:
-        """Record in a transaction where a manifest that is stored does not conform."""
-        if not judgement.judged:
+    async def record(
+        self, conn: Connection, digest: Digest, judgement: Judgement, *, repository_id: int, is_new: bool = False
+    ) -> None:
+        """Record in a transaction where a manifest that is stored does not conform, instead of what was found before.
+
+        Of one that `is_new` nothing was. It is evidence: whoever calls this raises the manifest (registry.db.evidence), as
+        a push does.
+        """
+        if not judgement.judged or (is_new and not judgement.found):
             return
         verdicts: dict[str, list[Verdict]] = {part: [] for part in judgement.judged}
         grouped: dict[tuple[AppliesTo, str], tuple[Mode, list[dict[str, str]]]] = {}
@@ -202,15 +215,16 @@ class Conformance:
         for (part, schema), (mode, told_of) in grouped.items():
             verdicts[part].append(Verdict(schema, mode, told_of))
         await schema_bindings.record(conn, digest, verdicts, repository_id=repository_id)
-        await evidence.raise_for(conn, [digest.to_bytes()], repository_id=repository_id)
 
-    async def _add(self, judgement: Judgement, mode: Mode, schema: Schema, document: Any) -> None:
-        judgement.judged.add(schema.applies_to)
-        if isinstance(document, _Unread):
-            violations = [Violation("", document.rule, document.message, schema.name.urn)]
-        else:
-            violations = await self._violations(schema, document)
-        judgement.found += [(mode, schema.applies_to, one) for one in violations]
+    async def _add(self, judgement: Judgement, schemas: Sequence[tuple[Schema, Mode]], document: Any) -> None:
+        for schema, mode in schemas:
+            await asyncio.sleep(0)  # whatever waits for the event loop goes on between the one and the next
+            judgement.judged.add(schema.applies_to)
+            if isinstance(document, _Unread):
+                violations = [Violation("", document.rule, document.message, schema.name.urn)]
+            else:
+                violations = await self._violations(schema, document)
+            judgement.found += [(mode, schema.applies_to, one) for one in violations]
 
     async def _violations(self, schema: Schema, document: Any) -> list[Violation]:
         try:
@@ -219,9 +233,8 @@ class Conformance:
             async with self._judging:
                 return await asyncio.to_thread(schema.judged, document)
 
-    async def _config(self, name: RepositoryName, digest: Digest | None, given: bytes | None) -> Any:
+    async def _config(self, name: RepositoryName, digest: Digest, given: bytes | None) -> Any:
         """Return the config blob's document, or why there is none."""
-        assert digest is not None
         if given is None:
             try:
                 given = await read_config(self._blobs, name, digest, most=LARGEST_DOCUMENT)

@@ -201,8 +201,8 @@ class Manifests:
                 conn, [*filter(None, [new.subject])], repository_id=repository_id
             ):
                 raise ManifestUnknown(name, str(new.subject))
-            await manifests.put(conn, new, repository_id=repository_id, is_told=not is_derived)
-            await self._conformance.record(conn, digest, judgement, repository_id=repository_id)
+            is_new = await manifests.put(conn, new, repository_id=repository_id, is_told=not is_derived)
+            await self._conformance.record(conn, digest, judgement, repository_id=repository_id, is_new=is_new)
             others = (
                 await self._point(conn, name, names, repository_id=repository_id, digest=digest, held=held, actor=actor)
                 if names

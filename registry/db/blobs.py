@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from mediatypes.digest import Digest
 from mediatypes.names import RepositoryName
+from registry.db.lookups import PLANNED_ONCE
 from registry.db.pool import Connection
 from registry.db.rights import EPOCHS, JOINED_EPOCHS, Epochs, on, path_of, visible
 from registry.db.verdicts import Answer, known
@@ -62,7 +63,15 @@ LEFT JOIN LATERAL (
     SELECT digest, evidence FROM manifests WHERE repository_id = r.id AND digest = u.manifest OFFSET 0
 ) m ON true
 LEFT JOIN LATERAL ({known("r.id", "m.digest", "m.evidence", "o.policy_epoch")}) v ON true
+WHERE {PLANNED_ONCE}
 ORDER BY q.position
+"""
+_FIND: Final = """
+SELECT b.storage_key, b.size
+FROM repositories r
+JOIN repository_blobs l ON l.repository_id = r.id
+JOIN blobs b ON b.digest = l.digest
+WHERE r.name = $1 AND l.digest = $2
 """
 _INSERT: Final = """
 INSERT INTO blobs (digest, size, storage_key) VALUES ($1, $2, $3) ON CONFLICT (digest) DO NOTHING RETURNING 1
@@ -109,6 +118,12 @@ async def look_up(conn: Connection, questions: Sequence[BlobQuestion]) -> list[B
         )
         for row in rows
     ]
+
+
+async def find(conn: Connection, name: RepositoryName, digest: Digest) -> BlobRow | None:
+    """Return where a blob of a repository lies; None where that has none such."""
+    row = await conn.fetchrow(_FIND, name, digest.to_bytes())
+    return BlobRow(*row) if row is not None else None
 
 
 async def insert(conn: Connection, digest: Digest, *, size: int, storage_key: str) -> bool:

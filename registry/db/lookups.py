@@ -12,6 +12,11 @@ from typing import Final, Generic, TypeVar, cast
 Question = TypeVar("Question")
 Answer = TypeVar("Answer")
 
+PLANNED_ONCE: Final = "q.position BETWEEN 1 AND 1000000"
+"""True of every question `q` in SQL. Its estimate makes one of the ten that PostgreSQL expects where it can't know how many
+there are; a plan for ten seems dearer than a new one for each query, but to make one takes three times as long as the query.
+"""
+
 _PUMPS: Final = 2  # queries at once: while one's rows travel, PostgreSQL works on the other
 _BATCH: Final = 128
 

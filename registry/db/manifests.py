@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from mediatypes.digest import Digest
 from mediatypes.names import RepositoryName, Tag
+from registry.db.lookups import PLANNED_ONCE
 from registry.db.outbox import told
 from registry.db.pool import Connection
 from registry.db.rights import EPOCHS, JOINED_EPOCHS, Epochs
@@ -79,6 +80,7 @@ LEFT JOIN LATERAL (
     WHERE repository_id = r.id AND digest = coalesce(t.digest, q.digest) OFFSET 0
 ) m ON true
 LEFT JOIN LATERAL ({known("r.id", "m.digest", "m.evidence", "o.policy_epoch")}) v ON true
+WHERE {PLANNED_ONCE}
 ORDER BY q.position
 """
 _CONTENT: Final = "SELECT content FROM manifests WHERE repository_id = $1 AND digest = $2"
@@ -92,6 +94,7 @@ INSERT INTO manifests (repository_id, digest, media_type, artifact_type, subject
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (repository_id, digest) DO UPDATE
     SET media_type = EXCLUDED.media_type, referrer = EXCLUDED.referrer, pushed_at = now(), evidence = nextval('evidence_epochs')
+RETURNING xmax = 0 -- a row that was there is locked before it is updated
 """
 # In one statement, since each would cost a push a round trip.
 _PUT: Final = _PUT_UNTOLD.replace("WITH ", f"WITH told AS ({told('$1', '$2')}), ", 1)
@@ -166,15 +169,15 @@ async def content(conn: Connection, *, repository_id: int, digest: bytes) -> byt
     return found
 
 
-async def put(conn: Connection, new: NewManifest, *, repository_id: int, is_told: bool = True) -> None:
+async def put(conn: Connection, new: NewManifest, *, repository_id: int, is_told: bool = True) -> bool:
     """Store a manifest and its references, lock it until the transaction ends, and say so in the outbox where it `is_told`.
 
-    The media type is that of the last push.
+    The media type is that of the last push. Return whether the manifest was not there before. It is raised as evidence.
     """
     packed = new.digest.to_bytes()
     subject = new.subject.to_bytes() if new.subject else None
     statement = _PUT if is_told else _PUT_UNTOLD
-    await conn.execute(
+    is_new: bool = await conn.fetchval(
         statement,
         repository_id,
         packed,
@@ -187,6 +190,7 @@ async def put(conn: Connection, new: NewManifest, *, repository_id: int, is_told
     )
     if new.references:
         await conn.execute(_REFER, sorted(used.to_bytes() for used in new.references), repository_id, packed)
+    return is_new
 
 
 async def held(conn: Connection, digests: Sequence[Digest], *, repository_id: int) -> set[Digest]:

@@ -13,6 +13,7 @@ import pytest
 
 from mediatypes.digest import Digest
 from tests.cluster import Cluster
+from tests.db.plans import looked_at, steps
 from tests.db.statements import statements
 
 Sql = asyncpg.Connection
@@ -180,6 +181,7 @@ HOT: dict[str, tuple[Any, ...]] = {
     "blobs._LOOKUP": ([ONE] * 128, DIGESTS, [None] * 128, [None] * 128, ["none"] * 128),
     "blobs._LOOKUP with rights": ([ONE] * 128, DIGESTS, [None] * 128, [1] * 128, ["team"] * 128),
     "blobs._LOOKUP with policies": ([ONE] * 128, DIGESTS, DIGESTS[::-1], [1] * 128, ["org5"] * 128),
+    "blobs._FIND": (ONE, packed(1)),
     "blobs._HELD": (REPOSITORY, DIGESTS),
     "blobs._INSERT": (packed(1), 1, "key"),
     "blobs._KEY": (packed(1),),
@@ -444,14 +446,10 @@ async def test_a_hot_statement_goes_by_index_and_costs_the_same_at_every_size(
     for size, url in filled_urls.items():
         # A small table is rightly read whole where that takes fewer pages; here like is compared with like.
         plan = await explained(url, name, plan_cache_mode=mode, enable_seqscan="off" if size == min(SIZES) else "on")
-        nodes = list(_nodes(plan))
+        nodes = list(steps(plan))
         scanned = {node["Relation Name"] for node in nodes if node["Node Type"] == "Seq Scan"}
         assert scanned & GROWING == set(), f"{size}: {json.dumps(plan, indent=1)}"
-        read = sum(
-            (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
-            for node in nodes
-            if "Relation Name" in node
-        )
+        read = sum(looked_at(node) for node in nodes if "Relation Name" in node)
         assert size == min(SIZES) or read <= 1000, f"{size}: {json.dumps(plan, indent=1)}"
         touched[size] = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
     # An index of a hundred times the entries is a level or two higher; what reads all would touch a hundred times as many.
@@ -471,6 +469,17 @@ async def explained(url: str, name: str, **options: str) -> dict[str, Any]:
         return plan
     finally:
         await conn.close()
+
+
+@pytest.mark.parametrize("name", ["blobs._LOOKUP with rights", "manifests._LOOKUP", "manifests._LOOKUP with rights"])
+async def test_what_every_pull_asks_is_planned_once(filled_urls: dict[int, str], name: str) -> None:
+    conn = await asyncpg.connect(filled_urls[max(SIZES)])
+    statement = await conn.prepare(statements()[name.partition(" ")[0]])
+    for _ in range(12):
+        await statement.fetch(*(column[:1] for column in HOT[name]))  # one question, as where few clients ask
+    plans = "SELECT custom_plans, generic_plans FROM pg_prepared_statements WHERE statement = $1"
+    assert tuple(await conn.fetchrow(plans, statement.get_query())) == (5, 7)  # after five PostgreSQL compares
+    await conn.close()
 
 
 def test_every_statement_that_a_request_runs_is_among_the_hot_ones() -> None:
@@ -633,9 +642,3 @@ async def _undone(conn: Sql) -> AsyncIterator[None]:
         yield
     finally:
         await transaction.rollback()
-
-
-def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield plan
-    for child in plan.get("Plans", []):
-        yield from _nodes(child)
