@@ -49,6 +49,11 @@ _NAMED: Final = {
     "$defs": None,
     "definitions": None,
 }
+APPLICATORS: Final = frozenset(
+    name for table in (_ONE, _MANY, _NAMED) for name, in_place in table.items() if in_place is not None
+)
+"""The keywords by which schemas in a schema apply, `$ref` aside."""
+
 _FORBIDDEN: Final = {
     "$dynamicRef": "is not possible here: say $ref",
     "$dynamicAnchor": "is not possible here: say $anchor",

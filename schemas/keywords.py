@@ -16,10 +16,13 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
-from schemas.patterns import compiled, cost, is_in
+from schemas.checks import APPLICATORS
+from schemas.patterns import compiled, cost, is_in, is_in_name
 from schemas.violations import TooMuch
 
 Keyword = Callable[[Any, Any, Any, Any], Iterable[ValidationError] | None]
+Checks = tuple[tuple[Keyword, Any, Any], ...]
+"""Keywords, each with its value and the schema that it stands in."""
 
 UNEXPECTED: Final = "is not expected here"
 
@@ -27,11 +30,15 @@ _SCALE: Final = 1024  # bytes of a document that are told about in the time of a
 
 
 class Budget:
-    """The steps that are left. `size` is that of document and schema in bytes: jsonschema's messages may repeat both."""
+    """The steps that are left. `size` is that of document and schema in bytes: jsonschema's messages may repeat both.
 
-    __slots__ = ("_error", "_left")
+    `plain` remembers for a Schema, from one document to the next, what its plain subschemas check, by `id`; None of others.
+    """
 
-    def __init__(self, steps: int, size: int) -> None:
+    __slots__ = ("_error", "_left", "plain")
+
+    def __init__(self, steps: int, size: int, plain: dict[int, Checks | None]) -> None:
+        self.plain = plain
         self._left = steps
         self._error = 1 + size // _SCALE
 
@@ -61,6 +68,13 @@ def _counted(keyword: Keyword) -> Keyword:
     return counted
 
 
+def _type(validator: Any, types: str | list[str], instance: Any, _schema: Any) -> Iterable[ValidationError]:
+    for name in (types,) if isinstance(types, str) else types:
+        if validator.is_type(instance, name):
+            return ()
+    return (ValidationError("is of another type"),)
+
+
 def _pattern(_validator: Any, pattern: str, instance: Any, _schema: Any) -> Iterator[ValidationError]:
     if isinstance(instance, str) and not _finds(pattern, instance):
         yield ValidationError("does not fit the pattern")
@@ -80,7 +94,7 @@ def _pattern_properties(
         return
     for pattern, subschema in patterns.items():
         for name in instance:
-            if _finds(pattern, name):
+            if _names(pattern, name):
                 yield from _descend(validator, instance, name, subschema)
 
 
@@ -90,7 +104,7 @@ def _additional_properties(validator: Any, rest: Any, instance: Any, schema: Any
     named, patterns = schema.get("properties", ()), schema.get("patternProperties", ())
     budget.get().take(len(instance))
     for name in instance:
-        if name not in named and not any(_finds(pattern, name) for pattern in patterns):
+        if name not in named and not any(_names(pattern, name) for pattern in patterns):
             yield from _descend(validator, instance, name, rest)
 
 
@@ -108,8 +122,51 @@ def _descend(validator: Any, instance: dict[str, Any], name: str, schema: Any) -
     """Yield what is wrong with a property. Of one that may not be there jsonschema itself doesn't say where it is."""
     if schema is False:
         yield ValidationError(UNEXPECTED, path=[name])
-    else:
+    elif not _fits(validator, instance[name], schema):
         yield from validator.descend(instance[name], schema, path=name)
+
+
+def _fits(validator: Any, instance: Any, schema: Any) -> bool:
+    """Say whether a value fits a schema, where that is plain to see: by keywords that have no schemas in them.
+
+    jsonschema makes a validator for each schema that it descends into, which takes several times as long as such keywords.
+    """
+    left = budget.get()
+    try:
+        checks = left.plain[id(schema)]
+    except KeyError:
+        checks = left.plain[id(schema)] = _checks(validator, schema)
+    if checks is None:
+        return False
+    left.take(len(checks))
+    for keyword, value, owner in checks:
+        for _ in keyword(validator, value, instance, owner) or ():
+            return False
+    return True
+
+
+def _checks(validator: Any, schema: Any) -> Checks | None:
+    """Return what a schema checks; None where that is not plain to see."""
+    if isinstance(schema, bool):
+        return () if schema else None
+    if not APPLICATORS.isdisjoint(schema):
+        return None
+    own = ((_PLAIN[name], value, schema) for name, value in schema.items() if name in _PLAIN)
+    if "$ref" not in schema:
+        return tuple(own)
+    return (*own, (_refers, validator._resolver.lookup(schema["$ref"]).contents, schema))
+
+
+def _refers(validator: Any, target: Any, instance: Any, _schema: Any) -> Iterable[ValidationError]:
+    return () if _fits(validator, instance, target) else (ValidationError("may not fit what is referred to"),)
+
+
+def _items(validator: Any, items: Any, instance: Any, schema: Any) -> Iterable[ValidationError] | None:
+    if isinstance(instance, list):
+        others = instance[len(schema.get("prefixItems", ())) :]
+        if all(_fits(validator, item, items) for item in others):
+            return ()
+    return _THEIRS["items"](validator, items, instance, schema)
 
 
 def _evaluated(validator: Any, instance: dict[str, Any], schema: Any) -> set[str]:
@@ -121,7 +178,7 @@ def _evaluated(validator: Any, instance: dict[str, Any], schema: Any) -> set[str
         return set(instance)
     found = set(schema.get("properties", ())) & set(instance)
     for pattern in schema.get("patternProperties", ()):
-        found.update(name for name in instance if _finds(pattern, name))
+        found.update(name for name in instance if _names(pattern, name))
     if "$ref" in schema:
         resolved = validator._resolver.lookup(schema["$ref"])  # as jsonschema's own keywords do
         there = validator.evolve(schema=resolved.contents, _resolver=resolved.resolver)
@@ -197,22 +254,30 @@ def _finds(pattern: str, text: str) -> bool:
     return is_in(found, text)
 
 
+def _names(pattern: str, name: str) -> bool:
+    found = compiled(pattern)
+    budget.get().take(cost(found, name))
+    return is_in_name(found, name)
+
+
 _THEIRS: Final[dict[str, Keyword]] = dict(Draft202012Validator.VALIDATORS)
 _OURS: Final[dict[str, Keyword]] = {
     "additionalProperties": _additional_properties,
     "enum": _enum,
+    "items": _items,
     "pattern": _pattern,
     "patternProperties": _pattern_properties,
     "properties": _properties,
     "required": _required,
+    "type": _type,
     "unevaluatedItems": _unevaluated_items,
     "unevaluatedProperties": _unevaluated_properties,
     "uniqueItems": _unique_items,
 }
+_JUDGING: Final = {**_THEIRS, **_OURS}
+_PLAIN: Final = {name: keyword for name, keyword in _JUDGING.items() if name not in APPLICATORS and name != "$ref"}
 
 _extend: Final[Any] = extend  # which says nothing of its types
 
-BoundedValidator: Final = _extend(
-    Draft202012Validator, {name: _counted(keyword) for name, keyword in {**_THEIRS, **_OURS}.items()}
-)
+BoundedValidator: Final = _extend(Draft202012Validator, {name: _counted(keyword) for name, keyword in _JUDGING.items()})
 """Judges only while `budget` is set. A `format` is an annotation, as 2020-12 has it by default: nothing checks it."""

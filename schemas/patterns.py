@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import functools
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import re2  # type: ignore[import-untyped]  # it says nothing of its types
 
 _LONGEST: Final = 1000  # characters of a pattern
 _LARGEST: Final = 2000  # instructions of what it is compiled to
 _MEMORY: Final = 1 << 18  # bytes of a compiled pattern and what it remembers
-_KEPT: Final = 4096  # patterns
+_KEPT: Final = 4096  # patterns, and names that patterns were looked for in
+_SHORT: Final = 100  # characters of a name
 
 
 class InvalidPattern(ValueError):
     """A pattern that RE2 can't do; the message completes “the pattern …”."""
 
 
+class Pattern(NamedTuple):
+    """A compiled pattern, and of how many instructions that is."""
+
+    regexp: Any
+    size: int
+
+
 @functools.lru_cache(maxsize=_KEPT)
-def compiled(pattern: str) -> Any:
-    """Return a compiled pattern, whose `search` finds it anywhere in a text. Raise InvalidPattern."""
+def compiled(pattern: str) -> Pattern:
+    """Return a pattern that can be looked for. Raise InvalidPattern."""
     if len(pattern) > _LONGEST:
         raise InvalidPattern(f"is longer than {_LONGEST} characters")
     options = re2.Options()
@@ -37,14 +45,22 @@ def compiled(pattern: str) -> Any:
         ) from None
     if found.programsize > _LARGEST:
         raise InvalidPattern(f"makes {found.programsize} instructions of RE2; {_LARGEST} are the most")
-    return found
+    return Pattern(found, found.programsize)
 
 
-def cost(pattern: Any, text: str) -> int:
+def cost(pattern: Pattern, text: str) -> int:
     """Return the steps (schemas.keywords) that it takes at most to look for a pattern."""
-    return 1 + len(text) * int(pattern.programsize) // 1000
+    return 1 + len(text) * pattern.size // 1000
 
 
-def is_in(pattern: Any, text: str) -> bool:
-    """Say whether a compiled pattern is found in a text."""
-    return pattern.search(text) is not None
+def is_in(pattern: Pattern, text: str) -> bool:
+    """Say whether a pattern is found anywhere in a text."""
+    return pattern.regexp.search(text.encode()) is not None  # in a str it would also find out at which characters
+
+
+def is_in_name(pattern: Pattern, name: str) -> bool:
+    """Say whether a pattern is found in the name of a property: few names are new, so of short ones that is remembered."""
+    return _is_in_short(pattern, name) if len(name) <= _SHORT else is_in(pattern, name)
+
+
+_is_in_short: Final = functools.lru_cache(maxsize=_KEPT)(is_in)

@@ -26,9 +26,7 @@ def read_json(text: str | bytes, *, depth: int = DEPTH) -> Any:
     try:
         if isinstance(text, bytes):
             text = text.decode()
-        document = json.loads(
-            text, object_pairs_hook=_unique, parse_constant=_constant, parse_float=_float, parse_int=_int
-        )
+        document = _DECODER.decode(text)
     except UnicodeDecodeError:
         raise InvalidJson("is not UTF-8") from None
     except RecursionError:
@@ -75,3 +73,8 @@ def _int(text: str) -> int:
     if len(text) > _DIGITS:
         raise InvalidJson(f"holds a number of {len(text)} digits")
     return int(text)
+
+
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_constant=_constant, parse_float=_float, parse_int=_int
+)

@@ -14,7 +14,7 @@ from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
 from schemas.checks import DEPTH, LARGEST, check_form, check_references, walk
-from schemas.keywords import BoundedValidator, Budget, budget
+from schemas.keywords import BoundedValidator, Budget, Checks, budget
 from schemas.messages import message_of
 from schemas.names import InvalidName, SchemaName, parse_id
 from schemas.parts import APPLIES_TO, LARGEST_DOCUMENT, AppliesTo
@@ -47,6 +47,7 @@ class Schema:
         check_references(document, name.urn, documents.values(), self._resolve)
         self._validator = BoundedValidator(document, registry=self._registry)
         self._types = AnnotationTypes(document, self._resolve)
+        self._plain: dict[int, Checks | None] = {}
 
     def judge(self, instance: Any, *, steps: int = STEPS) -> list[Violation]:
         """Return where a document doesn't fit, up to MOST violations. Annotations are strings: see `schemas.types`.
@@ -58,7 +59,7 @@ class Schema:
         size = len(json.dumps(instance))
         if size > LARGEST_DOCUMENT:
             raise TooMuch
-        token = budget.set(Budget(steps, size + self._size))
+        token = budget.set(Budget(steps, size + self._size, self._plain))
         try:
             return [self._violation(error) for error in islice(self._validator.iter_errors(instance), MOST)]
         except RecursionError:
