@@ -175,22 +175,23 @@ async def _execute(url: str, *statements: str) -> None:
 
 async def _explained(url: str, statement: str, parameters: list[str]) -> str:
     conn = await asyncpg.connect(url)
-    plans = [await _plan_of(conn, statement, parameters)]
+    plans = [await _explain(conn, statement, parameters)]
     if asked := _ASKED.search(statement):
-        values = re.findall(r"\$\d+::", asked[1])
+        # EXPLAIN doesn't look into ts_stat: here is the text that it got, by the parameters that stand in it.
+        count = len(re.findall(r"\$\d+::", asked[1]))
         await conn.execute(f"PREPARE asked AS {asked[1]}")
-        query = await conn.fetchval(f"EXECUTE asked{_list(parameters[: len(values)])}")
-        plans += ["What ts_stat reads:", await _plan_of(conn, query, [])]
+        query = await conn.fetchval(f"EXECUTE asked{_arguments(parameters[:count])}")
+        plans += ["What ts_stat reads:", await _explain(conn, query, [])]
     await conn.close()
     return "\n\n".join(plans)
 
 
-async def _plan_of(conn: "asyncpg.Connection[asyncpg.Record]", statement: str, parameters: list[str]) -> str:
+async def _explain(conn: "asyncpg.Connection[asyncpg.Record]", statement: str, parameters: list[str]) -> str:
     await conn.execute(f"PREPARE search AS {statement}")
-    rows = await conn.fetch(f"EXPLAIN (ANALYZE, BUFFERS) EXECUTE search{_list(parameters)}")
+    rows = await conn.fetch(f"EXPLAIN (ANALYZE, BUFFERS) EXECUTE search{_arguments(parameters)}")
     await conn.execute("DEALLOCATE search")
     return "\n".join(row[0] for row in rows)
 
 
-def _list(parameters: list[str]) -> str:
+def _arguments(parameters: list[str]) -> str:
     return f"({', '.join(parameters)})" if parameters else ""

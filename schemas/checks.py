@@ -52,7 +52,7 @@ _NAMED: Final = {
 APPLICATORS: Final = frozenset(
     name for table in (_ONE, _MANY, _NAMED) for name, in_place in table.items() if in_place is not None
 )
-"""The keywords by which schemas in a schema apply, `$ref` aside."""
+"""The applicators (2020-12 §10, §11), which have subschemas, but for `$ref`."""
 
 _FORBIDDEN: Final = {
     "$dynamicRef": "is not possible here: say $ref",

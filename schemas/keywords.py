@@ -17,28 +17,30 @@ from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
 from schemas.checks import APPLICATORS
-from schemas.patterns import compiled, cost, is_in, is_in_name
+from schemas.patterns import cost, is_in, is_in_name
 from schemas.violations import TooMuch
 
 Keyword = Callable[[Any, Any, Any, Any], Iterable[ValidationError] | None]
-Checks = tuple[tuple[Keyword, Any, Any], ...]
-"""Keywords, each with its value and the schema that it stands in."""
+Checks = tuple[tuple[Keyword, Any], ...]
+"""Keywords, each with its value."""
 
 UNEXPECTED: Final = "is not expected here"
 
 _SCALE: Final = 1024  # bytes of a document that are told about in the time of a step
+_EMPTY: Final = 4  # values that are looked at by a schema without keywords in the time of a step
 
 
 class Budget:
     """The steps that are left. `size` is that of document and schema in bytes: jsonschema's messages may repeat both.
 
-    `plain` remembers for a Schema, from one document to the next, what its plain subschemas check, by `id`; None of others.
+    `checks` are the assertions of each subschema, by the `id` of what lives as long as its Schema; None of one that has
+    applicators.
     """
 
-    __slots__ = ("_error", "_left", "plain")
+    __slots__ = ("_error", "_left", "checks")
 
-    def __init__(self, steps: int, size: int, plain: dict[int, Checks | None]) -> None:
-        self.plain = plain
+    def __init__(self, steps: int, size: int, checks: dict[int, Checks | None]) -> None:
+        self.checks = checks
         self._left = steps
         self._error = 1 + size // _SCALE
 
@@ -68,6 +70,7 @@ def _counted(keyword: Keyword) -> Keyword:
     return counted
 
 
+# The most frequent keyword, of which jsonschema makes two generators each time.
 def _type(validator: Any, types: str | list[str], instance: Any, _schema: Any) -> Iterable[ValidationError]:
     for name in (types,) if isinstance(types, str) else types:
         if validator.is_type(instance, name):
@@ -127,46 +130,64 @@ def _descend(validator: Any, instance: dict[str, Any], name: str, schema: Any) -
 
 
 def _fits(validator: Any, instance: Any, schema: Any) -> bool:
-    """Say whether a value fits a schema, where that is plain to see: by keywords that have no schemas in them.
+    """Say whether a value fits a schema by assertions alone; False also where that can't be told by them.
 
-    jsonschema makes a validator for each schema that it descends into, which takes several times as long as such keywords.
+    Then jsonschema judges, which makes a validator for each schema that it descends into: several times as slow.
     """
-    left = budget.get()
-    try:
-        checks = left.plain[id(schema)]
-    except KeyError:
-        checks = left.plain[id(schema)] = _checks(validator, schema)
+    checks = _checks(validator, schema)
     if checks is None:
         return False
-    left.take(len(checks))
-    for keyword, value, owner in checks:
-        for _ in keyword(validator, value, instance, owner) or ():
+    budget.get().take(len(checks) or 1)
+    for keyword, value in checks:
+        for _ in keyword(validator, value, instance, schema) or ():
             return False
     return True
 
 
 def _checks(validator: Any, schema: Any) -> Checks | None:
-    """Return what a schema checks; None where that is not plain to see."""
+    """Return the assertions of a schema; None where it, or what it refers to, has applicators or is false."""
+    known = budget.get().checks
+    try:
+        return known[id(schema)]
+    except KeyError:
+        return known.setdefault(id(schema), _checks_of(validator, schema))
+
+
+def _checks_of(validator: Any, schema: Any) -> Checks | None:
     if isinstance(schema, bool):
         return () if schema else None
     if not APPLICATORS.isdisjoint(schema):
         return None
-    own = ((_PLAIN[name], value, schema) for name, value in schema.items() if name in _PLAIN)
+    own = ((_ASSERTIONS[name], value) for name, value in schema.items() if name in _ASSERTIONS)
     if "$ref" not in schema:
         return tuple(own)
-    return (*own, (_refers, validator._resolver.lookup(schema["$ref"]).contents, schema))
+    # By whichever resolver: read_schema makes references absolute.
+    target = validator._resolver.lookup(schema["$ref"]).contents
+    return (*own, (_refers, target)) if _checks(validator, target) is not None else None
 
 
 def _refers(validator: Any, target: Any, instance: Any, _schema: Any) -> Iterable[ValidationError]:
-    return () if _fits(validator, instance, target) else (ValidationError("may not fit what is referred to"),)
+    return () if _fits(validator, instance, target) else (ValidationError("does not fit what is referred to"),)
 
 
-def _items(validator: Any, items: Any, instance: Any, schema: Any) -> Iterable[ValidationError] | None:
-    if isinstance(instance, list):
-        others = instance[len(schema.get("prefixItems", ())) :]
-        if all(_fits(validator, item, items) for item in others):
-            return ()
-    return _THEIRS["items"](validator, items, instance, schema)
+def _items(validator: Any, items: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    if items is False:
+        yield from _THEIRS["items"](validator, items, instance, schema) or ()
+    elif isinstance(instance, list) and _checks(validator, items) != ():
+        for position in range(len(schema.get("prefixItems", ())), len(instance)):
+            if not _fits(validator, instance[position], items):
+                yield from validator.descend(instance[position], items, path=position)
+
+
+def _sized(name: str) -> Keyword:
+    """Return a keyword of jsonschema's that descends into one value after the other, also where that takes no step there."""
+
+    def judged(validator: Any, value: Any, instance: Any, schema: Any) -> Iterable[ValidationError] | None:
+        if isinstance(instance, list | dict):
+            budget.get().take(len(instance) // _EMPTY)
+        return _THEIRS[name](validator, value, instance, schema)
+
+    return judged
 
 
 def _evaluated(validator: Any, instance: dict[str, Any], schema: Any) -> set[str]:
@@ -249,25 +270,26 @@ def _enum(validator: Any, values: list[Any], instance: Any, schema: Any) -> Iter
 
 
 def _finds(pattern: str, text: str) -> bool:
-    found = compiled(pattern)
-    budget.get().take(cost(found, text))
-    return is_in(found, text)
+    budget.get().take(cost(pattern, text))
+    return is_in(pattern, text)
 
 
 def _names(pattern: str, name: str) -> bool:
-    found = compiled(pattern)
-    budget.get().take(cost(found, name))
-    return is_in_name(found, name)
+    budget.get().take(cost(pattern, name))
+    return is_in_name(pattern, name)
 
 
 _THEIRS: Final[dict[str, Keyword]] = dict(Draft202012Validator.VALIDATORS)
 _OURS: Final[dict[str, Keyword]] = {
     "additionalProperties": _additional_properties,
+    "contains": _sized("contains"),
     "enum": _enum,
     "items": _items,
     "pattern": _pattern,
     "patternProperties": _pattern_properties,
+    "prefixItems": _sized("prefixItems"),
     "properties": _properties,
+    "propertyNames": _sized("propertyNames"),
     "required": _required,
     "type": _type,
     "unevaluatedItems": _unevaluated_items,
@@ -275,7 +297,7 @@ _OURS: Final[dict[str, Keyword]] = {
     "uniqueItems": _unique_items,
 }
 _JUDGING: Final = {**_THEIRS, **_OURS}
-_PLAIN: Final = {name: keyword for name, keyword in _JUDGING.items() if name not in APPLICATORS and name != "$ref"}
+_ASSERTIONS: Final = {name: keyword for name, keyword in _JUDGING.items() if name not in APPLICATORS and name != "$ref"}
 
 _extend: Final[Any] = extend  # which says nothing of its types
 

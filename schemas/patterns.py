@@ -19,7 +19,7 @@ class InvalidPattern(ValueError):
 
 
 class Pattern(NamedTuple):
-    """A compiled pattern, and of how many instructions that is."""
+    """A compiled pattern, and its instructions, for which RE2 would be asked with each look."""
 
     regexp: Any
     size: int
@@ -48,18 +48,19 @@ def compiled(pattern: str) -> Pattern:
     return Pattern(found, found.programsize)
 
 
-def cost(pattern: Pattern, text: str) -> int:
+def cost(pattern: str, text: str) -> int:
     """Return the steps (schemas.keywords) that it takes at most to look for a pattern."""
-    return 1 + len(text) * pattern.size // 1000
+    return 1 + len(text) * compiled(pattern).size // 1000
 
 
-def is_in(pattern: Pattern, text: str) -> bool:
+def is_in(pattern: str, text: str) -> bool:
     """Say whether a pattern is found anywhere in a text."""
-    return pattern.regexp.search(text.encode()) is not None  # in a str it would also find out at which characters
+    # In a str RE2 would also find out at which characters.
+    return compiled(pattern).regexp.search(text.encode()) is not None
 
 
-def is_in_name(pattern: Pattern, name: str) -> bool:
-    """Say whether a pattern is found in the name of a property: few names are new, so of short ones that is remembered."""
+def is_in_name(pattern: str, name: str) -> bool:
+    """Say whether a pattern is found in a property's name. Of short ones that is remembered: most come with each document."""
     return _is_in_short(pattern, name) if len(name) <= _SHORT else is_in(pattern, name)
 
 

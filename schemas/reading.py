@@ -75,6 +75,7 @@ def _int(text: str) -> int:
     return int(text)
 
 
+# Made once: json.loads makes one for each text that it is given hooks for.
 _DECODER: Final = json.JSONDecoder(
     object_pairs_hook=_unique, parse_constant=_constant, parse_float=_float, parse_int=_int
 )

@@ -47,7 +47,7 @@ class Schema:
         check_references(document, name.urn, documents.values(), self._resolve)
         self._validator = BoundedValidator(document, registry=self._registry)
         self._types = AnnotationTypes(document, self._resolve)
-        self._plain: dict[int, Checks | None] = {}
+        self._checks: dict[int, Checks | None] = {}
 
     def judge(self, instance: Any, *, steps: int = STEPS) -> list[Violation]:
         """Return where a document doesn't fit, up to MOST violations. Annotations are strings: see `schemas.types`.
@@ -59,7 +59,7 @@ class Schema:
         size = len(json.dumps(instance))
         if size > LARGEST_DOCUMENT:
             raise TooMuch
-        token = budget.set(Budget(steps, size + self._size, self._plain))
+        token = budget.set(Budget(steps, size + self._size, self._checks))
         try:
             return [self._violation(error) for error in islice(self._validator.iter_errors(instance), MOST)]
         except RecursionError:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from schemas.checks import subschemas
-from schemas.patterns import compiled, is_in
+from schemas.patterns import is_in
 from schemas.reading import InvalidJson, read_json
 
 DEPTH: Final = 32
@@ -62,9 +62,7 @@ class AnnotationTypes:
         others: list[Any] = []
         for root in self._roots:
             here = [root["properties"][name]] if name in root.get("properties", ()) else []
-            here += [
-                one for pattern, one in root.get("patternProperties", {}).items() if is_in(compiled(pattern), name)
-            ]
+            here += [one for pattern, one in root.get("patternProperties", {}).items() if is_in(pattern, name)]
             if not here and "additionalProperties" in root:
                 here.append(root["additionalProperties"])
             found += here

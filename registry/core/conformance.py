@@ -115,17 +115,15 @@ class Conformance:
         if not bound:
             return judgement
         schemas = await self._schemas(name, bound)
-        of_annotations, of_config = (
-            [(schema, mode) for schema, mode in schemas.items() if schema.applies_to is part]
-            for part in (AppliesTo.ANNOTATIONS, AppliesTo.CONFIG)
-        )
-        if not of_config or manifest.config is None:
-            await self._add(judgement, of_annotations, manifest.annotations)
+        if manifest.config is None or all(schema.applies_to is not AppliesTo.CONFIG for schema in schemas):
+            await self._add(judgement, schemas, AppliesTo.ANNOTATIONS, manifest.annotations)
             return judgement
+        # The config is read while annotations are judged.
         reading = asyncio.create_task(self._config(name, manifest.config, config))
+        reading.add_done_callback(lambda done: done.cancelled() or done.exception())  # where nobody is left who asks
         try:
-            await self._add(judgement, of_annotations, manifest.annotations)
-            await self._add(judgement, of_config, await reading)
+            await self._add(judgement, schemas, AppliesTo.ANNOTATIONS, manifest.annotations)
+            await self._add(judgement, schemas, AppliesTo.CONFIG, await reading)
         finally:
             reading.cancel()
         return judgement
@@ -171,9 +169,7 @@ class Conformance:
         async def judge(covering: Covering) -> Judgement:
             judgement = Judgement({AppliesTo.RECORD})
             bound = deciding(covering, artifact_type, is_attached=is_attached)
-            schemas = await self._schemas(name, bound)
-            of_record = [(schema, mode) for schema, mode in schemas.items() if schema.applies_to is AppliesTo.RECORD]
-            await self._add(judgement, of_record, dict(record))
+            await self._add(judgement, await self._schemas(name, bound), AppliesTo.RECORD, dict(record))
             return judgement
 
         judgement = await by_present(await self.covered(name), judge)
@@ -199,10 +195,9 @@ class Conformance:
     async def record(
         self, conn: Connection, digest: Digest, judgement: Judgement, *, repository_id: int, is_new: bool = False
     ) -> None:
-        """Record in a transaction where a manifest that is stored does not conform, instead of what was found before.
+        """Record in a transaction where a stored manifest does not conform, in place of what was found before.
 
-        Of one that `is_new` nothing was. It is evidence: whoever calls this raises the manifest (registry.db.evidence), as
-        a push does.
+        `is_new` where it was not stored before: then there is nothing to forget. The caller raises the manifest's evidence.
         """
         if not judgement.judged or (is_new and not judgement.found):
             return
@@ -216,15 +211,17 @@ class Conformance:
             verdicts[part].append(Verdict(schema, mode, told_of))
         await schema_bindings.record(conn, digest, verdicts, repository_id=repository_id)
 
-    async def _add(self, judgement: Judgement, schemas: Sequence[tuple[Schema, Mode]], document: Any) -> None:
-        for schema, mode in schemas:
-            await asyncio.sleep(0)  # whatever waits for the event loop goes on between the one and the next
-            judgement.judged.add(schema.applies_to)
+    async def _add(self, judgement: Judgement, schemas: Mapping[Schema, Mode], part: AppliesTo, document: Any) -> None:
+        for schema, mode in schemas.items():
+            if schema.applies_to is not part:
+                continue
+            await asyncio.sleep(0)  # other requests go on between two schemas, and the reading of a config begins
+            judgement.judged.add(part)
             if isinstance(document, _Unread):
                 violations = [Violation("", document.rule, document.message, schema.name.urn)]
             else:
                 violations = await self._violations(schema, document)
-            judgement.found += [(mode, schema.applies_to, one) for one in violations]
+            judgement.found += [(mode, part, one) for one in violations]
 
     async def _violations(self, schema: Schema, document: Any) -> list[Violation]:
         try:

@@ -25,7 +25,7 @@ DATABASE: Final = "blacklake"
 
 # Written into postgresql.conf once, where an operator may change them.
 _SETTINGS: Final[Mapping[str, str]] = {
-    "shared_buffers": "256MB",
+    "shared_buffers": "256MB",  # searches go through all of it where there are 100,000 artifacts (docs/benchmarks.md)
     "max_connections": "100",
     "min_wal_size": "80MB",
     "max_wal_size": "512MB",

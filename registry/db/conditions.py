@@ -17,7 +17,7 @@ LAST: Final = r"U&'\+10FFFF'"
 """What sorts behind whatever a name may hold, in SQL."""
 
 
-_VALUE: Final = re.compile(r"\$(\d+)::")
+_VALUE: Final = re.compile(r"\$(\d+)::")  # as Statement.value writes it
 _LONGEST: Final = 400  # characters of a value that a facet keeps (facet_words)
 
 
@@ -114,8 +114,6 @@ class Statement:
         self.parameters: list[Any] = []
         self.conditions: list[str] = []
         self.ranked: list[str] = []
-        self.few: str | None = None
-        """An array of ids, in SQL, of the few repositories whose artifacts are looked up, where there are no others to find."""
         self._kinds: list[str] = []
 
     def value(self, value: object, kind: str) -> str:
@@ -125,13 +123,14 @@ class Statement:
         return f"${len(self.parameters)}::{kind}"
 
     def quoted(self, query: str) -> str:
-        """Return the expression of a query's text in which the values stand that are known by now, quoted by PostgreSQL."""
+        """Return an expression, in SQL, of the text of a query, with the values so far in place of its parameters."""
         template = _VALUE.sub(r"%\1$L::", query.replace("%", "%%"))
-        values = "".join(f", ${number}::{kind}" for number, kind in enumerate(self._kinds, 1))
-        return f"format($query${template}$query${values})"
+        values = ", ".join(f"${number}::{kind}::text" for number, kind in enumerate(self._kinds, 1))
+        # An array: PostgreSQL's functions take no more than a hundred arguments.
+        return f"format($query${template}$query$, VARIADIC ARRAY[{values}]::text[])"
 
-    def add(self, conditions: Sequence[Condition]) -> None:
-        """Add what is asked for."""
+    def add(self, conditions: Sequence[Condition], *, few: str | None = None) -> None:
+        """Add what is asked for. `few` is an array of ids, in SQL, of repositories, where nothing is found in others."""
         facets = [_lexemes(predicate, negated) for predicate, negated in conditions if isinstance(predicate, FacetIs)]
         if facets:
             # As many facets as there may be are one search of one index.
@@ -140,7 +139,7 @@ class Statement:
             if isinstance(predicate, HasWords):
                 self._add_words(predicate, is_negated)
             elif not isinstance(predicate, FacetIs):
-                self.conditions.append(self._of(predicate, is_negated))
+                self.conditions.append(self._of(predicate, is_negated, few))
 
     def _add_words(self, predicate: HasWords, is_negated: bool) -> None:
         query = _tsquery(self.value(predicate.text, "text"), predicate)
@@ -149,7 +148,7 @@ class Statement:
         else:
             self.ranked.append(query)
 
-    def _of(self, predicate: NumberIs | MetricIs | RepositoryIs | TagIs, is_negated: bool) -> str:
+    def _of(self, predicate: NumberIs | MetricIs | RepositoryIs | TagIs, is_negated: bool, few: str | None) -> str:
         there = "NOT EXISTS" if is_negated else "EXISTS"
         match predicate:
             case NumberIs(column, spans):
@@ -158,11 +157,11 @@ class Statement:
                 return f"{found} IS NOT TRUE" if is_negated else found
             case MetricIs(name, spans):
                 named = f"lower(m.name) = lower({self.value(name, 'text')}) AND " if name is not None else ""
-                # Else all metrics of a name would be read, or those of one artifact after the other.
-                few = f"m.repository_id = ANY({self.few}) AND " if self.few is not None else ""
+                # Without it PostgreSQL reads all metrics of a name, or those of one artifact after the other.
+                near = f"m.repository_id = ANY({few}) AND " if few is not None else ""
                 return f"""{there} (
                     SELECT FROM artifact_metrics m WHERE m.repository_id = a.repository_id AND m.digest = a.digest
-                        AND {few}{named}({self._within("m.value", spans, "double precision")}))"""
+                        AND {near}{named}({self._within("m.value", spans, "double precision")}))"""
             case RepositoryIs(names) if is_negated:
                 return f"NOT EXISTS (SELECT FROM repositories n WHERE n.id = a.repository_id AND {self.named('n.name', names)})"
             case RepositoryIs(names):

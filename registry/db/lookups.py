@@ -13,8 +13,10 @@ Question = TypeVar("Question")
 Answer = TypeVar("Answer")
 
 PLANNED_ONCE: Final = "q.position BETWEEN 1 AND 1000000"
-"""True of every question `q` in SQL. Its estimate makes one of the ten that PostgreSQL expects where it can't know how many
-there are; a plan for ten seems dearer than a new one for each query, but to make one takes three times as long as the query.
+"""A condition in SQL that every question `q` meets; it is there for the planner's estimate.
+
+PostgreSQL takes an array whose length it doesn't know for ten rows; after a range of unknown selectivity it expects one. A
+generic plan for ten looks dearer to it than planning each query anew, which takes three times as long as the query.
 """
 
 _PUMPS: Final = 2  # queries at once: while one's rows travel, PostgreSQL works on the other

@@ -94,7 +94,7 @@ INSERT INTO manifests (repository_id, digest, media_type, artifact_type, subject
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (repository_id, digest) DO UPDATE
     SET media_type = EXCLUDED.media_type, referrer = EXCLUDED.referrer, pushed_at = now(), evidence = nextval('evidence_epochs')
-RETURNING xmax = 0 -- a row that was there is locked before it is updated
+RETURNING xmax = 0 -- of a row that was there it tells who locked it first
 """
 # In one statement, since each would cost a push a round trip.
 _PUT: Final = _PUT_UNTOLD.replace("WITH ", f"WITH told AS ({told('$1', '$2')}), ", 1)
@@ -172,7 +172,7 @@ async def content(conn: Connection, *, repository_id: int, digest: bytes) -> byt
 async def put(conn: Connection, new: NewManifest, *, repository_id: int, is_told: bool = True) -> bool:
     """Store a manifest and its references, lock it until the transaction ends, and say so in the outbox where it `is_told`.
 
-    The media type is that of the last push. Return whether the manifest was not there before. It is raised as evidence.
+    The media type is that of the last push. Return whether it is new here. Either way it has another number as evidence now.
     """
     packed = new.digest.to_bytes()
     subject = new.subject.to_bytes() if new.subject else None

@@ -94,19 +94,23 @@ def words(repository: str, record: str) -> str:
 
 
 class _Visible(NamedTuple):
-    """What stands before a statement, and the conditions by which it finds nothing but what its asker may see."""
+    """What stands before a statement, and the conditions by which it finds nothing but what its asker may see.
+
+    `few`: an array, in SQL, of the ids of the repositories that these are, where they are few and rows are looked up by them.
+    """
 
     before: str
     conditions: list[str]
+    few: str | None = None
 
 
 async def _visible(conn: Connection, statement: Statement, reach: Reach) -> _Visible:
-    """Return what a statement has for that; where it reaches few repositories, `statement.few` says so from here on."""
+    """Return what a statement has for that."""
     if reach.principal_id is None and reach.names is None:
         return _Visible("", [])
     within = statement.named("r.name", _named(reach)) if reach.names is not None else "true"
     if reach.principal_id is None:
-        return _in_few(statement, "WITH", f"SELECT r.id FROM repositories r WHERE {within}")
+        return _in_few("WITH", f"SELECT r.id FROM repositories r WHERE {within}")
     before = f"WITH reach AS MATERIALIZED ({rights.reach(statement.value(reach.principal_id, 'bigint'))})"
     much: int = await conn.fetchval(_HOW_MUCH, reach.principal_id)
     if much < 0 and reach.names is None:
@@ -114,13 +118,13 @@ async def _visible(conn: Connection, statement: Statement, reach: Reach) -> _Vis
     ids = _reached(within)
     if much > _FEW:
         return _Visible(before, [f"(a.repository_id IN ({ids})) IS TRUE"])  # not a join: a set, made once
-    return _in_few(statement, f"{before},", ids)
+    return _in_few(f"{before},", ids)
 
 
-def _in_few(statement: Statement, before: str, ids: str) -> _Visible:
+def _in_few(before: str, ids: str) -> _Visible:
     """Return what finds nothing but what is in few repositories, of which `ids` is the query."""
-    statement.few = "ARRAY(SELECT id FROM few)"
-    return _Visible(f"{before} few AS MATERIALIZED ({ids})", [f"a.repository_id = ANY({statement.few})"])
+    few = "ARRAY(SELECT id FROM few)"
+    return _Visible(f"{before} few AS MATERIALIZED ({ids})", [f"a.repository_id = ANY({few})"], few)
 
 
 def _named(reach: Reach) -> list[Word]:
@@ -151,9 +155,9 @@ async def page(
     """
     statement = Statement()
     visible = await _visible(conn, statement, reach)
-    statement.add(conditions)
+    statement.add(conditions, few=visible.few)
     wanted = [*statement.conditions, *visible.conditions]
-    order = _newest(statement.few is not None or _are_in_few_repositories(conditions))
+    order = _newest(visible.few is not None or _are_in_few_repositories(conditions))
     query = " && ".join(f"({one})" for one in statement.ranked)
     if query:
         found = _ranked(statement, wanted, query, order, after, limit)
@@ -222,8 +226,8 @@ async def facets(
     """
     statement = Statement()
     visible = await _visible(conn, statement, reach)
-    statement.add(conditions)
-    order = _newest(statement.few is not None or _are_in_few_repositories(conditions))
+    statement.add(conditions, few=visible.few)
+    order = _newest(visible.few is not None or _are_in_few_repositories(conditions))
     wanted = [*statement.conditions, *visible.conditions, *(f"a.words @@ ({query})" for query in statement.ranked)]
     query = f"""{visible.before}
         SELECT a.facets FROM artifacts a WHERE {" AND ".join(wanted) or "true"} ORDER BY {order} LIMIT {COUNTED}

@@ -1,4 +1,4 @@
-"""Plans of PostgreSQL's, as EXPLAIN (FORMAT JSON) tells them."""
+"""PostgreSQL's plans, as EXPLAIN (FORMAT JSON) tells them."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 
-def steps(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the steps of a plan."""
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the nodes of a plan."""
     yield plan
     for inner in plan.get("Plans", []):
-        yield from steps(inner)
+        yield from nodes(inner)
 
 
-def looked_at(step: dict[str, Any]) -> float:
-    """Return how many rows a step that was carried out has looked at."""
-    rows: float = (step["Actual Rows"] + step.get("Rows Removed by Filter", 0)) * step["Actual Loops"]
+def rows_read(node: dict[str, Any]) -> float:
+    """Return how many rows a node that was carried out has looked at."""
+    rows: float = (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
     return rows

@@ -28,7 +28,7 @@ from registry.errors import PageInvalid, QueryInvalid
 from tests.artifacts import Made, add
 from tests.cluster import Cluster
 from tests.db import naive_search
-from tests.db.plans import looked_at, steps
+from tests.db.plans import nodes, rows_read
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 REPOSITORIES = ("acme/llama", "acme/llama-chat", "acme/bert", "other/llama", "other/whisper/big", "bert")
@@ -372,6 +372,15 @@ def test_facets_are_counted(filled: Filled) -> None:
     assert (of_nobody.counted, {row for rows in of_nobody.facets.values() for row in rows}) == (0, set())
 
 
+@pytest.mark.parametrize("many", ["size:" + ",".join(["0..8GB"] * 60), "params:" + ",".join(["512..7B"] * 60)])
+def test_facets_are_counted_of_what_is_found_by_however_many_values(filled: Filled, many: str) -> None:
+    bound = Bound({f"acme/none{number}": PULL for number in range(120)} | {"acme/llama": PULL}, catalog=False)
+    for caller in (EVERYONE, Caller(filled.users["root"], "root", bound)):
+        found = filled.pages(many, caller, 1000)
+        assert len(found) > 1
+        assert filled.runner.run(filled.search.facets(many, caller=caller)).counted == len(found)
+
+
 def test_no_more_than_the_newest_are_counted(filled: Filled, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "COUNTED", 7)
     counts = filled.runner.run(filled.search.facets("", caller=EVERYONE))
@@ -400,7 +409,7 @@ INSERT INTO artifact_metrics (repository_id, digest, name, value)
 
 
 @pytest.mark.parametrize("query", ["metric.accuracy:>0.5", "-metric.accuracy:>0.5"])
-def test_of_few_repositories_only_their_own_metrics_are_looked_at(cluster: Cluster, template: str, query: str) -> None:
+def test_of_few_repositories_only_their_own_metrics_are_rows_read(cluster: Cluster, template: str, query: str) -> None:
     url = cluster.create("measured", template=template)
     reach = Reach(None, names=["many/r7"])
     plans: list[Any] = []
@@ -423,8 +432,8 @@ def test_of_few_repositories_only_their_own_metrics_are_looked_at(cluster: Clust
         asyncio.run(asked())
     cluster.drop("measured")
     read = [
-        looked_at(one)
-        for one in steps(json.loads(plans[0])[0]["Plan"])
+        rows_read(one)
+        for one in nodes(json.loads(plans[0])[0]["Plan"])
         if one.get("Relation Name") == "artifact_metrics"
     ]
     assert 0 < sum(read) <= 100, plans

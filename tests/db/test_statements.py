@@ -13,7 +13,7 @@ import pytest
 
 from mediatypes.digest import Digest
 from tests.cluster import Cluster
-from tests.db.plans import looked_at, steps
+from tests.db.plans import nodes, rows_read
 from tests.db.statements import statements
 
 Sql = asyncpg.Connection
@@ -446,10 +446,10 @@ async def test_a_hot_statement_goes_by_index_and_costs_the_same_at_every_size(
     for size, url in filled_urls.items():
         # A small table is rightly read whole where that takes fewer pages; here like is compared with like.
         plan = await explained(url, name, plan_cache_mode=mode, enable_seqscan="off" if size == min(SIZES) else "on")
-        nodes = list(steps(plan))
-        scanned = {node["Relation Name"] for node in nodes if node["Node Type"] == "Seq Scan"}
+        found = list(nodes(plan))
+        scanned = {node["Relation Name"] for node in found if node["Node Type"] == "Seq Scan"}
         assert scanned & GROWING == set(), f"{size}: {json.dumps(plan, indent=1)}"
-        read = sum(looked_at(node) for node in nodes if "Relation Name" in node)
+        read = sum(rows_read(node) for node in found if "Relation Name" in node)
         assert size == min(SIZES) or read <= 1000, f"{size}: {json.dumps(plan, indent=1)}"
         touched[size] = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
     # An index of a hundred times the entries is a level or two higher; what reads all would touch a hundred times as many.

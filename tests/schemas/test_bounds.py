@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import time
 from typing import Any
 
 import pytest
@@ -81,6 +83,38 @@ def test_what_would_take_too_much_is_given_up(keywords: dict[str, Any], document
     (violation,) = schema.judged(document)
     assert (violation.rule, violation.schema) == (LIMIT_RULE, schema.name.urn)
     assert str(STEPS) in violation.message
+
+
+SAYING_NOTHING = {
+    "items": ({"items": {"title": "any"}}, [1] * 80_000),
+    "names": ({"propertyNames": {}}, {f"n{number}": 1 for number in range(20_000)}),
+    "contained items": ({"contains": {}, "maxContains": 90_000}, [1] * 80_000),
+    "first items": ({"prefixItems": [{}] * 500}, [1] * 500),
+    "properties": (
+        {"properties": {f"n{number}": {} for number in range(500)}},
+        {f"n{number}": 1 for number in range(500)},
+    ),
+}
+
+
+@pytest.mark.parametrize(("keywords", "document"), SAYING_NOTHING.values(), ids=SAYING_NOTHING)
+def test_also_to_look_at_much_and_say_nothing_of_it_takes_steps(keywords: dict[str, Any], document: Any) -> None:
+    schema = config(defs={"all": keywords}, allOf=[{"$ref": "#/$defs/all"}] * 400)
+    begun = time.process_time()
+    with contextlib.suppress(TooMuch):
+        assert schema.judge(document, steps=1000) == []
+    assert time.process_time() - begun < 1  # each took from 3 to 60 seconds
+
+
+def test_what_fits_is_counted_once_also_where_it_is_told_only_by_what_a_reference_leads_to() -> None:
+    values = list(range(200))
+    schema = config(
+        defs={"any": {"anyOf": [{"type": "integer"}]}},
+        additionalProperties={"enum": values, "$ref": "#/$defs/any"},
+    )
+    assert schema.judge({f"n{number}": 199 for number in range(100)}, steps=21_000) == []
+    schema = config(anyOf=[{"items": {"enum": values}}, {"type": "array"}])
+    assert schema.judge([199] * 110 + [200], steps=23_000) == []
 
 
 def test_a_budget_is_that_of_one_document() -> None:

@@ -6,6 +6,29 @@ revision = "0007"
 down_revision = "0006"
 LOSES = "all records of artifacts, what was read of their files, and the histories of tags"
 
+# Of a large row only `record` and `problem` are stored apart, which are read for what was found; queries judge by the others.
+IN_ROW = (
+    "digest",
+    "facets",
+    "words",
+    "kind",
+    "format",
+    "artifact_type",
+    "framework",
+    "weights_format",
+    "architecture",
+    "family",
+    "precision",
+    "quantization",
+    "licenses",
+    "languages",
+    "tasks",
+    "base_models",
+    "datasets",
+    "labels",
+    "finding",
+)
+
 UP = (
     """
     -- What an artifact is found by, as facet:value in lower case; of many values the first 50, of long ones the beginning.
@@ -95,19 +118,9 @@ UP = (
         FOREIGN KEY (repository_id, digest) REFERENCES manifests ON DELETE CASCADE
     )
     """,
-    """
-    -- Only the record is stored apart where a row is large, and is read for what was found; the rest stays at hand.
+    f"""
     ALTER TABLE artifacts SET (toast_tuple_target = 256),
-        ALTER COLUMN digest SET STORAGE MAIN, ALTER COLUMN facets SET STORAGE MAIN,
-        ALTER COLUMN words SET STORAGE MAIN, ALTER COLUMN kind SET STORAGE MAIN,
-        ALTER COLUMN format SET STORAGE MAIN, ALTER COLUMN artifact_type SET STORAGE MAIN,
-        ALTER COLUMN framework SET STORAGE MAIN, ALTER COLUMN weights_format SET STORAGE MAIN,
-        ALTER COLUMN architecture SET STORAGE MAIN, ALTER COLUMN family SET STORAGE MAIN,
-        ALTER COLUMN precision SET STORAGE MAIN, ALTER COLUMN quantization SET STORAGE MAIN,
-        ALTER COLUMN licenses SET STORAGE MAIN, ALTER COLUMN languages SET STORAGE MAIN,
-        ALTER COLUMN tasks SET STORAGE MAIN, ALTER COLUMN base_models SET STORAGE MAIN,
-        ALTER COLUMN datasets SET STORAGE MAIN, ALTER COLUMN labels SET STORAGE MAIN,
-        ALTER COLUMN finding SET STORAGE MAIN
+        {", ".join(f"ALTER COLUMN {column} SET STORAGE MAIN" for column in IN_ROW)}
     """,
     """
     CREATE INDEX artifacts_facets ON artifacts USING gin (facets) WITH (fastupdate = off)
